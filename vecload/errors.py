@@ -1,0 +1,147 @@
+"""What can go wrong, as a tree.
+
+::
+
+    VecloadError
+    ├── FormatError(ValueError)         a file is not what it should be: says which file, line and byte
+    ├── OptionError(ValueError)         an argument that cannot be used
+    ├── VocabularyError(LookupError)    a word that is not there, a vocabulary that cannot be built
+    └── MissingExtra(ImportError)       an optional package is needed: says the pip line
+
+Each class is also the builtin that people already catch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_LONGEST_QUOTE = 60
+
+
+class VecloadError(Exception):
+    """Base of every error that vecload raises on purpose."""
+
+
+class FormatError(VecloadError, ValueError):
+    """A file that cannot be read as word vectors, and where and why.
+
+    Parameters
+    ----------
+    problem
+        One clause: what is wrong.
+    file
+        Name of the file or stream.
+    line
+        Line number, counted from 1.
+    byte
+        Offset in the (decompressed) bytes, counted from 0.
+    found, expected
+        Both sides of the disagreement.
+    hint
+        What the caller can do.
+
+    Examples
+    --------
+    >>> print(FormatError("too few values", file="v.txt", line=3, found="2 values", expected="50"))
+    v.txt, line 3: too few values: found 2 values, expected 50.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        byte: int | None = None,
+        found: object = None,
+        expected: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.file = file
+        self.line = line
+        self.byte = byte
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = [
+            self.file,
+            None if self.line is None else f"line {self.line}",
+            None if self.byte is None else f"byte {self.byte}",
+        ]
+        sides = [
+            None if self.found is None else f"found {self.found}",
+            None if self.expected is None else f"expected {self.expected}",
+        ]
+        head = ", ".join(part for part in where if part)
+        body = ": ".join(
+            part for part in (head, self.problem, ", ".join(side for side in sides if side)) if part
+        )
+        return f"{body}. {self.hint}" if self.hint else f"{body}."
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments survive pickling (multiprocessing)
+        return _revive, (type(self), self.problem, self.__dict__)
+
+
+def _revive(kind: type[FormatError], problem: str, state: dict[str, object]) -> FormatError:
+    error = kind(problem)
+    error.__dict__.update(state)
+    return error
+
+
+class OptionError(VecloadError, ValueError):
+    """An argument that cannot be used as it was given."""
+
+
+class VocabularyError(VecloadError, LookupError):
+    """A word that is not there, or a vocabulary that cannot be built."""
+
+
+class MissingExtra(VecloadError, ImportError):  # noqa: N818 - it reads as what it is: an extra is missing
+    """An optional package is needed for what was asked."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional package, or say how to get it.
+
+    Parameters
+    ----------
+    module
+        Dotted name of the package.
+    extra
+        Name of vecload's extra that installs it.
+
+    Raises
+    ------
+    MissingExtra
+        When the package cannot be imported.
+
+    Examples
+    --------
+    >>> require("json", "any").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f'this needs {module}: pip install "vecload[{extra}]"') from error
+
+
+def quote(raw: bytes) -> str:
+    """Show bytes of a file in an error message: printable, short, in quotes.
+
+    Examples
+    --------
+    >>> quote(b"caf\\xc3\\xa9"), quote(b"\\xff\\x00")
+    ("'café'", "'\\\\udcff\\\\x00'")
+    """
+    text = raw[: 4 * _LONGEST_QUOTE].decode("utf-8", "surrogateescape")
+    shown = ascii(text) if any(0xDC80 <= ord(char) <= 0xDCFF for char in text) else repr(text)
+    return shown if len(shown) <= _LONGEST_QUOTE else shown[: _LONGEST_QUOTE - 4] + "...'"

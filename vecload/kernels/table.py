@@ -1,0 +1,123 @@
+"""The hash table of packed words.
+
+Words lie one behind the other in a uint8 array `data`; word ``i`` is ``data[offsets[i]:offsets[i + 1]]``. A table is an
+array of uint64 `slots`, a power of two of them. A slot is 0 when free, else the upper half of the word's hash over its
+row number plus one; a word begins at the slot its hash's low bits name and moves on by one while slots are taken by
+others. So nearly every word that is absent is refused without looking at a word's bytes.
+
+`vecload.words` holds the same hash and the same probe in plain Python for single words; a test keeps both equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vecload.kernels import inline, kernel
+
+_SEED = np.uint64(0x9E3779B97F4A7C15)
+_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+_SHIFT = np.uint64(32)
+_TAG = np.uint64(0xFFFFFFFF00000000)
+_ROW = np.uint64(0x00000000FFFFFFFF)
+_FREE = np.uint64(0)
+_ONE = np.uint64(1)
+
+
+@inline
+def _hash(data, start, stop):  # type: ignore[no-untyped-def]
+    """64 bits of the bytes ``data[start:stop]``: eight at a time, each mixed in by a multiplication and a fold.
+
+    The mixer is the xorshift-multiply of Mueller and Stafford's variants of MurmurHash3's finaliser.
+    """
+    state = _SEED ^ np.uint64(stop - start)
+    at = start
+    while at < stop:
+        word = _FREE
+        count = min(8, stop - at)
+        for offset in range(count):
+            word |= np.uint64(data[at + offset]) << np.uint64(8 * offset)
+        state = (state ^ word) * _FACTOR
+        state ^= state >> _SHIFT
+        at += 8
+    state *= _FACTOR
+    return state ^ (state >> _SHIFT)
+
+
+@inline
+def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]
+    for offset in range(length):
+        if a[a_start + offset] != b[b_start + offset]:
+            return False
+    return True
+
+
+@inline
+def _find(text, start, stop, data, offsets, slots):  # type: ignore[no-untyped-def]
+    """Slot of the word ``text[start:stop]``: the one that holds it, else the free one where it belongs."""
+    mask = np.uint64(len(slots) - 1)
+    hashed = _hash(text, start, stop)
+    slot = hashed & mask
+    while True:
+        entry = slots[slot]
+        if entry == _FREE:
+            return slot, hashed
+        if (entry ^ hashed) & _TAG == _FREE:
+            row = np.int64(entry & _ROW) - 1
+            begin = offsets[row]
+            length = stop - start
+            if offsets[row + 1] - begin == length and _same(text, start, data, begin, length):
+                return slot, hashed
+        slot = (slot + _ONE) & mask
+
+
+@kernel
+def build_table(data, offsets, slots, repeated):  # type: ignore[no-untyped-def]
+    """Enter every word into the zeroed `slots`; a word seen before is marked in `repeated` (bool) and left out.
+
+    Returns the number of repeated words. The first row of a word is the one the table keeps.
+    """
+    count = 0
+    for row in range(len(offsets) - 1):
+        slot, hashed = _find(data, offsets[row], offsets[row + 1], data, offsets, slots)
+        if slots[slot] == _FREE:
+            slots[slot] = (hashed & _TAG) | np.uint64(row + 1)
+        else:
+            repeated[row] = True
+            count += 1
+    return count
+
+
+@kernel
+def lookup(text, starts, stops, data, offsets, slots, rows):  # type: ignore[no-untyped-def]
+    """Row number of each word ``text[starts[i]:stops[i]]`` into `rows` (int64), -1 where it is absent."""
+    for i in range(len(starts)):
+        slot, _ = _find(text, np.int64(starts[i]), np.int64(stops[i]), data, offsets, slots)
+        rows[i] = np.int64(slots[slot] & _ROW) - 1
+
+
+@kernel
+def keep_heads(text, starts, stops, data, offsets, slots, kept):  # type: ignore[no-untyped-def]
+    """Numbers of the lines whose first field is in the table, into `kept` (int64); returns how many.
+
+    A first field ends at a space, a tab or the line's end.
+    """
+    count = 0
+    for i in range(len(starts)):
+        start = np.int64(starts[i])
+        stop = start
+        while stop < stops[i] and text[stop] != 32 and text[stop] != 9:
+            stop += 1
+        slot, _ = _find(text, start, stop, data, offsets, slots)
+        if slots[slot] != _FREE:
+            kept[count] = i
+            count += 1
+    return count
+
+
+@kernel
+def copy_words(text, starts, data, offsets):  # type: ignore[no-untyped-def]
+    """Copy words that begin at ``starts[i]`` in `text` to their places ``offsets[i]:offsets[i + 1]`` in `data`."""
+    for i in range(len(starts)):
+        shift = starts[i] - offsets[i]
+        for at in range(offsets[i], offsets[i + 1]):
+            data[at] = text[at + shift]

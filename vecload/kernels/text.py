@@ -1,0 +1,374 @@
+"""Lines, fields and decimal numbers, straight from bytes.
+
+A *chunk* is a uint8 array that holds whole lines and at least `PADDING` readable bytes behind the last one, so that an
+eight-byte load never leaves it, whatever the bytes are.
+
+Decimal text becomes the double nearest to it, as C's ``strtod`` and Python's ``float`` give, in one of two ways: where
+the digits fit in 53 bits and the power of ten is at most 22, one multiplication or division of exact doubles is
+correctly rounded (Clinger 1990); else the 128-bit product of Eisel and Lemire decides ("Number Parsing at a Gigabyte
+per Second", Software: Practice and Experience 51, 2021). What neither decides (20 digits and more, ``nan``, ``1_0``) is
+left to the caller: the line comes back as `ODD`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from vecload.kernels import inline, kernel
+
+PADDING: Final = 16
+"""Readable bytes that every chunk must have behind its last line."""
+FINE: Final = 0
+"""Line status: the row and its word are there."""
+BLANK: Final = 1
+"""Line status: nothing but spaces, tabs and a carriage return."""
+ODD: Final = 2
+"""Line status: the caller must look at the line himself."""
+
+_SPACE: Final = 32
+_TAB: Final = 9
+
+_SMALLEST_POWER: Final = -342
+_LARGEST_POWER: Final = 308
+
+
+def _powers_of_five() -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """5^q for every q a double can need, as 128 bits with the top bit set: (high, low) words, truncated or, for
+    negative q, rounded up, as section 5 of Lemire's paper asks."""
+    rows = []
+    for q in range(_SMALLEST_POWER, _LARGEST_POWER + 1):
+        power = 5 ** abs(q)
+        if q >= 0:
+            shift = 128 - power.bit_length()
+            bits = power << shift if shift >= 0 else power >> -shift
+        else:
+            length = (power - 1).bit_length()
+            bits = (1 << (length + 127 if q >= -27 else 2 * length + 128)) // power + 1
+            bits >>= max(0, bits.bit_length() - 128)
+        rows.append((bits >> 64, bits & (2**64 - 1)))
+    return np.array(rows, dtype=np.uint64)
+
+
+# Globals of a kernel are constants of its machine code.
+_FIVES = _powers_of_five()
+_TENS = np.array([10.0**q for q in range(23)])
+_SCALES = np.array([10**q for q in range(9)], dtype=np.uint64)
+
+_ZEROS: Final = np.uint64(0x3030303030303030)
+_CARRY: Final = np.uint64(0x7676767676767676)
+_TOPS: Final = np.uint64(0x8080808080808080)
+_FEEDS: Final = np.uint64(0x0A0A0A0A0A0A0A0A)
+_SEVENS: Final = np.uint64(0x7F7F7F7F7F7F7F7F)
+_LOW32: Final = np.uint64(0xFFFFFFFF)
+_ALL64: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_U0, _U1, _U3, _U8, _U32, _U64 = (np.uint64(v) for v in (0, 1, 3, 8, 32, 64))
+_BIT52: Final = np.uint64(1 << 52)
+_BIT53: Final = np.uint64(1 << 53)
+
+
+@intrinsic
+def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
+    """Eight bytes of a contiguous uint8 array as a little-endian uint64, in one unaligned load."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        word = ir.IntType(64)
+        pointer = builder.bitcast(builder.gep(array.data, [args[1]]), word.as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(buffer, types.int64), codegen
+
+
+@intrinsic
+def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
+    """One byte as an int64, without the test for a negative index that ``buffer[index]`` pays for."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        return builder.zext(builder.load(builder.gep(array.data, [args[1]])), ir.IntType(64))
+
+    return types.int64(buffer, types.int64), codegen
+
+
+@intrinsic
+def trailing_zeros(typingctx: Any, value: Any) -> Any:
+    """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def leading_zeros(typingctx: Any, value: Any) -> Any:
+    """Number of zero bits above the highest set bit of a uint64; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def as_double(typingctx: Any, bits: Any) -> Any:
+    """The double whose bit pattern is a uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.uint64), codegen
+
+
+@inline
+def _multiply(a, b):  # type: ignore[no-untyped-def]
+    """High and low word of the 128-bit product of two uint64."""
+    a0, a1 = a & _LOW32, a >> _U32
+    b0, b1 = b & _LOW32, b >> _U32
+    middle = a1 * b0 + ((a0 * b0) >> _U32)
+    cross = a0 * b1 + (middle & _LOW32)
+    return a1 * b1 + (middle >> _U32) + (cross >> _U32), a * b
+
+
+@inline
+def nearest_double(digits, power):  # type: ignore[no-untyped-def]
+    """The double nearest to digits x 10^power, and whether that could be decided (Eisel-Lemire).
+
+    The steps and their bounds are those of Lemire's paper, section 5 to 9; ties go to even.
+    """
+    if digits == _U0 or power < _SMALLEST_POWER:
+        return 0.0, True
+    if power > _LARGEST_POWER:
+        return np.inf, True
+    shift = leading_zeros(digits)
+    digits = digits << np.uint64(shift)
+    high, low = _multiply(digits, _FIVES[power - _SMALLEST_POWER, 0])
+    if (high & np.uint64(0x1FF)) == np.uint64(0x1FF):
+        more, _ = _multiply(digits, _FIVES[power - _SMALLEST_POWER, 1])
+        low = low + more
+        if low < more:
+            high = high + _U1
+    if low == _ALL64 and (power < -27 or power > 55):
+        return 0.0, False
+    top = high >> np.uint64(63)
+    dropped = top + np.uint64(9)
+    mantissa = high >> dropped
+    exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - shift + 1023
+    if exponent <= 0:  # subnormal, or zero
+        if exponent < -62:
+            return 0.0, True
+        mantissa = mantissa >> np.uint64(1 - exponent)
+        mantissa = (mantissa + (mantissa & _U1)) >> _U1
+        # Rounding up into the smallest normal number sets its exponent bit by itself.
+        return as_double(mantissa), True
+    if low <= _U1 and -4 <= power <= 23 and (mantissa & _U3) == _U1 and (mantissa << dropped) == high:
+        mantissa = mantissa & ~_U1  # exactly half way: to even
+    mantissa = (mantissa + (mantissa & _U1)) >> _U1
+    if mantissa >= _BIT53:
+        mantissa = _BIT52
+        exponent += 1
+    if exponent >= 0x7FF:
+        return np.inf, True
+    return as_double((mantissa & ~_BIT52) | (np.uint64(exponent) << np.uint64(52))), True
+
+
+@inline
+def _digits(buffer, at, value):  # type: ignore[no-untyped-def]
+    """Append the run of digits at `at` to `value`: the new value and the position behind the run.
+
+    Eight bytes are looked at together. Digits become 0..9 by the exclusive or; a byte that is none gets its top bit
+    set by the carry. Shifting the digits to the top leaves leading zeros, and three multiplications add up the places
+    (Lemire's paper, section 4).
+    """
+    while True:
+        word = load64(buffer, at) ^ _ZEROS
+        count = trailing_zeros(((word + _CARRY) | word) & _TOPS) >> 3
+        if count == 0:
+            return value, at
+        word = word << np.uint64(64 - 8 * count)
+        word = word * np.uint64(10) + (word >> _U8)
+        word = (
+            (word & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
+            + ((word >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(0x0000271000000001)
+        ) >> _U32
+        value = value * _SCALES[count] + word
+        at += count
+        if count < 8:
+            return value, at
+
+
+@inline
+def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped-def]
+    """Parse `dim` fields from `at` into `row`; true if they end exactly at `stop` and every one was decided."""
+    for column in range(dim):
+        negative = load8(buffer, at) == 45
+        at += negative | (load8(buffer, at) == 43)  # without a branch: signs are a coin toss
+        begin = at
+        if load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57:  # nearly always; a guess the processor need not wait for
+            digits = np.uint64(load8(buffer, at) - 48)
+            at += 1
+        else:
+            digits, at = _digits(buffer, at, _U0)
+        count = at - begin
+        power = 0
+        if load8(buffer, at) == 46:
+            at += 1
+            begin = at
+            digits, at = _digits(buffer, at, digits)
+            power = begin - at
+            count -= power
+        if count == 0 or count > 19:  # 19 digits always fit in 64 bits
+            return False
+        if load8(buffer, at) | 32 == 101:
+            at += 1
+            sign = load8(buffer, at) == 45
+            if sign or load8(buffer, at) == 43:
+                at += 1
+            begin = at
+            exponent, at = _digits(buffer, at, _U0)
+            if at == begin or at - begin > 9:
+                return False
+            power += -np.int64(exponent) if sign else np.int64(exponent)
+        if at > stop or (at < stop and load8(buffer, at) != _SPACE and load8(buffer, at) != _TAB):
+            return False
+        if digits <= _BIT53 and -22 <= power <= 22:
+            value = np.float64(digits)
+            value = value * _TENS[power] if power >= 0 else value / _TENS[-power]
+        else:
+            value, sure = nearest_double(digits, power)
+            if not sure:
+                return False
+        if value >= limit:  # would be infinite in the row's type
+            return False
+        row[column] = -value if negative else value
+        while at < stop and (load8(buffer, at) == _SPACE or load8(buffer, at) == _TAB):
+            at += 1
+    return at == stop
+
+
+@inline
+def _is_separator(byte):  # type: ignore[no-untyped-def]
+    return byte == _SPACE or byte == _TAB
+
+
+@inline
+def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
+    """Where the last `dim` fields of a line begin; `start` if there are not so many."""
+    at = stop
+    for _ in range(dim):
+        while at > start and not _is_separator(buffer[at - 1]):
+            at -= 1
+        if _ < dim - 1:
+            while at > start and _is_separator(buffer[at - 1]):
+                at -= 1
+    return at
+
+
+@kernel
+def find_lines(buffer, start, stop, ends):  # type: ignore[no-untyped-def]
+    """Positions of the line feeds in ``buffer[start:stop]`` into `ends` (int32); returns their number.
+
+    A byte is compared with the line feed in all eight places of a word at once: after the exclusive or, adding 0x7f to
+    the low seven bits of a place carries into its top bit unless the place is zero. Blocks of 64 bytes without a line
+    feed, most of them in a file of vectors, take one branch.
+    """
+    count = 0
+    at = start
+    while at + 64 <= stop:
+        block = _U0
+        for offset in range(0, 64, 8):
+            word = load64(buffer, at + offset) ^ _FEEDS
+            block |= ~(((word & _SEVENS) + _SEVENS) | word) & _TOPS
+        if block != _U0:
+            for offset in range(0, 64, 8):
+                word = load64(buffer, at + offset) ^ _FEEDS
+                feeds = ~(((word & _SEVENS) + _SEVENS) | word) & _TOPS
+                while feeds != _U0:
+                    ends[count] = at + offset + (trailing_zeros(feeds) >> 3)
+                    count += 1
+                    feeds &= feeds - _U1
+        at += 64
+    while at < stop:
+        if buffer[at] == 10:
+            ends[count] = at
+            count += 1
+        at += 1
+    return count
+
+
+@kernel
+def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, status):  # type: ignore[no-untyped-def]
+    """Parse one line into each row.
+
+    Parameters
+    ----------
+    buffer : uint8 (n,)
+        The chunk.
+    starts, stops : int32 (k,)
+        The lines, without their line feed.
+    limit : float
+        Absolute values from here on round to infinity in the type of `rows`.
+    rows : float32 or float64 (k, dim), C order
+        Filled. Rows of lines that are not `FINE` hold nothing of use.
+    word_starts, word_stops : int32 (k,)
+        Filled with the words' places in `buffer`.
+    status : uint8 (k,)
+        Filled with `FINE`, `BLANK` or `ODD`.
+
+    Most lines are a word without a space and its values, so they are first read forwards; what does not fit is split
+    from the right. A word that holds a separator and ends in something like a number may be a row with too many
+    values: it is left to the caller.
+    """
+    dim = rows.shape[1]
+    for line in range(len(starts)):
+        start = np.int64(starts[line])
+        stop = np.int64(stops[line])
+        if stop > start and buffer[stop - 1] == 13:
+            stop -= 1
+        while stop > start and _is_separator(buffer[stop - 1]):
+            stop -= 1
+        if stop == start:
+            status[line] = BLANK
+            continue
+        status[line] = ODD
+        at = start
+        while at < stop and not _is_separator(buffer[at]):
+            if buffer[at] == 0:
+                break
+            at += 1
+        if at == start or at == stop or buffer[at] == 0:
+            if at == start:  # the line begins with a separator: a word that is one, or an empty word
+                first = _first_value(buffer, start, stop, dim)
+                if first > start + 1 and _parse_values(buffer, first, stop, rows[line], dim, limit):
+                    word_starts[line] = start
+                    word_stops[line] = first - 1
+                    if buffer[first - 2] == _SPACE or buffer[first - 2] == _TAB:
+                        status[line] = FINE
+            continue
+        if not _is_separator(buffer[at + 1]) and _parse_values(buffer, at + 1, stop, rows[line], dim, limit):
+            word_starts[line] = start
+            word_stops[line] = at
+            status[line] = FINE
+            continue
+        first = _first_value(buffer, start, stop, dim)
+        if first <= at + 1:
+            continue
+        if not _parse_values(buffer, first, stop, rows[line], dim, limit):
+            continue
+        word_starts[line] = start
+        word_stops[line] = first - 1
+        last = first - 1
+        nul = False
+        while last > at and not _is_separator(buffer[last - 1]):
+            last -= 1
+        for offset in range(at, first - 1):
+            nul |= buffer[offset] == 0
+        head = buffer[last]
+        like_number = (48 <= head <= 57) or head == 43 or head == 45 or head == 46
+        if not nul and (buffer[first - 1] == _TAB or not like_number):
+            status[line] = FINE
