@@ -1,0 +1,133 @@
+"""`Vectors` and `Batch`: the two values that every other room speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+
+import numpy as np
+
+from vecload.errors import OptionError, VocabularyError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vecload.words import Words
+
+T = TypeVar("T")
+
+
+class Batch(NamedTuple):
+    """Some rows on their way from a file: at most a chunk's worth.
+
+    `data` uint8 (bytes,) and `offsets` int64 (n + 1,) are the packed words, `rows` the values, shape (n, dim).
+    """
+
+    data: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Vectors:
+    """Words and one vector for each: immutable.
+
+    Parameters
+    ----------
+    words
+        The words, in file order.
+    matrix
+        Their vectors, shape (len(words), dim), C order.
+    meta
+        Where they come from: ``format``, ``source``, and what was left out on reading.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vecload import Words
+    >>> vectors = Vectors(Words.from_strings(["cat", "dog"]), np.eye(2, 3, dtype="float32"))
+    >>> vectors["dog"], "cow" in vectors, vectors[["dog", "cat"]].shape
+    (array([0., 1., 0.], dtype=float32), False, (2, 3))
+    """
+
+    words: Words
+    matrix: npt.NDArray[Any]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.matrix.ndim != 2 or len(self.matrix) != len(self.words):
+            raise OptionError(f"{len(self.words):,} words need a matrix of as many rows, not shape {self.matrix.shape}")
+        matrix = self.matrix.view()
+        matrix.flags.writeable = False
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a vector."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+        return self.matrix.dtype
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.words
+
+    def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]:
+        """The vector of a word, shape (dim,), or of several, shape (k, dim).
+
+        Raises
+        ------
+        VocabularyError
+            When a word is not there.
+        """
+        if isinstance(word, str):
+            row = self.words.get(word)
+            if row < 0:
+                raise VocabularyError(f"{word!r} is not among the {len(self):,} words; `get` gives a default instead")
+            vector: npt.NDArray[Any] = self.matrix[row]
+            return vector
+        return self.matrix[self._rows(word)]
+
+    @overload
+    def get(self, word: str) -> npt.NDArray[Any] | None: ...
+    @overload
+    def get(self, word: str, default: T) -> npt.NDArray[Any] | T: ...
+    def get(self, word: str, default: T | None = None) -> npt.NDArray[Any] | T | None:
+        """The vector of a word, shape (dim,), or `default`."""
+        row = self.words.get(word)
+        return default if row < 0 else self.matrix[row]
+
+    def select(self, words: Iterable[str]) -> Vectors:
+        """Only these words, in this order.
+
+        Raises
+        ------
+        VocabularyError
+            When a word is not there.
+        """
+        rows = self._rows(words)
+        return Vectors(self.words.take(rows), self.matrix[rows], self.meta)
+
+    def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
+        wanted = list(words)
+        rows = self.words.lookup(wanted)
+        absent = [wanted[at] for at in np.flatnonzero(rows < 0)]
+        if absent:
+            some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
+            raise VocabularyError(f"{len(absent):,} of {len(wanted):,} words are not there: {some}")
+        return rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vectors, (self.words, self.matrix, dict(self.meta))
+
+    def __repr__(self) -> str:
+        origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)
+        return f"<Vectors: {len(self):,} words × {self.dim} {self.dtype}{origin}>"

@@ -1,0 +1,306 @@
+"""Packed words: millions of strings in three arrays.
+
+Two million Python strings cost more time and memory than the floats beside them, so words stay as the bytes they were
+in the file, one behind the other, with a hash table of row numbers; a ``str`` is made when someone looks at it.
+Words are bytes first. What is not valid UTF-8 becomes a lone surrogate in a ``str`` (PEP 383, ``surrogateescape``) and
+the same bytes again on the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from vecload.errors import VocabularyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+_FEW = 64
+"""Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
+
+# The hash of `vecload.kernels.table`, word for word.
+_SEED = 0x9E3779B97F4A7C15
+_FACTOR = 0xD6E8FEB86659FD93
+_ALL64 = 0xFFFFFFFFFFFFFFFF
+
+
+def _hash(word: bytes) -> int:
+    state = _SEED ^ len(word)
+    for at in range(0, len(word), 8):
+        state = (state ^ int.from_bytes(word[at : at + 8], "little")) * _FACTOR & _ALL64
+        state ^= state >> 32
+    state = state * _FACTOR & _ALL64
+    return state ^ (state >> 32)
+
+
+def encode(word: str) -> bytes | None:
+    """The word's bytes; None for a string that no file can hold (a surrogate that escapes no byte)."""
+    try:
+        return word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be written through. Kernels of `table` take nothing else, so each compiles once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+class Words(Sequence[str]):
+    """An immutable sequence of words with fast look-up.
+
+    Parameters
+    ----------
+    data
+        The words' bytes, one behind the other: uint8, shape (bytes,).
+    offsets
+        Where each word begins, and the end of the last: int64, shape (n + 1,).
+    slots
+        The hash table of `vecload.kernels.table`: uint64, a power of two long. Built when not given.
+
+    Notes
+    -----
+    A word that occurs twice keeps both places in the sequence; look-ups give the first.
+
+    Examples
+    --------
+    >>> words = Words.from_strings(["cat", "dog", "北海道"])
+    >>> words[2], words.index("dog"), "cow" in words
+    ('北海道', 1, False)
+    >>> words.lookup(["dog", "cow"])
+    array([ 1, -1])
+    """
+
+    __slots__ = ("_data", "_offsets", "_slots")
+
+    def __init__(
+        self,
+        data: npt.NDArray[np.uint8],
+        offsets: npt.NDArray[np.int64],
+        *,
+        slots: npt.NDArray[np.uint64] | None = None,
+    ) -> None:
+        self._data = read_only(data)
+        self._offsets = read_only(offsets)
+        self._slots = read_only(build_slots(data, offsets)[0] if slots is None else slots)
+
+    @classmethod
+    def from_strings(cls, strings: Iterable[str]) -> Words:
+        """Pack strings.
+
+        Raises
+        ------
+        VocabularyError
+            When a string holds a surrogate that stands for no byte and so has no place in any file.
+
+        Examples
+        --------
+        >>> Words.from_strings("to be or not to be".split())
+        <Words: 6 words, 'to' … 'be'>
+        """
+        if isinstance(strings, Words):
+            return strings
+        packed = []
+        for string in strings:
+            raw = encode(string)
+            if raw is None:
+                raise VocabularyError(f"{string!a} holds a lone surrogate, which is no character of any text")
+            packed.append(raw)
+        return cls.from_bytes(packed)
+
+    @classmethod
+    def from_bytes(cls, packed: Sequence[bytes]) -> Words:
+        """Pack words that are bytes already."""
+        data = np.frombuffer(b"".join(packed), dtype=np.uint8)
+        ends = accumulate((len(raw) for raw in packed), initial=0)
+        return cls(data, np.fromiter(ends, dtype=np.int64, count=len(packed) + 1))
+
+    @property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """The words' bytes, uint8, shape (bytes,), read-only."""
+        return self._data
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """Where each word begins and the last one ends, int64, shape (n + 1,), read-only."""
+        return self._offsets
+
+    @property
+    def slots(self) -> npt.NDArray[np.uint64]:
+        """The hash table, uint64, read-only."""
+        return self._slots
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes taken by the three arrays."""
+        return self._data.nbytes + self._offsets.nbytes + self._slots.nbytes
+
+    def bytes(self, row: int) -> bytes:
+        """The bytes of one word."""
+        return self._data[self._offsets[row] : self._offsets[row + 1]].tobytes()
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Words: ...
+    def __getitem__(self, row: int | slice) -> str | Words:
+        if isinstance(row, slice):
+            return self.take(np.arange(len(self))[row])
+        at = range(len(self))[row]  # as a list does: negative rows, IndexError
+        return self.bytes(at).decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        begin = 0
+        raw = self._data.tobytes()
+        for end in self._offsets[1:].tolist():
+            yield raw[begin:end].decode("utf-8", "surrogateescape")
+            begin = end
+
+    def __contains__(self, word: object) -> bool:
+        return isinstance(word, str) and self.get(word) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Words):
+            return NotImplemented
+        return np.array_equal(self._offsets, other._offsets) and np.array_equal(self._data, other._data)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "<Words: none>"
+        return f"<Words: {len(self):,} words, {self[0]!r} … {self[-1]!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self._data, self._offsets, self._slots)
+
+    def get(self, word: str, default: int = -1) -> int:
+        """Row number of one word, or `default`. Needs no compiled code."""
+        raw = encode(word)
+        if raw is None:
+            return default
+        hashed = _hash(raw)
+        mask = len(self._slots) - 1
+        slot = hashed & mask
+        while True:
+            entry = int(self._slots[slot])
+            if entry == 0:
+                return default
+            if (entry ^ hashed) >> 32 == 0:
+                row = (entry & 0xFFFFFFFF) - 1
+                if self.bytes(row) == raw:
+                    return row
+            slot = (slot + 1) & mask
+
+    def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
+        """Row number of one word, as ``list.index``.
+
+        Raises
+        ------
+        ValueError
+            When the word is not there.
+        """
+        row = self.get(word)
+        if row not in range(len(self))[start:stop]:
+            raise ValueError(f"{word!r} is not among the {len(self):,} words")
+        return row
+
+    def lookup(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Row numbers of many words: int64, shape (k,), -1 where a word is absent.
+
+        Examples
+        --------
+        >>> Words.from_strings(["a", "b"]).lookup(["b", "b", "c"])
+        array([ 1,  1, -1])
+        """
+        if not isinstance(words, Words):
+            words = list(words)
+            if len(words) <= _FEW:
+                return np.array([self.get(word) for word in words], dtype=np.int64)
+            raws = [encode(word) for word in words]
+            absent = [at for at, raw in enumerate(raws) if raw is None]
+            data = np.frombuffer(b"".join(raw or b"" for raw in raws), dtype=np.uint8)
+            ends = accumulate((len(raw or b"") for raw in raws), initial=0)
+            offsets = np.fromiter(ends, dtype=np.int64, count=len(raws) + 1)
+        else:
+            data, offsets, absent = words._data, words._offsets, []
+        rows = np.empty(len(offsets) - 1, dtype=np.int64)
+        from vecload.kernels import table  # not needed to open a file and look at a few words
+
+        queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
+        table.lookup(*queries, self._data, self._offsets, self._slots, rows)
+        rows[absent] = -1
+        return rows
+
+    def take(self, rows: npt.ArrayLike) -> Words:
+        """The words at some rows, in that order; negative rows count from the end.
+
+        Examples
+        --------
+        >>> list(Words.from_strings(["a", "b", "c"]).take([2, 0]))
+        ['c', 'a']
+        """
+        at = np.asarray(rows, dtype=np.int64)
+        at = np.where(at < 0, at + len(self), at)
+        return Words(*pack(self._data, self._offsets[at], self._offsets[at + 1]))
+
+
+def build_slots(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """The hash table of packed words, and which words had been there before (bool, shape (n,))."""
+    count = len(offsets) - 1
+    slots = np.zeros(1 << (3 * count // 2).bit_length(), dtype=np.uint64)
+    repeated = np.zeros(count, dtype=np.bool_)
+    if count > _FEW:
+        from vecload.kernels import table  # not needed for a handful of words
+
+        table.build_table(read_only(data), read_only(offsets), slots, repeated)
+        return slots, repeated
+    seen: set[bytes] = set()
+    mask = len(slots) - 1
+    for row in range(count):
+        raw = data[offsets[row] : offsets[row + 1]].tobytes()
+        repeated[row] = raw in seen
+        if raw in seen:
+            continue
+        seen.add(raw)
+        hashed = _hash(raw)
+        slot = hashed & mask
+        while slots[slot]:
+            slot = (slot + 1) & mask
+        slots[slot] = (hashed >> 32 << 32) | (row + 1)
+    return slots, repeated
+
+
+def pack(
+    text: npt.NDArray[np.uint8], starts: npt.NDArray[Any], stops: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Copy the words ``text[starts[i]:stops[i]]`` into a buffer of their own: its bytes and int64 offsets."""
+    starts, stops = starts.astype(np.int64, copy=False), stops.astype(np.int64, copy=False)
+    offsets = np.zeros(len(starts) + 1, dtype=np.int64)
+    np.cumsum(stops - starts, out=offsets[1:])
+    data = np.empty(offsets[-1], dtype=np.uint8)
+    if len(starts) > _FEW:
+        from vecload.kernels import table  # not needed for a handful of words
+
+        table.copy_words(read_only(text), read_only(starts), data, read_only(offsets))
+        return data, offsets
+    for at, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        data[offsets[at] : offsets[at + 1]] = text[start:stop]
+    return data, offsets
+
+
+def _unpickle(data: Any, offsets: Any, slots: Any) -> Words:
+    return Words(data, offsets, slots=slots)
