@@ -1,0 +1,89 @@
+"""Files that people take for text vectors and that are something else: each told by its bytes and named.
+
+Magic numbers are those of the formats' own documents; fastText's is in its ``fasttext.cc``, finalfusion's in its
+``chunks/io.rs``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    """What a file looks like, and what its owner can do about it."""
+
+    what: str
+    hint: str
+
+
+_EXPORT = "Export it as text (a word and its values on each line), or load it with the library that wrote it."
+_AGAIN = "The download went wrong: open the file in an editor to read the message, then fetch it again."
+_UNPACK = "Unpack it and name the file inside."
+
+_MAGIC: tuple[tuple[bytes, Look], ...] = (
+    (b"\xba\x16\x4f\x2f", Look("a fastText model (.bin or .ftz)", "Load the .vec file that belongs to it.")),
+    (b"\x80\x02", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
+    (b"\x80\x03", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
+    (b"\x80\x04", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
+    (b"\x80\x05", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
+    (b"\x93NUMPY", Look("a NumPy array (.npy)", _EXPORT)),
+    (b"\x89HDF\r\n", Look("an HDF5 file", _EXPORT)),
+    (b"SQLite format 3\0", Look("an SQLite database (Magnitude)", _EXPORT)),
+    (b"FiFu", Look("a finalfusion file", "Convert it with ffp-convert to text.")),
+    (b"PAR1", Look("a Parquet file", _EXPORT)),
+    (b"ARROW1", Look("an Arrow file", _EXPORT)),
+    (b"PK\x03\x04", Look("a zip archive inside another file", _UNPACK)),
+    (b"\x1f\x8b", Look("a gzip stream inside another compressed file", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", Look("a 7-Zip archive", _UNPACK)),
+    (b"Rar!", Look("a RAR archive", _UNPACK)),
+    (b"%PDF-", Look("a PDF document", _AGAIN)),
+    (b"\xff\xfe", Look("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")),
+    (b"\xfe\xff", Look("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")),
+    (b"version https://git-lfs", Look("a Git LFS pointer, not the file itself", "Fetch it with git lfs pull.")),
+)
+_SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
+_PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
+_XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)
+_JSON = re.compile(rb"^\s*[\[{]\s*[\"\[{]")
+_BINARY_HEADER = re.compile(rb"^\s*\d+ +\d+\r?\n[^\n ]*[ ]")
+_FLORET = re.compile(rb"^\d+ \d+ \d+ \d+ [1-4] \d+ \S+ \S+ *\r?\n")
+_SPARSE = re.compile(rb"^[^\r\n]*?[^\s][ \t]\d+:[-+.\deE]+(?:[ \t]\d+:[-+.\deE]+)*[ \t]*\r?$", re.MULTILINE)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
+
+
+def describe(head: bytes) -> Look | None:
+    """What the bytes belong to, or None when they could be a file of text vectors.
+
+    Examples
+    --------
+    >>> describe(b"<!DOCTYPE html><title>404</title>").what
+    'an HTML page'
+    >>> describe(b"cat 0.1 0.2") is None
+    True
+    """
+    for magic, look in _MAGIC:
+        if head.startswith(magic):
+            return look
+    if head[257:262] == b"ustar":
+        return Look("a tar archive", _UNPACK)
+    if _PAGE.match(head):
+        return Look("an HTML page", _AGAIN)
+    if _XML.match(head):
+        return Look("an XML document, such as a server's error message", _AGAIN)
+    if _SAFETENSORS.match(head):
+        return Look("a safetensors file", _EXPORT)
+    if _JSON.match(head):
+        return Look("a JSON document", _EXPORT)
+    lines = head.split(b"\n", 2)
+    if _FLORET.match(head) and len(lines) > 1 and len(lines[1].split()) != 8:
+        return Look("a floret table (hashed n-grams, not words)", "Load it with floret or spaCy.")
+    if _SPARSE.match(lines[1] if len(lines) > 1 and re.match(rb"^\d+ \d+ *\r?$", lines[0]) else lines[0]):
+        return Look("sparse vectors (index:value pairs)", "Use the dense edition of these vectors.")
+    header = _BINARY_HEADER.match(head)
+    if header and _CONTROLS.search(head, header.end(), header.end() + 1024):
+        return Look("word2vec binary vectors", "Export them as text with gensim: save_word2vec_format(binary=False).")
+    controls = len(_CONTROLS.findall(head[:4096]))
+    if controls > len(head[:4096]) // 50:  # a stray NUL in a text is another complaint, with a line number
+        return Look(f"binary data ({controls} control characters in the first {len(head[:4096])} bytes)", _EXPORT)
+    return None

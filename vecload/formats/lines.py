@@ -1,0 +1,202 @@
+"""What the lines of a text file of vectors mean: header, fields, values. One line at a time, in plain Python.
+
+`vecload.formats.text` parses nearly every line with a kernel; this is the grammar for the first lines of a file, from
+which its layout is told, and for the few lines the kernel cannot decide.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vecload.errors import FormatError, quote
+
+BOM: Final = b"\xef\xbb\xbf"
+
+_SAMPLE = 50  # lines looked at to find the dimension
+_MOST_ROWS = 10**12
+_MOST_DIM = 1 << 20
+_FIELD = re.compile(rb"[^ \t]+")
+_HEADER = re.compile(rb"^(-?\d+)[ \t]+(-?\d+)[ \t]*\r?$")
+_NONFINITE = re.compile(rb"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
+
+
+class Layout(NamedTuple):
+    """What the first lines tell: `declared` rows (None without a header), `dim`, where the rows begin."""
+
+    declared: int | None
+    dim: int
+    begin: int
+    header: str | None
+    doubt: str | None
+
+
+def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) -> Layout:
+    """Find header and dimension in the first bytes of a file.
+
+    Parameters
+    ----------
+    head
+        The first bytes; all of them if the file is short.
+    name
+        For error messages.
+    size
+        Bytes in the whole file, where known.
+    header
+        Whether the first line is a header; None to tell from the lines.
+
+    Raises
+    ------
+    FormatError
+        When there are no rows, or the header's numbers cannot be.
+    """
+    begin = len(BOM) if head.startswith(BOM) else 0
+    whole = size is not None and size <= len(head)
+    lines = head[begin:].split(b"\n")
+    if not whole and len(lines) > 1:
+        lines.pop()  # cut by the end of the head
+    if not any(line.strip(b" \t\r") for line in lines):
+        raise FormatError("the file holds no rows", file=name, found="blank lines")
+    first = _HEADER.match(lines[0])
+    rest = [fields for line in lines[1 : _SAMPLE + 1] if (fields := fields_of(line))]
+    doubt = None
+    if first and header is None:
+        header, doubt = _is_header(lines, int(first[1]), int(first[2]), rest, whole)
+    if header and not first:
+        raise FormatError(
+            "no header", file=name, line=1, found=quote(lines[0].strip()), expected="two whole numbers, rows and dimension"
+        )
+    if not header or not first:
+        dim = _common_dim(([fields] if (fields := fields_of(lines[0])) else []) + rest)
+        if not dim:
+            raise FormatError(
+                "no vectors in the first lines", file=name, line=1, found=quote(lines[0]), expected="a word and its values"
+            )
+        return Layout(None, dim, begin, None, doubt)
+    declared, dim = int(first[1]), int(first[2])
+    if not 0 < declared <= _MOST_ROWS or not 0 < dim <= _MOST_DIM:
+        raise FormatError(
+            "the header's sizes cannot be",
+            file=name,
+            line=1,
+            found=f"{declared} rows of {dim} values",
+            expected=f"1 to {_MOST_ROWS} rows of 1 to {_MOST_DIM} values",
+        )
+    if whole and not rest:
+        raise FormatError("a header and no rows", file=name, line=1, found=quote(lines[0].strip()))
+    text = lines[0].strip(b" \t\r").decode()
+    return Layout(declared, dim, begin + len(lines[0]) + 1, text, doubt)
+
+
+def fields_of(line: bytes) -> list[bytes]:
+    return _FIELD.findall(line.removesuffix(b"\r"))
+
+
+def numbers_at_end(fields: list[bytes]) -> int:
+    """How many fields, counted from the right and without the first, are numbers."""
+    return sum(1 for _ in itertools.takewhile(lambda field: _value(field) is not None, reversed(fields[1:])))
+
+
+def _common_dim(rows: list[list[bytes]]) -> int:
+    """The dimension most rows agree on: words with spaces have more fields, and some words are numbers."""
+    counts = Counter(len(fields) - 1 for fields in rows if len(fields) > 1 and numbers_at_end(fields) == len(fields) - 1)
+    if not counts:
+        counts = Counter(dim for fields in rows if (dim := numbers_at_end(fields)))
+    return max(counts, key=lambda dim: (counts[dim], -dim), default=0)
+
+
+def _is_header(
+    lines: list[bytes], rows: int, dim: int, rest: list[list[bytes]], whole: bool
+) -> tuple[bool, str | None]:
+    """Whether a first line of two whole numbers is a header or a word with one value, and the doubt that remains."""
+    if not rest or any(len(fields) != 2 for fields in rest):
+        return True, None
+    if dim != 1:  # every other line is a word and one value
+        return False, f"the first line, {lines[0].decode()!r}, was read as a row: the others have one value too"
+    remaining = sum(bool(line.strip(b" \t\r")) for line in lines[1:])
+    header = rows == remaining if whole else rows >= remaining
+    return header, f"the first line, {lines[0].decode()!r}, was read as a {'header' if header else 'row'}"
+
+
+def _value(field: bytes) -> float | None:
+    """What ``float`` makes of a field, or of a spelling of NaN and infinity it does not know."""
+    try:
+        return float(field.decode())
+    except ValueError:
+        if not _NONFINITE.fullmatch(field):
+            return None
+        size = np.inf if b"inf" in field.lower() else np.nan
+        return -size if field.startswith(b"-") else size
+
+
+class Flaw(Exception):  # noqa: N818 - not an error yet: it may be counted and passed over
+    """A line that is no row: the cause it is counted under, the byte of the line, and `FormatError`'s arguments."""
+
+    def __init__(self, cause: str, *, at: int = 0, **sides: Any) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.at = at
+        self.sides = sides
+
+
+def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> tuple[int, npt.NDArray[Any]]:
+    """Where a line's word ends, and its values: shape (dim,), type `dtype`.
+
+    Raises
+    ------
+    Flaw
+        When the line is no row.
+    """
+    line = line.removesuffix(b"\r")
+    if b"\0" in line:
+        raise Flaw("a NUL byte", at=line.index(b"\0"), hint="The file is damaged, or is not text.")
+    spans = [match.span() for match in _FIELD.finditer(line)]
+    first = spans[-dim][0] if len(spans) >= dim else 0
+    if first == 0:
+        raise Flaw("too few values", found=f"{len(spans) - 1} values", expected=str(dim))
+    if first == 1:
+        raise Flaw("an empty word", found="a line that begins with a separator")
+    cells = [line[start:stop] for start, stop in spans[-dim:]]
+    values = np.empty(dim, dtype=np.float64)
+    for column, cell in enumerate(cells):
+        value = _value(cell)
+        if value is None:
+            at = spans[column - dim][0]
+            raise Flaw("a value that is no number", at=at, found=quote(cell), expected=f"{dim} numbers")
+        values[column] = value
+    with np.errstate(over="ignore", invalid="ignore"):
+        row = values.astype(dtype)
+    bad = np.flatnonzero(~np.isfinite(row))
+    if len(bad) and not allow_nonfinite:
+        hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
+        at = spans[bad[0] - dim][0]
+        raise Flaw(f"a value that is not finite in {dtype}", at=at, found=quote(cells[bad[0]]), hint=hint)
+    _check_width(line[: first - 1], line[first - 1 : first], cells, dim)
+    return first - 1, row
+
+
+def _check_width(word: bytes, separator: bytes, cells: list[bytes], dim: int) -> None:
+    """Refuse a word that ends in one of the row's values.
+
+    "area 51" before decimal fractions may well be a word; "cat 0.25" before values spelt the same way is a row with
+    one value too many. A tab in front of the values says where the word ends.
+    """
+    fields = _FIELD.findall(word)
+    if separator == b"\t" or len(fields) < 2 or word[-1:] in b" \t":
+        return
+    last = fields[-1]
+    if last[:1] not in b"0123456789+-." or _value(last) is None:
+        return
+    if _is_whole(last) and not all(map(_is_whole, cells)):
+        return
+    hint = "If the word does end in a number, put a tab between word and values."
+    raise Flaw("too many values", at=len(word) - len(last), found=f"{dim + numbers_at_end(fields)} values", expected=str(dim), hint=hint)
+
+
+def _is_whole(cell: bytes) -> bool:
+    return cell.lstrip(b"+-").isdigit()

@@ -1,0 +1,369 @@
+"""Text vectors: GloVe (no header), word2vec text and fastText .vec (header ``rows dim``).
+
+One line a word, ended by a line feed; a carriage return before it is dropped. The last `dim` fields are the values and
+everything before the separator in front of them is the word, byte for byte. Only the ASCII space and the tab separate
+fields, so a word may hold U+00A0, U+3000 or U+0085, and spaces too. Trailing separators, as word2vec.c and fastText
+write them, mean nothing. A UTF-8 byte order mark at the start of the file is dropped.
+
+A chunk of lines is parsed by the kernels of `vecload.kernels.text`; lines those cannot decide, few in any real file,
+are settled one by one by `vecload.formats.lines`. A value is what Python's ``float`` makes of its text, rounded to the
+type asked for.
+
+Sources: word2vec.c and glove.c (the writers), fastText's ``Vector`` stream operator, gensim ``save_word2vec_format``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from vecload.errors import FormatError
+from vecload.formats.lines import BOM, Flaw, fields_of, inspect, numbers_at_end, parse_line
+from vecload.vectors import Batch
+from vecload.words import Words, pack, read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    import numpy.typing as npt
+
+    from vecload.sources import Source
+
+NAME: Final = "text vectors"
+LONGEST_LINE: Final = 1 << 23
+"""A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
+
+_CHUNK = 1 << 20  # text, rows and word places of one chunk stay in a core's second-level cache
+_HEAD = 1 << 16
+_MOST_WORKERS = 8
+_INFINITE = {  # from here on a double rounds to infinity in the type
+    "float16": 65520.0,
+    "float32": 3.4028235677973366e38,
+    "float64": np.inf,
+}
+_log = logging.getLogger("vecload")
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """80 when a line ends in numbers; 1 for any other text, so that the reader can say what is wrong with it."""
+    lines = head.removeprefix(BOM).split(b"\n")[:20]
+    return 80 if any(numbers_at_end(fields_of(line)) for line in lines) else 1
+
+
+def digits(head: bytes, dim: int) -> int:
+    """The most significant digits of a value in the first lines."""
+    cells = [cell for line in head.split(b"\n")[1:20] for cell in fields_of(line)[-dim:]]
+    mantissas = (re.split(rb"[eE]", cell)[0].translate(None, b"+-.").strip(b"0") for cell in cells)
+    return max(map(len, mantissas), default=0)
+
+
+class _Chunk(NamedTuple):
+    """Whole lines: ``buffer[:stop]``, with the kernels' padding behind, from byte `offset` of the file."""
+
+    buffer: bytearray
+    stop: int
+    offset: int
+    unended: bool
+
+
+class _Parsed(NamedTuple):
+    """What the kernels made of a chunk: `total` lines, of which those numbered `lines` (None: all) were parsed.
+
+    Empty lines are counted in `blanks` only where not all were parsed.
+    """
+
+    chunk: _Chunk
+    total: int
+    blanks: int
+    lines: npt.NDArray[np.int64] | None
+    starts: npt.NDArray[np.int32]
+    stops: npt.NDArray[np.int32]
+    word_starts: npt.NDArray[np.int32]
+    word_stops: npt.NDArray[np.int32]
+    status: npt.NDArray[np.uint8]
+    rows: npt.NDArray[Any]
+
+
+class Reader:
+    """Reads a file of text vectors as batches, in file order; made by `read`."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        only: Words | None,
+        limit: int | None,
+        dtype: str,
+        errors: str,
+        allow_nonfinite: bool,
+        header: bool | None,
+    ) -> None:
+        self._source = source
+        self._only = only
+        self._limit = limit
+        self._dtype = dtype
+        self._errors = errors
+        self._allow_nonfinite = allow_nonfinite
+        self._heads = None if only is None else Words.from_bytes(sorted({_head(only, row) for row in range(len(only))}))
+        head = source.head(_HEAD)
+        while len(head) <= LONGEST_LINE and head.count(b"\n") < 3 and len(source.head(2 * len(head))) > len(head):
+            head = source.head(2 * len(head))
+        if b"\n" not in head and len(head) > LONGEST_LINE:
+            raise self._too_long(1, 0)
+        size = len(head) if len(source.head(len(head) + 1)) == len(head) else source.size
+        self.layout = inspect(head, source.name, size=size, header=header)
+        self.dim = self.layout.dim
+        self.declared = self.layout.declared
+        self.skipped: Counter[str] = Counter()
+        self.lines = int(self.declared is not None)
+        """Lines read so far, a header included."""
+        self.row_lines = 0
+        """Lines with a row read so far, skipped ones included."""
+        self._blanks: list[tuple[int, int]] = []  # line and byte of empty lines that no row follows so far
+        self.average = len(head) / max(1, head.count(b"\n"))
+        """Bytes in a line, as the first ones go."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of the file after reading."""
+        meta: dict[str, Any] = {"format": "word2vec text" if self.declared is not None else "GloVe text"}
+        if self.layout.header is not None:
+            meta["header"] = self.layout.header
+        if self.layout.doubt:
+            meta["doubt"] = self.layout.doubt
+        if self.skipped:
+            meta["skipped"] = dict(self.skipped)
+        return meta
+
+    def __iter__(self) -> Iterator[Batch]:
+        workers = min(_MOST_WORKERS, _processors())
+        spare: list[bytearray] = []  # buffers to fill again
+        chunks = self._chunks(spare)
+        pending: deque[Future[_Parsed]] = deque()
+        with ThreadPoolExecutor(workers, thread_name_prefix="vecload") as pool:
+            try:
+                while True:
+                    # One chunk more than workers, so that none waits while this thread reads or settles.
+                    while len(pending) <= workers and (chunk := next(chunks, None)) is not None:
+                        pending.append(pool.submit(self._parse, chunk))
+                    if not pending:
+                        break
+                    parsed = pending.popleft().result()
+                    batch = self._settle(parsed)
+                    spare.append(parsed.chunk.buffer)
+                    if len(batch.rows):
+                        yield batch
+                    if self._limit is not None and self.row_lines >= self._limit:
+                        return
+            finally:
+                for future in pending:
+                    future.cancel()
+        if self.declared is not None and self.declared != self.row_lines:
+            self._report_count()
+
+    def _report_count(self) -> None:
+        found = f"{self.row_lines:,} rows"
+        if self._errors == "strict":
+            raise FormatError("the header's count is wrong", file=self._source.name, found=found, expected=f"{self.declared:,}")
+        _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, self.row_lines)
+
+    def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
+        """Cut the source after line feeds; the last line gets one if it has none."""
+        from vecload.kernels.text import PADDING  # numba is loaded when there is something to parse
+
+        source = self._source
+        source.take(self.layout.begin)
+        offset = self.layout.begin
+        rest = b""
+        while True:
+            size = len(rest) + _CHUNK
+            buffer = spare.pop() if spare else bytearray()
+            if len(buffer) < size + PADDING:
+                buffer = bytearray(size + PADDING)
+            buffer[: len(rest)] = rest
+            count = source.readinto(memoryview(buffer)[len(rest) : size])
+            stop = len(rest) + count
+            if count < size - len(rest):
+                unended = bool(stop) and buffer[stop - 1] != 10
+                if unended:
+                    buffer[stop] = 10
+                    stop += 1
+                if stop:
+                    yield _Chunk(buffer, stop, offset, unended)
+                return
+            cut = buffer.rfind(b"\n", len(rest), stop) + 1
+            if not cut and stop > LONGEST_LINE:
+                raise self._too_long(None, offset)
+            rest = bytes(memoryview(buffer)[cut:stop])
+            if cut:
+                yield _Chunk(buffer, cut, offset, False)
+                offset += cut
+            else:
+                spare.append(buffer)
+
+    def _too_long(self, line: int | None, byte: int) -> FormatError:
+        hint = "Check that this is a file of word vectors."
+        found = f"no line feed in {LONGEST_LINE:,} bytes"
+        return FormatError("a line without end", file=self._source.name, line=line, byte=byte, found=found, hint=hint)
+
+    def _parse(self, chunk: _Chunk) -> _Parsed:
+        """The part that runs on the threads: kernels only."""
+        from vecload.kernels import table, text
+
+        buffer = np.frombuffer(chunk.buffer, dtype=np.uint8)
+        ends = np.empty(chunk.stop, dtype=np.int32)
+        ends = ends[: text.find_lines(buffer, 0, chunk.stop, ends)]
+        starts = np.empty_like(ends)
+        starts[0] = 0
+        starts[1:] = ends[:-1] + 1
+        stops = ends
+        kept = None
+        blanks = 0
+        if self._heads is not None:
+            blanks = int(np.count_nonzero(stops - starts <= 1))  # with its carriage return; no row is so short
+            kept = np.empty(len(ends), dtype=np.int64)
+            heads = self._heads.data, self._heads.offsets, self._heads.slots
+            kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
+            starts, stops = starts[kept], stops[kept]
+        count = len(starts)
+        rows = np.empty((count, self.dim), dtype=np.float32 if self._dtype == "float32" else np.float64)
+        words = np.empty((2, count), dtype=np.int32)
+        status = np.empty(count, dtype=np.uint8)
+        text.parse_lines(buffer, starts, stops, _INFINITE[self._dtype], rows, words[0], words[1], status)
+        return _Parsed(chunk, len(ends), blanks, kept, starts, stops, words[0], words[1], status, rows)
+
+    def _settle(self, parsed: _Parsed) -> Batch:
+        """Look at the lines the kernel left, in file order, and keep what was asked for."""
+        from vecload.kernels.text import BLANK, FINE
+
+        keep = parsed.status == FINE
+        blank = parsed.status == BLANK
+        if parsed.lines is None:
+            numbers = np.cumsum(~blank) - 1  # of each row in this chunk
+            count = len(blank) - int(np.count_nonzero(blank))
+        else:
+            numbers = parsed.lines
+            count = parsed.total - parsed.blanks
+        room = count if self._limit is None else min(count, self._limit - self.row_lines)
+        wanted = numbers < room
+        last = int(np.max(np.flatnonzero(wanted & ~blank), initial=-1))
+        if count:
+            for line, byte in self._blanks:
+                self._refuse(Flaw("an empty line"), line, byte)
+            self._blanks.clear()
+        for at in np.flatnonzero(wanted & ~keep).tolist():
+            line = self.lines + 1 + (at if parsed.lines is None else int(parsed.lines[at]))
+            byte = parsed.chunk.offset + int(parsed.starts[at])
+            if not blank[at]:
+                keep[at] = self._settle_line(parsed, at, line, byte)
+            elif at < last:
+                self._refuse(Flaw("an empty line"), line, byte)
+            else:  # empty lines at the end of a file mean nothing
+                self._blanks.append((line, byte))
+        self.lines += parsed.total
+        self.row_lines += room
+        return self._batch(parsed, keep & wanted)
+
+    def _settle_line(self, parsed: _Parsed, at: int, line: int, byte: int) -> bool:
+        """Parse one line slowly into its row; false when it is left out."""
+        start, stop = int(parsed.starts[at]), int(parsed.stops[at])
+        text = bytes(memoryview(parsed.chunk.buffer)[start:stop])
+        try:
+            end, row = parse_line(text, self.dim, self._dtype, allow_nonfinite=self._allow_nonfinite)
+        except Flaw as flaw:
+            if parsed.chunk.unended and stop == parsed.chunk.stop - 1:
+                flaw.sides["hint"] = "The file ends in the middle of this row: download or copy it again."
+            self._refuse(flaw, line, byte)
+            return False
+        parsed.rows[at] = row
+        parsed.word_starts[at], parsed.word_stops[at] = start, start + end
+        return True
+
+    def _refuse(self, flaw: Flaw, line: int, byte: int) -> None:
+        if self._errors != "skip":
+            raise FormatError(flaw.cause, file=self._source.name, line=line, byte=byte + flaw.at, **flaw.sides) from None
+        self.skipped[flaw.cause] += 1
+
+    def _batch(self, parsed: _Parsed, keep: npt.NDArray[np.bool_]) -> Batch:
+        rows, starts, stops = parsed.rows, parsed.word_starts, parsed.word_stops
+        if not keep.all():
+            rows, starts, stops = rows[keep], starts[keep], stops[keep]
+        data, offsets = pack(np.frombuffer(parsed.chunk.buffer, dtype=np.uint8), starts, stops)
+        if self._only is not None and len(rows):  # so far only the words' first fields were looked up
+            found = Words(data, offsets)
+            wanted = np.flatnonzero(self._only.lookup(found) >= 0)
+            if len(wanted) < len(rows):
+                chosen = found.take(wanted)
+                data, offsets, rows = chosen.data, chosen.offsets, rows[wanted]
+        return Batch(data, offsets, rows.astype(self._dtype, copy=False))
+
+
+def _head(words: Words, row: int) -> bytes:
+    """The first field of a wanted word, as `keep_heads` sees it."""
+    return words.bytes(row).replace(b"\t", b" ").partition(b" ")[0]
+
+
+def _processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read(
+    source: Source,
+    *,
+    only: Words | None = None,
+    limit: int | None = None,
+    dtype: str = "float32",
+    errors: str = "raise",
+    allow_nonfinite: bool = False,
+    header: bool | None = None,
+) -> Reader:
+    """Read text vectors batch by batch.
+
+    Parameters
+    ----------
+    source
+        The opened file.
+    only
+        Read only the rows of these words; the values of others are not looked at.
+    limit
+        Read only so many rows from the start of the file.
+    dtype
+        "float16", "float32" or "float64".
+    errors
+        "raise"; "skip" leaves bad lines out and counts them in `Reader.skipped`; "strict" raises for a wrong header
+        count too.
+    allow_nonfinite
+        Whether NaN and infinity may stay.
+    header
+        Whether the first line is a header; None to tell from the lines.
+
+    Raises
+    ------
+    FormatError
+        When the file is none of text vectors, at once or on the way.
+
+    Examples
+    --------
+    >>> import io
+    >>> from vecload.sources import open_source
+    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\\ndog 3 4\\n")))
+    >>> reader.dim, [batch.rows.tolist() for batch in reader]
+    (2, [[[1.0, 2.0], [3.0, 4.0]]])
+    """
+    return Reader(
+        source,
+        only=only,
+        limit=limit,
+        dtype=dtype,
+        errors=errors,
+        allow_nonfinite=allow_nonfinite,
+        header=header,
+    )
