@@ -1,0 +1,65 @@
+"""vecload: from a file of pretrained word vectors to an embedding layer.
+
+>>> import vecload
+>>> vectors = vecload.load("glove.6B.50d.txt")  # doctest: +SKIP
+>>> aligned = vecload.align(vectors, vecload.Vocab.from_texts(texts), oov=["casefold", "normal"])  # doctest: +SKIP
+>>> layer = aligned.embedding(mode="finetune")  # doctest: +SKIP
+
+Names are found on first use, so importing the package imports nothing else.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vecload import oov as oov
+    from vecload.alignment import Aligned as Aligned
+    from vecload.alignment import Coverage as Coverage
+    from vecload.alignment import align as align
+    from vecload.errors import FormatError as FormatError
+    from vecload.errors import MissingExtra as MissingExtra
+    from vecload.errors import OptionError as OptionError
+    from vecload.errors import VecloadError as VecloadError
+    from vecload.errors import VocabularyError as VocabularyError
+    from vecload.loading import Info as Info
+    from vecload.loading import info as info
+    from vecload.loading import load as load
+    from vecload.vectors import Vectors as Vectors
+    from vecload.vocab import Vocab as Vocab
+    from vecload.words import Words as Words
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Aligned": "alignment",
+    "Coverage": "alignment",
+    "FormatError": "errors",
+    "Info": "loading",
+    "MissingExtra": "errors",
+    "OptionError": "errors",
+    "Vectors": "vectors",
+    "VecloadError": "errors",
+    "Vocab": "vocab",
+    "VocabularyError": "errors",
+    "Words": "words",
+    "align": "alignment",
+    "info": "loading",
+    "load": "loading",
+    "oov": "oov",
+}
+"""Public name → the room it lives in; a room that is public itself names itself."""
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605 - the table is the one place that lists them
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'vecload' has no attribute {name!r}")
+    room = import_module(f"vecload.{_PUBLIC[name]}")
+    value = room if name == _PUBLIC[name] else getattr(room, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
