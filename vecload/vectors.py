@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
@@ -79,6 +79,9 @@ class Vectors:
 
     def __contains__(self, word: object) -> bool:
         return word in self.words
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
 
     def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]:
         """The vector of a word, shape (dim,), or of several, shape (k, dim).

@@ -38,8 +38,6 @@ _MAGIC: tuple[tuple[bytes, Look], ...] = (
     (b"7z\xbc\xaf\x27\x1c", Look("a 7-Zip archive", _UNPACK)),
     (b"Rar!", Look("a RAR archive", _UNPACK)),
     (b"%PDF-", Look("a PDF document", _AGAIN)),
-    (b"\xff\xfe", Look("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")),
-    (b"\xfe\xff", Look("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")),
     (b"version https://git-lfs", Look("a Git LFS pointer, not the file itself", "Fetch it with git lfs pull.")),
 )
 _SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
@@ -65,6 +63,8 @@ def describe(head: bytes) -> Look | None:
     for magic, look in _MAGIC:
         if head.startswith(magic):
             return look
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in head[:64]:
+        return Look("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")
     if head[257:262] == b"ustar":
         return Look("a tar archive", _UNPACK)
     if _PAGE.match(head):

@@ -1,0 +1,99 @@
+"""What ``vecload demo`` shows: the whole way once, on a corpus that gensim ships, with no download."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from vecload.alignment import align
+from vecload.errors import require
+from vecload.loading import info, load
+from vecload.vocab import Vocab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vecload.vectors import Vectors
+
+_STEPS = 60
+_QUERIES = ("government", "police", "cricket")
+
+
+def run(say: Callable[[str], None]) -> None:
+    """Train small vectors, save them as text, and take them from the file to a fine-tuned layer.
+
+    Parameters
+    ----------
+    say
+        Called with each line to show.
+
+    Raises
+    ------
+    MissingExtra
+        When gensim, whose corpus this uses, is not installed.
+    """
+    word2vec = require("gensim.models.word2vec", "gensim")
+    folder = Path(require("gensim.test.utils", "gensim").datapath(""))
+    texts = [line.lower() for line in (folder / "lee_background.cor").read_text(encoding="utf-8").splitlines()]
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "lee.50d.txt"
+        say("1. Train 50-dimensional vectors on the Lee corpus with gensim (300 news texts) and save them as text.")
+        model = word2vec.Word2Vec(
+            [text.split() for text in texts], vector_size=50, min_count=3, epochs=40, workers=1, seed=1
+        )
+        model.wv.save_word2vec_format(str(file))
+
+        say("\n2. vecload.info(file)")
+        say(_indent(info(file)))
+
+        begin = time.perf_counter()
+        vectors = load(file)
+        say(f"\n3. vecload.load(file), {1000 * (time.perf_counter() - begin):.0f} ms\n   {vectors!r}")
+        for query in _QUERIES:
+            say(f"   nearest to {query!r}: {', '.join(_nearest(vectors, query))}")
+
+        say("\n4. vecload.align(file, vocab, oov=['casefold', 'normal'])")
+        vocab = Vocab.from_texts(texts, min_freq=2, specials=["<pad>", "<unk>"])
+        aligned = align(file, vocab, oov=["casefold", "normal"])
+        say(_indent(aligned.coverage))
+        say(f"   most frequent words not found: {', '.join(word for word, _ in aligned.coverage.missing(6))}")
+
+    say("\n5. aligned.embedding(): fine-tune it to tell words of sport from words of government")
+    _fine_tune(aligned.embedding(), vocab, say)
+
+
+def _indent(value: object) -> str:
+    return "\n".join("   " + line for line in str(value).splitlines())
+
+
+def _nearest(vectors: Vectors, query: str, count: int = 4) -> list[str]:
+    unit = vectors.matrix / np.maximum(np.linalg.norm(vectors.matrix, axis=1, keepdims=True), 1e-12)
+    rows = np.argsort(-(unit @ unit[vectors.words.index(query)]))
+    return [vectors.words[int(row)] for row in rows[1 : count + 1]]
+
+
+def _fine_tune(layer: torch.nn.Embedding, vocab: Vocab, say: Callable[[str], None]) -> None:
+    sport = "cricket match test team players wicket tour captain win play".split()
+    state = "government minister president prime federal cabinet parliament leader party election".split()
+    known = [(word, label) for label, words in enumerate((sport, state)) for word in words if word in vocab]
+    rows = torch.from_numpy(vocab.encode([word for word, _ in known]))
+    labels = torch.tensor([label for _, label in known])
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(layer, torch.nn.Linear(layer.embedding_dim, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for step in range(_STEPS + 1):
+        scores = model(rows)
+        loss = torch.nn.functional.cross_entropy(scores, labels)
+        if step % 20 == 0:
+            right = int((scores.argmax(1) == labels).sum())
+            say(f"   step {step:>2}: loss {loss.item():.3f}, {right} of {len(labels)} right")
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert layer.padding_idx is not None
+    say(f"   the padding row after training: largest value {layer.weight[layer.padding_idx].abs().max().item()}")
