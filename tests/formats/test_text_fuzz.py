@@ -1,0 +1,118 @@
+"""The compiled reader against the slow reference: the same Vectors, or both refuse at the same line."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vecload
+from tests.reference import text as reference
+from vecload.formats.foreign import describe
+from vecload.formats.lines import inspect
+
+WORDS = [b"the", b"caf\xc3\xa9", b"\xc2\xa0", b"a\xe3\x80\x80b", b"\xc2\x85", b". . .", b"New York", b"\xff\xfe", b"12", b"0.5", b"area 51", b"x_y"]
+CELLS = [b"0.25", b"-0.12345", b"1e-05", b"1", b".5", b"5.", b"+1", b"0", b"-0", b"3.4e38", b"1e-45", b"0.1000000000000000055511151231257827", b"123456789.125", b"1_0", b"9007199254740993", b"7e22", b"1e23", b"2.2250738585072011e-308"]
+ODDITIES = [b"nan", b"inf", b"-Infinity", b"1e39", b"abc", b"", b"--1", b"1e", b"0x10", b"1.#QNAN", b"nan(ind)", b"\0", b"\x0b", b"1,5", b"1e999", b"\xd9\xa1"]
+
+
+def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
+    """Both readers agree on `data`."""
+    try:
+        vectors = vecload.load(io.BytesIO(data), errors="skip" if skip else "raise", dtype=dtype)
+        refused = None
+    except vecload.FormatError as error:
+        refused = error
+    try:
+        layout = inspect(data, "fuzz", size=len(data), header=None)
+    except vecload.FormatError as error:
+        assert refused is not None
+        assert refused.problem in (error.problem, "not a file of text vectors")
+        return
+    if refused is not None and refused.problem == "not a file of text vectors":
+        assert describe(data) is not None
+        return
+    try:
+        words, matrix, skipped = reference.read(
+            data, layout.dim, header=layout.declared is not None, dtype=dtype, skip=skip
+        )
+    except reference.Refused as refusal:
+        assert refused is not None
+        assert refused.line == refusal.args[0]
+        return
+    if refused is not None:
+        assert skip
+        assert not words
+        return
+    assert [vectors.words.bytes(at) for at in range(len(vectors))] == words
+    assert vectors.matrix.tobytes() == matrix.tobytes()
+    assert sum(vectors.meta.get("skipped", {}).values()) == skipped
+
+
+def a_file(random_: random.Random, dim: int, rows: int, *, odd: float) -> bytes:
+    lines = [] if random_.random() < 0.5 else [b"%d %d" % (rows, dim)]
+    for _ in range(rows):
+        pool = ODDITIES if random_.random() < odd else CELLS
+        cells = [random_.choice(pool if random_.random() < 0.3 else CELLS) for _ in range(dim)]
+        separator = random_.choice([b" ", b" ", b" ", b"\t", b"  "])
+        lines.append(random_.choice(WORDS) + random_.choice([b" ", b" ", b"\t"]) + separator.join(cells))
+        lines[-1] += random_.choice([b"", b"", b" ", b"\r", b" \r"])
+    return b"\n".join(lines) + random_.choice([b"", b"\n", b"\n\n", b"\r\n"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mutated_files_never_crash_and_always_agree(seed: int) -> None:
+    random_ = random.Random(seed)
+    for _ in range(400):
+        data = bytearray(a_file(random_, random_.randint(1, 6), random_.randint(1, 12), odd=random_.choice([0, 0.2])))
+        for _ in range(random_.choice([0, 0, 1, 2, 5])):
+            at = random_.randrange(len(data))
+            action = random_.randrange(4)
+            if action == 0:
+                data[at] = random_.randrange(256)
+            elif action == 1:
+                del data[at : at + random_.randint(1, 9)]
+            elif action == 2:
+                data[at:at] = random_.choice([b"\n", b" ", b"\t", b"\0", b"1", b".", b"e", b"\r\n", b"-"])
+            else:
+                del data[at:]
+            data = data or bytearray(b"a 1")
+        compare(bytes(data), skip=random_.random() < 0.5, dtype=random_.choice(["float32", "float64", "float16"]))
+
+
+floats = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(allow_nan=False, allow_infinity=False, width=32).map(lambda value: f"{value:.6g}"),
+    st.decimals(allow_nan=False, allow_infinity=False, places=None).map(str),
+    st.tuples(st.integers(0, 10**25), st.integers(-400, 400)).map(lambda pair: f"{pair[0]}e{pair[1]}"),
+    st.from_regex(r"[+-]?([0-9]{1,25}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,4})?", fullmatch=True),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cells=st.lists(floats, min_size=1, max_size=40), dtype=st.sampled_from(["float16", "float32", "float64"]))
+def test_values_are_what_float_gives(cells: list[str], dtype: str) -> None:
+    file = io.BytesIO("\n".join(f"w{at} 1 {cell}" for at, cell in enumerate(cells)).encode())
+    matrix = vecload.load(file, dtype=dtype, allow_nonfinite=True).matrix
+    with np.errstate(over="ignore"):
+        expected = np.array([np.dtype(dtype).type(float(cell)) for cell in cells])
+    assert matrix[:, 1].tobytes() == expected.tobytes()
+
+
+def test_values_in_bulk_are_what_float_gives() -> None:
+    random_ = random.Random(7)
+    cells = []
+    for _ in range(30_000):
+        digits = random_.randint(1, 19)
+        mantissa = str(random_.randrange(10**digits))
+        point = random_.randint(0, len(mantissa))
+        exponent = random_.choice(["", "", f"e{random_.randint(-330, 310)}", f"E+{random_.randint(0, 30)}"])
+        cells.append(random_.choice(["", "-", "+"]) + mantissa[:point] + "." + mantissa[point:] + exponent)
+    cells = [cell for cell in cells if cell.strip("+-.")]
+    file = io.BytesIO("\n".join(f"w{at} {cell} 1" for at, cell in enumerate(cells)).encode())
+    matrix = vecload.load(file, dtype="float64", allow_nonfinite=True).matrix
+    assert matrix[:, 0].tobytes() == np.array([float(cell) for cell in cells]).tobytes()
