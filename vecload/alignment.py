@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -20,6 +19,8 @@ from vecload.vocab import Vocab
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
     import torch
 
@@ -135,7 +136,7 @@ class Aligned:
 
     def origin_of(self, word: str) -> str:
         """Where the row of a word came from."""
-        return self.origins[self.origin[self.vocab.words.index(word)]]
+        return self.origins[int(self.origin[self.vocab.words.index(word)])]
 
     def embedding(
         self,

@@ -54,8 +54,8 @@ def embed(
         str,
         typer.Option(
             metavar="STEPS",
-            help="What to try for words the file does not have, in this order: casefold, nfc, nfkc, digits, then one of "
-            "normal, uniform, xavier, kaiming, zeros, mean.",
+            help="What to try for words the file does not have, in this order: casefold, nfc, nfkc, digits; then one "
+            "of normal, uniform, xavier, kaiming, zeros, mean.",
         ),
     ] = "normal",
     pad: Annotated[str | None, typer.Option(metavar="WORD", help="The padding word: its row is zero.")] = None,

@@ -81,9 +81,7 @@ class FormatError(VecloadError, ValueError):
             None if self.expected is None else f"expected {self.expected}",
         ]
         head = ", ".join(part for part in where if part)
-        body = ": ".join(
-            part for part in (head, self.problem, ", ".join(side for side in sides if side)) if part
-        )
+        body = ": ".join(part for part in (head, self.problem, ", ".join(side for side in sides if side)) if part)
         return f"{body}. {self.hint}" if self.hint else f"{body}."
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments survive pickling (multiprocessing)
@@ -135,12 +133,12 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def quote(raw: bytes) -> str:
-    """Show bytes of a file in an error message: printable, short, in quotes.
+    r"""Show bytes of a file in an error message: printable, short, in quotes.
 
     Examples
     --------
-    >>> quote(b"caf\\xc3\\xa9"), quote(b"\\xff\\x00")
-    ("'café'", "'\\\\udcff\\\\x00'")
+    >>> quote(b"caf\xc3\xa9"), quote(b"\xff\x00")
+    ("'café'", "'\\udcff\\x00'")
     """
     text = raw[: 4 * _LONGEST_QUOTE].decode("utf-8", "surrogateescape")
     shown = ascii(text) if any(0xDC80 <= ord(char) <= 0xDCFF for char in text) else repr(text)

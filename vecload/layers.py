@@ -62,8 +62,8 @@ def embedding(
         raise OptionError(f"mode={mode!r} is not one of 'freeze', 'finetune'")
     if mode == "freeze" and max_norm is not None:
         raise OptionError(
-            "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are looked "
-            "up, so frozen rows would change"
+            "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are "
+            "looked up, so frozen rows would change"
         )
     rows = len(aligned.matrix)
     if padding_idx is None:
@@ -73,7 +73,7 @@ def embedding(
     weight = torch.tensor(aligned.matrix, dtype=dtype, device=device)
     if padding_idx is not None:
         weight[padding_idx] = 0
-    return torch.nn.Embedding.from_pretrained(
+    layer: torch.nn.Embedding = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
         weight,
         freeze=mode == "freeze",
         padding_idx=padding_idx,
@@ -82,3 +82,4 @@ def embedding(
         scale_grad_by_freq=scale_grad_by_freq,
         sparse=sparse,
     )
+    return layer

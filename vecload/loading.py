@@ -50,7 +50,7 @@ def load(
     format: Literal["glove", "word2vec"] | None = None,  # noqa: A002 - the field's word
     allow_nonfinite: bool = False,
 ) -> Vectors:
-    """Read a file of word vectors.
+    r"""Read a file of word vectors.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def load(
     Examples
     --------
     >>> import io
-    >>> file = io.BytesIO(b"2 3\\ncat 0.1 0.2 0.3\\nNew York 1 2 3\\n")
+    >>> file = io.BytesIO(b"2 3\ncat 0.1 0.2 0.3\nNew York 1 2 3\n")
     >>> vectors = load(file)
     >>> vectors
     <Vectors: 2 words × 3 float32, word2vec text, <stream>>
@@ -141,7 +141,8 @@ def _wanted(vocab: Collection[str]) -> Words:
 
 def _capacity(source: Source, reader: Reader, only: Words | None, limit: int | None, row_bytes: int) -> int:
     """Rows to make room for at first. Room costs no memory until it is written to, but a header is not to be believed:
-    no file has more rows than its bytes can hold."""
+    no file has more rows than its bytes can hold.
+    """
     if source.size is not None:
         estimate = int(source.size / reader.average * 1.01) + 1
         most = source.size // (2 * reader.dim) + 1
@@ -276,14 +277,14 @@ class Info:
             "dimension": str(self.dim),
             "values": self.values,
             "first words": " ".join(repr(word) for word in self.words),
-            "norms": "{:.4g} to {:.4g}, mean {:.4g}".format(self.norms[0], self.norms[2], self.norms[1])
+            "norms": f"{self.norms[0]:.4g} to {self.norms[2]:.4g}, mean {self.norms[1]:.4g}"
             + f" (first {self.sampled:,} rows)",
         }
         return "\n".join(f"{name:<12} {value}" for name, value in lines.items())
 
 
 def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
-    """Look at a file of word vectors without reading all of it.
+    r"""Look at a file of word vectors without reading all of it.
 
     Parameters
     ----------

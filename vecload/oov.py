@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-Rows = "npt.NDArray[np.float64]"
 Custom = Callable[[list[str], int, np.random.Generator], Any]
 """A step of the caller's own: rows for words, shape (k, dim); a row of NaN leaves a word to the next step."""
 
@@ -100,7 +99,8 @@ def uniform_draws(words: Sequence[str], columns: int, seed: int) -> npt.NDArray[
     state = (state ^ (state >> np.uint64(30))) * _MIX1
     state = (state ^ (state >> np.uint64(27))) * _MIX2
     state ^= state >> np.uint64(31)
-    return ((state >> np.uint64(11)).astype(np.float64) + 0.5) * _MAX_UNIT
+    draws: npt.NDArray[np.float64] = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * _MAX_UNIT
+    return draws
 
 
 def normal(mean: float | None = None, std: float | None = None) -> Filling:
@@ -122,7 +122,8 @@ def normal(mean: float | None = None, std: float | None = None) -> Filling:
         radius = np.sqrt(-2.0 * np.log(draws[:, : found.dim]))  # Box and Muller 1958
         middle, spread = found.spread()
         unit = radius * np.cos(2.0 * np.pi * draws[:, found.dim :])
-        return (middle if mean is None else mean) + (spread if std is None else std) * unit
+        rows: npt.NDArray[np.float64] = (middle if mean is None else mean) + (spread if std is None else std) * unit
+        return rows
 
     if std is not None and std < 0:
         raise OptionError(f"normal: std={std} is negative")
@@ -154,12 +155,17 @@ def uniform(low: float | None = None, high: float | None = None) -> Filling:
     return Filling("uniform", fill)
 
 
+def _within(bound: float, words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
+    rows: npt.NDArray[np.float64] = bound * (2.0 * uniform_draws(words, found.dim, seed) - 1.0)
+    return rows
+
+
 def xavier() -> Filling:
     """Rows as ``torch.nn.init.xavier_uniform_`` draws them for the whole matrix (Glorot and Bengio 2010)."""
 
     def fill(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
         bound = (6.0 / (found.num_embeddings + found.dim)) ** 0.5
-        return bound * (2.0 * uniform_draws(words, found.dim, seed) - 1.0)
+        return _within(bound, words, found, seed)
 
     return Filling("xavier", fill)
 
@@ -168,8 +174,7 @@ def kaiming() -> Filling:
     """Rows as ``torch.nn.init.kaiming_uniform_`` draws them for the whole matrix (He et al. 2015)."""
 
     def fill(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
-        bound = (6.0 / found.dim) ** 0.5
-        return bound * (2.0 * uniform_draws(words, found.dim, seed) - 1.0)
+        return _within((6.0 / found.dim) ** 0.5, words, found, seed)
 
     return Filling("kaiming", fill)
 
@@ -207,7 +212,6 @@ _FILLINGS = {
     "zeros": zeros,
     "mean": mean,
 }
-Step = "str | Spelling | Filling | Custom"
 
 
 def chain(steps: Sequence[Any]) -> tuple[Spelling | Filling | Custom, ...]:

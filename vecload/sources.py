@@ -16,7 +16,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from vecload.errors import FormatError, OptionError, require
 
@@ -28,21 +28,23 @@ _BLOCK = 1 << 20
 
 
 class _Decompressor(Protocol):
-    eof: bool
-    unused_data: bytes
-
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
 _Engine = tuple["Callable[[], _Decompressor]", type[Exception]]
 """What makes a decompressor, and what it raises on damaged data."""
 
+
 def _gzip() -> _Engine:
     try:  # twice zlib's speed behind the same interface: benchmarks/RESULTS.md
         from isal import isal_zlib
     except ImportError:
         return lambda: zlib.decompressobj(31), zlib.error
-    return lambda: isal_zlib.decompressobj(31), isal_zlib.error
+    return lambda: isal_zlib.decompressobj(31), cast("type[Exception]", isal_zlib.error)
 
 
 def _zstd() -> _Engine:
@@ -257,7 +259,9 @@ def _unpacked(plain: Source, file: IO[bytes], *, member: str = "") -> Source:
     if head.startswith(_ZIP):
         return _zip_member(plain, file, member)
     if member:
-        raise FormatError("not a zip archive, so it has no members", file=plain.name, found=f"member {member!r} asked for")
+        raise FormatError(
+            "not a zip archive, so it has no members", file=plain.name, found=f"member {member!r} asked for"
+        )
     for kind, magic, engine in _COMPRESSIONS:
         if head.startswith(magic):
             unpacked = _Unpacked(plain, kind, *engine())
@@ -306,7 +310,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Examples
     --------
-    >>>     >>> target = Path(tempfile.mkdtemp()) / "vectors.txt"
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "vectors.txt"
     >>> with replacing(target) as part:
     ...     _ = part.write_text("cat 0.1")
     >>> target.read_text()
@@ -325,4 +330,3 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-

@@ -184,8 +184,9 @@ class Vocab:
         pad: str | None = None,
         progress: bool | None = None,
     ) -> Vocab:
-        """Count the tokens of a text file, plain or compressed, a line at a time; the options are those of `from_texts`.
+        """Count the tokens of a text file, plain or compressed, a line at a time.
 
+        The options are those of `from_texts`.
         `progress` shows a bar, or not; None shows it when standard error is a terminal.
         """
         lines = _lines(path, progress=sys.stderr.isatty() if progress is None else progress)
@@ -244,9 +245,7 @@ class Vocab:
         unk, pad = (word if word in ids else None for word in (unk, pad))
         return cls(Words.from_strings(words), None, specials, unk, pad)
 
-    def with_specials(
-        self, *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None
-    ) -> Vocab:
+    def with_specials(self, *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None) -> Vocab:
         """The same words with more specials, put in front unless they are there already."""
         front, unk, pad = _front([*self.specials, *specials], unk or self.unk, pad or self.pad)
         new = [word for word in front if word not in self.words]
@@ -345,7 +344,9 @@ class Vocab:
         return _from_lines(path) if _suffix(path) == ".txt" else _from_json(path)
 
     def _unknown(self, word: str) -> VocabularyError:
-        return VocabularyError(f"{word!r} is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'")
+        return VocabularyError(
+            f"{word!r} is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocab):

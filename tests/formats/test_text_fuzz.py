@@ -15,9 +15,58 @@ from tests.reference import text as reference
 from vecload.formats.foreign import describe
 from vecload.formats.lines import inspect
 
-WORDS = [b"the", b"caf\xc3\xa9", b"\xc2\xa0", b"a\xe3\x80\x80b", b"\xc2\x85", b". . .", b"New York", b"\xff\xfe", b"12", b"0.5", b"area 51", b"x_y"]
-CELLS = [b"0.25", b"-0.12345", b"1e-05", b"1", b".5", b"5.", b"+1", b"0", b"-0", b"3.4e38", b"1e-45", b"0.1000000000000000055511151231257827", b"123456789.125", b"1_0", b"9007199254740993", b"7e22", b"1e23", b"2.2250738585072011e-308"]
-ODDITIES = [b"nan", b"inf", b"-Infinity", b"1e39", b"abc", b"", b"--1", b"1e", b"0x10", b"1.#QNAN", b"nan(ind)", b"\0", b"\x0b", b"1,5", b"1e999", b"\xd9\xa1"]
+WORDS = [
+    b"the",
+    b"caf\xc3\xa9",
+    b"\xc2\xa0",
+    b"a\xe3\x80\x80b",
+    b"\xc2\x85",
+    b". . .",
+    b"New York",
+    b"\xff\xfe",
+    b"12",
+    b"0.5",
+    b"area 51",
+    b"x_y",
+]
+CELLS = [
+    b"0.25",
+    b"-0.12345",
+    b"1e-05",
+    b"1",
+    b".5",
+    b"5.",
+    b"+1",
+    b"0",
+    b"-0",
+    b"3.4e38",
+    b"1e-45",
+    b"0.1000000000000000055511151231257827",
+    b"123456789.125",
+    b"1_0",
+    b"9007199254740993",
+    b"7e22",
+    b"1e23",
+    b"2.2250738585072011e-308",
+]
+ODDITIES = [
+    b"nan",
+    b"inf",
+    b"-Infinity",
+    b"1e39",
+    b"abc",
+    b"",
+    b"--1",
+    b"1e",
+    b"0x10",
+    b"1.#QNAN",
+    b"nan(ind)",
+    b"\0",
+    b"\x0b",
+    b"1,5",
+    b"1e999",
+    b"\xd9\xa1",
+]
 
 
 def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:

@@ -12,7 +12,7 @@ import numpy as np
 NONFINITE = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an answer, not an error
     """The line, counted from 1, that is no row."""
 
 

@@ -66,16 +66,24 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
     rest = [fields for line in lines[1 : _SAMPLE + 1] if (fields := fields_of(line))]
     doubt = None
     if first and header is None:
-        header, doubt = _is_header(lines, int(first[1]), int(first[2]), rest, whole)
+        header, doubt = _is_header(lines, int(first[1]), int(first[2]), rest, whole=whole)
     if header and not first:
         raise FormatError(
-            "no header", file=name, line=1, found=quote(lines[0].strip()), expected="two whole numbers, rows and dimension"
+            "no header",
+            file=name,
+            line=1,
+            found=quote(lines[0].strip()),
+            expected="two whole numbers, rows and dimension",
         )
     if not header or not first:
         dim = _common_dim(([fields] if (fields := fields_of(lines[0])) else []) + rest)
         if not dim:
             raise FormatError(
-                "no vectors in the first lines", file=name, line=1, found=quote(lines[0]), expected="a word and its values"
+                "no vectors in the first lines",
+                file=name,
+                line=1,
+                found=quote(lines[0]),
+                expected="a word and its values",
             )
         return Layout(None, dim, begin, None, doubt)
     declared, dim = int(first[1]), int(first[2])
@@ -94,6 +102,7 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
 
 
 def fields_of(line: bytes) -> list[bytes]:
+    """The fields of a line, between spaces and tabs."""
     return _FIELD.findall(line.removesuffix(b"\r"))
 
 
@@ -104,14 +113,16 @@ def numbers_at_end(fields: list[bytes]) -> int:
 
 def _common_dim(rows: list[list[bytes]]) -> int:
     """The dimension most rows agree on: words with spaces have more fields, and some words are numbers."""
-    counts = Counter(len(fields) - 1 for fields in rows if len(fields) > 1 and numbers_at_end(fields) == len(fields) - 1)
+    counts = Counter(
+        len(fields) - 1 for fields in rows if len(fields) > 1 and numbers_at_end(fields) == len(fields) - 1
+    )
     if not counts:
         counts = Counter(dim for fields in rows if (dim := numbers_at_end(fields)))
     return max(counts, key=lambda dim: (counts[dim], -dim), default=0)
 
 
 def _is_header(
-    lines: list[bytes], rows: int, dim: int, rest: list[list[bytes]], whole: bool
+    lines: list[bytes], rows: int, dim: int, rest: list[list[bytes]], *, whole: bool
 ) -> tuple[bool, str | None]:
     """Whether a first line of two whole numbers is a header or a word with one value, and the doubt that remains."""
     if not rest or any(len(fields) != 2 for fields in rest):
@@ -195,7 +206,13 @@ def _check_width(word: bytes, separator: bytes, cells: list[bytes], dim: int) ->
     if _is_whole(last) and not all(map(_is_whole, cells)):
         return
     hint = "If the word does end in a number, put a tab between word and values."
-    raise Flaw("too many values", at=len(word) - len(last), found=f"{dim + numbers_at_end(fields)} values", expected=str(dim), hint=hint)
+    raise Flaw(
+        "too many values",
+        at=len(word) - len(last),
+        found=f"{dim + numbers_at_end(fields)} values",
+        expected=str(dim),
+        hint=hint,
+    )
 
 
 def _is_whole(cell: bytes) -> bool:

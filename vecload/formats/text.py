@@ -171,7 +171,9 @@ class Reader:
     def _report_count(self) -> None:
         found = f"{self.row_lines:,} rows"
         if self._errors == "strict":
-            raise FormatError("the header's count is wrong", file=self._source.name, found=found, expected=f"{self.declared:,}")
+            raise FormatError(
+                "the header's count is wrong", file=self._source.name, found=found, expected=f"{self.declared:,}"
+            )
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, self.row_lines)
 
     def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
@@ -203,7 +205,7 @@ class Reader:
                 raise self._too_long(None, offset)
             rest = bytes(memoryview(buffer)[cut:stop])
             if cut:
-                yield _Chunk(buffer, cut, offset, False)
+                yield _Chunk(buffer, cut, offset, unended=False)
                 offset += cut
             else:
                 spare.append(buffer)
@@ -288,7 +290,9 @@ class Reader:
 
     def _refuse(self, flaw: Flaw, line: int, byte: int) -> None:
         if self._errors != "skip":
-            raise FormatError(flaw.cause, file=self._source.name, line=line, byte=byte + flaw.at, **flaw.sides) from None
+            raise FormatError(
+                flaw.cause, file=self._source.name, line=line, byte=byte + flaw.at, **flaw.sides
+            ) from None
         self.skipped[flaw.cause] += 1
 
     def _batch(self, parsed: _Parsed, keep: npt.NDArray[np.bool_]) -> Batch:
@@ -325,7 +329,7 @@ def read(
     allow_nonfinite: bool = False,
     header: bool | None = None,
 ) -> Reader:
-    """Read text vectors batch by batch.
+    r"""Read text vectors batch by batch.
 
     Parameters
     ----------
@@ -354,7 +358,7 @@ def read(
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\\ndog 3 4\\n")))
+    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\ndog 3 4\n")))
     >>> reader.dim, [batch.rows.tolist() for batch in reader]
     (2, [[[1.0, 2.0], [3.0, 4.0]]])
     """

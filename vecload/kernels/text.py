@@ -39,7 +39,8 @@ _LARGEST_POWER: Final = 308
 
 def _powers_of_five() -> np.ndarray[Any, np.dtype[np.uint64]]:
     """5^q for every q a double can need, as 128 bits with the top bit set: (high, low) words, truncated or, for
-    negative q, rounded up, as section 5 of Lemire's paper asks."""
+    negative q, rounded up, as section 5 of Lemire's paper asks.
+    """
     rows = []
     for q in range(_SMALLEST_POWER, _LARGEST_POWER + 1):
         power = 5 ** abs(q)
@@ -209,7 +210,9 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
         negative = load8(buffer, at) == 45
         at += negative | (load8(buffer, at) == 43)  # without a branch: signs are a coin toss
         begin = at
-        if load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57:  # nearly always; a guess the processor need not wait for
+        if (
+            load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57
+        ):  # nearly always; a guess the processor need not wait for
             digits = np.uint64(load8(buffer, at) - 48)
             at += 1
         else:
@@ -233,7 +236,7 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
             exponent, at = _digits(buffer, at, _U0)
             if at == begin or at - begin > 9:
                 return False
-            power += -np.int64(exponent) if sign else np.int64(exponent)
+            power += -np.int64(exponent) if sign else np.int64(exponent)  # type: ignore[assignment]
         if at > stop or (at < stop and load8(buffer, at) != _SPACE and load8(buffer, at) != _TAB):
             return False
         if digits <= _BIT53 and -22 <= power <= 22:
@@ -253,7 +256,7 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
 
 @inline
 def _is_separator(byte):  # type: ignore[no-untyped-def]
-    return byte == _SPACE or byte == _TAB
+    return byte in (_SPACE, _TAB)
 
 
 @inline
@@ -341,7 +344,7 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
             if buffer[at] == 0:
                 break
             at += 1
-        if at == start or at == stop or buffer[at] == 0:
+        if at in (start, stop) or buffer[at] == 0:
             if at == start:  # the line begins with a separator: a word that is one, or an empty word
                 first = _first_value(buffer, start, stop, dim)
                 if first > start + 1 and _parse_values(buffer, first, stop, rows[line], dim, limit):
