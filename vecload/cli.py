@@ -113,3 +113,7 @@ def main() -> None:
 def _stop(error: object, code: int) -> None:
     typer.echo(f"vecload: {error}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

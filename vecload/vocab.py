@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecload import wordlists
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.sources import open_source, replacing
+from vecload.sources import replacing
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Vocab:
         The options are those of `from_texts`.
         `progress` shows a bar, or not; None shows it when standard error is a terminal.
         """
-        lines = _lines(path, progress=sys.stderr.isatty() if progress is None else progress)
+        lines = wordlists.read_lines(path, progress=progress)
         tokens = chain.from_iterable(map(tokenize, lines))
         return cls.from_tokens(tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad)
 
@@ -326,7 +326,7 @@ class Vocab:
         VocabularyError
             When a word holds a line feed or ends in a carriage return, or is empty, which ``.txt`` cannot keep.
         """
-        content = _as_lines(self) if _suffix(path) == ".txt" else _as_json(self)
+        content = wordlists.as_lines(self) if _suffix(path) == ".txt" else _as_json(self)
         with replacing(path) as part:
             part.write_bytes(content.encode("utf-8", "surrogateescape"))
 
@@ -341,7 +341,10 @@ class Vocab:
         FormatError
             When the file is not a vocabulary.
         """
-        return _from_lines(path) if _suffix(path) == ".txt" else _from_json(path)
+        if _suffix(path) == ".json":
+            return _from_json(path)
+        words = wordlists.read_words(path)
+        return cls.from_words(words, specials=[word for word in (*_PADS, *_UNKS) if word in words])
 
     def _unknown(self, word: str) -> VocabularyError:
         return VocabularyError(
@@ -378,39 +381,6 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     if suffix not in (".json", ".txt"):
         raise OptionError(f"{os.fspath(path)}: a vocabulary is a .json file, or a .txt with one word a line")
     return suffix
-
-
-def _lines(path: str | os.PathLike[str], *, progress: bool) -> Iterator[str]:
-    from tqdm import tqdm
-
-    with (
-        open_source(path) as source,
-        tqdm(total=source.progress()[1], unit="B", unit_scale=True, desc=Path(path).name, disable=not progress) as bar,
-    ):
-        for raw in source.lines():
-            yield raw.decode("utf-8", "surrogateescape")
-            bar.update(source.progress()[0] - bar.n)
-
-
-def _as_lines(vocab: Vocab) -> str:
-    for word in vocab:
-        if "\n" in word or word.endswith("\r") or not word:
-            raise VocabularyError(f"{word!r} cannot stand on a line of its own: save as .json")
-    return "".join(word + "\n" for word in vocab)
-
-
-def _from_lines(path: str | os.PathLike[str]) -> Vocab:
-    name = os.fspath(path)
-    words: dict[str, int] = {}
-    with open_source(path) as source:
-        for line, raw in enumerate(source.lines(), start=1):
-            word = raw.removesuffix(b"\r").decode("utf-8", "surrogateescape")
-            if not word:
-                raise FormatError("an empty line", file=name, line=line, expected="a word")
-            if word in words:
-                raise FormatError(f"{word!r} comes twice", file=name, line=line, found=f"it on line {words[word]} too")
-            words[word] = line
-    return Vocab.from_words(words, specials=[word for word in (*_PADS, *_UNKS) if word in words])
 
 
 def _as_json(vocab: Vocab) -> str:

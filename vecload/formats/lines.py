@@ -118,7 +118,7 @@ def _common_dim(rows: list[list[bytes]]) -> int:
     )
     if not counts:
         counts = Counter(dim for fields in rows if (dim := numbers_at_end(fields)))
-    return max(counts, key=lambda dim: (counts[dim], -dim), default=0)
+    return max(counts, key=lambda dim: (counts[dim], dim), default=0)
 
 
 def _is_header(

@@ -1,0 +1,177 @@
+"""Broken files: each is refused with its place and what to do, or skipped and counted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecload
+
+GOOD = b"the 0.1 0.2 0.3\nof 0.4 0.5 0.6\n"
+
+
+def refused(data: bytes, **options: object) -> vecload.FormatError:
+    with pytest.raises(vecload.FormatError) as caught:
+        vecload.load(io.BytesIO(data), **options)  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"cat 0.1 0.2", "line 3, byte 31: too few values: found 2 values, expected 3."),
+        (b"cat", "line 3, byte 31: too few values: found 0 values, expected 3."),
+        (
+            b"cat 0.1 0.2 0.3 0.4",
+            "line 3, byte 35: too many values: found 4 values, expected 3. "
+            "If the word does end in a number, put a tab between word and values.",
+        ),
+        (b"cat 0.1 zwei 0.3", "line 3, byte 39: a value that is no number: found 'zwei', expected 3 numbers."),
+        (b"cat 0.1 0,2 0.3", "line 3, byte 39: a value that is no number: found '0,2', expected 3 numbers."),
+        (b" 0.1 0.2 0.3", "line 3, byte 31: an empty word: found a line that begins with a separator."),
+        (b"c\0t 0.1 0.2 0.3", "line 3, byte 32: a NUL byte. The file is damaged, or is not text."),
+        (b"", "line 3, byte 31: an empty line."),
+    ],
+)
+def test_a_bad_line(line: bytes, message: str) -> None:
+    data = GOOD + line + b"\nand 0.7 0.8 0.9\n"
+    error = refused(data)
+    assert str(error) == "<stream>, " + message
+    assert error.line == 3
+    vectors = vecload.load(io.BytesIO(data), errors="skip")
+    assert list(vectors.words) == ["the", "of", "and"]
+    assert vectors.meta["skipped"] == {error.problem: 1}
+
+
+def test_the_line_number_counts_the_header_and_all_chunks() -> None:
+    rows = b"".join(b"w%d 0.25 0.5 0.75\n" % at for at in range(100_000))
+    error = refused(b"100001 3\n" + rows + b"bad 1 x 2\n")
+    assert (error.line, error.byte) == (100_002, len(rows) + 9 + 6)
+
+
+@pytest.mark.parametrize("cut", range(len(GOOD) - 13, len(GOOD) - 5))
+def test_a_file_cut_in_the_middle_of_a_row(cut: int) -> None:
+    error = refused(GOOD[:cut])
+    assert error.line == 2
+    assert "download or copy it again" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"", "the file is empty"),
+        (b"\n\n  \n", "the file holds no rows"),
+        (b"10 3\n", "a header and no rows"),
+        (b"0 3\ncat 1 2 3\n", "the header's sizes cannot be: found 0 rows of 3 values"),
+        (b"-5 3\ncat 1 2 3\n", "the header's sizes cannot be: found -5 rows"),
+        (b"2 0\ncat 1 2 3\n", "the header's sizes cannot be: found 2 rows of 0 values"),
+        (b"1000000000000000 3\ncat 1 2 3\n", "the header's sizes cannot be"),
+        (b"2 99999999\ncat 1 2 3\n", "the header's sizes cannot be"),
+        (b"hello world\nthis is prose\n", "no vectors in the first lines"),
+    ],
+)
+def test_no_rows(data: bytes, part: str) -> None:
+    assert part in str(refused(data))
+
+
+def test_an_absurd_count_takes_no_memory() -> None:
+    data = b"999999999999 1000\n" + b"cat" + b" 0.5" * 1000 + b"\n"
+    assert len(vecload.load(io.BytesIO(data))) == 1  # within the allowed range, but no room is made for it
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0" + bytes(100), "a fastText model"),
+        (b"2 3\ncat " + np.float32([0.1, 0.2, 0.3]).tobytes() + b"\ndog " + bytes(12), "word2vec binary vectors"),
+        (pickle.dumps({"a": [1]}), "a Python pickle"),
+        (b"<!DOCTYPE html>\n<html><title>404 Not Found</title>", "an HTML page"),
+        (b"<html><body>Service unavailable", "an HTML page"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document"),
+        (b"2 10\ncat 1:0.5 7:0.25\ndog 2:0.5\n", "sparse vectors"),
+        (b"cat 1:0.5 7:0.25\ndog 2:0.5\n", "sparse vectors"),
+        (b"500 3 2 3 2 2166136261 < >\n0 1 2 3\n", "a floret table"),
+        (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
+        (b"\x93NUMPY\x01\0" + bytes(100), "a NumPy array"),
+        (gzip.compress(gzip.compress(GOOD)), "a gzip stream inside"),
+        ("cat 0.1 0.2\n".encode("utf-16"), "UTF-16 text"),
+        (bytes(range(256)) * 20, "binary data"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
+        (b'{"cat": [0.1, 0.2]}', "a JSON document"),
+    ],
+)
+def test_other_files_are_named(data: bytes, what: str) -> None:
+    assert str(refused(data)).startswith(f"<stream>: not a file of text vectors: found {what}")
+
+
+def test_a_line_without_end() -> None:
+    error = refused(b"cat 0.5 0.5\n" + b"x" * 10_000_000)
+    assert "a line without end" in str(error)
+    assert "a line without end" in str(refused(b"1 " * 5_000_000))
+
+
+def test_a_directory_and_no_file(tmp_path: Path) -> None:
+    with pytest.raises(vecload.FormatError, match="a directory, not a file"):
+        vecload.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no such file.*nothing\.txt"):
+        vecload.load(tmp_path / "nothing.txt")
+
+
+@pytest.mark.parametrize("cut", [20, 100, 1000, -9, -1])
+def test_a_compressed_file_cut_short(cut: int) -> None:
+    data = b"".join(b"w%d 0.%d 0.5\n" % (at, at * at) for at in range(2_000))
+    error = refused(gzip.compress(data)[:cut])
+    assert "the gzip stream is cut short" in str(error)
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(GOOD * 100))
+    packed[15:20] = b"\xff" * 5
+    assert "gzip stream is damaged" in str(refused(bytes(packed)))
+    file = tmp_path / "v.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("v.txt", GOOD)
+    raw = file.read_bytes()
+    file.write_bytes(raw.replace(b"0.5", b"0.6"))
+    with pytest.raises(vecload.FormatError, match="zip member is damaged"):
+        vecload.load(file)
+    file.write_bytes(raw[:60])
+    with pytest.raises(vecload.FormatError, match="cut short or damaged"):
+        vecload.load(file)
+
+
+def test_nothing_left_to_skip_is_an_error() -> None:
+    error = refused(b"3 2\nx y z\na b c\nd e f\n", errors="skip")
+    assert "no line could be read" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'float32', 'float64'"),
+        ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip', 'strict'"),
+        ({"limit": -1}, "limit -1 is negative"),
+        ({"vocab": "cat"}, "vocab is a collection of words, not one string: ['cat']"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
+    with pytest.raises(vecload.OptionError) as caught:
+        vecload.load(io.BytesIO(GOOD), **options)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_text_mode_is_refused() -> None:
+    with pytest.raises(vecload.OptionError, match="open it with mode 'rb'"):
+        vecload.load(io.StringIO("cat 1 2"))  # type: ignore[arg-type]
+
+
+def test_errors_survive_pickling() -> None:
+    error = refused(b"a 1 2\nb 1 x\n")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.line, again.byte) == (str(error), error.line, error.byte)

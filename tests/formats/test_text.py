@@ -1,0 +1,304 @@
+"""Good files of every shape, against gensim and against what the format says."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import logging
+import lzma
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecload
+
+SMALL = b"cat 0.1 0.2\ndog 0.3 0.4\n"
+
+
+def load(data: bytes, **options: object) -> vecload.Vectors:
+    return vecload.load(io.BytesIO(data), **options)  # type: ignore[arg-type]
+
+
+def words_of(data: bytes, **options: object) -> list[bytes]:
+    vectors = load(data, **options)
+    return [vectors.words.bytes(at) for at in range(len(vectors))]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SMALL,
+        b"2 2\n" + SMALL,
+        b"2 2 \n" + SMALL.replace(b"\n", b" \n"),
+        SMALL.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + SMALL,
+        b"\xef\xbb\xbf2 2\n" + SMALL,
+        SMALL.rstrip(),
+        SMALL + b"\n\n \r\n",
+        SMALL.replace(b" ", b"\t"),
+        b"cat\t0.1 0.2\ndog\t0.3 0.4",
+        b"cat 0.1  0.2\ndog 0.3\t 0.4",
+        b"2\t2\r\n" + SMALL,
+    ],
+)
+def test_spellings_of_one_file(data: bytes) -> None:
+    vectors = load(data)
+    assert list(vectors.words) == ["cat", "dog"]
+    assert vectors.matrix.tobytes() == np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32).tobytes()
+    assert "duplicates" not in vectors.meta
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "\u00a0",
+        "a\u00a0b",
+        "\u3000",
+        "\u0085",
+        "\u2028",
+        "\x1c",
+        "\x0b",
+        ". . .",
+        "at name@domain.com",
+        "New York",
+        "area 51",
+        " ",
+        "12",
+        "0.5",
+        "\ufeffx",
+        "日本",
+    ],
+)
+@pytest.mark.parametrize("header", [b"", b"3 3\n"])
+def test_words_come_through_untouched(word: str, header: bytes) -> None:
+    raw = word.encode()
+    data = header + b"the 1.5 2.5 3.5\n" + raw + b" 0.25 0.5 -0.125\nof 1.5 2.5 3.5\n"
+    assert words_of(data) == [b"the", raw, b"of"]
+    assert load(data)[word].tolist() == [0.25, 0.5, -0.125]
+    assert words_of(data, vocab=[word]) == [raw]
+
+
+def test_invalid_utf8_survives() -> None:
+    vectors = load(b"\xff\xe6 1 2\ncaf\xc3 3 4\n")
+    assert [word.encode("utf-8", "surrogateescape") for word in vectors.words] == [b"\xff\xe6", b"caf\xc3"]
+    assert vectors["\udcff\udce6"].tolist() == [1, 2]
+
+
+def test_a_first_row_that_looks_like_a_header() -> None:
+    assert list(load(b"400000 0.5\ncat 0.25\ndog 0.75\n").words) == ["400000", "cat", "dog"]
+    vectors = load(b"400000 7\ncat 3\ndog 4\n")
+    assert list(vectors.words) == ["400000", "cat", "dog"]
+    assert "read as a row" in vectors.meta["doubt"]
+    assert list(load(b"2 1\ncat 3\ndog 4\n").words) == ["cat", "dog"]
+    assert list(load(b"2 1\ncat 3\ndog 4\n", format="glove").words) == ["2", "cat", "dog"]
+    assert list(load(b"400000 1\ncat 3\ndog 4\n", format="word2vec").words) == ["cat", "dog"]
+
+
+def test_two_dimensions_are_no_header() -> None:
+    assert list(load(b"1 2 3\n4 5 6\n").words) == ["1", "4"]
+
+
+@pytest.mark.parametrize("claimed", [1, 3, 400_000])
+def test_a_wrong_header_count_is_reported(claimed: int, caplog: pytest.LogCaptureFixture) -> None:
+    data = b"%d 2\n" % claimed + SMALL
+    with caplog.at_level(logging.WARNING, logger="vecload"):
+        assert len(load(data)) == 2
+    assert f"the header says {claimed} rows, the file holds 2" in caplog.text
+    with pytest.raises(vecload.FormatError, match=f"header's count is wrong: found 2 rows, expected {claimed:,}"):
+        load(data, errors="strict")
+
+
+def test_the_first_row_of_a_word_wins() -> None:
+    data = b"a 1 1\nb 2 2\na 3 3\nc 4 4\nb 5 5\n"
+    vectors = load(data)
+    assert list(vectors.words) == ["a", "b", "c"]
+    assert vectors.matrix.tolist() == [[1, 1], [2, 2], [4, 4]]
+    assert vectors.meta["duplicates"] == 2
+    with pytest.raises(vecload.FormatError, match="come twice"):
+        load(data, errors="strict")
+
+
+def test_limit_and_vocab() -> None:
+    data = b"".join(b"w%d %d 0.5\n" % (at, at) for at in range(50_000))
+    everything = load(data)
+    assert load(data, limit=7).matrix.tolist() == everything.matrix[:7].tolist()
+    assert load(data, limit=0).matrix.shape == (0, 2)
+    assert len(load(data, limit=10**9)) == 50_000
+    wanted = ["w49999", "absent", "w3", "w3"]
+    some = load(data, vocab=wanted)
+    assert list(some.words) == ["w3", "w49999"]
+    assert some.matrix.tolist() == everything[["w3", "w49999"]].tolist()
+    assert list(load(data, vocab=wanted, limit=100).words) == ["w3"]
+    assert len(load(data, vocab=[])) == 0
+    assert list(load(data, vocab=everything.select(["w9"])).words) == ["w9"]
+    assert list(load(data, vocab=vecload.Vocab.from_words(["w9"], pad="<pad>")).words) == ["w9"]
+
+
+def test_vocab_does_not_mind_what_it_does_not_read() -> None:
+    assert list(load(b"cat 1 2\nbad x y\ndog 3 4\n", vocab=["dog"]).words) == ["dog"]
+
+
+def test_rows_of_many_chunks_in_order() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(30_000, 20)).astype(np.float32)
+    data = b"".join(b"w%d " % at + " ".join(map(str, row.tolist())).encode() + b"\n" for at, row in enumerate(matrix))
+    vectors = load(data)
+    assert vectors.matrix.tobytes() == matrix.tobytes()
+    assert [vectors.words[at] for at in (0, 12_345, 29_999)] == ["w0", "w12345", "w29999"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dtypes(dtype: str) -> None:
+    vectors = load(b"a 0.1 -0.0008546282343595379\n", dtype=dtype)
+    assert vectors.dtype == dtype
+    expected = np.array([float("0.1"), float("-0.0008546282343595379")]).astype(dtype)
+    assert vectors["a"].tobytes() == expected.tobytes()
+
+
+def test_not_finite_only_when_allowed() -> None:
+    data = b"a 1 2\nb nan -Infinity\nc 1e39 1.#QNAN\n"
+    with pytest.raises(vecload.FormatError, match="line 2, byte 8: a value that is not finite in float32: found 'nan'"):
+        load(data)
+    kept = load(data, allow_nonfinite=True).matrix
+    assert np.isnan(kept[1, 0])
+    assert kept[1, 1] == -np.inf
+    assert kept[2, 0] == np.inf
+    assert np.isnan(kept[2, 1])
+    assert load(data, errors="skip").meta["skipped"] == {"a value that is not finite in float32": 2}
+
+
+COMPRESS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "plain": bytes,
+}
+
+
+def zst(data: bytes) -> bytes:
+    return bytes(pytest.importorskip("zstandard").ZstdCompressor().compress(data))
+
+
+@pytest.mark.parametrize("kind", [*COMPRESS, "zst"])
+def test_compressed_by_content_not_by_name(kind: str, tmp_path: Path) -> None:
+    data = b"".join(b"w%d 0.%d 0.5\n" % (at, at) for at in range(100_000))
+    packed = COMPRESS.get(kind, zst)(data)
+    file = tmp_path / "vectors.dat"
+    file.write_bytes(packed)
+    expected = load(data)
+    for source in (file, str(file), io.BytesIO(packed)):
+        vectors = vecload.load(source)
+        assert vectors.words == expected.words
+        assert vectors.matrix.tobytes() == expected.matrix.tobytes()
+    with file.open("rb") as opened:
+        assert len(vecload.load(opened)) == 100_000
+        assert not opened.closed
+
+
+def test_several_gzip_streams_and_padding() -> None:
+    packed = gzip.compress(b"cat 1 2\n") + gzip.compress(b"dog 3 4\n") + bytes(512)
+    assert list(load(packed).words) == ["cat", "dog"]
+
+
+def test_zip_members(tmp_path: Path) -> None:
+    one, many = tmp_path / "one.zip", tmp_path / "many.zip"
+    with zipfile.ZipFile(one, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/v.txt", SMALL)
+    with zipfile.ZipFile(many, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("g.50d.txt", SMALL)
+        archive.writestr("g.100d.txt", b"x 1 2 3\n")
+    assert len(vecload.load(one)) == 2
+    assert vecload.load(many / "g.100d.txt").dim == 3
+    with pytest.raises(vecload.FormatError, match=r"archive of 2 files.*many.zip/g.50d.txt, .*many.zip/g.100d.txt"):
+        vecload.load(many)
+    with pytest.raises(vecload.FormatError, match=r"no member 'g.txt'. It holds: g.50d.txt, g.100d.txt"):
+        vecload.load(many / "g.txt")
+
+
+def test_standard_input() -> None:
+    code = "import vecload; print(vecload.load('-'))"
+    done = subprocess.run([sys.executable, "-c", code], input=gzip.compress(SMALL), capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "<Vectors: 2 words × 2 float32, GloVe text, <stdin>>"
+
+
+def test_a_stream_that_gives_little_at_a_time() -> None:
+    class Drip(io.RawIOBase):
+        def __init__(self, data: bytes) -> None:
+            self.data = data
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, view: memoryview) -> int:  # type: ignore[override]
+            piece, self.data = self.data[: min(3, len(view))], self.data[min(3, len(view)) :]
+            view[: len(piece)] = piece
+            return len(piece)
+
+    assert len(vecload.load(Drip(SMALL))) == 2  # type: ignore[arg-type]
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"".join(b"w%d 0.%d %d\n" % (at % 90_000, at, at) for at in range(120_000))
+    results = []
+    for count in (1, 2, 7):
+        monkeypatch.setattr("vecload.formats.text._processors", lambda count=count: count)
+        results.append(load(data))
+    assert all(one.words == results[0].words for one in results)
+    assert len({one.matrix.tobytes() for one in results}) == 1
+
+
+def test_progress_tells_bytes() -> None:
+    seen: list[tuple[int, int | None]] = []
+    load(SMALL, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(SMALL), len(SMALL))
+
+
+gensim_data = pytest.importorskip("gensim.test.utils").datapath("") if sys.version_info < (3, 14) else ""
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # gensim leaves the file open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.skipif(not gensim_data, reason="gensim has no wheel for this Python")
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("word2vec_pre_kv_c", True),
+        ("test_glove.txt", False),
+        ("crime-and-punishment.vec", True),
+        ("toy-model.vec", True),
+        ("lee_fasttext.vec", True),
+        ("high_precision.kv.txt", True),
+        ("pang_lee_polarity_fasttext.vec", True),
+        ("EN.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt", True),
+        ("IT.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt", True),
+    ],
+)
+def test_gensims_own_files(name: str, header: bool) -> None:
+    from gensim.models import KeyedVectors
+
+    path = os.path.join(gensim_data, name)  # noqa: PTH118
+    expected = KeyedVectors.load_word2vec_format(path, no_header=not header, unicode_errors="surrogateescape")
+    vectors = vecload.load(path)
+    assert list(vectors.words) == expected.index_to_key
+    assert vectors.matrix.tobytes() == expected.vectors.tobytes()
+    assert ("header" in vectors.meta) == header
+
+
+def test_the_real_glove_file(tmp_path: Path) -> None:
+    path = Path(os.environ.get("VECLOAD_GLOVE", ""))
+    if not path.is_file():
+        pytest.skip("set VECLOAD_GLOVE to glove.6B.50d.txt")
+    vectors = vecload.load(path)
+    assert vectors.matrix.shape == (400_000, 50)
+    assert vectors["the"][:3].tolist() == np.array([0.418, 0.24968, -0.41242], dtype=np.float32).tolist()
+    lines = path.read_bytes().split(b"\n")
+    for at in range(0, 400_000, 997):
+        word, *cells = lines[at].split(b" ")
+        assert vectors.words.bytes(at) == word
+        assert vectors.matrix[at].tolist() == [np.float32(float(cell)) for cell in cells]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vecload
+
+
+def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "vecload.cli", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+def glove(tmp_path: Path) -> Path:
+    file = tmp_path / "glove.txt"
+    file.write_text("the 0.5 0.5\ncat 3 4\nParis 1 0\n")
+    return file
+
+
+def test_info(glove: Path) -> None:
+    code, out, err = run("info", glove)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"file         {glove} (43 bytes)".replace("43", str(glove.stat().st_size)),
+        "format       GloVe text",
+        "header       none",
+        "rows         3",
+        "dimension    2",
+        "values       decimal text of up to 1 digits: float32",
+        "first words  'the' 'cat' 'Paris'",
+        "norms        0.7071 to 5, mean 2.236 (first 3 rows)",
+    ]
+
+
+def test_info_of_a_stream() -> None:
+    rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(30_000))
+    code, out, _ = run("info", "-", stdin=gzip.compress(b"30000 2\n" + rows))
+    assert code == 0
+    assert "rows         30,000 (from the header)" in out
+    assert "gzip" in out
+    code, out, _ = run("info", "-", stdin=gzip.compress(rows))
+    estimate = int(out.split("rows")[1].split()[0].replace(",", ""))
+    assert "(estimated)" in out
+    assert 20_000 < estimate < 45_000
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n\n", "\r\n\r\n"])
+def test_info_counts_rows(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "v.txt"
+    file.write_text("".join(f"w{at} 0.5 0.25\n" for at in range(200_000)).rstrip() + end, newline="")
+    look = vecload.info(file)
+    assert (look.rows, look.exact) == (200_000, True)
+
+
+def test_embed(glove: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("the\nPARIS\ncow\n")
+    out = tmp_path / "embedding.safetensors"
+    code, shown, err = run(
+        "embed", glove, "--vocab", tmp_path / "words.txt", "--oov", "casefold, normal", "--pad", "<pad>", "-o", out
+    )
+    assert (code, err) == (0, "")
+    assert "not found: cow" in shown
+    aligned = vecload.Aligned.load(out)
+    assert list(aligned.vocab) == ["<pad>", "the", "PARIS", "cow"]
+    assert aligned.matrix[:3].tolist() == [[0, 0], [0.5, 0.5], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["info", "nothing.txt"], 2, "vecload: nothing.txt: no such file\n"),
+        (["info", "."], 1, "vecload: .: a directory, not a file. Name a file in it.\n"),
+        (["info"], 2, "Missing argument"),
+        (["what"], 2, "No such command"),
+    ],
+)
+def test_errors_are_one_paragraph(arguments: list[str], code: int, message: str) -> None:
+    got, out, err = run(*arguments)
+    assert got == code
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_bad_data_and_bad_use_differ(glove: Path, tmp_path: Path) -> None:
+    glove.write_text("cat 1 2\ndog 3 x\n")
+    (tmp_path / "w.txt").write_text("dog\n")
+    command = ["embed", glove, "--vocab", tmp_path / "w.txt", "-o", tmp_path / "o.safetensors"]
+    code, _, err = run(*command)
+    assert code == 1
+    assert "line 2, byte 14: a value that is no number: found 'x', expected 2 numbers." in err
+    code, _, err = run(*command, "--oov", "lemma")
+    assert code == 2
+    assert "there is no step 'lemma'" in err
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+def test_help_needs_no_numpy() -> None:
+    code = (
+        "import sys; from vecload.cli import main; sys.argv = ['vecload', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\nassert 'numpy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert b"Files of pretrained word vectors" in done.stdout
+
+
+def test_demo() -> None:
+    pytest.importorskip("gensim")
+    code, out, err = run("demo")
+    assert (code, err) == (0, "")
+    assert "the padding row after training: largest value 0.0" in out

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vecload import Aligned, OptionError, Vectors, Vocab, Words, align
+
+
+def aligned() -> Aligned:
+    words = ["cat", "dog", "cow"]
+    matrix = np.arange(9, dtype=np.float32).reshape(3, 3) + 1
+    return align(Vectors(Words.from_strings(words), matrix), Vocab.from_words(words, pad="<pad>"))
+
+
+def test_rows_are_those_of_the_vocabulary() -> None:
+    source = aligned()
+    layer = source.embedding()
+    assert type(layer) is torch.nn.Embedding
+    assert (layer.num_embeddings, layer.embedding_dim, layer.padding_idx) == (4, 3, 0)
+    looked_up = layer(torch.from_numpy(source.vocab.encode(["cow", "cat"])))
+    assert looked_up.tolist() == [[7, 8, 9], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, lr=0.1),
+        lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.5),
+        lambda p: torch.optim.Adagrad(p, lr=0.1),
+    ],
+)
+def test_the_padding_row_stays_zero(optimizer: object) -> None:
+    layer = aligned().embedding()
+    before = layer.weight.detach().clone()
+    steps = optimizer(layer.parameters())  # type: ignore[operator]
+    for _ in range(20):
+        steps.zero_grad()
+        layer(torch.tensor([0, 1, 2, 0])).pow(2).sum().backward()
+        steps.step()
+    assert layer.weight[0].tolist() == [0, 0, 0]
+    assert not torch.equal(layer.weight[1], before[1])
+
+
+def test_freeze() -> None:
+    layer = aligned().embedding(mode="freeze")
+    assert not layer.weight.requires_grad
+    assert aligned().embedding(mode="finetune").weight.requires_grad
+
+
+def test_the_layer_is_a_copy() -> None:
+    source = aligned()
+    layer = source.embedding()
+    with torch.no_grad():
+        layer.weight.fill_(5)
+    assert source.matrix[1].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("given", "row"), [(None, 0), (2, 2), (-1, 3)])
+def test_the_padding_row_is_zero_wherever_it_is(given: int | None, row: int) -> None:
+    layer = aligned().embedding(padding_idx=given)
+    assert layer.padding_idx == row
+    assert layer.weight[row].tolist() == [0, 0, 0]
+
+
+def test_torchs_options() -> None:
+    layer = aligned().embedding(
+        max_norm=1.0, norm_type=1.0, scale_grad_by_freq=True, sparse=False, dtype=torch.float64, device="cpu"
+    )
+    assert (layer.max_norm, layer.norm_type, layer.scale_grad_by_freq) == (1.0, 1.0, True)
+    assert layer.weight.dtype == torch.float64
+    assert layer(torch.tensor([3])).abs().sum().item() == pytest.approx(1, abs=1e-6)
+    assert aligned().embedding(sparse=True)(torch.tensor([1])).sum().backward() is None
+    assert aligned().embedding(dtype=torch.bfloat16, mode="freeze").weight.dtype == torch.bfloat16
+
+
+def test_refusals() -> None:
+    with pytest.raises(OptionError, match="max_norm cannot go with mode='freeze'"):
+        aligned().embedding(mode="freeze", max_norm=1.0)
+    with pytest.raises(OptionError, match="padding_idx=4 is not one of the 4 rows"):
+        aligned().embedding(padding_idx=4)
+    with pytest.raises(OptionError, match="mode='frozen' is not one of"):
+        aligned().embedding(mode="frozen")  # type: ignore[arg-type]

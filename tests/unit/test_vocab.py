@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import gzip
+import pickle
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vecload
+from vecload import FormatError, OptionError, Vocab, VocabularyError
+
+tokens = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=80)
+
+
+@given(tokens, st.integers(1, 3), st.one_of(st.none(), st.integers(2, 12)))
+def test_like_torchtexts_build_vocab_from_iterator(words: list[str], min_freq: int, max_size: int | None) -> None:
+    """Against the published rule, written out: specials, then by (-count, token), cut at max_tokens."""
+    specials = ["<pad>", "<unk>"]
+    counter = Counter(words)
+    kept = [(word, count) for word, count in counter.items() if count >= min_freq and word not in specials]
+    expected = (specials + [word for word, _ in sorted(kept, key=lambda pair: (-pair[1], pair[0]))])[:max_size]
+    vocab = Vocab.from_tokens(words, min_freq=min_freq, max_size=max_size, specials=specials)
+    assert list(vocab) == expected
+    assert vocab.counts is not None
+    assert vocab.counts.tolist() == [counter[word] for word in expected]
+    assert vocab.encode(words).tolist() == [expected.index(word) if word in expected else 1 for word in words]
+    assert vocab.decode(range(len(vocab))) == expected
+
+
+@given(st.lists(st.binary(min_size=1, max_size=6), unique=True, max_size=40))
+def test_json_keeps_everything(tmp_path_factory: pytest.TempPathFactory, raws: list[bytes]) -> None:
+    words = [raw.decode("utf-8", "surrogateescape") for raw in raws]
+    vocab = Vocab.from_counter({word: at + 1 for at, word in enumerate(words)}, pad="<pad>", unk="<unk>")
+    file = tmp_path_factory.mktemp("vocab") / "v.json"
+    vocab.save(file)
+    assert Vocab.load(file) == vocab
+
+
+def test_text_keeps_words(tmp_path: Path) -> None:
+    vocab = Vocab.from_words(["<pad>", "New York", "\udcff", "\u0085", "<unk>"])
+    vocab.save(tmp_path / "v.txt")
+    again = Vocab.load(tmp_path / "v.txt")
+    assert list(again) == list(vocab)
+    assert (again.pad, again.unk, again.specials) == ("<pad>", "<unk>", ("<pad>", "<unk>"))
+    with pytest.raises(VocabularyError, match=r"'a\\nb' cannot stand on a line of its own: save as .json"):
+        Vocab.from_words(["a\nb"]).save(tmp_path / "w.txt")
+    assert not (tmp_path / "w.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("v.txt", "a\n\nb\n", "line 2: an empty line: expected a word"),
+        ("v.txt", "a\nb\na\n", "line 3: 'a' comes twice: found it on line 1 too"),
+        ("v.json", "{", "not JSON"),
+        ("v.json", "{}", "not a vocabulary that vecload saved"),
+        ("v.json", '{"format": "vecload-vocab", "words": [1], "counts": null}', "does not hold together"),
+    ],
+)
+def test_broken_files(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FormatError, match=message):
+        Vocab.load(tmp_path / name)
+
+
+def test_from_a_text_file(tmp_path: Path) -> None:
+    text = "the cat\nthe dog \u0085 x\n"
+    (tmp_path / "t.gz").write_bytes(gzip.compress(text.encode()))
+    vocab = Vocab.from_text_file(tmp_path / "t.gz", tokenize=lambda line: line.split(" "), progress=False)
+    assert list(vocab) == ["the", "cat", "dog", "x", "\u0085"]
+    assert vocab == Vocab.from_texts(text.rstrip("\n").split("\n"), tokenize=lambda line: line.split(" "))
+
+
+def test_specials() -> None:
+    assert list(Vocab.from_words(["a"], unk="<unk>", pad="<pad>")) == ["<pad>", "<unk>", "a"]
+    vocab = Vocab.from_tokens(["<unk>", "a"], specials=["<s>", "<unk>"])
+    assert (list(vocab), vocab.unk_idx, vocab.pad_idx) == (["<s>", "<unk>", "a"], 1, None)
+    assert vocab.counts is not None
+    assert vocab.counts.tolist() == [0, 1, 1]
+    more = vocab.with_specials(pad="<pad>")
+    assert (list(more), more.pad_idx, more.unk_idx) == (["<pad>", "<s>", "<unk>", "a"], 0, 2)
+
+
+def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
+    vocab = Vocab.from_words(["a"])
+    message = "'b' is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
+    for call in (lambda: vocab["b"], lambda: vocab.encode(["a", "b"])):
+        with pytest.raises(VocabularyError) as caught:
+            call()
+        assert str(caught.value) == message
+    with pytest.raises(VocabularyError, match="row 7 is not one of the vocabulary's 1"):
+        vocab.decode([7])
+    assert vocab.with_specials(unk="?")["b"] == 0
+
+
+def test_refusals() -> None:
+    with pytest.raises(VocabularyError, match="'a' comes twice"):
+        Vocab.from_words(["a", "b", "a"])
+    with pytest.raises(OptionError, match="texts is one string"):
+        Vocab.from_texts("a b c")
+    with pytest.raises(OptionError, match="no room for the 2 specials"):
+        Vocab.from_tokens([], max_size=1, specials=["<pad>", "<unk>"])
+    with pytest.raises(OptionError, match=r"v.pkl: a vocabulary is a .json file"):
+        Vocab.from_words([]).save("v.pkl")
+    with pytest.raises(AttributeError):
+        Vocab.from_words([]).unk = "x"  # type: ignore[misc]
+
+
+def test_from_vectors_and_pickle() -> None:
+    vectors = vecload.Vectors(vecload.Words.from_strings(["b", "a"]), np.zeros((2, 3), dtype=np.float32))
+    vocab = Vocab.from_vectors(vectors, unk="<unk>")
+    assert list(vocab) == ["<unk>", "b", "a"]
+    assert pickle.loads(pickle.dumps(vocab)) == vocab
+
+
+def test_from_a_tokenizer() -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    model = tokenizers.models.WordLevel({"[UNK]": 0, "[PAD]": 1, "the": 2, "cat": 5}, unk_token="[UNK]")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.add_special_tokens(["[UNK]", "[PAD]"])
+    vocab = Vocab.from_tokenizer(tokenizer)
+    assert list(vocab) == ["[UNK]", "[PAD]", "the", "<unused-3>", "<unused-4>", "cat"]
+    assert (vocab.unk_idx, vocab.pad_idx) == (0, 1)
+    assert vocab.specials == ("[UNK]", "[PAD]", "<unused-3>", "<unused-4>")
+
+
+def test_from_a_transformers_like_tokenizer() -> None:
+    class Tokenizer:
+        all_special_tokens = ("<s>", "<pad>")
+        unk_token = None
+        pad_token = "<pad>"
+
+        def get_vocab(self) -> dict[str, int]:
+            return {"a": 2, "<s>": 0, "<pad>": 1}
+
+    vocab = Vocab.from_tokenizer(Tokenizer())
+    assert (list(vocab), vocab.pad_idx, vocab.unk_idx) == (["<s>", "<pad>", "a"], 1, None)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vecload import VocabularyError, Words
+from vecload.words import build_slots
+
+raw_words = st.lists(st.binary(max_size=20), max_size=150)
+
+
+def strings(raws: list[bytes]) -> list[str]:
+    return [raw.decode("utf-8", "surrogateescape") for raw in raws]
+
+
+@given(raw_words, raw_words)
+def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
+    """Against list and dict, on both sides of the border between plain Python and the kernels."""
+    expected = strings(raws)
+    words = Words.from_strings(expected)
+    assert list(words) == expected
+    assert len(words) == len(expected)
+    assert [words.bytes(at) for at in range(len(words))] == raws
+    first: dict[str, int] = {}
+    for row, word in enumerate(expected):
+        first.setdefault(word, row)
+    asked = strings(others) + expected
+    rows = [first.get(word, -1) for word in asked]
+    assert words.lookup(asked).tolist() == rows
+    assert words.lookup(Words.from_strings(asked)).tolist() == rows
+    assert [words.get(word) for word in asked] == rows
+    assert words == Words.from_bytes(raws)
+    assert pickle.loads(pickle.dumps(words)) == words
+
+
+@given(st.lists(st.binary(max_size=12), min_size=70, max_size=120))
+def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes]) -> None:
+    words = Words.from_bytes(raws)
+    _, repeated = build_slots(words.data, words.offsets)
+    seen: set[bytes] = set()
+    for raw, again in zip(raws, repeated, strict=True):
+        assert again == (raw in seen)
+        seen.add(raw)
+    assert all(words.get(word) == strings(raws).index(word) for word in strings(raws))
+
+
+def test_sequence_manners() -> None:
+    words = Words.from_strings(["a", "b", "a", "c"])
+    assert words[-1] == "c"
+    assert list(words[1:3]) == ["b", "a"]
+    assert list(words[::-1]) == ["c", "a", "b", "a"]
+    assert words.index("a") == 0
+    assert "b" in words
+    assert 3 not in words
+    assert "\ud800" not in words
+    assert words.lookup(["\ud800"] * 100).tolist() == [-1] * 100
+    assert list(words.take(np.array([-1, 0]))) == ["c", "a"]
+    with pytest.raises(ValueError, match="'x' is not among the 4 words"):
+        words.index("x")
+    with pytest.raises(IndexError):
+        words[4]
+    with pytest.raises(VocabularyError, match="lone surrogate"):
+        Words.from_strings(["\ud800"])
+    with pytest.raises(ValueError, match="read-only"):
+        words.data[0] = 1
+
+
+def test_a_few_lookups_do_not_import_numba() -> None:
+    code = (
+        "import sys; from vecload import Words; w = Words.from_strings(['a', 'b']); "
+        "assert w.index('b') == 1 and w.lookup(['c'])[0] == -1; assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
