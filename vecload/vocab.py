@@ -279,12 +279,7 @@ class Vocab:
         VocabularyError
             When the word is unknown and there is no `unk`.
         """
-        row = self.words.get(word)
-        if row >= 0:
-            return row
-        if self.unk is None:
-            raise self._unknown(word)
-        return self.words.get(self.unk)
+        return int(self.encode([word])[0])
 
     def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int64]:
         """Rows of many tokens, int64, shape (k,); unknown ones get the row of `unk`.
@@ -299,7 +294,10 @@ class Vocab:
         absent = rows < 0
         if absent.any():
             if self.unk is None:
-                raise self._unknown(tokens[int(np.argmax(absent))])
+                word = tokens[int(np.argmax(absent))]
+                raise VocabularyError(
+                    f"{word!r} is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
+                )
             rows[absent] = self.words.get(self.unk)
         return rows
 
@@ -311,12 +309,11 @@ class Vocab:
         VocabularyError
             When there is no such row.
         """
-        words = []
-        for row in ids:
+        rows = [int(row) for row in ids]
+        for row in rows:
             if not 0 <= row < len(self):
-                raise VocabularyError(f"row {int(row)} is not one of the vocabulary's {len(self):,}")
-            words.append(self.words[int(row)])
-        return words
+                raise VocabularyError(f"row {row} is not one of the vocabulary's {len(self):,}")
+        return [self.words[row] for row in rows]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary: ``.json`` keeps all of it, ``.txt`` the words only, one a line.
@@ -345,11 +342,6 @@ class Vocab:
             return _from_json(path)
         words = wordlists.read_words(path)
         return cls.from_words(words, specials=[word for word in (*_PADS, *_UNKS) if word in words])
-
-    def _unknown(self, word: str) -> VocabularyError:
-        return VocabularyError(
-            f"{word!r} is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
-        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocab):

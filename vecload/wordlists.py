@@ -59,7 +59,7 @@ def read_words(path: str | os.PathLike[str]) -> list[str]:
 
 
 def as_lines(words: Iterable[str]) -> str:
-    """One word a line.
+    r"""Write one word a line.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def as_lines(words: Iterable[str]) -> str:
     Examples
     --------
     >>> as_lines(["cat", "New York"])
-    'cat\\nNew York\\n'
+    'cat\nNew York\n'
     """
     lines = []
     for word in words:
