@@ -32,8 +32,7 @@ _FORMAT = "vecload-vocab"
 class Vocab:
     """The words a model knows: one row each, specials in front.
 
-    Made by one of ``from_texts``, ``from_tokens``, ``from_counter``, ``from_text_file``, ``from_words``,
-    ``from_vectors``, ``from_tokenizer`` or ``load``.
+    Made by one of its class methods.
 
     Parameters
     ----------
@@ -128,13 +127,7 @@ class Vocab:
         unk: str | None = None,
         pad: str | None = None,
     ) -> Vocab:
-        """Count tokens; the options are those of `from_texts`.
-
-        Examples
-        --------
-        >>> Vocab.from_tokens("to be or not to be".split()).counts
-        array([2, 2, 1, 1])
-        """
+        """Count tokens; the options are those of `from_texts`."""
         return cls.from_counter(
             Counter(tokens), min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad
         )
@@ -187,7 +180,7 @@ class Vocab:
         """Count the tokens of a text file, plain or compressed, a line at a time.
 
         The options are those of `from_texts`.
-        `progress` shows a bar, or not; None shows it when standard error is a terminal.
+        A bar is shown when standard error is a terminal, or as `progress` says.
         """
         lines = wordlists.read_lines(path, progress=progress)
         tokens = chain.from_iterable(map(tokenize, lines))

@@ -1,0 +1,224 @@
+"""Text vectors into memory: vecload beside gensim and polars, with memory, cold starts and growth.
+
+    python benchmarks/load_text.py [glove.6B.50d.txt] [--quick]
+
+Every case runs in a process of its own, several times in turn with its peers; a time is that of the whole call with a
+warm page cache, the best of its runs. Without a file, one of glove.6B.50d's shape is generated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+PEERS = {
+    "vecload": "import vecload; run = lambda: vecload.load(path)",
+    "vecload, 5 000 words": "import vecload; words = json.load(open(path + '.words.json')); "
+    "run = lambda: vecload.load(path, vocab=words)",
+    "gensim": "from gensim.models import KeyedVectors; "
+    "run = lambda: KeyedVectors.load_word2vec_format(path, no_header=True)",
+    "polars": "import polars as pl, numpy as np\n"
+    "def run():\n"
+    "    table = pl.read_csv(path, separator=' ', has_header=False, quote_char=None)\n"
+    "    return table['column_1'].to_list(), table[:, 1:].to_numpy(order='c').astype(np.float32)",
+    "polars, told the types": "import polars as pl, numpy as np\n"
+    "def run():\n"
+    "    table = pl.read_csv(path, separator=' ', has_header=False, quote_char=None, "
+    "schema_overrides={f'column_{at}': pl.Float32 for at in range(2, dim + 2)})\n"
+    "    return table['column_1'].to_list(), np.ascontiguousarray(table[:, 1:].to_numpy())",
+    "read only": "block = bytearray(1 << 20)\n"
+    "def run():\n"
+    "    with open(path, 'rb', buffering=0) as file:\n"
+    "        while file.readinto(block): pass",
+    "zlib": "import gzip, zlib\n"
+    "def run():\n"
+    "    engine = zlib.decompressobj(31)\n"
+    "    with open(path, 'rb') as file:\n"
+    "        while piece := file.read(1 << 15): engine.decompress(piece)",
+    "isal": "from isal import isal_zlib\n"
+    "def run():\n"
+    "    engine = isal_zlib.decompressobj(31)\n"
+    "    with open(path, 'rb') as file:\n"
+    "        while piece := file.read(1 << 15): engine.decompress(piece)",
+    "rapidgzip": "import rapidgzip\n"
+    "def run():\n"
+    "    with rapidgzip.open(path, parallelization=0) as file:\n"
+    "        while file.read(1 << 20): pass",
+}
+CHILD = """
+import json, sys, time, resource
+path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+{setup}
+if 'vecload' in sys.modules:  # numba and the kernels are loaded once a process: "Starting" below shows what that takes
+    import io
+    vecload.load(io.BytesIO(b"a 1 2\\n" * 100))
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+times = []
+for _ in range(rounds):
+    begin = time.perf_counter()
+    result = run()
+    times.append(time.perf_counter() - begin)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+size = result.matrix.nbytes + result.words.nbytes if hasattr(result, 'matrix') else 0
+print(json.dumps([times, 1024 * (peak - base), size]))
+"""
+
+
+def run(name: str, path: Path, dim: int, rounds: int) -> tuple[float, int, int]:
+    """Best time, peak memory above the imports' and bytes of the result."""
+    command = [sys.executable, "-c", CHILD.format(setup=PEERS[name]), str(path), str(dim), str(rounds)]
+    times, peak, size = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return min(times), peak, size
+
+
+def in_turn(cases: dict[str, int], path: Path, dim: int, turns: int) -> dict[str, float]:
+    """Best time of each peer: its rounds in one process, the peers one after the other, several turns."""
+    best = dict.fromkeys(cases, float("inf"))
+    for _ in range(turns):
+        for name, rounds in cases.items():
+            best[name] = min(best[name], run(name, path, dim, rounds)[0])
+    return best
+
+
+def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
+    """A file of normal vectors printed with so many decimals, as GloVe prints them."""
+    rng = np.random.default_rng(0)
+    line = "w%d " + " ".join([f"%.{digits}f"] * dim) + "\n"
+    with path.open("w") as file:
+        for begin in range(0, rows, 1000):
+            block = rng.normal(0, 0.4, (min(1000, rows - begin), dim))
+            file.writelines(line % (begin + at, *row) for at, row in enumerate(block.tolist()))
+    return path
+
+
+def wish(path: Path, words: list[str]) -> None:
+    """Write the words that the vocabulary case asks for."""
+    step = max(1, len(words) // 5000)
+    Path(f"{path}.words.json").write_text(json.dumps(words[::step][:5000]))
+
+
+def first_call(path: Path, cache: str | None) -> float:
+    """Seconds of a whole process that loads a small file, with the kernels in `cache` or (None) the usual place."""
+    code = (
+        "import time; begin = time.perf_counter(); import vecload, sys; vecload.load(sys.argv[1]); "
+        "print(time.perf_counter() - begin)"
+    )
+    environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": cache})
+    done = subprocess.run([sys.executable, "-c", code, str(path)], env=environment, check=True, capture_output=True)
+    return float(done.stdout)
+
+
+def best_of(count: int, *command: str) -> float:
+    """Best wall time of a whole process, by its own clock outside."""
+    import time
+
+    best = float("inf")
+    for _ in range(count):
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def row(*cells: object) -> None:
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def title(text: str, *columns: str) -> None:
+    print(f"\n### {text}\n")
+    row(*columns)
+    row(*["---"] * len(columns))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
+    parser.add_argument("--quick", action="store_true", help="one turn of each, no gensim")
+    options = parser.parse_args()
+    turns = 1 if options.quick else 3
+    versions = {
+        name: importlib.metadata.version(name) for name in ("vecload", "numpy", "numba", "gensim", "polars", "isal")
+    }
+    print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {versions}")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        glove = folder / "glove.6B.50d.txt"
+        if options.glove:
+            shutil.copy(options.glove, glove)
+        else:
+            generate(glove, 400_000, 50, 5)
+        wide = generate(folder / "wide.txt", 100_000, 300)
+        for path in (glove, wide):
+            with path.open(encoding="utf-8") as file:
+                wish(path, [line.partition(" ")[0] for line in file])
+        run("vecload, 5 000 words", glove, 50, 1)  # compiles what is not compiled yet
+
+        title(f"{glove.name}, {glove.stat().st_size:,} bytes → words and float32 matrix", "", "seconds", "× vecload")
+        cases = {"vecload": 5, "polars": 3, "polars, told the types": 3} | ({} if options.quick else {"gensim": 1})
+        best = in_turn(cases, glove, 50, turns)
+        for name, seconds in best.items():
+            row(name, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
+
+        title(f"100 000 × 300, {wide.stat().st_size:,} bytes", "", "seconds", "GB/s")
+        best = in_turn({"vecload": 5, "vecload, 5 000 words": 5, "read only": 5}, wide, 300, turns)
+        for name, seconds in best.items():
+            row(name, f"{seconds:.3f}", f"{wide.stat().st_size / seconds / 1e9:.2f}")
+
+        title("Peak memory above the imports' (one call)", "file", "matrix + words, MB", "peak, MB", "more, MB")
+        for path, dim in ((glove, 50), (wide, 300), (packed(glove, "gz"), 50), (packed(glove, "bz2"), 50)):
+            _, peak, size = run("vecload", path, dim, 1)
+            row(path.name, f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}", f"{(peak - size) / 1e6:.0f}")
+
+        title("gzip: decompression alone, and to Vectors", "", "seconds")
+        archive = packed(glove, "gz")
+        for name in ("zlib", "isal", "rapidgzip", "vecload"):
+            try:
+                row(name, f"{in_turn({name: 3}, archive, 50, turns)[name]:.3f}")
+            except subprocess.CalledProcessError:
+                row(name, "not installed")
+
+        title("Starting", "", "seconds")
+        tiny = generate(folder / "tiny.txt", 100, 50)
+        python = sys.executable
+        bare = best_of(5, python, "-c", "pass")
+        row("import vecload, above bare Python", f"{best_of(5, python, '-c', 'import vecload') - bare:.3f}")
+        row(
+            f"vecload info {glove.name}, whole process",
+            f"{best_of(5, python, '-m', 'vecload.cli', 'info', str(glove)):.3f}",
+        )
+        warm = min(first_call(tiny, None) for _ in range(5))
+        row("import, first kernel and load of 100 rows, warm cache", f"{warm:.3f}")
+        cold = min(first_call(tiny, str(folder / f"cache{at}")) for at in range(2))
+        row("the same without a compile cache", f"{cold:.3f}")
+
+        title("Growth, dimension 50", "rows", "seconds", "seconds per million rows")
+        for rows in (10_000, 100_000, 1_000_000):
+            path = generate(folder / f"rows{rows}.txt", rows, 50)
+            seconds = in_turn({"vecload": 5}, path, 50, turns)["vecload"]
+            row(f"{rows:,}", f"{seconds:.3f}", f"{1e6 * seconds / rows:.3f}")
+
+
+def packed(path: Path, kind: str) -> Path:
+    """The file compressed, made once."""
+    import bz2
+
+    target = path.with_name(f"{path.name}.{kind}")
+    if not target.exists():
+        with path.open("rb") as plain, gzip.open(target, "wb", 6) if kind == "gz" else bz2.open(target, "wb") as out:
+            shutil.copyfileobj(plain, out, 1 << 20)
+    return target
+
+
+if __name__ == "__main__":
+    main()
