@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -39,7 +40,8 @@ def run(say: Callable[[str], None]) -> None:
     """
     word2vec = require("gensim.models.word2vec", "gensim")
     folder = Path(require("gensim.test.utils", "gensim").datapath(""))
-    texts = [line.lower() for line in (folder / "lee_background.cor").read_text(encoding="utf-8").splitlines()]
+    corpus = (folder / "lee_background.cor").read_text(encoding="utf-8").lower()
+    texts = [" ".join(re.findall(r"[a-z0-9]+", line)) for line in corpus.split("\n")]
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "lee.50d.txt"
         say("1. Train 50-dimensional vectors on the Lee corpus with gensim (300 news texts) and save them as text.")

@@ -1,0 +1,65 @@
+"""Every Python snippet of README and docs runs, on a small file of the real one's shape."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SNIPPETS = [
+    pytest.param(code, id=f"{page.name}-{at}")
+    for page in PAGES
+    for at, code in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    rng = np.random.default_rng(0)
+    words = "the , . of cat dog sat on mat in paris 0000 a b c".split()
+    rows = (f"{word} " + " ".join(f"{value:.5f}" for value in rng.normal(size=50)) for word in words)
+    text = "\n".join(rows) + "\n"
+    (tmp_path / "glove.6B.50d.txt").write_text(text)
+    with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
+        archive.writestr("glove.6B.50d.txt", text)
+        archive.writestr("glove.6B.100d.txt", text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_snippet(code: str, folder: Path) -> None:
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+
+
+def test_there_are_snippets() -> None:
+    assert len(SNIPPETS) >= 8
+
+
+def test_readme_shows_what_it_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)
+    shown = re.search(r"^```\n(origin.*?)^```", readme, re.M | re.S)
+    assert code is not None
+    assert shown is not None
+    exec(compile(code[1], "snippet", "exec"), {"__name__": "snippet"})
+    assert capsys.readouterr().out == shown[1]
+
+
+def test_the_classifier(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    example = runpy.run_path(str(ROOT / "examples" / "text_classification.py"))
+    monkeypatch.setitem(example["main"].__globals__, "SEEDS", 1)
+    monkeypatch.setattr(sys, "argv", ["text_classification.py"])
+    example["main"]()
+    out = capsys.readouterr().out
+    found = [float(number) for number in re.findall(r"accuracy from .*?([\d.]+)%", out)]
+    assert len(found) == 2
+    assert all(40 < number < 80 for number in found)
