@@ -140,15 +140,16 @@ def _wanted(vocab: Collection[str]) -> Words:
 
 
 def _capacity(source: Source, reader: Reader, only: Words | None, limit: int | None, row_bytes: int) -> int:
-    """Rows to make room for at first. Room costs no memory until it is written to, but a header is not to be believed:
-    no file has more rows than its bytes can hold.
+    """Rows to make room for at first.
+
+    Room costs no memory until it is written to, but a header is not to be believed: no file has more rows than its
+    bytes can hold.
     """
     if source.size is not None:
         estimate = int(source.size / reader.average * 1.01) + 1
-        most = source.size // (2 * reader.dim) + 1
-        rows = min(reader.declared or estimate, most)
+        rows = min(reader.declared or estimate, source.size // (2 * reader.dim) + 1)
     else:
-        rows = min(reader.declared or _STEP, _STEP) // row_bytes + 1
+        rows = min(reader.declared or _STEP, _STEP // row_bytes + 1)
     return min(bound for bound in (rows, limit, None if only is None else len(only)) if bound is not None)
 
 
@@ -311,7 +312,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     with open_source(source) as opened:
         form = formats.recognise(opened.head(formats.HEAD), opened.name)
         reader: Reader = form.read(opened, limit=_SAMPLE, dtype="float64", errors="skip", allow_nonfinite=True)
-        digits = form.digits(opened.head(formats.HEAD), reader.dim)
+        digits = form.digits(opened.head(formats.HEAD)[reader.layout.begin :], reader.dim)
         batches = list(reader)
         whole = reader.row_lines < _SAMPLE
         words = [word for batch in batches for word in Words(batch.data, batch.offsets)]

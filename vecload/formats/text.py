@@ -58,8 +58,8 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
 
 
 def digits(head: bytes, dim: int) -> int:
-    """The most significant digits of a value in the first lines."""
-    cells = [cell for line in head.split(b"\n")[1:20] for cell in fields_of(line)[-dim:]]
+    """The most significant digits of a value in the first rows."""
+    cells = [cell for line in head.split(b"\n")[:20] for cell in fields_of(line)[-dim:]]
     mantissas = (re.split(rb"[eE]", cell)[0].translate(None, b"+-.").strip(b"0") for cell in cells)
     return max(map(len, mantissas), default=0)
 
