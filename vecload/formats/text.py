@@ -192,17 +192,15 @@ class Reader:
             buffer[: len(rest)] = rest
             count = source.readinto(memoryview(buffer)[len(rest) : size])
             stop = len(rest) + count
-            if count < size - len(rest):
-                unended = bool(stop) and buffer[stop - 1] != 10
-                if unended:
-                    buffer[stop] = 10
-                    stop += 1
-                if stop:
-                    yield _Chunk(buffer, stop, offset, unended)
-                return
             cut = buffer.rfind(b"\n", len(rest), stop) + 1
-            if not cut and stop > LONGEST_LINE:
-                raise self._too_long(None, offset)
+            if stop - cut > LONGEST_LINE:
+                raise self._too_long(None, offset + cut)
+            if count < size - len(rest):
+                if stop > cut:
+                    buffer[stop] = 10
+                if stop:
+                    yield _Chunk(buffer, stop + (stop > cut), offset, unended=stop > cut)
+                return
             rest = bytes(memoryview(buffer)[cut:stop])
             if cut:
                 yield _Chunk(buffer, cut, offset, unended=False)
