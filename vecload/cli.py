@@ -32,7 +32,7 @@ _BAD_USE = 2
 
 @app.command()
 def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]) -> None:
-    """Show what a file holds: format, rows, dimension, first words, norms.
+    """Show format, rows, dimension and norms of a file.
 
     Looks at the first rows only, so it takes a second whatever the size.
 
@@ -63,10 +63,10 @@ def embed(
     seed: Annotated[int, typer.Option(help="Seed of the random rows.")] = 0,
     missing: Annotated[int, typer.Option(metavar="K", help="List the K most frequent words not found.")] = 10,
 ) -> None:
-    """Write the embedding matrix of a vocabulary, the file a training script loads.
+    """Write the embedding matrix of a vocabulary.
 
-    OUT holds the matrix (`weight`), the words, where each row comes from and the coverage; read it with
-    vecload.Aligned.load(OUT), or with safetensors alone.
+    OUT is the file a training script loads: it holds the matrix (`weight`), the words, where each row comes from and
+    the coverage. Read it with vecload.Aligned.load(OUT), or with safetensors alone.
 
     Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
     """
@@ -87,7 +87,10 @@ def embed(
 
 @app.command()
 def demo() -> None:
-    """See the whole way once: train small vectors, load, align, initialise a layer, fine-tune. No download."""
+    """See the whole way once, with no download.
+
+    Trains small vectors on a corpus that gensim ships, loads and aligns them, initialises a layer and fine-tunes it.
+    """
     from vecload import demo as shown
 
     shown.run(typer.echo)
