@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vecload import oov as oov_steps
-from vecload.errors import FormatError, OptionError
+from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.loading import load
 from vecload.sources import replacing
 from vecload.vectors import Vectors
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 _FIXED = ("padding", "special", "exact")
 _PADDING, _SPECIAL, _EXACT = range(3)
-_FORMAT = "vecload-aligned"
+_FORMAT, _VERSION = "vecload-aligned", "1"
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,14 @@ class Coverage:
     def __str__(self) -> str:
         types = sum(count.types for count in self.counts)
         tokens = None if self.found_tokens is None else sum(count.tokens or 0 for count in self.counts)
-        head = f"{'origin':<14}{'types':>12}{'':>8}" + ("" if tokens is None else f"{'tokens':>14}")
-        lines = [head]
+        lines = [f"{'origin':<14}{'types':>12}{'':>8}" + ("" if tokens is None else f"{'tokens':>14}")]
         for count in (*self.counts, Count("all", types, tokens)):
-            line = f"{count.origin:<14}{count.types:>12,}{_percent(count.types, types):>8}"
-            if tokens is not None and count.tokens is not None:
-                line += f"{count.tokens:>14,}{_percent(count.tokens, tokens):>8}"
+            line = f"{count.origin:<14}"
+            for part, whole, width in ((count.types, types, 12), (count.tokens, tokens, 14)):
+                if part is not None and whole is not None:
+                    line += f"{part:>{width},}" + (f"{part / whole:>8.1%}" if whole else f"{'-':>8}")
             lines.append(line)
         return "\n".join(line.rstrip() for line in lines)
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "-"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,13 +105,18 @@ class Aligned:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.matrix) != len(self.vocab) or self.origin.shape != (len(self.vocab),):
-            raise OptionError(f"{len(self.vocab):,} words do not go with a matrix of shape {self.matrix.shape}")
-        object.__setattr__(self, "matrix", read_only(self.matrix))
+        matrix, count, codes = self.matrix, len(self.vocab), len(self.origins)
+        if matrix.shape[:-1] != (count,) or not np.issubdtype(matrix.dtype, np.floating):
+            raise OptionError(f"{count:,} words need as many rows of floats, not {matrix.shape} {matrix.dtype}")
+        if self.origin.shape != (count,) or self.origin.dtype != np.uint8 or (self.origin >= codes).any():
+            raise OptionError(f"{count:,} words need as many uint8 origin codes, all below {codes}")
+        if not 0 <= self.spellings <= codes - len(_FIXED):
+            raise OptionError(f"spellings={self.spellings} does not go with {codes} origins")
+        object.__setattr__(self, "matrix", read_only(matrix))
         object.__setattr__(self, "origin", read_only(self.origin))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
 
-    @property
+    @cached_property
     def coverage(self) -> Coverage:
         """How much of the vocabulary was found, and by what."""
         tokens = self.vocab.counts
@@ -122,8 +125,8 @@ class Aligned:
             rows = self.origin == code
             if rows.any() or code == _EXACT:
                 counts.append(Count(name, int(rows.sum()), None if tokens is None else int(tokens[rows].sum())))
-        found = (self.origin >= _EXACT) & (self.origin <= _EXACT + self.spellings)
         absent = self.origin > _EXACT + self.spellings
+        found = ~absent & ~_special(self.vocab)
         missing = np.flatnonzero(absent)
         if tokens is not None:
             missing = missing[np.argsort(-tokens[missing], kind="stable")]
@@ -136,13 +139,15 @@ class Aligned:
 
     def origin_of(self, word: str) -> str:
         """Where the row of a word came from."""
-        return self.origins[int(self.origin[self.vocab.words.index(word)])]
+        if word not in self.vocab:
+            raise VocabularyError(f"{word!r} is not in the vocabulary")
+        return self.origins[int(self.origin[self.vocab[word]])]
 
     def embedding(
         self,
         *,
         mode: Literal["freeze", "finetune"] = "finetune",
-        padding_idx: int | None = None,
+        padding_idx: int | Literal["vocab"] | None = "vocab",
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
@@ -179,15 +184,16 @@ class Aligned:
         """
         from safetensors.numpy import save_file
 
+        words = self.vocab.words
         tensors = {
-            "weight": np.ascontiguousarray(self.matrix),
-            "origin": np.ascontiguousarray(self.origin),
-            "words.data": np.ascontiguousarray(self.vocab.words.data),
-            "words.offsets": np.ascontiguousarray(self.vocab.words.offsets),
+            "weight": self.matrix,
+            "origin": self.origin,
+            "words.data": words.data,
+            "words.offsets": words.offsets,
         }
         if self.vocab.counts is not None:
-            tensors["counts"] = np.ascontiguousarray(self.vocab.counts)
-        coverage = self.coverage
+            tensors["counts"] = self.vocab.counts
+        counts = self.coverage.counts
         kept = {
             "origins": self.origins,
             "spellings": self.spellings,
@@ -195,11 +201,12 @@ class Aligned:
             "unk": self.vocab.unk,
             "pad": self.vocab.pad,
             "padding_idx": self.vocab.pad_idx,
-            "coverage": {count.origin: {"types": count.types, "tokens": count.tokens} for count in coverage.counts},
+            "coverage": {count.origin: {"types": count.types, "tokens": count.tokens} for count in counts},
             "meta": dict(self.meta),
         }
+        header = {"format": _FORMAT, "version": _VERSION, "vecload": json.dumps(kept, default=str)}
         with replacing(path) as part:
-            save_file(tensors, part, metadata={"format": _FORMAT, "version": "1", "vecload": json.dumps(kept)})
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, part, metadata=header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Aligned:
@@ -213,24 +220,47 @@ class Aligned:
         from safetensors import SafetensorError, safe_open
 
         name = os.fspath(path)
+        if Path(path).is_dir():
+            raise FormatError("a directory", file=name, expected="a file that Aligned.save wrote")
         try:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}
                 if header.get("format") != _FORMAT:
                     raise FormatError("not an aligned matrix that vecload saved", file=name, hint="Use vecload.align.")
+                if header.get("version") != _VERSION:
+                    raise FormatError("another vecload saved it", file=name, found=f"version {header.get('version')}")
                 kept = json.loads(header["vecload"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-            words = Words(tensors["words.data"], tensors["words.offsets"])
-            vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), kept["unk"], kept["pad"])
+            words, counts = _packed(tensors["words.data"], tensors["words.offsets"]), tensors.get("counts")
+            if counts is not None and counts.dtype != np.int64:
+                raise OptionError(f"counts are {counts.dtype}, not int64")
+            vocab = Vocab(words, counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
             return cls(
                 vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
             )
-        except (SafetensorError, KeyError, OptionError) as error:
+        except FormatError:
+            raise
+        except (SafetensorError, LookupError, TypeError, ValueError) as error:
             raise FormatError(f"a damaged file ({error})", file=name) from error
 
     def __repr__(self) -> str:
         found = f"{100 * self.coverage.found:.1f}% of the types found"
         return f"<Aligned: {len(self.matrix):,} rows × {self.matrix.shape[1]} {self.matrix.dtype}, {found}>"
+
+
+def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> Words:
+    """The words of a file, whose offsets are not to be believed: compiled code would follow them anywhere."""
+    flat = data.ndim == offsets.ndim == 1 and data.dtype == np.uint8 and offsets.dtype == np.int64
+    ends = flat and len(offsets) and offsets[0] == 0 and offsets[-1] == len(data)
+    if not ends or (offsets[1:] < offsets[:-1]).any():
+        raise OptionError("words.offsets do not cut words.data into words")
+    return Words(data, offsets)
+
+
+def _special(vocab: Vocab) -> npt.NDArray[np.bool_]:
+    """Which words stand for no text, bool, shape (n,)."""
+    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk, vocab.pad) if word is not None]
+    return np.isin(np.arange(len(vocab)), rows)
 
 
 def _share(found: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_], weights: npt.NDArray[Any]) -> float:
@@ -262,7 +292,7 @@ def align(
         "mean" make a row. `vecload.oov` has them with arguments. A function ``(words, dim, rng) -> rows`` may leave
         words to the next step by rows of NaN. A chain that does not end in a filling step ends in zeros.
     seed
-        Of the random rows. Each depends on the seed, the word and the column only.
+        Of the random rows, any integer. Each number depends on the seed, the word and the column only.
     progress
         As for `load`.
 
@@ -270,6 +300,7 @@ def align(
     -------
     Aligned
         The row of the padding word is zero. Other specials are looked up as they are, and filled by the last step.
+        The matrix has the type of the vectors.
 
     Examples
     --------
@@ -282,79 +313,38 @@ def align(
     >>> aligned.origin_of("cow"), round(aligned.coverage.found, 2)
     ('zeros', 0.67)
     """
+    if isinstance(vocab, str):
+        raise OptionError(f"vocab is one string: pass [{vocab!r}]")
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
-    steps = oov_steps.chain(oov)
-    spellings = [step for step in steps if isinstance(step, oov_steps.Spelling)]
-    if any(isinstance(step, oov_steps.Spelling) for step in steps[len(spellings) :]):
-        raise OptionError("oov: spelling steps come first, before steps that make rows")
-    words = list(vocab)
-    specials = set(vocab.specials)
-    candidates = [[(word, _EXACT)] if word in specials else _spellings(word, spellings) for word in words]
+    if not isinstance(seed, (int, np.integer)):
+        raise OptionError(f"seed={seed!r} is not an integer")
+    spellings, fillings = oov_steps.chain(oov)
+    special = _special(vocab)
     if not isinstance(vectors, Vectors):
-        wanted = dict.fromkeys(spelling for tried in candidates for spelling, _ in tried)
-        vectors = load(vectors, vocab=list(wanted), progress=progress)
-    rows, origin = _find(vectors, candidates)
+        wanted = dict.fromkeys(vocab)
+        for word in vocab.words.take(np.flatnonzero(~special)):
+            wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(word, spellings))
+        vectors = load(vectors, vocab=wanted, progress=progress)
+    if not np.issubdtype(vectors.dtype, np.floating):
+        raise OptionError(f"vectors of {vectors.dtype} have no room for rows between: pass floats")
+    rows = vectors.words.lookup(vocab.words)
+    origin = np.full(len(rows), _EXACT, dtype=np.uint8)
     if vocab.pad_idx is not None:
-        rows[vocab.pad_idx] = -1
-    there = rows >= 0
-    matrix = np.zeros((len(words), vectors.dim), dtype=vectors.dtype)
-    matrix[there] = vectors.matrix[rows[there]]
-    special = np.array([word in specials for word in words], dtype=np.bool_)
-    origin[special & ~there] = _SPECIAL
-    absent = ~there
-    if vocab.pad_idx is not None:
-        origin[vocab.pad_idx], absent[vocab.pad_idx] = _PADDING, False
-    found = oov_steps.Found(matrix[there], len(words), vectors.dim)
-    for number, step in enumerate(steps):
-        if isinstance(step, oov_steps.Spelling):
-            continue
-        asked = np.flatnonzero(absent if isinstance(step, oov_steps.Filling) else absent & ~special)
-        if not len(asked):
-            continue
-        made = _make(step, [words[row] for row in asked], found, seed, number)
-        filled = asked[~np.isnan(made).any(axis=1)]
-        matrix[filled] = made[~np.isnan(made).any(axis=1)]
-        absent[filled] = False
-        origin[filled] = np.where(special[filled], _SPECIAL, _EXACT + 1 + number)
-    names = (*_FIXED, *(oov_steps.name_of(step) for step in steps))
-    return Aligned(vocab, matrix, origin, names, len(spellings), vectors.meta)
-
-
-def _spellings(word: str, steps: Sequence[oov_steps.Spelling]) -> list[tuple[str, int]]:
-    """The spellings to look for, in order, each with the origin code it gives: steps build on those before them."""
-    tried = {word: _EXACT}
-    for code, step in enumerate(steps, start=_EXACT + 1):
-        for known in list(tried):
-            for spelling in step.respell(known):
-                tried.setdefault(spelling, code)
-    return list(tried.items())
-
-
-def _find(
-    vectors: Vectors, candidates: list[list[tuple[str, int]]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Row of each word's first spelling that is there (-1: none), and the origin code of that spelling."""
-    looked_up = vectors.words.lookup([spelling for tried in candidates for spelling, _ in tried]).tolist()
-    rows = np.full(len(candidates), -1, dtype=np.int64)
-    origin = np.zeros(len(candidates), dtype=np.uint8)
-    at = 0
-    for number, tried in enumerate(candidates):
-        for row, (_, code) in zip(looked_up[at : at + len(tried)], tried, strict=True):
-            if row >= 0:
-                rows[number], origin[number] = row, code
-                break
-        at += len(tried)
-    return rows, origin
-
-
-def _make(
-    step: oov_steps.Filling | oov_steps.Custom, words: list[str], found: oov_steps.Found, seed: int, number: int
-) -> npt.NDArray[np.float64]:
-    """The rows a step gives for some words."""
-    if isinstance(step, oov_steps.Filling):
-        return step.fill(words, found, seed)
-    made = np.asarray(step(words, found.dim, np.random.default_rng([seed, number])), dtype=np.float64)
-    if made.shape != (len(words), found.dim):
-        name = oov_steps.name_of(step)
-        raise OptionError(f"oov: {name} gave rows of shape {made.shape}, expected {(len(words), found.dim)}")
-    return made
+        rows[vocab.pad_idx], origin[vocab.pad_idx] = -1, _PADDING
+    respelled = np.flatnonzero((rows < 0) & ~special)
+    hits = oov_steps.find(vectors.words, vocab.words.take(respelled), spellings)
+    for row, (hit, number) in zip(respelled.tolist(), hits, strict=True):
+        rows[row], origin[row] = hit, _EXACT + 1 + number
+    known = vectors.matrix[rows[rows >= 0]]
+    matrix = np.zeros((len(vocab), vectors.dim), dtype=vectors.dtype.newbyteorder("="))
+    matrix[rows >= 0] = known
+    found = oov_steps.Found(known, len(vocab), vectors.dim)
+    absent = (rows < 0) & (origin != _PADDING)
+    for number, step in enumerate(fillings, start=len(spellings)):
+        last = number >= len(oov) - 1  # with the zeros behind it, if it leaves something to them
+        asked = np.flatnonzero(absent if last else absent & ~special)
+        for at, made in oov_steps.rows(step, vocab.words, asked, found, seed=int(seed), number=number):
+            matrix[at], absent[at] = made, False
+            origin[at] = np.where(special[at], _SPECIAL, _EXACT + 1 + number)
+    origins = oov_steps.names([*spellings, *fillings], taken=_FIXED)
+    return Aligned(vocab, matrix, origin, origins, len(spellings), vectors.meta)

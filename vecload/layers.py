@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -16,7 +17,7 @@ def embedding(
     aligned: Aligned,
     *,
     mode: Literal["freeze", "finetune"] = "finetune",
-    padding_idx: int | None = None,
+    padding_idx: int | Literal["vocab"] | None = "vocab",
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
@@ -33,7 +34,8 @@ def embedding(
     mode
         "finetune" trains the weight; "freeze" does not.
     padding_idx
-        The row that is zero and gets no gradient; None for the vocabulary's padding word.
+        The row that is zero and gets no gradient: "vocab" for that of the vocabulary's padding word, if it has one; a
+        number, negative from the end; None for no such row.
     max_norm, norm_type, scale_grad_by_freq, sparse
         As in torch.
     device, dtype
@@ -65,11 +67,12 @@ def embedding(
             "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change"
         )
-    rows = len(aligned.matrix)
-    if padding_idx is None:
+    if padding_idx == "vocab":
         padding_idx = aligned.vocab.pad_idx
-    elif not -rows <= padding_idx < rows:
-        raise OptionError(f"padding_idx={padding_idx} is not one of the {rows:,} rows")
+    elif padding_idx is not None:
+        padding_idx = _row(padding_idx, len(aligned.matrix))
+    if dtype is not None and not dtype.is_floating_point:
+        raise OptionError(f"dtype={dtype} is no type of real numbers")
     weight = torch.tensor(aligned.matrix, dtype=dtype, device=device)
     if padding_idx is not None:
         weight[padding_idx] = 0
@@ -83,3 +86,13 @@ def embedding(
         sparse=sparse,
     )
     return layer
+
+
+def _row(padding_idx: int, rows: int) -> int:
+    try:
+        row = operator.index(padding_idx)
+    except TypeError:
+        row = rows
+    if isinstance(padding_idx, bool) or not -rows <= row < rows:
+        raise OptionError(f"padding_idx={padding_idx!r} is not one of the {rows:,} rows")
+    return row

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-import hashlib
+import json
+import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 import safetensors
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 import vecload
-from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
+from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, alignment, oov
 
 KNOWN = ["the", "Paris", "NASA", "café", "##", "00", "cat", "<s>", "ｘ", "dog"]
 
@@ -61,15 +64,41 @@ def test_spellings_against_the_rule(words: list[str], steps: list[str]) -> None:
         assert aligned.matrix[row].tolist() == (source[expected[0]].tolist() if expected else [0] * 4)
 
 
-def test_a_path_gives_what_vectors_give(tmp_path: Path) -> None:
-    file = tmp_path / "v.txt"
-    lines = (f"{word} " + " ".join(map(str, vectors()[word].tolist())) for word in KNOWN)
+def write_glove(folder: Path, source: Vectors) -> Path:
+    file = folder / "v.txt"
+    lines = (f"{word} " + " ".join(map(str, source[word].tolist())) for word in source)
     file.write_text("\n".join(lines), encoding="utf-8")
-    vocab = Vocab.from_tokens("The cat PARIS 42 unknown cow cow".split(), specials=["<pad>", "<unk>", "<s>"])
-    for steps in (["casefold", "digits", "normal"], ["uniform"], ["mean"], ["xavier"]):
-        one, other = align(file, vocab, oov=steps, seed=3), align(vecload.load(file), vocab, oov=steps, seed=3)
-        assert one.matrix.tobytes() == other.matrix.tobytes()
-        assert one.origin.tolist() == other.origin.tolist()
+    return file
+
+
+@pytest.mark.parametrize(
+    "steps", [["casefold", "digits", "normal"], ["nfkc", "casefold"], ["uniform"], ["mean"], ["xavier"], []]
+)
+def test_a_path_gives_what_vectors_give(tmp_path: Path, steps: list[str]) -> None:
+    rng = np.random.default_rng(2)
+    known = [*KNOWN, *(f"word{at}" for at in range(700)), "###rd", "ＷＯＲＤ"]
+    file = write_glove(tmp_path, Vectors(Words.from_strings(known), rng.normal(size=(len(known), 6)).astype("f4")))
+    tokens = [f"{case}{at}" for at in range(500, 900) for case in ("word", "WORD", "Ｗord")]
+    vocab = Vocab.from_tokens(
+        [*tokens, *"The cat PARIS 42 unknown cow cow".split()], specials=["<pad>", "<unk>", "<s>"]
+    )
+    one, other = align(file, vocab, oov=steps, seed=3), align(vecload.load(file), vocab, oov=steps, seed=3)
+    assert one.matrix.tobytes() == other.matrix.tobytes()
+    assert one.origin.tolist() == other.origin.tolist()
+    assert str(one.coverage) == str(other.coverage)
+
+
+def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Vectors] = []
+
+    def spy(source: Path, *, vocab: list[str], progress: object) -> Vectors:
+        read.append(vecload.load(source, vocab=vocab))
+        return read[0]
+
+    monkeypatch.setattr(alignment, "load", spy)
+    vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk="CAT")  # a special is read as it is
+    align(write_glove(tmp_path, vectors()), vocab, oov=["casefold", "zeros"])
+    assert list(read[0]) == ["Paris"]
 
 
 def test_origins_and_coverage() -> None:
@@ -85,7 +114,8 @@ def test_origins_and_coverage() -> None:
         "normal",
     ]
     coverage = aligned.coverage
-    assert (coverage.found, coverage.found_tokens) == (3 / 5, 0.9)
+    assert (coverage.found, coverage.found_tokens) == (2 / 4, 0.9)  # of the words that are no specials
+    assert aligned.coverage is coverage
     assert coverage.missing(1) == [("cow", 7)]
     assert coverage.missing() == [("cow", 7), ("elk", 3)]
     assert str(coverage).splitlines() == [
@@ -98,32 +128,26 @@ def test_origins_and_coverage() -> None:
         "all                      7  100.0%           100  100.0%",
     ]
     assert aligned.matrix[0].tolist() == [0] * 4
-    assert repr(aligned) == "<Aligned: 7 rows × 4 float32, 60.0% of the types found>"
+    assert repr(aligned) == "<Aligned: 7 rows × 4 float32, 50.0% of the types found>"
 
 
-@given(st.permutations(["cow", "elk", "yak", "gnu"]), st.integers(-(2**40), 2**40))
+@given(st.permutations(["cow", "elk", "yak", "gnu"]), st.integers(-(2**70), 2**70))
 def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed: int) -> None:
     for step in (oov.normal(0, 1), oov.uniform(-1, 1)):
         together = align(vectors(), words, oov=[step], seed=seed)
         for row, word in enumerate(words):
-            alone = align(vectors(), [word], oov=[step], seed=seed)
-            assert alone.matrix[0].tolist() == together.matrix[row].tolist()
+            alone = align(vectors(2), [word], oov=[step], seed=seed)
+            assert alone.matrix[0].tolist() == together.matrix[row, :2].tolist()
     assert not np.array_equal(together.matrix, align(vectors(), words, oov=[step], seed=seed + 1).matrix)
 
 
-def test_draws_against_splitmix64_in_plain_integers() -> None:
-    """The same numbers on every machine and in every version: whoever stored a seed depends on it."""
-    mask = 2**64 - 1
-    for word in ("cat", "北海道", "\udcff"):
-        raw = word.encode("utf-8", "surrogatepass")
-        state = int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=b"7").digest(), "little")
-        expected = []
-        for _ in range(3):
-            state = (state + 0x9E3779B97F4A7C15) & mask
-            mixed = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
-            mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & mask
-            expected.append((((mixed ^ mixed >> 31) >> 11) + 0.5) / 2**53)
-        assert oov.uniform_draws([word], 3, 7)[0].tolist() == expected
+def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
+    words = [f"w{at}" for at in range(2 * oov.BLOCK + 7)]
+    step = oov.normal(0, 1)
+    together = align(vectors(), words, oov=[step]).matrix
+    assert np.array_equal(together[::-1], align(vectors(), words[::-1], oov=[step]).matrix)
+    for some in (slice(0, 1), slice(oov.BLOCK - 1, oov.BLOCK + 1), slice(-3, None)):
+        assert np.array_equal(together[some], align(vectors(), words[some], oov=[step]).matrix)
 
 
 def test_the_spread_of_draws() -> None:
@@ -146,16 +170,6 @@ def test_the_spread_of_draws() -> None:
     assert 0.99 * bound < drawn.max() <= bound
     alone = align(vectors(25), words, oov=["normal"]).matrix  # nothing found to match
     assert abs(alone.std() - 0.2) < 0.01
-
-
-def test_xavier_and_kaiming_have_torchs_bounds() -> None:
-    torch = pytest.importorskip("torch")
-    words = [f"w{at}" for at in range(2000)]
-    for name in ("xavier", "kaiming"):
-        weight = torch.empty(2000, 25)
-        getattr(torch.nn.init, f"{name}_uniform_")(weight)
-        ours = align(vectors(25), words, oov=[name]).matrix
-        assert abs(np.abs(ours).max() / weight.abs().max().item() - 1) < 0.001
 
 
 def test_mean_and_zeros_and_no_filling_step() -> None:
@@ -187,20 +201,85 @@ def test_a_step_of_ones_own() -> None:
         align(vectors(), ["cow", "elk"], oov=[bad])
 
 
+def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
+    def ones(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
+        return np.ones((len(words), dim))
+
+    vocab = Vocab(Words.from_strings(["CAT", "DOG", "<pad>", "dog"]), None, ("DOG",), "CAT", "<pad>")
+    for steps, value in ((["casefold", ones], 1), (["casefold", ones, "zeros"], 0)):
+        aligned = align(vectors(), vocab, oov=steps)
+        assert [aligned.origin_of(word) for word in vocab] == ["special", "special", "padding", "exact"]
+        assert aligned.matrix[:3].tolist() == [[value] * 4, [value] * 4, [0] * 4]
+
+
+def test_the_padding_row_is_zero_even_if_the_file_has_one() -> None:
+    aligned = align(vectors(), Vocab.from_words(["cat", "the"], pad="cat"))
+    assert (aligned.origin_of("cat"), aligned.matrix[0].tolist()) == ("padding", [0] * 4)
+
+
+def test_nan_in_the_file_spoils_no_other_row() -> None:
+    matrix = np.array([[1, 2], [np.nan, 1], [3, 6]], dtype=np.float32)
+    source = Vectors(Words.from_strings(["cat", "bad", "dog"]), matrix)
+    aligned = align(source, ["bad", "dog", "cow", "cat"], oov=["mean"])
+    assert [aligned.origin_of(word) for word in aligned.vocab] == ["exact", "exact", "mean", "exact"]
+    assert aligned.matrix[2].tolist() == [2, 4]
+    assert np.isfinite(align(source, ["bad", "dog", "cow"]).matrix[2]).all()
+
+
+@pytest.mark.parametrize(("given", "kept"), [("f2", "f2"), ("f4", "f4"), ("f8", "f8"), (">f4", "f4")])
+def test_the_type_is_that_of_the_vectors_in_this_machines_order(given: str, kept: str) -> None:
+    source = Vectors(Words.from_strings(["cat"]), np.asfortranarray(np.ones((1, 3), dtype=given)))
+    aligned = align(source, ["cat", "cow"])
+    assert aligned.matrix.dtype == np.dtype(kept)
+    assert aligned.matrix.dtype.isnative
+    assert aligned.matrix.flags.c_contiguous
+
+
+def test_steps_of_one_name_are_told_apart() -> None:
+    leave = lambda words, dim, rng: np.full((len(words), dim), np.nan)  # noqa: E731
+    take = lambda words, dim, rng: np.ones((len(words), dim))  # noqa: E731
+    aligned = align(vectors(), ["cow"], oov=[leave, take])
+    assert aligned.origins == ("padding", "special", "exact", "<lambda>", "<lambda> 2", "zeros")
+    assert aligned.origin_of("cow") == "<lambda> 2"
+
+
+def test_nothing_to_align() -> None:
+    aligned = align(vectors(), [])
+    assert (aligned.matrix.shape, aligned.coverage.found, aligned.coverage.missing()) == ((0, 4), 1.0, [])
+    nothing = align(Vectors(Words.from_strings([]), np.empty((0, 4), dtype=np.float32)), ["a"], oov=["mean"])
+    assert nothing.matrix.tolist() == [[0] * 4]
+    assert str(nothing.coverage).splitlines() == [
+        "origin               types",
+        "exact                    0    0.0%",
+        "mean                     1  100.0%",
+        "all                      1  100.0%",
+    ]
+
+
 @pytest.mark.parametrize(
-    ("steps", "message"),
+    ("call", "message"),
     [
-        ("normal", "oov is a list of steps: ['normal']"),
-        (["lemma"], "oov: there is no step 'lemma'; there are casefold, nfc"),
-        (["zeros", "casefold"], "oov: 'zeros' fills every row, so nothing is left for 'casefold' behind it"),
-        ([3], "oov: 3 is neither a name nor a step nor a function"),
-        ([lambda words, dim, rng: 0, "casefold"], "oov: spelling steps come first"),
+        (lambda: align(vectors(), "cat"), "vocab is one string: pass ['cat']"),
+        (lambda: align(vectors(), ["cat"], seed=1.0), "seed=1.0 is not an integer"),  # type: ignore[arg-type]
+        (
+            lambda: align(Vectors(Words.from_strings(["a"]), np.ones((1, 2), dtype=int)), ["a"]),
+            "vectors of int64 have no room for rows between: pass floats",
+        ),
+        (
+            lambda: Aligned(Vocab.from_words(["a"]), np.ones((2, 2)), np.zeros(1, np.uint8), ("padding",), 0),
+            "1 words need as many rows of floats, not (2, 2) float64",
+        ),
     ],
 )
-def test_chains_that_cannot_be(steps: object, message: str) -> None:
+def test_arguments_that_cannot_be(call: Callable[[], object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
-        align(vectors(), ["cat"], oov=steps)  # type: ignore[arg-type]
-    assert str(caught.value).startswith(message)
+        call()
+    assert str(caught.value) == message
+
+
+def test_the_origin_of_a_word_that_is_not_there() -> None:
+    with pytest.raises(VocabularyError, match=r"^'cow' is not in the vocabulary$"):
+        align(vectors(), Vocab.from_words(["cat"], unk="<unk>")).origin_of("cow")
 
 
 def test_save_and_load(tmp_path: Path) -> None:
@@ -214,14 +293,98 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert again.vocab == vocab
     assert str(again.coverage) == str(aligned.coverage)
     with safetensors.safe_open(file, framework="pt") as plain:  # readable without vecload
-        assert plain.get_tensor("weight").shape == (5, 4)
+        assert plain.get_tensor("weight").tolist() == aligned.matrix.tolist()
+        assert plain.metadata()["format"] == "vecload-aligned"
+        kept = json.loads(plain.metadata()["vecload"])
+    assert (kept["padding_idx"], kept["origins"]) == (0, list(aligned.origins))
+    assert kept["coverage"]["normal"] == {"types": 2, "tokens": 4}
     for cut in (0, 7, 100, -1):
         (tmp_path / "cut").write_bytes(file.read_bytes()[:cut])
         with pytest.raises(vecload.FormatError):
             Aligned.load(tmp_path / "cut")
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"words.offsets": np.array([0, -(2**40), 8, 11])}, "words.offsets do not cut words.data into words"),
+        ({"words.offsets": np.array([0, 2**62, 8, 11])}, "words.offsets do not cut words.data into words"),
+        ({"words.offsets": np.array([0, 5])}, "words.offsets do not cut words.data into words"),
+        ({"words.offsets": np.array([[0, 5, 8, 11]])}, "words.offsets do not cut words.data into words"),
+        ({"words.data": np.zeros(11, np.int8)}, "words.offsets do not cut words.data into words"),
+        ({"words.data": np.zeros(11, np.uint8)}, "comes twice in the vocabulary"),
+        ({"origin": np.array([0, 2, 9], np.uint8)}, "3 words need as many uint8 origin codes, all below 4"),
+        ({"origin": np.array([0, 2, 2])}, "3 words need as many uint8 origin codes, all below 4"),
+        ({"weight": np.ones(3, np.float32)}, "3 words need as many rows of floats, not (3,) float32"),
+        ({"weight": np.ones((3, 2), np.int32)}, "3 words need as many rows of floats, not (3, 2) int32"),
+        ({"counts": np.zeros(3, np.float32)}, "counts are float32, not int64"),
+        ({"counts": np.zeros(4, np.int64)}, "3 words need as many counts, not shape (4,)"),
+        ({"specials": ["<s>"]}, "the special word '<s>' is not in the vocabulary"),
+        ({"specials": 3}, "'int' object is not iterable"),
+        ({"meta": 3}, "'int' object is not iterable"),
+        ({"spellings": 2}, "spellings=2 does not go with 4 origins"),
+        ({"origins": None}, "'NoneType' object is not iterable"),
+        ({"vecload": "{"}, "Expecting property name"),
+        ({"vecload": "[]"}, "list indices must be integers"),
+        ({"version": "99"}, "another vecload saved it: found version 99."),
+        ({"format": "pt"}, "not an aligned matrix that vecload saved. Use vecload.align."),
+    ],
+)
+def test_damaged_files(tmp_path: Path, change: dict[str, object], problem: str) -> None:
+    file = tmp_path / "e.safetensors"
+    align(vectors(), Vocab.from_counter({"cat": 3, "cow": 1}, specials=["<pad>"])).save(file)
+    with safetensors.safe_open(file, framework="numpy") as plain:
+        header = plain.metadata()
+        tensors = {key: plain.get_tensor(key) for key in plain.keys()}  # noqa: SIM118
+    kept = json.loads(header["vecload"])
+    for key, value in change.items():
+        (tensors if key in tensors else header if key in header else kept)[key] = value
+    if "vecload" not in change:
+        header["vecload"] = json.dumps(kept)
+    save_file(tensors, file, metadata=header)
+    with pytest.raises(FormatError, match=re.escape(problem)) as caught:
+        Aligned.load(file)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_what_is_no_file_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(FormatError) as caught:
+        Aligned.load(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: a directory: expected a file that Aligned.save wrote."
+    with pytest.raises(FileNotFoundError):
+        Aligned.load(tmp_path / "none")
+
+
+def test_anything_may_stand_in_meta(tmp_path: Path) -> None:
+    source = Vectors(
+        Words.from_strings(["cat"]), np.ones((1, 2), dtype=np.float32), {"source": tmp_path, "skipped": {}}
+    )
+    align(source, ["cat"]).save(tmp_path / "e.safetensors")
+    assert Aligned.load(tmp_path / "e.safetensors").meta == {"source": str(tmp_path), "skipped": {}}
+
+
+def test_offsets_of_a_file_are_not_believed(tmp_path: Path) -> None:
+    """Compiled code would follow them anywhere."""
+    file = tmp_path / "e.safetensors"
+    align(vectors(), ["cat", "dog"]).save(file)
+    tensors = load_file(file)
+    with safetensors.safe_open(file, framework="numpy") as opened:
+        header = opened.metadata()
+    for offsets in ([0, 3, 7], [0, 9, 6], [1, 3, 6], [0, -3, 6], [], [0, 2**60, 6]):
+        save_file(tensors | {"words.offsets": np.array(offsets, dtype=np.int64)}, file, metadata=header)
+        with pytest.raises(vecload.FormatError, match="a damaged file"):
+            Aligned.load(file)
+
+
+def test_words_found_with_nan_do_not_spoil_the_drawn_ones() -> None:
+    matrix = np.array([[1, np.nan], [2, 4], [4, 6]], dtype=np.float32)
+    source = Vectors(Words.from_strings(["a", "b", "c"]), matrix)
+    assert align(source, ["a", "b", "c", "x"], oov=["mean"]).matrix[3].tolist() == [3, 5]
+    assert np.isfinite(align(source, ["a", "b", "c", "x"]).matrix[3]).all()
+
+
 def test_aligned_does_not_change() -> None:
     aligned = align(vectors(), ["cat"])
-    with pytest.raises(ValueError, match="read-only"):
-        aligned.matrix[0] = 1
+    for array in (aligned.matrix, aligned.origin):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -57,11 +59,19 @@ def test_the_layer_is_a_copy() -> None:
     assert source.matrix[1].tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("given", "row"), [(None, 0), (2, 2), (-1, 3)])
-def test_the_padding_row_is_zero_wherever_it_is(given: int | None, row: int) -> None:
+@pytest.mark.parametrize(("given", "row"), [("vocab", 0), (2, 2), (-1, 3), (np.int64(1), 1)])
+def test_the_padding_row_is_zero_wherever_it_is(given: int, row: int) -> None:
     layer = aligned().embedding(padding_idx=given)
     assert layer.padding_idx == row
     assert layer.weight[row].tolist() == [0, 0, 0]
+
+
+def test_no_padding_row() -> None:
+    layer = aligned().embedding(padding_idx=None)
+    assert layer.padding_idx is None
+    layer(torch.tensor([0])).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad[0].tolist() == [1, 1, 1]
 
 
 def test_torchs_options() -> None:
@@ -75,10 +85,45 @@ def test_torchs_options() -> None:
     assert aligned().embedding(dtype=torch.bfloat16, mode="freeze").weight.dtype == torch.bfloat16
 
 
-def test_refusals() -> None:
-    with pytest.raises(OptionError, match="max_norm cannot go with mode='freeze'"):
-        aligned().embedding(mode="freeze", max_norm=1.0)
-    with pytest.raises(OptionError, match="padding_idx=4 is not one of the 4 rows"):
-        aligned().embedding(padding_idx=4)
-    with pytest.raises(OptionError, match="mode='frozen' is not one of"):
-        aligned().embedding(mode="frozen")  # type: ignore[arg-type]
+def test_no_padding_row() -> None:
+    layer = aligned().embedding(padding_idx=None)
+    assert layer.padding_idx is None
+    layer(torch.tensor([0])).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad[0].tolist() == [1, 1, 1]
+    bare = Vectors(Words.from_strings(["cat"]), np.ones((1, 3), dtype=np.float32))
+    assert align(bare, ["cat"]).embedding().padding_idx is None
+
+
+def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
+    layer = aligned().embedding(sparse=True)
+    steps = torch.optim.SparseAdam(layer.parameters(), lr=0.1)
+    for _ in range(5):
+        steps.zero_grad()
+        layer(torch.tensor([0, 1])).sum().backward()
+        steps.step()
+    assert layer.weight[0].tolist() == [0, 0, 0]
+    assert layer.weight[1, 0] != 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"mode": "freeze", "max_norm": 1.0},
+            "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are "
+            "looked up, so frozen rows would change",
+        ),
+        ({"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
+        ({"padding_idx": -5}, "padding_idx=-5 is not one of the 4 rows"),
+        ({"padding_idx": 1.0}, "padding_idx=1.0 is not one of the 4 rows"),
+        ({"padding_idx": True}, "padding_idx=True is not one of the 4 rows"),
+        ({"padding_idx": "<pad>"}, "padding_idx='<pad>' is not one of the 4 rows"),
+        ({"mode": "frozen"}, "mode='frozen' is not one of 'freeze', 'finetune'"),
+        ({"dtype": torch.int64}, "dtype=torch.int64 is no type of real numbers"),
+    ],
+)
+def test_refusals(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        aligned().embedding(**options)
+    assert str(caught.value) == message

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vecload import OptionError, Words, oov
+from vecload.oov import Found, chain, find, names, respellings, uniform_draws
+
+
+def found(rows: int = 50, dim: int = 8, num_embeddings: int = 200) -> Found:
+    return Found(np.random.default_rng(4).normal(0.3, 1.7, (rows, dim)).astype(np.float32), num_embeddings, dim)
+
+
+def splitmix64(state: int, count: int) -> list[int]:
+    """SplitMix64 in plain integers."""
+    mask, outputs = 2**64 - 1, []
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        mixed = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & mask
+        outputs.append(mixed ^ mixed >> 31)
+    return outputs
+
+
+def slow_draws(word: str, columns: int, seed: int) -> list[float]:
+    raw = word.encode("utf-8", "surrogateescape")
+    state = int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=str(seed).encode()).digest(), "little")
+    return [((output >> 11) + 0.5) / 2**53 for output in splitmix64(state, columns)]
+
+
+def test_the_slow_splitmix64_gives_the_published_numbers() -> None:
+    """From Rosetta Code, "Pseudo-random numbers/Splitmix64"."""
+    published = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    assert splitmix64(1234567, 5) == published
+
+
+@pytest.mark.parametrize("word", ["cat", "", "北海道", "\udcff"])
+def test_draws_in_plain_integers(word: str) -> None:
+    """The same numbers on every machine and in every version: whoever stored a seed depends on it."""
+    assert uniform_draws([word], 3, 7)[0].tolist() == slow_draws(word, 3, 7)
+    assert uniform_draws([word], 3, -1)[0].tolist() == slow_draws(word, 3, 2**64 - 1)
+
+
+def test_normal_is_box_muller_of_two_draws_a_column() -> None:
+    draws = slow_draws("cat", 6, 7)
+    expected = [
+        -1 + 0.5 * math.sqrt(-2 * math.log(one)) * math.cos(2 * math.pi * other)
+        for one, other in zip(draws[::2], draws[1::2], strict=True)
+    ]
+    assert oov.normal(-1, 0.5).fill(["cat"], found(dim=3), 7)[0] == pytest.approx(expected, abs=1e-15)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, unique=True), st.data())
+def test_a_draw_is_a_function_of_seed_word_and_column(words: list[str], data: st.DataObject) -> None:
+    seed = data.draw(st.integers(-(2**70), 2**70))
+    order = data.draw(st.permutations(range(len(words))))
+    cut = data.draw(st.integers(0, len(words) - 1))
+    for draw in (
+        lambda some, columns: uniform_draws(some, columns, seed),
+        lambda some, columns: oov.normal(0, 1).fill(some, found(dim=columns), seed),
+    ):
+        together = draw(words, 5)
+        assert np.array_equal(draw([words[at] for at in order], 5), together[order])
+        assert np.array_equal(draw(words[cut:], 3), together[cut:, :3])
+    assert len(np.unique(uniform_draws(words, 5, seed))) == 5 * len(words)
+
+
+def test_draws_look_independent_and_evenly_spread() -> None:
+    words = [f"w{at}" for at in range(20_000)]
+    draws = uniform_draws(words, 8, 0)
+    counts = np.apply_along_axis(lambda column: np.histogram(column, 20, (0, 1))[0], 0, draws)
+    assert np.square(counts - 1000).sum(axis=0).max() / 1000 < 44  # chi-squared, 19 degrees: p = 0.001
+    unit = oov.normal(0, 1).fill(words, found(), 0)
+    for width, share in ((1, 0.682689), (2, 0.954500), (3, 0.997300)):
+        assert abs((np.abs(unit) < width).mean() - share) < 0.004
+    for rows in (draws, unit):
+        assert np.abs(np.corrcoef(rows.T) - np.eye(8)).max() < 0.03  # column with column
+        assert abs(np.corrcoef(rows[:-1].ravel(), rows[1:].ravel())[0, 1]) < 0.01  # word with the next word
+    other = uniform_draws(words, 8, 1)
+    assert abs(np.corrcoef(draws.ravel(), other.ravel())[0, 1]) < 0.01  # seed with seed
+
+
+@pytest.mark.parametrize("rows", [1, oov.BLOCK, 2 * oov.BLOCK + 1])
+def test_mean_and_spread_of_the_rows_found(rows: int) -> None:
+    these = found(rows)
+    np.testing.assert_allclose(these.mean, these.rows.astype(np.float64).mean(axis=0), rtol=1e-12)
+    values = these.rows.astype(np.float64)
+    assert these.spread == pytest.approx((values.mean(), values.std()), rel=1e-12)
+
+
+def test_rows_that_are_not_finite_count_for_nothing() -> None:
+    rows = np.array([[1, 2], [np.nan, 9], [3, 4], [np.inf, 9]], dtype=np.float16)
+    assert Found(rows, 9, 2).mean.tolist() == [2, 3]
+    assert Found(rows, 9, 2).spread == (2.5, math.sqrt(1.25))
+    assert Found(rows[[1]], 9, 2).spread == (0, 2**-0.5)
+    assert Found(rows[:0], 9, 2).mean.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("step", [oov.normal(), oov.uniform()])
+def test_matched_draws_have_the_spread_of_what_was_found(step: oov.Filling) -> None:
+    words = [f"w{at}" for at in range(20_000)]
+    these = found()
+    drawn = step.fill(words, these, 0)
+    middle, spread = these.spread
+    assert drawn.mean() == pytest.approx(middle, abs=4 * spread / drawn.size**0.5)  # four standard errors
+    assert drawn.std() == pytest.approx(spread, rel=0.01)
+    nothing = step.fill(words, Found(np.empty((0, 25)), 1, 25), 0)
+    assert (nothing.mean(), nothing.std()) == pytest.approx((0, 0.2), abs=0.002)
+
+
+def test_uniform_reaches_its_ends_and_no_further() -> None:
+    drawn = oov.uniform(-0.5, 2).fill([f"w{at}" for at in range(5000)], found(), 0)
+    assert -0.5 <= drawn.min() < -0.499
+    assert 1.999 < drawn.max() <= 2
+    assert oov.uniform(3, 3).fill(["cat"], found(), 0).tolist() == [[3] * 8]
+
+
+@pytest.mark.parametrize("name", ["xavier", "kaiming"])
+def test_xavier_and_kaiming_are_torchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    weight = torch.empty(3000, 25)
+    getattr(torch.nn.init, f"{name}_uniform_")(weight, generator=torch.Generator().manual_seed(0))
+    _, (step,) = chain([name])
+    ours = step.fill([f"w{at}" for at in range(3000)], found(dim=25, num_embeddings=3000), 0)
+    assert np.abs(ours).max() == pytest.approx(weight.abs().max().item(), rel=1e-3)
+    assert ours.std() == pytest.approx(weight.std().item(), rel=0.02)
+    assert abs(ours.mean()) < 0.01 * ours.std() * 3
+
+
+def test_zeros_and_mean() -> None:
+    assert oov.zeros().fill(["a", "b"], found(), 0).tolist() == [[0] * 8] * 2
+    assert np.array_equal(oov.mean().fill(["a", "b"], found(), 0), [found().mean] * 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "word", "expected"),
+    [
+        (["casefold"], "pARIS", [("paris", 0), ("Paris", 0), ("PARIS", 0)]),
+        (["nfc"], "cafe\u0301", [("café", 0)]),
+        (["nfkc"], "ﬁ②", [("fi2", 0)]),
+        (["digits"], "b2b-4٣", [("b#b-##", 0), ("b0b-00", 0)]),
+        (["nfc"], "cat", []),
+        (
+            ["nfkc", "casefold"],
+            "Ｃａｔ",
+            [("Cat", 0), ("ｃａｔ", 1), ("ＣＡＴ", 1), ("cat", 1), ("CAT", 1)],
+        ),
+        (["digits", "casefold"], "A1", [("A#", 0), ("A0", 0), ("a1", 1), ("a#", 1), ("a0", 1)]),
+    ],
+)
+def test_respellings(steps: list[str], word: str, expected: list[tuple[str, int]]) -> None:
+    assert respellings(word, chain(steps)[0]) == expected
+
+
+def test_the_first_spelling_that_is_there_wins() -> None:
+    spellings, _ = chain(["casefold", "digits"])
+    there = Words.from_strings(["CAT", "Cat", "b#", "b0"])
+    assert list(find(there, ["cat", "B7", "cow"], spellings)) == [(1, 0), (2, 1), (-1, -1)]
+
+
+def test_names_stand_for_steps() -> None:
+    for made in (oov.normal, oov.uniform, oov.xavier, oov.kaiming, oov.zeros, oov.mean):
+        for spelled in (made.__name__, made, made()):
+            _, (step,) = chain([spelled])
+            assert isinstance(step, oov.Filling)
+            assert step.name == made.__name__
+    own = oov.Spelling("reversed", lambda word: [word[::-1]])
+    spellings, fillings = chain((own, "casefold"))
+    assert [step.name for step in spellings] == ["reversed", "casefold"]
+    assert [oov.name_of(step) for step in fillings] == ["zeros"]
+
+
+def test_each_name_is_given_once() -> None:
+    def exact(words: list[str], dim: int, rng: np.random.Generator) -> None: ...
+
+    steps = [exact, exact, oov.Filling("exact 2", oov.zeros().fill), oov.zeros()]
+    assert names(steps, taken=["exact"]) == ("exact", "exact 2", "exact 3", "exact 2 2", "zeros")
+
+
+def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
+    return np.full((len(words), dim), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("normal", "oov is a list of steps: ['normal']"),
+        (None, "oov is a list of steps: [None]"),
+        (
+            ["lemma"],
+            "oov: there is no step 'lemma'; there are casefold, nfc, nfkc, digits, normal, uniform, xavier, kaiming, "
+            "zeros, mean, or a function of your own",
+        ),
+        (["zeros", "casefold"], "oov: 'zeros' fills every row, so nothing is left for 'casefold' behind it"),
+        ([oov.normal(0, 1), "mean"], "oov: 'normal' fills every row, so nothing is left for 'mean' behind it"),
+        ([3], "oov: 3 is neither a name nor a step nor a function"),
+        ([leave, "casefold"], "oov: spelling steps come first, before steps that make rows"),
+    ],
+)
+def test_chains_that_cannot_be(steps: list[object], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        chain(steps)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: oov.normal(std=-1), "normal: std=-1 is negative"),
+        (lambda: oov.normal(math.nan), "normal: mean=nan is no finite number"),
+        (lambda: oov.uniform(1, -1), "uniform: low=1 is above high=-1"),
+        (lambda: oov.uniform(high=math.inf), "uniform: high=inf is no finite number"),
+        (
+            lambda: oov.uniform(low=9).fill(["cat"], Found(np.array([[1.0, 3.0]]), 2, 2), 0),
+            "uniform: low=9 is above high=3.73205, the end matched to the rows found",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (np.zeros(8), "oov: step gave rows of shape (8,), expected (2, 8)"),
+        (np.zeros((2, 9)), "oov: step gave rows of shape (2, 9), expected (2, 8)"),
+        (None, "oov: step gave rows of shape (), expected (2, 8)"),
+        ([["a"] * 8] * 2, "oov: step gave no array of numbers (could not convert string to float: 'a')"),
+    ],
+)
+def test_what_a_step_of_ones_own_may_not_give(made: object, message: str) -> None:
+    def step(words: list[str], dim: int, rng: np.random.Generator) -> object:
+        return made
+
+    words = Words.from_strings(["a", "b", "c"])
+    with pytest.raises(OptionError) as caught:
+        list(oov.rows(step, words, np.array([0, 2]), found(), seed=0, number=0))
+    assert str(caught.value) == message
+
+
+def test_an_error_in_a_step_of_ones_own_is_its_own() -> None:
+    def step(words: list[str], dim: int, rng: np.random.Generator) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        list(oov.rows(step, Words.from_strings(["a"]), np.array([0]), found(), seed=0, number=0))
