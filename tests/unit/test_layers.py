@@ -85,16 +85,6 @@ def test_torchs_options() -> None:
     assert aligned().embedding(dtype=torch.bfloat16, mode="freeze").weight.dtype == torch.bfloat16
 
 
-def test_no_padding_row() -> None:
-    layer = aligned().embedding(padding_idx=None)
-    assert layer.padding_idx is None
-    layer(torch.tensor([0])).sum().backward()
-    assert layer.weight.grad is not None
-    assert layer.weight.grad[0].tolist() == [1, 1, 1]
-    bare = Vectors(Words.from_strings(["cat"]), np.ones((1, 3), dtype=np.float32))
-    assert align(bare, ["cat"]).embedding().padding_idx is None
-
-
 def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
     layer = aligned().embedding(sparse=True)
     steps = torch.optim.SparseAdam(layer.parameters(), lr=0.1)
