@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
+from measure import best_of, generate, in_turn, row, run, title, versions
 
 PEERS = {
     "vecload": "import vecload; run = lambda: vecload.load(path)",
@@ -56,50 +54,11 @@ PEERS = {
     "    with rapidgzip.open(path, parallelization=0) as file:\n"
     "        while file.read(1 << 20): pass",
 }
-CHILD = """
-import json, sys, time, resource
-path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-{setup}
-if 'vecload' in sys.modules:  # numba and the kernels are loaded once a process: "Starting" below shows what that takes
-    import io
-    vecload.load(io.BytesIO(b"a 1 2\\n" * 100))
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-times = []
-for _ in range(rounds):
-    begin = time.perf_counter()
-    result = run()
-    times.append(time.perf_counter() - begin)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-size = result.matrix.nbytes + result.words.nbytes if hasattr(result, 'matrix') else 0
-print(json.dumps([times, 1024 * (peak - base), size]))
-"""
 
 
-def run(name: str, path: Path, dim: int, rounds: int) -> tuple[float, int, int]:
-    """Best time, peak memory above the imports' and bytes of the result."""
-    command = [sys.executable, "-c", CHILD.format(setup=PEERS[name]), str(path), str(dim), str(rounds)]
-    times, peak, size = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return min(times), peak, size
-
-
-def in_turn(cases: dict[str, int], path: Path, dim: int, turns: int) -> dict[str, float]:
-    """Best time of each peer: its rounds in one process, the peers one after the other, several turns."""
-    best = dict.fromkeys(cases, float("inf"))
-    for _ in range(turns):
-        for name, rounds in cases.items():
-            best[name] = min(best[name], run(name, path, dim, rounds)[0])
-    return best
-
-
-def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
-    """A file of normal vectors printed with so many decimals, as GloVe prints them."""
-    rng = np.random.default_rng(0)
-    line = "w%d " + " ".join([f"%.{digits}f"] * dim) + "\n"
-    with path.open("w") as file:
-        for begin in range(0, rows, 1000):
-            block = rng.normal(0, 0.4, (min(1000, rows - begin), dim))
-            file.writelines(line % (begin + at, *row) for at, row in enumerate(block.tolist()))
-    return path
+def peers(rounds: dict[str, int]) -> dict[str, tuple[str, int]]:
+    """The named peers with their rounds."""
+    return {name: (PEERS[name], count) for name, count in rounds.items()}
 
 
 def wish(path: Path, words: list[str]) -> None:
@@ -120,38 +79,13 @@ def first_call(path: Path, cache: str | None) -> tuple[float, float]:
     return before, after
 
 
-def best_of(count: int, *command: str) -> float:
-    """Best wall time of a whole process, by its own clock outside."""
-    import time
-
-    best = float("inf")
-    for _ in range(count):
-        begin = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        best = min(best, time.perf_counter() - begin)
-    return best
-
-
-def row(*cells: object) -> None:
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
-
-
-def title(text: str, *columns: str) -> None:
-    print(f"\n### {text}\n")
-    row(*columns)
-    row(*["---"] * len(columns))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
     parser.add_argument("--quick", action="store_true", help="one turn of each, no gensim")
     options = parser.parse_args()
     turns = 1 if options.quick else 3
-    versions = {
-        name: importlib.metadata.version(name) for name in ("vecload", "numpy", "numba", "gensim", "polars", "isal")
-    }
-    print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {versions}")
+    print(versions("vecload", "numpy", "numba", "gensim", "polars", "isal"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         glove = folder / "glove.6B.50d.txt"
@@ -163,29 +97,29 @@ def main() -> None:
         for path in (glove, wide):
             with path.open(encoding="utf-8") as file:
                 wish(path, [line.partition(" ")[0] for line in file])
-        run("vecload, 5 000 words", glove, 50, 1)  # compiles what is not compiled yet
+        run(PEERS["vecload, 5 000 words"], glove, 50, 1)  # compiles what is not compiled yet
 
         title(f"{glove.name}, {glove.stat().st_size:,} bytes → words and float32 matrix", "", "seconds", "× vecload")
         cases = {"vecload": 5, "polars": 3, "polars, told the types": 3} | ({} if options.quick else {"gensim": 1})
-        best = in_turn(cases, glove, 50, turns)
+        best = in_turn(peers(cases), glove, 50, turns)
         for name, seconds in best.items():
             row(name, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
 
         title(f"100 000 × 300, {wide.stat().st_size:,} bytes", "", "seconds", "GB/s")
-        best = in_turn({"vecload": 5, "vecload, 5 000 words": 5, "read only": 5}, wide, 300, turns)
+        best = in_turn(peers({"vecload": 5, "vecload, 5 000 words": 5, "read only": 5}), wide, 300, turns)
         for name, seconds in best.items():
             row(name, f"{seconds:.3f}", f"{wide.stat().st_size / seconds / 1e9:.2f}")
 
         title("Peak memory above the imports' (one call)", "file", "matrix + words, MB", "peak, MB", "more, MB")
         for path, dim in ((glove, 50), (wide, 300), (packed(glove, "gz"), 50), (packed(glove, "bz2"), 50)):
-            _, peak, size = run("vecload", path, dim, 1)
+            _, peak, size = run(PEERS["vecload"], path, dim, 1)
             row(path.name, f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}", f"{(peak - size) / 1e6:.0f}")
 
         title("gzip: decompression alone, and to Vectors", "", "seconds")
         archive = packed(glove, "gz")
         for name in ("zlib", "isal", "rapidgzip", "vecload"):
             try:
-                row(name, f"{in_turn({name: 3}, archive, 50, turns)[name]:.3f}")
+                row(name, f"{in_turn(peers({name: 3}), archive, 50, turns)[name]:.3f}")
             except subprocess.CalledProcessError:
                 row(name, "not installed")
 
@@ -207,7 +141,7 @@ def main() -> None:
         title("Growth, dimension 50", "rows", "seconds", "seconds per million rows")
         for rows in (10_000, 100_000, 1_000_000):
             path = generate(folder / f"rows{rows}.txt", rows, 50)
-            seconds = in_turn({"vecload": 5}, path, 50, turns)["vecload"]
+            seconds = in_turn(peers({"vecload": 5}), path, 50, turns)["vecload"]
             row(f"{rows:,}", f"{seconds:.3f}", f"{1e6 * seconds / rows:.3f}")
 
 

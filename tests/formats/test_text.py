@@ -290,10 +290,8 @@ def test_gensims_own_files(name: str, header: bool) -> None:
     assert ("header" in vectors.meta) == header
 
 
-def test_the_real_glove_file(tmp_path: Path) -> None:
-    path = Path(os.environ.get("VECLOAD_GLOVE", ""))
-    if not path.is_file():
-        pytest.skip("set VECLOAD_GLOVE to glove.6B.50d.txt")
+def test_the_real_glove_file(real_glove: Path) -> None:
+    path = real_glove
     vectors = vecload.load(path)
     assert vectors.matrix.shape == (400_000, 50)
     assert vectors["the"][:3].tolist() == np.array([0.418, 0.24968, -0.41242], dtype=np.float32).tolist()

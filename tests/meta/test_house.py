@@ -80,10 +80,13 @@ def test_every_pin_meets_the_published_range() -> None:
     settings = ROOT.parent / "pyproject.toml"
     if not settings.exists():
         pytest.skip("not a checkout")
-    pins = dict(line.split("==") for line in (ROOT.parent / "constraints.txt").read_text().split())
-    project = tomllib.loads(settings.read_text())["project"]
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = (line.split("==") for line in (ROOT.parent / "constraints.txt").read_text().split())
+    pins = {canonicalize_name(name): version for name, version in lines}
+    project = tomllib.loads(settings.read_text())["project"]
 
     for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
         requirement = Requirement(text)
-        assert requirement.specifier.contains(pins[requirement.name]), text
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text

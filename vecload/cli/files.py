@@ -1,36 +1,13 @@
-"""The command line. Arguments are read first; the rooms that do the work are imported after.
-
-Exit codes: 0 done, 1 the file or the data is not what it should be, 2 the command was used wrongly.
-"""
+"""Commands about files of vectors: `info`, `embed`, `demo`."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="vecload",
-    help="""Files of pretrained word vectors, ready for a model.
 
-    FILE is a GloVe, word2vec text or fastText .vec file, plain or packed with gzip, bzip2, xz, zstd or zip; what it is,
-    is told from its bytes. `-` is standard input, `archive.zip/member` one file of several.
-    """,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-_BAD_DATA = 1
-_BAD_USE = 2
-
-
-@app.command()
 def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]) -> None:
     """Show format, rows, dimension and norms of a file.
 
@@ -43,7 +20,6 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of wor
     typer.echo(str(loading.info(file)))
 
 
-@app.command()
 def embed(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
     vocab: Annotated[
@@ -85,7 +61,6 @@ def embed(
     typer.echo(f"{output}: {len(aligned.matrix):,} x {aligned.matrix.shape[1]} {aligned.matrix.dtype}")
 
 
-@app.command()
 def demo() -> None:
     """See the whole way once, with no download.
 
@@ -96,27 +71,4 @@ def demo() -> None:
     shown.run(typer.echo)
 
 
-def main() -> None:
-    """Run the command line, with errors as one paragraph."""
-    from vecload.errors import MissingExtra, OptionError, VecloadError
-
-    try:
-        app()
-    except (OptionError, MissingExtra) as error:
-        _stop(error, _BAD_USE)
-    except VecloadError as error:
-        _stop(error, _BAD_DATA)
-    except BrokenPipeError:  # `vecload info ... | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_BAD_DATA)
-    except OSError as error:
-        _stop(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _BAD_USE)
-
-
-def _stop(error: object, code: int) -> None:
-    typer.echo(f"vecload: {error}", err=True)
-    sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
+COMMANDS = (info, embed, demo)

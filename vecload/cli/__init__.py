@@ -1,0 +1,56 @@
+"""The command line. Arguments are read first; the rooms that do the work are imported after.
+
+One file a group of commands, each with a tuple `COMMANDS` of plain functions; this file joins them and turns errors
+into one paragraph. Exit codes: 0 done, 1 the file or the data is not what it should be, 2 the command was used wrongly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from vecload.cli import files
+
+app = typer.Typer(
+    name="vecload",
+    help="""Files of pretrained word vectors, ready for a model.
+
+    FILE is a GloVe, word2vec text or fastText .vec file, plain or packed with gzip, bzip2, xz, zstd or zip; what it is,
+    is told from its bytes. `-` is standard input, `archive.zip/member` one file of several.
+    """,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (files,):
+    for command in group.COMMANDS:
+        app.command()(command)
+
+_BAD_DATA = 1
+_BAD_USE = 2
+
+
+def main() -> None:
+    """Run the command line, with errors as one paragraph."""
+    from vecload.errors import MissingExtra, OptionError, VecloadError
+
+    try:
+        app()
+    except (OptionError, MissingExtra) as error:
+        _stop(error, _BAD_USE)
+    except VecloadError as error:
+        _stop(error, _BAD_DATA)
+    except BrokenPipeError:  # `vecload info ... | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BAD_DATA)
+    except OSError as error:
+        _stop(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _BAD_USE)
+
+
+def _stop(error: object, code: int) -> None:
+    typer.echo(f"vecload: {error}", err=True)
+    sys.exit(code)
