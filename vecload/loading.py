@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -15,28 +14,26 @@ import numpy as np
 from vecload import formats
 from vecload.errors import FormatError, OptionError
 from vecload.sources import open_source
-from vecload.vectors import Vectors
+from vecload.vectors import Request, Vectors
 from vecload.words import Words, build_slots, encode
 
 if TYPE_CHECKING:
+    import os
+
     import numpy.typing as npt
 
-    from vecload.formats.text import Reader
+    from vecload.formats import Reader
     from vecload.sources import Source
 
-DType = Literal["float16", "float32", "float64"]
+DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip", "strict"]
 Progress = bool | Callable[[int, int | None], object] | None
 
 _STEP = 1 << 24  # bytes of matrix added when an estimate was too low
-_BLOCK = 1 << 20  # bytes read together where lines are only counted
 _ROWS = 4096  # rows moved together
 _LONG = 1 << 26  # bytes that take about a tenth of a second plain, a second compressed
-_COUNTED = 1 << 32
 _SAMPLE = 1000
 _SHOWN = 8
-_SINGLE = 9  # significant digits beyond which two decimals can be one float32
-_FORMS = {None: None, "glove": False, "word2vec": True}  # whether there is a header
 
 
 def load(
@@ -44,10 +41,10 @@ def load(
     *,
     vocab: Collection[str] | None = None,
     limit: int | None = None,
-    dtype: DType = "float32",
+    dtype: DType | None = None,
     errors: Errors = "raise",
     progress: Progress = None,
-    format: Literal["glove", "word2vec"] | None = None,  # noqa: A002 - the field's word
+    format: str | None = None,  # noqa: A002 - the field's word
     allow_nonfinite: bool = False,
 ) -> Vectors:
     r"""Read a file of word vectors.
@@ -55,14 +52,16 @@ def load(
     Parameters
     ----------
     source
-        A path, ``-`` for standard input, ``archive.zip/member``, or a file opened in binary mode. gzip, bzip2, xz,
-        zstd and zip are unpacked on the way. What a file is, is told from its bytes, not from its name.
+        A path of a file or of a model's folder, ``-`` for standard input, ``archive.zip/member``, or a file opened in
+        binary mode. gzip, bzip2, xz, zstd and zip are unpacked on the way. What a file is, is told from its bytes, not
+        from its name.
     vocab
-        Read only these words: the lines of others are passed over without parsing them.
+        Read only these words: the rows of others are passed over without parsing them.
     limit
         Read only so many rows from the start of the file.
     dtype
-        Type of the values: each is Python's ``float`` of its text, rounded to this type.
+        Type of the values: "float16", "bfloat16", "float32" or "float64"; None for the type the file stores. Values
+        written as text are Python's ``float`` of it, rounded to this type or float32.
     errors
         What to do about a line that is no row: "raise"; "skip" leaves it out and counts it in ``meta["skipped"]``;
         "strict" raises for words that come twice and for a wrong count in the header too.
@@ -70,7 +69,8 @@ def load(
         None for a bar when standard error is a terminal and there is much to read; True or False; or a function that
         is told the bytes done and their total (None when unknown).
     format
-        "glove" (no header) or "word2vec" (a header), where the first line leaves doubt.
+        A format's name, where the bytes leave doubt: "glove" (text without a header), "word2vec" (with one), or any
+        that ``vecload formats`` lists.
     allow_nonfinite
         Whether NaN and infinity may stay in the matrix.
 
@@ -101,27 +101,23 @@ def load(
     >>> vectors["New York"]
     array([1., 2., 3.], dtype=float32)
     """
-    _check("dtype", dtype, get_args(DType))
+    if dtype is not None:
+        _check("dtype", dtype, get_args(DType))
     _check("errors", errors, get_args(Errors))
-    _check("format", format, tuple(_FORMS))
     if limit is not None and limit < 0:
         raise OptionError(f"limit {limit} is negative")
     if isinstance(vocab, str):
         raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
     only = None if vocab is None else _wanted(vocab)
-    with open_source(source) as opened:
-        form = formats.recognise(opened.head(formats.HEAD), opened.name)
-        reader: Reader = form.read(
-            opened,
-            only=only,
-            limit=limit,
-            dtype=dtype,
-            errors=errors,
-            allow_nonfinite=allow_nonfinite,
-            header=_FORMS[format],
-        )
+    request = Request(only, limit, dtype, errors, allow_nonfinite)
+    with open_source(source, folders=True) as opened:
+        form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
+        reader: Reader = form.read(opened, request, **options)
+        vectors = reader.mapped()
+        if vectors is not None:
+            return vectors
         with _bar(opened, progress) as advance:
-            matrix, data, offsets = _collect(opened, reader, only, limit, dtype, advance)
+            matrix, data, offsets = _collect(opened, reader, request, advance)
     return _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
 
 
@@ -139,31 +135,20 @@ def _wanted(vocab: Collection[str]) -> Words:
     return Words.from_bytes([raw for word in words if (raw := encode(word)) is not None])
 
 
-def _capacity(source: Source, reader: Reader, only: Words | None, limit: int | None, row_bytes: int) -> int:
-    """Rows to make room for at first.
-
-    Room costs no memory until it is written to, but a header is not to be believed: no file has more rows than its
-    bytes can hold.
-    """
-    if source.size is not None:
-        estimate = int(source.size / reader.average * 1.01) + 1
-        rows = min(reader.declared or estimate, source.size // (2 * reader.dim) + 1)
-    else:
-        rows = min(reader.declared or _STEP, _STEP // row_bytes + 1)
-    return min(bound for bound in (rows, limit, None if only is None else len(only)) if bound is not None)
-
-
 def _collect(
     source: Source,
     reader: Reader,
-    only: Words | None,
-    limit: int | None,
-    dtype: str,
+    request: Request,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """All batches as one matrix, with the packed words."""
-    row_bytes = reader.dim * np.dtype(dtype).itemsize
-    matrix = np.empty((_capacity(source, reader, only, limit, row_bytes), reader.dim), dtype=dtype)
+    row_bytes = max(1, reader.dim * reader.dtype.itemsize)
+    rows = reader.expected
+    if source.size is None:  # nothing to check the guess against; room costs no memory until it is written to
+        rows = min(rows, _STEP // row_bytes + 1)
+    only = None if request.only is None else len(request.only)
+    rows = min(bound for bound in (rows, request.limit, only) if bound is not None)
+    matrix = np.empty((rows, reader.dim), dtype=reader.dtype)
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
@@ -207,7 +192,7 @@ def _unique(
         words = words.take(np.flatnonzero(~repeated))
         _compact(matrix, ~repeated)
         matrix.resize((len(words), matrix.shape[1]), refcheck=False)
-    return Vectors(words, matrix, meta)
+    return Vectors(words, matrix, meta, reader.ngrams)
 
 
 def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
@@ -309,51 +294,32 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (1.0, 3.0, 5.0))
     """
-    with open_source(source) as opened:
-        form = formats.recognise(opened.head(formats.HEAD), opened.name)
-        reader: Reader = form.read(opened, limit=_SAMPLE, dtype="float64", errors="skip", allow_nonfinite=True)
-        digits = form.digits(opened.head(formats.HEAD)[reader.layout.begin :], reader.dim)
+    with open_source(source, folders=True) as opened:
+        form = formats.recognise(opened)
+        told = form.survey(opened) if hasattr(form, "survey") else {}
+        reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         batches = list(reader)
-        whole = reader.row_lines < _SAMPLE
         words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
         if not words:
             causes = ", ".join(reader.skipped)
             raise FormatError("no line of the first could be read", file=opened.name, found=causes)
-        norms = np.linalg.norm(np.concatenate([batch.rows for batch in batches]), axis=1)
-        done, total = opened.progress()
-        rows = reader.row_lines
-        if not whole:
-            rows = reader.declared or int(opened.position * (total or done) / max(done, 1) / reader.average)
-        size, kind = opened.size, opened.compression
-    countable = isinstance(source, (str, os.PathLike)) and source != "-" and kind is None and size is not None
-    if countable and not whole and size is not None and size <= _COUNTED:
-        rows = _count_lines(source) - (reader.declared is not None)
-        whole = True
-    return Info(
-        source=opened.name,
-        size=size,
-        format=str(reader.meta["format"]),
-        compression=kind,
-        header=reader.layout.header,
-        rows=rows,
-        exact=whole,
-        dim=reader.dim,
-        values=f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}",
-        words=tuple(words[:_SHOWN]),
-        norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
-        sampled=len(words),
-    )
-
-
-def _count_lines(source: str | os.PathLike[str] | IO[bytes]) -> int:
-    """Lines of a file, without empty ones at its end."""
-    block = bytearray(_BLOCK)
-    lines = feeds = 0  # feeds: line feeds behind the last byte that is not white
-    with open_source(source) as opened:
-        while count := opened.readinto(memoryview(block)):
-            text = len(block[:count].rstrip(b"\r\n\t "))
-            if text:
-                lines += feeds + block.count(b"\n", 0, text)
-                feeds = 0
-            feeds += block.count(b"\n", text, count)
-    return lines + 1
+        rows = np.concatenate([batch.rows for batch in batches]).astype(np.float64)
+        norms = np.linalg.norm(rows, axis=1)
+        read = len(words) + reader.skipped.total()
+        sampled = {
+            "rows": read if read < _SAMPLE else reader.declared or reader.expected,
+            "exact": read < _SAMPLE,
+            "values": str(reader.dtype),
+        }
+        return Info(
+            source=opened.name,
+            size=opened.size,
+            format=str(reader.meta["format"]),
+            compression=opened.compression,
+            header=reader.meta.get("header"),
+            dim=reader.dim,
+            words=tuple(words[:_SHOWN]),
+            norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
+            sampled=len(words),
+            **{**sampled, **told},
+        )

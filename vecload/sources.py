@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +23,9 @@ from vecload.errors import FormatError, OptionError, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy as np
+    import numpy.typing as npt
 
 _PIECE = 1 << 15  # compressed bytes at a time: even a run of zeros, 1000 to 1, stays small
 _BLOCK = 1 << 20
@@ -76,6 +80,8 @@ class Source:
         "gzip", "bzip2", "xz", "zstd", "zip" or None.
     close
         Called once at the end.
+    path
+        The plain file or the folder on disk that it is, where it is one.
     """
 
     def __init__(
@@ -88,8 +94,10 @@ class Source:
         close: Callable[[], object] = lambda: None,
         readinto: Callable[[memoryview], int | None] | None = None,
         beneath: Source | None = None,
+        path: Path | None = None,
     ) -> None:
         self.name = name
+        self.path = path
         self.size = size
         self.compression = compression
         self.position = 0
@@ -136,6 +144,31 @@ class Source:
         """The next `count` bytes, fewer at the end."""
         buffer = bytearray(count)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
+
+    def mapped(self) -> npt.NDArray[np.uint8]:
+        """All bytes not yet taken, as a read-only uint8 array mapped into memory.
+
+        What is compressed or comes from a stream is first written to a temporary file without a name, which goes with
+        the array. `position` does not move: who maps says himself how far he is.
+        """
+        import mmap
+
+        import numpy as np
+
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                begin, size = self.position, os.fstat(file.fileno()).st_size
+                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            return np.frombuffer(whole, dtype=np.uint8)[begin:]
+        here = self.position
+        with tempfile.TemporaryFile() as file:
+            block = memoryview(bytearray(_BLOCK))
+            while count := self.readinto(block):
+                file.write(block[:count])
+            file.flush()
+            self.position = here
+            spooled = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
+        return np.frombuffer(spooled, dtype=np.uint8)
 
     def lines(self) -> Iterator[bytes]:
         """The lines, without their line feeds. Only a line feed ends a line."""
@@ -192,7 +225,7 @@ class _Unpacked:
         return FormatError(problem, file=self._beneath.name, byte=self._beneath.position, hint=hint)
 
 
-def open_source(source: str | os.PathLike[str] | IO[bytes]) -> Source:
+def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False) -> Source:
     """Open anything that holds bytes, decompressed.
 
     Parameters
@@ -200,6 +233,8 @@ def open_source(source: str | os.PathLike[str] | IO[bytes]) -> Source:
     source
         A path; ``-`` for standard input; a member of a zip archive as ``archive.zip/member``; or a file opened in
         binary mode, which is left open. gzip, bzip2, xz, zstd and zip are told from the first bytes.
+    folders
+        Whether a folder is a source: one without bytes, whose `path` says where it is.
 
     Raises
     ------
@@ -226,12 +261,18 @@ def open_source(source: str | os.PathLike[str] | IO[bytes]) -> Source:
         if archive is None:
             raise FileNotFoundError(2, "no such file", str(path))
         path, member = archive, path.relative_to(archive).as_posix()
+    if path.is_dir() and folders:
+        return Source(str(path), lambda _count: b"", path=path)
     if path.is_dir():
         hint = "Name a file in it."
         raise FormatError("a directory, not a file", file=str(path), hint=hint)
     file = path.open("rb", buffering=0)
     try:
-        return _unpacked(_from_file(file, str(path), close=file.close), file, member=member)
+        plain = _from_file(file, str(path), close=file.close)
+        unpacked = _unpacked(plain, file, member=member)
+        if unpacked is plain and path.is_file():
+            plain.path = path
+        return unpacked
     except BaseException:
         file.close()
         raise

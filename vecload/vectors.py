@@ -1,4 +1,4 @@
-"""`Vectors` and `Batch`: the two values that every other room speaks."""
+"""`Vectors`, `Batch` and `Request`: the values that every other room speaks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,66 @@ class Batch(NamedTuple):
     rows: npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a caller wants of a file.
+
+    Parameters
+    ----------
+    only
+        Only the rows of these words; None for all.
+    limit
+        Only so many rows from the start of the file.
+    dtype
+        "float16", "bfloat16", "float32" or "float64"; None for the type the file stores (text: float32).
+    errors
+        "raise"; "skip" leaves bad rows out and counts them; "strict" raises for a wrong row count too.
+    allow_nonfinite
+        Whether NaN and infinity may stay.
+    """
+
+    only: Words | None = None
+    limit: int | None = None
+    dtype: str | None = None
+    errors: str = "raise"
+    allow_nonfinite: bool = False
+
+
+def type_of(name: str) -> np.dtype[Any]:
+    """The dtype of a name; "bfloat16" is that of `ml_dtypes`.
+
+    Examples
+    --------
+    >>> type_of("float16"), type_of("bfloat16").itemsize
+    (dtype('float16'), 2)
+    """
+    if name == "bfloat16":
+        import ml_dtypes  # registers the name with numpy
+
+        name = ml_dtypes.bfloat16
+    return np.dtype(name)
+
+
+def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Values in another type, each rounded once, to the nearest; the array itself where it has the type already.
+
+    `ml_dtypes` takes doubles to bfloat16 by way of float32, which rounds twice. Rounding to odd on the way (Boldo and
+    Melquiond 2008) keeps what the second rounding has to know.
+
+    Examples
+    --------
+    >>> narrowed(np.array([1 + 2**-8 + 2**-30]), type_of("bfloat16")).astype(float)
+    array([1.0078125])
+    """
+    if dtype.name == "bfloat16" and values.dtype == np.float64:
+        single = values.astype(np.float32)
+        bits = single.view(np.uint32)
+        bits -= np.abs(single) > np.abs(values)  # towards zero ...
+        bits |= single != values  # ... and odd where not exact
+        values = single
+    return values.astype(dtype, copy=False)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Vectors:
     """Words and one vector for each: immutable.
@@ -43,6 +103,8 @@ class Vectors:
         Their vectors, shape (len(words), dim), C order.
     meta
         Where they come from: ``format``, ``source``, and what was left out on reading.
+    ngrams
+        What composes vectors of other words, where the file has it (fastText models, floret tables).
 
     Examples
     --------
@@ -56,6 +118,7 @@ class Vectors:
     words: Words
     matrix: npt.NDArray[Any]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    ngrams: Any = None
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or len(self.matrix) != len(self.words):
@@ -118,7 +181,7 @@ class Vectors:
             When a word is not there.
         """
         rows = self._rows(words)
-        return Vectors(self.words.take(rows), self.matrix[rows], self.meta)
+        return Vectors(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams)
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         wanted = list(words)
@@ -130,7 +193,7 @@ class Vectors:
         return rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vectors, (self.words, self.matrix, dict(self.meta))
+        return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)
 
     def __repr__(self) -> str:
         origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)

@@ -107,7 +107,7 @@ def test_an_absurd_count_takes_no_memory() -> None:
     ],
 )
 def test_other_files_are_named(data: bytes, what: str) -> None:
-    assert str(refused(data)).startswith(f"<stream>: not a file of text vectors: found {what}")
+    assert str(refused(data)).startswith(f"<stream>: not a file of word vectors: found {what}")
 
 
 def test_a_line_without_end() -> None:
@@ -154,7 +154,7 @@ def test_nothing_left_to_skip_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'float32', 'float64'"),
+        ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'bfloat16', 'float32', 'float64'"),
         ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip', 'strict'"),
         ({"limit": -1}, "limit -1 is negative"),
         ({"vocab": "cat"}, "vocab is a collection of words, not one string: ['cat']"),

@@ -80,9 +80,9 @@ def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
         layout = inspect(data, "fuzz", size=len(data), header=None)
     except vecload.FormatError as error:
         assert refused is not None
-        assert refused.problem in (error.problem, "not a file of text vectors")
+        assert refused.problem in (error.problem, "not a file of word vectors")
         return
-    if refused is not None and refused.problem == "not a file of text vectors":
+    if refused is not None and refused.problem == "not a file of word vectors":
         assert describe(data) is not None
         return
     try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vecload import OptionError
+from vecload import FormatError, OptionError
 from vecload.sources import open_source, replacing
 
 
@@ -80,3 +81,34 @@ def test_reading_from_the_middle_of_a_file() -> None:
     source = open_source(file)
     assert source.size == 8
     assert source.take(3) == b"cat"
+
+
+def test_a_plain_file_is_mapped_from_where_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "v.bin"
+    path.write_bytes(b"0123456789")
+    with open_source(path) as source:
+        assert source.path == path
+        assert (source.head(4), source.take(3)) == (b"0123", b"012")
+        assert source.mapped().tobytes() == b"3456789"
+    path.write_bytes(b"")
+    with open_source(path) as source:
+        assert len(source.mapped()) == 0
+
+
+@pytest.mark.parametrize("wrap", [io.BytesIO, lambda data: io.BytesIO(gzip.compress(data))])
+def test_a_stream_is_spooled_to_be_mapped(wrap) -> None:
+    data = bytes(range(256)) * 20_000
+    source = open_source(wrap(data))
+    assert source.path is None
+    assert source.head(8) == data[:8]
+    assert source.take(5) == data[:5]
+    mapped = source.mapped()
+    assert mapped.tobytes() == data[5:]
+    assert not mapped.flags.writeable
+
+
+def test_a_folder_is_a_source_only_where_one_is_asked_for(tmp_path: Path) -> None:
+    with open_source(tmp_path, folders=True) as source:
+        assert (source.path, source.take(1)) == (tmp_path, b"")
+    with pytest.raises(FormatError, match="a directory, not a file"):
+        open_source(tmp_path)

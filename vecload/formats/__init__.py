@@ -1,51 +1,157 @@
-"""The formats vecload reads, one file each, blind to each other.
+"""The formats vecload reads and writes, one file each, blind to each other.
 
 The contract. A format is a plain module with
 
-``NAME``
-    What people call it.
+``NAME: str``
+    What people call it; ``format=`` takes it, in any case and with or without hyphens and spaces.
+``ALIASES: dict[str, dict[str, Any]]`` (optional)
+    Other names ``format=`` takes, each with the keyword options of `read` and `write` that it settles.
+``SUFFIXES: tuple[str, ...]``
+    Ends of file names, lower case, from which `save` and `convert` choose it as a writer; () when it only reads.
 ``sniff(head, name) -> int``
     How sure it is, 0 to 100, that a file beginning with the bytes `head` (64 KiB, less if the file is short) is its
-    own. Opens nothing and never raises.
-``read(source, ...) -> Reader``
-    An iterable of `Batch` in file order with `dim`, `declared` (the number of rows the file claims, or None),
-    `skipped` (counts by cause) and `meta`. `only` and `limit` are pushed down to it, so rows nobody asked for are not
-    parsed. What it raises is `FormatError` with the place.
+    own. Above 90 means a magic number that no other file begins with. Opens nothing and never raises.
+``sniff_folder(path) -> int`` (optional)
+    The same for a folder, for formats whose file is one. May look at what the folder holds.
+``read(source, request) -> Reader``
+    Reads the opened `Source` as the `Request` says. `only` and `limit` are pushed down to it, so rows nobody asked for
+    are not parsed. What it raises, at once or on the way, is `FormatError` with the place.
+``write(path, table, *, ...)`` (optional)
+    Writes a `Table` to `path`, a fresh temporary file (or name of a folder) that the caller renames when all is well.
+    Options of its own are keyword-only, each with a default.
+``survey(source) -> dict[str, Any]`` (optional)
+    What `info` should say otherwise than the reader does (keys of `Info`), told without reading all of the file.
+
+A source gives its bytes once, as a stream (`take`, `readinto`) or as one mapped array (`Source.mapped`); what is
+compressed or comes from a stream is spooled for the latter. A reader that maps sets ``source.position`` to the bytes it
+is done with, for the progress bar. `Source.path` is the file or folder itself where it is a plain one, else None: side
+files are looked for beside it.
 
 A new format is a new file and one line in `FORMATS`. What is known but cannot be read is named by `foreign`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from vecload.errors import FormatError
+from vecload.errors import FormatError, OptionError
 from vecload.formats import foreign, text
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
+
+    import numpy as np
+
+    from vecload.sources import Source
+    from vecload.vectors import Batch, Vectors
 
 FORMATS: tuple[ModuleType, ...] = (text,)
 
 HEAD = 1 << 16
 """Bytes that `recognise` wants to see."""
 
+_MAGIC = 90  # surer than this: no other file begins so
+_FOLDED = str.maketrans("", "", " -_.")
 
-def recognise(head: bytes, name: str) -> ModuleType:
-    """The format whose `sniff` is surest of a file's first bytes.
+
+class Reader(Protocol):
+    """What `read` gives: the rows as batches in file order, in bounded memory. Read it once.
+
+    The members are known before the first batch, but `skipped` and `meta`, which are complete after the last.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Values in a row."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the batches' rows: the request's, else the file's."""
+
+    @property
+    def declared(self) -> int | None:
+        """Rows the file claims to hold, None where it claims nothing."""
+
+    @property
+    def expected(self) -> int:
+        """Rows to make room for: a guess that may get better on the way, never more than the bytes can hold."""
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Rows left out, by cause."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What `Vectors.meta` shall say: at least ``format``."""
+
+    @property
+    def ngrams(self) -> Any:
+        """The file's `NgramTable`, or None."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def mapped(self) -> Vectors | None:
+        """The file as it lies, not read and not copied; None where the format or the request does not allow it."""
+
+
+class Table(Protocol):
+    """What `write` gets: rows without duplicates, in order, in bounded memory. `batches` may be called once."""
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows; None where only reading all tells."""
+
+    @property
+    def dim(self) -> int:
+        """Values in a row."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the batches' rows."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Where the rows come from, as `Vectors.meta`."""
+
+    @property
+    def ngrams(self) -> Any:
+        """The `NgramTable` that belongs to the rows, or None."""
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows."""
+
+
+def recognise(source: Source) -> ModuleType:
+    """The format whose `sniff` is surest of a file's first bytes, or `sniff_folder` of a folder.
 
     Raises
     ------
     FormatError
         When none is sure at all: names what the file looks like, where that is known.
     """
-    if not head:
-        raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded whole.")
+    name = source.name
+    if source.path is not None and source.path.is_dir():
+        path = source.path
+        scores = [(module, module.sniff_folder(path) if hasattr(module, "sniff_folder") else 0) for module in FORMATS]
+    else:
+        path = None
+        head = source.head(HEAD)
+        if not head:
+            raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded whole.")
+        scores = [(module, module.sniff(head, name)) for module in FORMATS]
+    best, score = max(scores, key=lambda pair: pair[1])
+    if path is not None:
+        if score == 0:
+            raise FormatError("a directory, not a file", file=name, hint="Name a file in it.")
+        return best
+    if score > _MAGIC:
+        return best
     look = foreign.describe(head)
     if look is not None:
-        raise FormatError("not a file of text vectors", file=name, found=look.what, hint=look.hint)
-    best = max(FORMATS, key=lambda module: module.sniff(head, name))
-    if best.sniff(head, name) == 0:
+        raise FormatError("not a file of word vectors", file=name, found=look.what, hint=look.hint)
+    if score == 0:
         raise FormatError(
             "the format is not recognised",
             file=name,
@@ -53,3 +159,31 @@ def recognise(head: bytes, name: str) -> ModuleType:
             expected=" or ".join(module.NAME for module in FORMATS),
         )
     return best
+
+
+def named(name: str) -> tuple[ModuleType, dict[str, Any]]:
+    """The format of a name or alias, and the options the name settles.
+
+    Raises
+    ------
+    OptionError
+        When there is none of that name.
+
+    Examples
+    --------
+    >>> module, options = named("GloVe")
+    >>> module.NAME, options
+    ('text', {'header': False})
+    """
+    names: dict[str, tuple[ModuleType, dict[str, Any]]] = {}
+    for module in FORMATS:
+        for alias, options in {module.NAME: {}, **getattr(module, "ALIASES", {})}.items():
+            names[alias] = module, options
+    for known, found in names.items():
+        if _folded(known) == _folded(name):
+            return found
+    raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, names))}")
+
+
+def _folded(name: str) -> str:
+    return name.casefold().translate(_FOLDED)

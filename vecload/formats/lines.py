@@ -9,15 +9,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vecload.errors import FormatError, quote
+from vecload.vectors import narrowed, type_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOM: Final = b"\xef\xbb\xbf"
 
+_BLOCK = 1 << 20  # bytes read together where lines are only counted
 _SAMPLE = 50  # lines looked at to find the dimension
 _MOST_ROWS = 10**12
 _MOST_DIM = 1 << 20
@@ -101,6 +106,20 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
     return Layout(declared, dim, begin + len(lines[0]) + 1, text, doubt)
 
 
+def count_lines(path: Path) -> int:
+    """Lines of a file, without empty ones at its end."""
+    block = bytearray(_BLOCK)
+    lines = feeds = 0  # feeds: line feeds behind the last byte that is not white
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            text = len(block[:count].rstrip(b"\r\n\t "))
+            if text:
+                lines += feeds + block.count(b"\n", 0, text)
+                feeds = 0
+            feeds += block.count(b"\n", text, count)
+    return lines + 1
+
+
 def fields_of(line: bytes) -> list[bytes]:
     """The fields of a line, between spaces and tabs."""
     return _FIELD.findall(line.removesuffix(b"\r"))
@@ -181,7 +200,7 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
             raise Flaw("a value that is no number", at=at, found=quote(cell), expected=f"{dim} numbers")
         values[column] = value
     with np.errstate(over="ignore", invalid="ignore"):
-        row = values.astype(dtype)
+        row = narrowed(values, type_of(dtype))
     bad = np.flatnonzero(~np.isfinite(row))
     if len(bad) and not allow_nonfinite:
         hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."

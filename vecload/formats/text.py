@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.lines import BOM, Flaw, fields_of, inspect, numbers_at_end, parse_line
-from vecload.vectors import Batch
+from vecload.formats.lines import BOM, Flaw, count_lines, fields_of, inspect, numbers_at_end, parse_line
+from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -35,16 +35,27 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.sources import Source
+    from vecload.vectors import Vectors
 
-NAME: Final = "text vectors"
+NAME: Final = "text"
+ALIASES: Final[dict[str, dict[str, Any]]] = {
+    "glove": {"header": False},
+    "word2vec": {"header": True},
+    "word2vec text": {"header": True},
+    "vec": {"header": True},
+}
+SUFFIXES: Final = ()
 LONGEST_LINE: Final = 1 << 23
 """A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
 _HEAD = 1 << 16
 _MOST_WORKERS = 8
+_COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
+_SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _INFINITE = {  # from here on a double rounds to infinity in the type
     "float16": 65520.0,
+    "bfloat16": 3.3961775292304957e38,
     "float32": 3.4028235677973366e38,
     "float64": np.inf,
 }
@@ -57,7 +68,19 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 80 if any(numbers_at_end(fields_of(line)) for line in lines) else 1
 
 
-def digits(head: bytes, dim: int) -> int:
+def survey(source: Source) -> dict[str, Any]:
+    """How values are written and, for a plain file of up to 4 GB, the number of its rows."""
+    head = source.head(_HEAD)
+    layout = inspect(head, source.name, size=source.size, header=None)
+    digits = _digits(head[layout.begin :], layout.dim)
+    told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
+    if source.path is not None and source.size is not None and source.size <= _COUNTED:
+        told["rows"] = count_lines(source.path) - (layout.declared is not None)
+        told["exact"] = True
+    return told
+
+
+def _digits(head: bytes, dim: int) -> int:
     """The most significant digits of a value in the first rows."""
     cells = [cell for line in head.split(b"\n")[:20] for cell in fields_of(line)[-dim:]]
     mantissas = (re.split(rb"[eE]", cell)[0].translate(None, b"+-.").strip(b"0") for cell in cells)
@@ -94,24 +117,16 @@ class _Parsed(NamedTuple):
 class Reader:
     """Reads a file of text vectors as batches, in file order; made by `read`."""
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        only: Words | None,
-        limit: int | None,
-        dtype: str,
-        errors: str,
-        allow_nonfinite: bool,
-        header: bool | None,
-    ) -> None:
+    def __init__(self, source: Source, request: Request, *, header: bool | None) -> None:
         self._source = source
-        self._only = only
-        self._limit = limit
-        self._dtype = dtype
-        self._errors = errors
-        self._allow_nonfinite = allow_nonfinite
-        self._heads = None if only is None else _heads(only)
+        self._only = request.only
+        self._limit = request.limit
+        self._type = request.dtype or "float32"
+        self._errors = request.errors
+        self._allow_nonfinite = request.allow_nonfinite
+        self._heads = None if request.only is None else _heads(request.only)
+        self.dtype = type_of(self._type)
+        self.ngrams = None
         head = source.head(_HEAD)
         while len(head) <= LONGEST_LINE and head.count(b"\n") < 3 and len(source.head(2 * len(head))) > len(head):
             head = source.head(2 * len(head))
@@ -127,8 +142,20 @@ class Reader:
         self.row_lines = 0
         """Lines with a row read so far, skipped ones included."""
         self._blanks: list[tuple[int, int]] = []  # line and byte of empty lines that no row follows so far
-        self.average = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))
-        """Bytes in a line, as the first ones go."""
+        self._average = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))  # bytes in a line
+
+    @property
+    def expected(self) -> int:
+        """Rows, as the first lines go. A header is not to be believed: no file has more than its bytes can hold."""
+        size = self._source.size
+        if size is None:
+            done, total = self._source.progress()
+            return self.declared or int(self._source.position * (total or done) / max(done, 1) / self._average) + 1
+        return min(self.declared or int(size / self._average * 1.01) + 1, size // (2 * self.dim) + 1)
+
+    def mapped(self) -> Vectors | None:
+        """Text has to be parsed."""
+        return None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -233,10 +260,10 @@ class Reader:
             kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
         count = len(starts)
-        rows = np.empty((count, self.dim), dtype=np.float32 if self._dtype == "float32" else np.float64)
+        rows = np.empty((count, self.dim), dtype=np.float32 if self._type == "float32" else np.float64)
         words = np.empty((2, count), dtype=np.int32)
         status = np.empty(count, dtype=np.uint8)
-        text.parse_lines(buffer, starts, stops, _INFINITE[self._dtype], rows, words[0], words[1], status)
+        text.parse_lines(buffer, starts, stops, _INFINITE[self._type], rows, words[0], words[1], status)
         return _Parsed(chunk, len(ends), blanks, kept, starts, stops, words[0], words[1], status, rows)
 
     def _settle(self, parsed: _Parsed) -> Batch:
@@ -276,7 +303,7 @@ class Reader:
         start, stop = int(parsed.starts[at]), int(parsed.stops[at])
         text = bytes(memoryview(parsed.chunk.buffer)[start:stop])
         try:
-            end, row = parse_line(text, self.dim, self._dtype, allow_nonfinite=self._allow_nonfinite)
+            end, row = parse_line(text, self.dim, self._type, allow_nonfinite=self._allow_nonfinite)
         except Flaw as flaw:
             if parsed.chunk.unended and stop == parsed.chunk.stop - 1:
                 flaw.sides["hint"] = "The file ends in the middle of this row: download or copy it again."
@@ -304,7 +331,7 @@ class Reader:
             if len(wanted) < len(rows):
                 chosen = found.take(wanted)
                 data, offsets, rows = chosen.data, chosen.offsets, rows[wanted]
-        return Batch(data, offsets, rows.astype(self._dtype, copy=False))
+        return Batch(data, offsets, narrowed(rows, self.dtype))
 
 
 def _heads(words: Words) -> Words:
@@ -320,33 +347,15 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read(
-    source: Source,
-    *,
-    only: Words | None = None,
-    limit: int | None = None,
-    dtype: str = "float32",
-    errors: str = "raise",
-    allow_nonfinite: bool = False,
-    header: bool | None = None,
-) -> Reader:
+def read(source: Source, request: Request, *, header: bool | None = None) -> Reader:
     r"""Read text vectors batch by batch.
 
     Parameters
     ----------
     source
         The opened file.
-    only
-        Read only the rows of these words; the values of others are not looked at.
-    limit
-        Read only so many rows from the start of the file.
-    dtype
-        "float16", "float32" or "float64".
-    errors
-        "raise"; "skip" leaves bad lines out and counts them in `Reader.skipped`; "strict" raises for a wrong header
-        count too.
-    allow_nonfinite
-        Whether NaN and infinity may stay.
+    request
+        What to read of it; the values of rows not asked for are not looked at.
     header
         Whether the first line is a header; None to tell from the lines.
 
@@ -359,16 +368,8 @@ def read(
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\ndog 3 4\n")))
+    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\ndog 3 4\n")), Request())
     >>> reader.dim, [batch.rows.tolist() for batch in reader]
     (2, [[[1.0, 2.0], [3.0, 4.0]]])
     """
-    return Reader(
-        source,
-        only=only,
-        limit=limit,
-        dtype=dtype,
-        errors=errors,
-        allow_nonfinite=allow_nonfinite,
-        header=header,
-    )
+    return Reader(source, request, header=header)
