@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
+    from vecload.ngrams import NgramTable as NgramTable
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
@@ -36,6 +37,7 @@ _PUBLIC = {
     "FormatError": "errors",
     "Info": "loading",
     "MissingExtra": "errors",
+    "NgramTable": "ngrams",
     "OptionError": "errors",
     "Vectors": "vectors",
     "VecloadError": "errors",

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _CACHE = os.environ.get("VECLOAD_KERNEL_CACHE", "1") != "0"
 
 
+def workers() -> int:
+    """Threads worth starting: one for each processor this process may use, at most 8."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, 8)
+
+
 def kernel(function: F) -> F:
     """Compile `function` at its first call: cached on disk, without the GIL, with IEEE arithmetic.
 

@@ -1,0 +1,270 @@
+"""Character n-grams of packed words, the rows of the table they fall on, and sums of those rows.
+
+A word is put between its boundary marks and cut at characters: one byte and the continuation bytes (10xxxxxx) behind
+it, without asking whether that is valid UTF-8. From every character on, stretches of minn to maxn characters are its
+n-grams; a boundary mark alone is none. fastText's rule is ``Dictionary::computeSubwords``, with a 32-bit FNV-1a hash
+that takes each byte as *signed*; floret's is the same with MurmurHash3_x64_128, of whose output the first one to four
+32-bit words each name a row, and with the whole marked word in front of the n-grams.
+
+Rows come out as one run of int64 for a block of words, with the end of each word's stretch: the same n-gram twice, or
+two on the same row, counts twice. The sums are taken in float32 in that order, as fastText takes them.
+
+No index read from the arrays is trusted: a row outside the table adds nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vecload.kernels import inline, kernel
+
+_BASIS = np.uint64(2166136261)
+_PRIME = np.uint64(16777619)
+_LOW32 = np.uint64(0xFFFFFFFF)
+_SIGN = np.uint64(0xFFFFFF00)
+_WORD_PRIME = np.uint64(116049371)
+
+_C1 = np.uint64(0x87C37B91114253D5)
+_C2 = np.uint64(0x4CF5AD432745937F)
+_ADD1 = np.uint64(0x52DCE729)
+_ADD2 = np.uint64(0x38495AB5)
+_FINAL1 = np.uint64(0xFF51AFD7ED558CCD)
+_FINAL2 = np.uint64(0xC4CEB9FE1A85EC53)
+_U0, _U5, _U8, _U32, _U33 = (np.uint64(v) for v in (0, 5, 8, 32, 33))
+
+
+@inline
+def _fnv(state, byte):  # type: ignore[no-untyped-def]
+    """One step of FNV-1a on a signed byte; `state` holds 32 bits."""
+    value = np.uint64(byte)
+    if byte >= 128:
+        value |= _SIGN
+    return ((state ^ value) * _PRIME) & _LOW32
+
+
+@inline
+def _row(key, keys, places, pruned):  # type: ignore[no-untyped-def]
+    """Where a pruned table keeps bucket `key`, -1 where it was dropped; `key` itself in a table that is whole."""
+    if not pruned:
+        return key
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(keys) and keys[low] == key:
+        return np.int64(places[low])
+    return np.int64(-1)
+
+
+@inline
+def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def]
+    """Write the word between its boundary marks into `marked`; its length and that of the bare word."""
+    start = min(max(offsets[word], 0), len(data))
+    stop = min(max(offsets[word + 1], start), len(data))
+    stop = min(stop, start + max(0, len(marked) - len(bow) - len(eow)))
+    at = 0
+    for byte in bow:
+        marked[at] = byte
+        at += 1
+    for place in range(start, stop):
+        marked[at] = data[place]
+        at += 1
+    for byte in eow:
+        marked[at] = byte
+        at += 1
+    return at, stop - start
+
+
+@inline
+def _is_line_end(marked, length):  # type: ignore[no-untyped-def]
+    """Whether the marked word is ``<</s>>``: fastText's end of line has no n-grams."""
+    return length == 6 and marked[1] == 60 and marked[2] == 47 and marked[3] == 115 and marked[4] == 62
+
+
+@kernel
+def fasttext_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, keys, places, pruned, marked, rows, ends):  # type: ignore[no-untyped-def]
+    """Rows of the n-grams of words begin to end, into `rows` (int64); word i's stop at ``ends[i - begin]``.
+
+    `marked` (uint8) has room for the longest word between its marks, `rows` for every n-gram there can be; what does
+    not fit is left out. Returns the number of rows.
+    """
+    count = 0
+    for word in range(begin, end):
+        length, _ = _mark(data, offsets, word, bow, eow, marked)
+        if bucket > 0 and not _is_line_end(marked, length):
+            for start in range(length):
+                if marked[start] & 0xC0 == 0x80:
+                    continue
+                state = _BASIS
+                stop = start
+                size = 0
+                while stop < length and size < maxn:
+                    state = _fnv(state, marked[stop])
+                    stop += 1
+                    while stop < length and marked[stop] & 0xC0 == 0x80:
+                        state = _fnv(state, marked[stop])
+                        stop += 1
+                    size += 1
+                    if size < minn or (size == 1 and (start == 0 or stop == length)):
+                        continue
+                    row = _row(np.int64(state % np.uint64(bucket)), keys, places, pruned)
+                    if row >= 0 and count < len(rows):
+                        rows[count] = row
+                        count += 1
+        ends[word - begin] = count
+    return count
+
+
+@kernel
+def phrase_rows(data, offsets, length, bucket, keys, places, pruned, rows):  # type: ignore[no-untyped-def]
+    """Rows of the n-grams of 2 to `length` words of one line, into `rows` (int64); returns their number.
+
+    fastText's ``Dictionary::addWordNgrams``: hashes are kept as signed 32-bit numbers and widened with their sign.
+    """
+    words = len(offsets) - 1
+    hashes = np.empty(max(words, 0), dtype=np.uint64)
+    for word in range(words):
+        state = _BASIS
+        for at in range(max(offsets[word], 0), min(offsets[word + 1], len(data))):
+            state = _fnv(state, data[at])
+        hashes[word] = np.uint64(np.int64(np.int32(state)))
+    count = 0
+    if bucket > 0:
+        for start in range(words):
+            state = hashes[start]
+            for at in range(start + 1, min(start + length, words)):
+                state = state * _WORD_PRIME + hashes[at]
+                row = _row(np.int64(state % np.uint64(bucket)), keys, places, pruned)
+                if row >= 0 and count < len(rows):
+                    rows[count] = row
+                    count += 1
+    return count
+
+
+@inline
+def _rotate(value, by):  # type: ignore[no-untyped-def]
+    return (value << np.uint64(by)) | (value >> np.uint64(64 - by))
+
+
+@inline
+def _finish(value):  # type: ignore[no-untyped-def]
+    value = (value ^ (value >> _U33)) * _FINAL1
+    value = (value ^ (value >> _U33)) * _FINAL2
+    return value ^ (value >> _U33)
+
+
+@inline
+def _load(data, start, stop):  # type: ignore[no-untyped-def]
+    """Up to eight bytes as a little-endian number."""
+    value = _U0
+    for at in range(max(0, stop - start)):
+        value |= np.uint64(data[start + at]) << (_U8 * np.uint64(at))
+    return value
+
+
+@inline
+def _murmur(data, start, stop, seed):  # type: ignore[no-untyped-def]
+    """MurmurHash3_x64_128 (Appleby, public domain) of ``data[start:stop]``: two 64-bit words."""
+    one = two = np.uint64(seed)
+    at = start
+    while at + 16 <= stop:
+        one ^= _rotate(_load(data, at, at + 8) * _C1, 31) * _C2
+        one = (_rotate(one, 27) + two) * _U5 + _ADD1
+        two ^= _rotate(_load(data, at + 8, at + 16) * _C2, 33) * _C1
+        two = (_rotate(two, 31) + one) * _U5 + _ADD2
+        at += 16
+    two ^= _rotate(_load(data, at + 8, stop) * _C2, 33) * _C1
+    one ^= _rotate(_load(data, at, min(at + 8, stop)) * _C1, 31) * _C2
+    one ^= np.uint64(stop - start)
+    two ^= np.uint64(stop - start)
+    one += two
+    two += one
+    one = _finish(one)
+    two = _finish(two)
+    one += two
+    return one, two + one
+
+
+@kernel
+def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes, seed, marked, rows, ends):  # type: ignore[no-untyped-def]
+    """As `fasttext_rows`, by floret's rule: `hashes` rows for the whole marked word, then for each n-gram."""
+    count = 0
+    for word in range(begin, end):
+        length, bare = _mark(data, offsets, word, bow, eow, marked)
+        if bucket > 0 and bare > 0:
+            for start in range(-1, length):  # -1: the whole
+                if start >= 0 and marked[start] & 0xC0 == 0x80:
+                    continue
+                stop = length if start < 0 else start
+                size = 0
+                while start < 0 or (stop < length and size < maxn):
+                    if start >= 0:
+                        stop += 1
+                        while stop < length and marked[stop] & 0xC0 == 0x80:
+                            stop += 1
+                        size += 1
+                    if start < 0 or (size >= minn and not (size == 1 and (start == 0 or stop == length))):
+                        one, two = _murmur(marked, max(start, 0), stop, seed)
+                        for number in range(hashes):
+                            half = one if number < 2 else two
+                            key = half >> _U32 if number % 2 else half & _LOW32
+                            if count < len(rows):
+                                rows[count] = np.int64(key % np.uint64(bucket))
+                                count += 1
+                    if start < 0:
+                        break
+        ends[word - begin] = count
+    return count
+
+
+@kernel
+def add_rows(matrix, rows, ends, sums):  # type: ignore[no-untyped-def]
+    """Add to each word's line of `sums` (float32) the rows of `matrix` (float32 or float64) that are its own."""
+    begin = 0
+    for word in range(len(ends)):
+        total = sums[word]
+        for at in range(begin, ends[word]):
+            row = rows[at]
+            if 0 <= row < len(matrix):
+                values = matrix[row]
+                for column in range(len(total)):
+                    total[column] += np.float32(values[column])
+        begin = ends[word]
+
+
+@kernel
+def add_codes(codes, centroids, width, norm_codes, norm_centroids, rows, ends, sums):  # type: ignore[no-untyped-def]
+    """As `add_rows`, for rows that are product-quantised.
+
+    `codes` (uint8) has a byte for each stretch of `width` columns; the last stretch takes what is left of the columns.
+    `centroids` (float32) holds, stretch by stretch, the 256 values each byte can mean. `norm_codes` (uint8, one a row,
+    or empty) name each row's factor in `norm_centroids`.
+    """
+    dim = sums.shape[1]
+    begin = 0
+    for word in range(len(ends)):
+        total = sums[word]
+        for at in range(begin, ends[word]):
+            row = rows[at]
+            if 0 <= row < len(codes):
+                factor = norm_centroids[norm_codes[row]] if len(norm_codes) else np.float32(1)
+                for part in range(codes.shape[1]):
+                    first = part * width
+                    size = min(width, dim - first)
+                    source = 256 * first + np.int64(codes[row, part]) * size
+                    for column in range(size):
+                        total[first + column] += factor * centroids[source + column]
+        begin = ends[word]
+
+
+@kernel
+def divide(sums, counts):  # type: ignore[no-untyped-def]
+    """Make sums (float32) means: times the float32 nearest to 1 / count, as fastText does."""
+    for word in range(len(counts)):
+        if counts[word] > 0:
+            factor = np.float32(1.0 / counts[word])
+            for column in range(sums.shape[1]):
+                sums[word, column] *= factor

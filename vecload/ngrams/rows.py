@@ -1,0 +1,178 @@
+"""The rows of an n-gram table: dense, or product-quantised; in memory, or in a file of which little is read."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError
+from vecload.words import read_only
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+CENTROIDS: Final = 256
+"""Values that one byte of a quantised row can stand for."""
+
+_LARGE = 1 << 24  # bytes of rows from which on it matters how many of them come into memory
+
+
+class Rows(Protocol):
+    """What a table looks words up in: numbered rows that can be added up."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of values in each."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Some rows: float32, shape (k, dim)."""
+
+    def add(
+        self,
+        rows: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        sums: npt.NDArray[np.float32],
+        *,
+        sparse: bool,
+    ) -> None:
+        """Add rows to lines of `sums`: to line i those in ``rows[ends[i - 1]:ends[i]]``.
+
+        `sparse` says that few rows will be asked for, here and soon.
+        """
+
+
+class DenseRows:
+    """Rows of a matrix, which may be mapped from a file.
+
+    Parameters
+    ----------
+    matrix
+        Any float type, shape (rows, dim); need not be aligned.
+    file, offset
+        An open file's descriptor and where in it the matrix begins, if it is mapped from there. It is duplicated.
+
+    Notes
+    -----
+    A page of a mapped file that is touched comes with its neighbours, up to megabytes of them, so a few thousand rows
+    read at random make a process as large as the file. Where few are wanted they are read (``pread``), not mapped.
+    """
+
+    def __init__(self, matrix: npt.NDArray[Any], *, file: int | None = None, offset: int = 0) -> None:
+        if matrix.ndim != 2:
+            raise OptionError(f"rows are a matrix, not an array of shape {matrix.shape}")
+        self.matrix = read_only(matrix)
+        self._offset = offset
+        self._file = None
+        if file is not None and matrix.nbytes >= _LARGE and hasattr(os, "pread"):
+            self._file = os.dup(file)
+            weakref.finalize(self, os.close, self._file)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of values in each."""
+        return self.matrix.shape[0], self.matrix.shape[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DenseRows, (self.matrix,)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Some rows: float32, shape (k, dim)."""
+        return self.matrix[rows].astype(np.float32, copy=False)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """As `take`, without touching the map where the matrix lies in a file."""
+        if self._file is None:
+            return self.take(rows)
+        size = self.matrix.shape[1] * self.matrix.itemsize
+        raw = b"".join(os.pread(self._file, size, self._offset + size * row) for row in rows.tolist())
+        if len(raw) != size * len(rows):
+            raise FormatError("the file became shorter while it was open", hint="Load it again.")
+        values = np.frombuffer(raw, dtype=self.matrix.dtype).reshape(len(rows), -1)
+        return values.astype(np.float32, copy=False)
+
+    def add(
+        self,
+        rows: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        sums: npt.NDArray[np.float32],
+        *,
+        sparse: bool,
+    ) -> None:
+        """Add rows to lines of `sums`."""
+        from vecload.kernels import ngrams
+
+        matrix = self.matrix
+        if (sparse and self._file is not None) or matrix.itemsize == 2:  # the kernel knows float32 and float64
+            distinct, rows = np.unique(rows, return_inverse=True)
+            matrix = read_only(self.read(distinct) if sparse else self.take(distinct))
+        ngrams.add_rows(matrix, read_only(rows), read_only(ends), sums)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedRows:
+    """Rows of a product-quantised matrix, decoded when they are asked for.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (rows, parts): which centroid stands for each stretch of a row.
+    centroids
+        float32, shape (256 * dim,): for each stretch in turn, its 256 centroids.
+    width
+        Values in a stretch; the last one may be shorter.
+    norm_codes, norm_centroids
+        uint8, shape (rows,), and float32, shape (256,): a factor for each row, where norms were quantised apart; else
+        both empty.
+
+    Notes
+    -----
+    Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 33, 2011; laid out as in
+    fastText's ``quantmatrix.cc``.
+    """
+
+    codes: npt.NDArray[np.uint8]
+    centroids: npt.NDArray[np.float32]
+    width: int
+    norm_codes: npt.NDArray[np.uint8]
+    norm_centroids: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        dim, rest = divmod(self.centroids.size, CENTROIDS)
+        if rest or self.width <= 0 or self.codes.ndim != 2 or self.codes.shape[1] != -(-dim // self.width):
+            raise OptionError(
+                f"codes of shape {self.codes.shape} and {self.centroids.size} values of centroids do not make rows "
+                f"of stretches of {self.width}"
+            )
+        norms = self.norm_codes.size, self.norm_centroids.size
+        if norms not in ((0, 0), (len(self.codes), CENTROIDS)):
+            raise OptionError(f"{norms[0]} codes of norms and {norms[1]} centroids for {len(self.codes)} rows")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of values in each."""
+        return len(self.codes), self.centroids.size // CENTROIDS
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Some rows, decoded: float32, shape (k, dim)."""
+        values = np.zeros((len(rows), self.shape[1]), dtype=np.float32)
+        self.add(rows, np.arange(1, len(rows) + 1), values, sparse=True)
+        return values
+
+    def add(
+        self,
+        rows: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        sums: npt.NDArray[np.float32],
+        *,
+        sparse: bool,  # noqa: ARG002 - a thousand quantised rows are a few pages
+    ) -> None:
+        """Add rows to lines of `sums`."""
+        from vecload.kernels import ngrams
+
+        codes, centroids = read_only(self.codes), read_only(self.centroids)
+        norms = read_only(self.norm_codes), read_only(self.norm_centroids)
+        ngrams.add_codes(codes, centroids, self.width, *norms, read_only(rows), read_only(ends), sums)

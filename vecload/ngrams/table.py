@@ -1,0 +1,286 @@
+"""`NgramTable`: words in, means of their n-grams' rows out."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import numpy as np
+
+from vecload.errors import OptionError
+from vecload.ngrams.rows import DenseRows, Rows
+from vecload.words import Words, encode, read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+Kind = Literal["fasttext", "floret"]
+
+LONGEST_NGRAM: Final = 1024
+"""Characters in the longest n-gram a table may ask for: more than any word of any language has."""
+MURMUR_SEED: Final = 2166136261
+"""The seed floret gives MurmurHash3."""
+
+_END_OF_LINE = b"</s>"
+_BLOCK = 1 << 17  # n-grams looked up together
+_FEW = 2048  # words: see `DenseRows`
+_CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
+
+
+class NgramTable:
+    """Rows for character n-grams, and the rule that finds them.
+
+    Parameters
+    ----------
+    rows
+        A float matrix, shape (rows, dim), or `DenseRows` or `QuantisedRows`.
+    minn, maxn
+        Characters in the shortest and longest n-gram, the boundary marks counted; maxn = 0 for none.
+    bucket
+        What hashes are taken modulo; the number of rows when not given. 0 for no n-grams.
+    kept
+        For a pruned table: int32, shape (k, 2), the buckets that were kept and the row of each. None: all.
+    kind
+        "fasttext" or "floret".
+    hash_count, seed, bow, eow
+        floret's: rows for an n-gram, 1 to 4; seed of the hash; the boundary marks.
+
+    Raises
+    ------
+    OptionError
+        When the numbers do not fit together: every row that a word can ask for must be there.
+
+    Notes
+    -----
+    The rules are those of fastText's and floret's ``Dictionary::computeSubwords``; sums are taken in float32 in their
+    order. A table is immutable, can be pickled, and its work on many words runs on threads.
+
+    Examples
+    --------
+    >>> table = NgramTable(np.eye(10, 3, dtype="float32"), minn=3, maxn=6)
+    >>> table.ngrams("cat")
+    ['<ca', '<cat', '<cat>', 'cat', 'cat>', 'at>']
+    >>> table.vectors(["cat", "dog"]).shape, table.counts(["cat", ""])
+    ((2, 3), array([6, 0]))
+    """
+
+    def __init__(
+        self,
+        rows: npt.NDArray[Any] | Rows,
+        *,
+        minn: int,
+        maxn: int,
+        bucket: int | None = None,
+        kept: npt.NDArray[np.int32] | None = None,
+        kind: Kind = "fasttext",
+        hash_count: int = 1,
+        seed: int = MURMUR_SEED,
+        bow: str = "<",
+        eow: str = ">",
+    ) -> None:
+        self.rows: Rows = DenseRows(rows) if isinstance(rows, np.ndarray) else rows
+        count, self.dim = self.rows.shape
+        self.minn, self.maxn = minn, maxn
+        self.bucket = count if bucket is None else bucket
+        self.kind: Kind = kind
+        self.hash_count, self.seed = hash_count, seed
+        self.bow, self.eow = bow, eow
+        self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
+        if kind not in get_args(Kind):
+            raise OptionError(f"kind={kind!r} is not one of {', '.join(map(repr, get_args(Kind)))}")
+        if not (minn >= 0 and 0 <= maxn <= LONGEST_NGRAM):
+            raise OptionError(f"n-grams of {minn} to {maxn} characters: 0 to {LONGEST_NGRAM} can be had")
+        if not (1 <= hash_count <= 4 and 0 <= seed < 1 << 32):
+            raise OptionError(f"{hash_count} hashes with seed {seed}: 1 to 4 can be had, with a seed of 32 bits")
+        if kind == "floret" and self.kept is not None:
+            raise OptionError("floret tables are never pruned")
+        if not 0 <= self.bucket < 1 << 31:
+            raise OptionError(f"{self.bucket} buckets: 0 to 2147483647 can be had")
+        if self.bucket > count if self.kept is None else not _within(self.kept[:, 1], count):
+            raise OptionError(f"a table of {count:,} rows has not all the rows that its n-grams ask for")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (self.rows, self.kept, self.settings)
+
+    def __repr__(self) -> str:
+        count = self.rows.shape[0]
+        return f"<NgramTable: {count:,} rows × {self.dim}, {self.kind}, {self.minn} to {self.maxn} characters>"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the arrays: keyword arguments to make the table again, which JSON can hold."""
+        names = ("minn", "maxn", "bucket", "kind", "hash_count", "seed", "bow", "eow")
+        return {name: getattr(self, name) for name in names}
+
+    def ngrams(self, word: str) -> list[str]:
+        """The n-grams of a word, in order; those that hash to the same row, or were pruned, included.
+
+        Examples
+        --------
+        >>> NgramTable(np.zeros((1, 1)), minn=2, maxn=2).ngrams("日本")
+        ['<日', '日本', '本>']
+        """
+        raw = encode(word)
+        if raw is None or (raw == _END_OF_LINE and self.kind == "fasttext"):
+            return []
+        bow, eow = self._marks
+        marked = bow + raw + eow
+        starts = [match.start() for match in _CHARACTER.finditer(marked)]
+        stops = [*starts[1:], len(marked)]
+        found = [marked] if self.kind == "floret" and raw else []
+        for first in range(len(starts)):
+            for last in range(first + max(self.minn, 1) - 1, min(first + self.maxn, len(starts))):
+                start, stop = starts[first], stops[last]
+                if first < last or not (start == 0 or stop == len(marked)):
+                    found.append(marked[start:stop])
+        return [ngram.decode("utf-8", "surrogateescape") for ngram in found]
+
+    def vectors(self, words: Iterable[str]) -> npt.NDArray[np.float32]:
+        """Vectors of words, as of words the model has not seen: float32, shape (k, dim).
+
+        Each is the mean of the word's rows; zeros where it has none (`counts`).
+
+        Examples
+        --------
+        >>> NgramTable(np.full((9, 2), 0.5), minn=3, maxn=3).vectors(["cat", "a", ""]).tolist()
+        [[0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]
+        """
+        data, offsets, unwritable = _packed(words)
+        means = np.zeros((len(offsets) - 1, self.dim), dtype=np.float32)
+        self.compose(data, offsets, means)
+        means[unwritable] = 0
+        return means
+
+    def __getitem__(self, word: str) -> npt.NDArray[np.float32]:
+        """The vector of one word, shape (dim,); zeros if it has no n-grams."""
+        vector: npt.NDArray[np.float32] = self.vectors([word])[0]
+        return vector
+
+    def counts(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
+        """How many rows the mean of each word is taken of: int64, shape (k,)."""
+        data, offsets, unwritable = _packed(words)
+        counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+        for begin, end in self._blocks(offsets):
+            counts[begin:end] = np.diff(self._find(data, offsets, begin, end)[1], prepend=0)
+        counts[unwritable] = 0
+        return counts
+
+    def compose(
+        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], sums: npt.NDArray[np.float32], own: int = 0
+    ) -> None:
+        """Turn `sums`, in place, into the vectors of packed words.
+
+        Parameters
+        ----------
+        data, offsets
+            The words, as `Words` holds them.
+        sums
+            float32, shape (k, dim): what is there already of each word's sum; zeros where nothing is.
+        own
+            How many rows that is.
+        """
+        sparse = len(sums) <= _FEW
+
+        def work(block: tuple[int, int]) -> None:
+            from vecload.kernels import ngrams
+
+            begin, end = block
+            rows, ends = self._find(data, offsets, begin, end)
+            self.rows.add(rows, ends, sums[begin:end], sparse=sparse)
+            ngrams.divide(sums[begin:end], read_only(np.diff(ends, prepend=0) + own))
+
+        blocks = list(self._blocks(offsets))
+        if len(blocks) <= 1:
+            for block in blocks:
+                work(block)
+            return
+        from vecload.kernels import workers
+
+        with ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool:
+            for _ in pool.map(work, blocks):
+                pass
+
+    def phrase(self, words: Iterable[str], length: int) -> tuple[npt.NDArray[np.float32], int]:
+        """Sum of the rows of the n-grams of 2 to `length` *words* of one line, shape (dim,), and their number.
+
+        Supervised fastText models trained with ``wordNgrams`` add them to the rows of the words themselves.
+        """
+        from vecload.kernels import ngrams
+
+        data, offsets, _ = _packed(words)
+        rows = np.empty((len(offsets) - 1) * max(length - 1, 0), dtype=np.int64)
+        total = np.zeros((1, self.dim), dtype=np.float32)
+        count = ngrams.phrase_rows(read_only(data), read_only(offsets), length, self.bucket, *self._pruning, rows)
+        self.rows.add(rows[:count], np.array([count]), total, sparse=True)
+        return total[0], int(count)
+
+    @property
+    def _marks(self) -> tuple[bytes, bytes]:
+        return self.bow.encode(), self.eow.encode()
+
+    @property
+    def _pruning(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], bool]:
+        """Buckets kept, in order; their rows; whether the others are gone."""
+        kept = np.empty((0, 2), dtype=np.int32) if self.kept is None else self.kept
+        keys, places = np.ascontiguousarray(kept.T)
+        return read_only(keys), read_only(places), self.kept is not None
+
+    def _room(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The most rows each word can have: int64, shape (k,)."""
+        length = np.diff(offsets) + len(b"".join(self._marks))
+        sizes = np.minimum(self.maxn, length) - max(self.minn, 1) + 1
+        room: npt.NDArray[np.int64] = (length * np.maximum(sizes, 0) + (self.kind == "floret")) * self.hash_count
+        return room
+
+    def _blocks(self, offsets: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """First and last + 1 of words that are looked up together."""
+        total = np.cumsum(self._room(offsets))
+        cuts = np.searchsorted(total, np.arange(_BLOCK, total[-1] if len(total) else 0, _BLOCK)) + 1
+        edges = np.unique([0, *cuts, len(total)])
+        return itertools.pairwise(edges.tolist())
+
+    def _find(
+        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], begin: int, end: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows of some words, one behind the other, and where each word's end."""
+        from vecload.kernels import ngrams
+
+        part = offsets[begin : end + 1]
+        rows = np.empty(int(self._room(part).sum()), dtype=np.int64)
+        ends = np.empty(end - begin, dtype=np.int64)
+        bow, eow = (read_only(np.frombuffer(mark, dtype=np.uint8)) for mark in self._marks)
+        marked = np.empty(int(np.diff(part).max(initial=0)) + len(bow) + len(eow), dtype=np.uint8)
+        given = (read_only(data), read_only(offsets), begin, end, bow, eow, self.minn, self.maxn, self.bucket)
+        if self.kind == "floret":
+            count = ngrams.floret_rows(*given, self.hash_count, self.seed, marked, rows, ends)
+        else:
+            count = ngrams.fasttext_rows(*given, *self._pruning, marked, rows, ends)
+        return rows[:count], ends
+
+
+def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], list[int]]:
+    """Bytes and offsets of words, and the places of those that no file can hold."""
+    if isinstance(words, Words):
+        return words.data, words.offsets, []
+    raws = [encode(word) for word in words]
+    lengths = [0, *(len(raw or b"") for raw in raws)]
+    data = np.frombuffer(b"".join(raw or b"" for raw in raws), dtype=np.uint8)
+    return data, np.cumsum(lengths, dtype=np.int64), [at for at, raw in enumerate(raws) if raw is None]
+
+
+def _sorted(kept: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """By bucket; of a bucket that comes twice the last stays, as in fastText's map."""
+    _, last = np.unique(kept[::-1, 0], return_index=True)
+    return read_only(kept[::-1][last])
+
+
+def _within(rows: npt.NDArray[np.int32], count: int) -> bool:
+    return bool(len(rows) == 0 or (rows.min() >= 0 and rows.max() < count))
+
+
+def _revive(rows: Rows, kept: npt.NDArray[np.int32] | None, settings: dict[str, Any]) -> NgramTable:
+    return NgramTable(rows, kept=kept, **settings)
