@@ -7,7 +7,10 @@ The contract. A format is a plain module with
 ``ALIASES: dict[str, dict[str, Any]]`` (optional)
     Other names ``format=`` takes, each with the keyword options of `read` and `write` that it settles.
 ``SUFFIXES: tuple[str, ...]``
-    Ends of file names, lower case, from which `save` and `convert` choose it as a writer; () when it only reads.
+    Ends of file names, lower case, from which `save` and `convert` choose it as a writer; () when it only reads, or has
+    no suffix of its own.
+``FOLDER: bool`` (optional)
+    True where what `write` makes is a folder; it is given the name of one that is not there yet.
 ``sniff(head, name) -> int``
     How sure it is, 0 to 100, that a file beginning with the bytes `head` (64 KiB, less if the file is short) is its
     own. Above 90 means a magic number that no other file begins with. Opens nothing and never raises.
@@ -16,9 +19,10 @@ The contract. A format is a plain module with
 ``read(source, request) -> Reader``
     Reads the opened `Source` as the `Request` says. `only` and `limit` are pushed down to it, so rows nobody asked for
     are not parsed. What it raises, at once or on the way, is `FormatError` with the place.
-``write(path, table, *, ...)`` (optional)
-    Writes a `Table` to `path`, a fresh temporary file (or name of a folder) that the caller renames when all is well.
-    Options of its own are keyword-only, each with a default.
+``write(path, table, *, ...) -> Counter[str] | None`` (optional)
+    Writes a `Table` to `path`, a temporary file (or folder) that the caller renames when all is well.
+    Options of its own are keyword-only, each with a default. Returns how many rows it left out, by cause, where an
+    option allows that; else None. `sink` has what writers share.
 ``survey(source) -> dict[str, Any]`` (optional)
     What `info` should say otherwise than the reader does (keys of `Info`), told without reading all of the file.
 
@@ -35,7 +39,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import foreign, text
+from vecload.formats import foreign, text, word2vec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -46,8 +50,9 @@ if TYPE_CHECKING:
 
     from vecload.sources import Source
     from vecload.vectors import Batch, Vectors
+    from vecload.words import Words
 
-FORMATS: tuple[ModuleType, ...] = (text,)
+FORMATS: tuple[ModuleType, ...] = (text, word2vec)
 
 HEAD = 1 << 16
 """Bytes that `recognise` wants to see."""
@@ -97,11 +102,18 @@ class Reader(Protocol):
 
 
 class Table(Protocol):
-    """What `write` gets: rows without duplicates, in order, in bounded memory. `batches` may be called once."""
+    """What `write` gets: rows without duplicates, in order, in bounded memory. `batches` may be called once.
+
+    Memory for the words themselves is not counted: they are held to know duplicates, and `words` gives them.
+    """
 
     @property
     def rows(self) -> int | None:
         """Number of rows; None where only reading all tells."""
+
+    @property
+    def expected(self) -> int:
+        """`rows`, or a guess at it."""
 
     @property
     def dim(self) -> int:
@@ -118,6 +130,10 @@ class Table(Protocol):
     @property
     def ngrams(self) -> Any:
         """The `NgramTable` that belongs to the rows, or None."""
+
+    @property
+    def words(self) -> Words:
+        """The words of all batches given so far, with their hash table."""
 
     def batches(self) -> Iterator[Batch]:
         """The rows."""

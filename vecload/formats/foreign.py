@@ -44,7 +44,6 @@ _SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)
 _JSON = re.compile(rb"^\s*[\[{]\s*[\"\[{]")
-_BINARY_HEADER = re.compile(rb"^\s*\d+ +\d+\r?\n[^\n ]*[ ]")
 _FLORET = re.compile(rb"^\d+ \d+ \d+ \d+ [1-4] \d+ \S+ \S+ *\r?\n")
 _SPARSE = re.compile(rb"^[^\r\n]*?[^\s][ \t]\d+:[-+.\deE]+(?:[ \t]\d+:[-+.\deE]+)*[ \t]*\r?$", re.MULTILINE)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
@@ -80,9 +79,6 @@ def describe(head: bytes) -> Look | None:
         return Look("a floret table (hashed n-grams, not words)", "Load it with floret or spaCy.")
     if _SPARSE.match(lines[1] if len(lines) > 1 and re.match(rb"^\d+ \d+ *\r?$", lines[0]) else lines[0]):
         return Look("sparse vectors (index:value pairs)", "Use the dense edition of these vectors.")
-    header = _BINARY_HEADER.match(head)
-    if header and _CONTROLS.search(head, header.end(), header.end() + 1024):
-        return Look("word2vec binary vectors", "Export them as text with gensim: save_word2vec_format(binary=False).")
     controls = len(_CONTROLS.findall(head[:4096]))
     if controls > len(head[:4096]) // 50:  # a stray NUL in a text is another complaint, with a line number
         return Look(f"binary data ({controls} control characters in the first {len(head[:4096])} bytes)", _EXPORT)

@@ -1,0 +1,143 @@
+"""What writers share: words a format cannot hold, and headers whose count is known only at the end."""
+
+from __future__ import annotations
+
+import mmap
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError, quote
+from vecload.vectors import Batch
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+POLICIES: Final = ("refuse", "drop", "escape")
+"""What can be done about a word that a format cannot hold."""
+DROPPED: Final = "a word the format cannot hold"
+"""The cause under which dropped rows are counted."""
+
+
+class Filter:
+    """Sees to it that a format can hold every word.
+
+    Parameters
+    ----------
+    form
+        The format's name, for the message.
+    bad
+        Bytes that may be in no word.
+    policy
+        "refuse" raises; "drop" leaves the row out; "escape" writes every byte of `bad`, and every ``%``, as ``%`` and
+        two hexadecimal digits, so that `urllib.parse.unquote_to_bytes` gives all words back.
+    empty
+        Whether the format can hold the empty word; it cannot be escaped.
+
+    Examples
+    --------
+    >>> filter = Filter("example", b" ", "escape")
+    >>> words = Words.from_strings(["New York", "100%"])
+    >>> batch = filter(Batch(words.data, words.offsets, np.zeros((2, 1))))
+    >>> list(Words(batch.data, batch.offsets))
+    ['New%20York', '100%25']
+    """
+
+    def __init__(self, form: str, bad: bytes, policy: str, *, empty: bool = False) -> None:
+        if policy not in POLICIES:
+            raise OptionError(f"words={policy!r} is not one of {', '.join(map(repr, POLICIES))}")
+        self._form = form
+        self._bad = bad
+        self._policy = policy
+        self._empty = empty
+        self._marked = np.zeros(256, dtype=np.bool_)
+        self._marked[list(bad + b"%" * (policy == "escape"))] = True
+        self.dropped: Counter[str] = Counter()
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch with words the format can hold.
+
+        Raises
+        ------
+        FormatError
+            Names the word that it cannot.
+        """
+        data, offsets, rows = batch
+        places = np.flatnonzero(self._marked[data])
+        marked = np.zeros(len(rows), dtype=np.bool_)
+        marked[np.searchsorted(offsets, places, side="right") - 1] = True
+        unholdable = offsets[1:] == offsets[:-1] if not self._empty else np.zeros_like(marked)
+        if self._policy != "escape":
+            unholdable, marked = unholdable | marked, np.zeros_like(marked)
+        if not (marked.any() or unholdable.any()):
+            return batch
+        words = Words(data, offsets)
+        if unholdable.any() and self._policy != "drop":
+            raise self._refusal(words.bytes(int(np.argmax(unholdable))))
+        kept = np.flatnonzero(~unholdable)
+        self.dropped[DROPPED] += len(words) - len(kept)
+        raws = [self._escaped(words.bytes(row)) if marked[row] else words.bytes(row) for row in kept.tolist()]
+        packed = Words.from_bytes(raws)
+        return Batch(packed.data, packed.offsets, rows[kept])
+
+    def _escaped(self, raw: bytes) -> bytes:
+        return b"".join(b"%%%02X" % byte if self._marked[byte] else bytes((byte,)) for byte in raw)
+
+    def _refusal(self, raw: bytes) -> FormatError:
+        ways = "words='drop' leaves such words out" + (", words='escape' writes them percent-encoded" if raw else "")
+        hint = f"{ways}; or choose a format that holds any word, such as native."
+        return FormatError(f"a word that {self._form} cannot hold", found=quote(raw), hint=hint)
+
+
+class CountedFile:
+    r"""A file that begins with a header of its number of rows, which is known when the last is written.
+
+    Room is made for the header of `guess` rows. If the true one has another length, which takes a guess on the wrong
+    side of a power of ten, all that follows is moved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "rows"
+    >>> with CountedFile(path, 99, lambda rows: b"%d\n" % rows) as file:
+    ...     for row in range(100):
+    ...         file.write(b"x", 1)
+    >>> path.read_bytes()[:6], path.stat().st_size
+    (b'100\nxx', 104)
+    """
+
+    def __init__(self, path: Path, guess: int, header: Callable[[int], bytes]) -> None:
+        self._file = path.open("wb+")
+        self._header = header
+        self._room = self._file.write(header(guess))
+        self._rows = 0
+
+    def __enter__(self) -> CountedFile:
+        return self
+
+    def write(self, text: bytes | npt.NDArray[np.uint8], rows: int) -> None:
+        """Append the bytes of so many rows."""
+        self._file.write(memoryview(text))  # type: ignore[arg-type]
+        self._rows += rows
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._file as file:
+            if kind is not None:
+                return
+            header = self._header(self._rows)
+            end = file.tell()
+            longer = len(header) - self._room
+            if longer:
+                file.truncate(max(end, end + longer))
+                file.flush()
+                with mmap.mmap(file.fileno(), 0) as all_of_it:
+                    all_of_it.move(len(header), self._room, end - self._room)
+                file.truncate(end + longer)
+            file.seek(0)
+            file.write(header)

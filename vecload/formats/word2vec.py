@@ -1,0 +1,263 @@
+r"""word2vec binary vectors, as word2vec.c, gensim and GoogleNews have them.
+
+::
+
+    header  "<rows> <dim>\n" in ASCII
+    row     the word's bytes, a space, dim float32 (little-endian), and a line feed in most files
+
+Whether rows end in a line feed is not said anywhere, and any byte of a value may be one: so line feeds in front of a
+word are dropped, as word2vec.c does on reading (``distance.c``). A word holds no space, and no line feed in front.
+
+Sources: word2vec.c (``word2vec.c``, ``distance.c``), gensim ``keyedvectors.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from codecs import getincrementaldecoder
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from vecload.errors import FormatError, quote
+from vecload.formats.lines import fields_of, numbers_at_end
+from vecload.formats.sink import CountedFile, Filter
+from vecload.vectors import Batch, narrowed, type_of
+from vecload.words import Words, pack, read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from vecload.formats import Table
+    from vecload.sources import Source
+    from vecload.vectors import Request, Vectors
+
+NAME: Final = "word2vec binary"
+ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
+SUFFIXES: Final = (".bin",)
+
+_HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_LONGEST_WORD = 1 << 16
+_CHUNK = 1 << 20  # bytes of rows together: they stay in the caches until they are copied to their place
+_MOST_DIM = 1 << 20
+_UNHOLDABLE = b" \n"
+_log = logging.getLogger("vecload")
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """95 when a header's rows hold bytes that no text does."""
+    header = _HEADER.match(head)
+    if header is None:
+        return 0
+    dim = int(header[2])
+    second = fields_of(head[header.end() :].split(b"\n", 1)[0])
+    if len(second) > dim and numbers_at_end(second) >= dim:
+        return 0
+    at, values = header.end(), b""
+    for _ in range(20):
+        at = head.find(b" ", at) + 1
+        if not at or at > len(head):
+            break
+        values += head[at : at + 4 * dim]
+        at += 4 * dim
+    try:
+        getincrementaldecoder("utf-8")().decode(values)
+    except UnicodeDecodeError:
+        return 95
+    return 95 if _CONTROLS.search(values) else 0
+
+
+class Reader:
+    """Reads a word2vec binary file as batches, in file order; made by `read`."""
+
+    ngrams = None
+
+    def __init__(self, source: Source, request: Request) -> None:
+        self._source = source
+        self._request = request
+        head = source.head(64)
+        header = _HEADER.match(head)
+        if header is None:
+            found = quote(head.split(b"\n")[0])
+            raise FormatError(
+                "no header", file=source.name, byte=0, found=found, expected="two whole numbers, rows and dimension"
+            )
+        self.declared, self.dim = int(header[1]), int(header[2])
+        self._begin = header.end()
+        least = self.declared * (4 * self.dim + 1)
+        if not (self.declared and 0 < self.dim <= _MOST_DIM):
+            raise FormatError(
+                "the header's sizes cannot be", file=source.name, found=f"{self.declared:,} rows of {self.dim:,} values"
+            )
+        room = None if source.size is None else source.size - self._begin
+        if room is not None and room < least and request.errors != "skip" and self._wanted > room // (4 * self.dim + 1):
+            raise FormatError(
+                "the file is shorter than its header says",
+                file=source.name,
+                found=f"{room:,} bytes of rows",
+                expected=f"at least {least:,} for {self.declared:,} rows of {self.dim} values",
+                hint="Download or copy it again; errors='skip' reads the rows that are there.",
+            )
+        self.expected = self.declared if room is None else min(self.declared, room // (4 * self.dim + 1))
+        self.dtype = type_of(request.dtype or "float32")
+        self.skipped: Counter[str] = Counter()
+        self._header = head[: self._begin].decode().strip()
+
+    @property
+    def _wanted(self) -> int:
+        limit = self._request.limit
+        return self.declared if limit is None else min(limit, self.declared)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of the file."""
+        meta: dict[str, Any] = {"format": NAME, "header": self._header}
+        return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
+
+    def mapped(self) -> Vectors | None:
+        """Values are not aligned in the file."""
+        return None
+
+    def __iter__(self) -> Iterator[Batch]:
+        from vecload.kernels import binary
+
+        source, width = self._source, 4 * self.dim
+        source.take(self._begin)
+        longest = _LONGEST_WORD + 1 + width
+        starts, stops = np.empty((2, max(1, _CHUNK // width)), dtype=np.int64)
+        block = bytearray(max(_CHUNK, longest) + longest)
+        buffer = np.frombuffer(block, dtype=np.uint8)
+        base = self._begin  # of the buffer in the file
+        filled = done = 0
+        while done < self._wanted:
+            filled += source.readinto(memoryview(block)[filled:])
+            ended = filled < len(buffer)
+            at = 0
+            while done < self._wanted:
+                room = min(len(starts), self._wanted - done)
+                count, behind = binary.find_rows(buffer, at, filled, width, _LONGEST_WORD, starts[:room], stops[:room])
+                if not count:
+                    break
+                batch = self._batch(buffer, starts[:count], stops[:count], base)
+                if len(batch.rows):
+                    yield batch
+                done, at = done + count, behind
+            if done < self._wanted and (ended or filled - at >= longest):
+                self._end_early(bytes(block[at:filled]), done, base + at)
+                return
+            block[: filled - at] = block[at:filled]
+            base, filled = base + at, filled - at
+        if self._wanted == self.declared:
+            self._check_end(bytes(block[:filled]) + source.take(2), base)
+
+    def _batch(
+        self, buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], base: int
+    ) -> Batch:
+        from vecload.kernels import binary
+
+        data, offsets = pack(buffer, starts, stops)
+        begins = stops + 1
+        if self._request.only is not None:
+            found = Words(data, offsets)
+            wanted = np.flatnonzero(self._request.only.lookup(found) >= 0)
+            chosen = found.take(wanted)
+            data, offsets, begins = chosen.data, chosen.offsets, begins[wanted]
+        rows = np.empty((len(begins), self.dim), dtype="<f4")
+        binary.copy_rows(buffer, begins, rows.view(np.uint8))
+        batch = Batch(data, offsets, rows)
+        if not self._request.allow_nonfinite:
+            bad = binary.first_nonfinite(rows.view(np.uint32))
+            if bad < len(rows):
+                batch = self._without_nonfinite(batch, bad, base + int(begins[bad]))
+        return batch._replace(rows=narrowed(batch.rows, self.dtype))
+
+    def _without_nonfinite(self, batch: Batch, first: int, byte: int) -> Batch:
+        cause = "a value that is not finite"
+        words = Words(batch.data, batch.offsets)
+        if self._request.errors != "skip":
+            hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
+            found = f"one in the row of {quote(words.bytes(first))}"
+            raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=hint)
+        keep = np.flatnonzero(np.isfinite(batch.rows).all(axis=1))
+        self.skipped[cause] += len(words) - len(keep)
+        kept = words.take(keep)
+        return Batch(kept.data, kept.offsets, batch.rows[keep])
+
+    def _end_early(self, rest: bytes, done: int, byte: int) -> None:
+        """The bytes `rest` hold no whole row, and there should be one."""
+        if len(rest) > _LONGEST_WORD and b" " not in rest[:_LONGEST_WORD].lstrip(b"\n"):
+            found = f"no space in {_LONGEST_WORD:,} bytes"
+            hint = "The dimension in the header may be wrong, or bytes are missing before here."
+            raise FormatError("a word without end", file=self._source.name, byte=byte, found=found, hint=hint)
+        if self._request.errors != "skip":
+            hint = "Download or copy the file again; errors='skip' reads the rows that are there."
+            found = f"{done:,} rows"
+            expected = f"{self.declared:,}"
+            raise FormatError(
+                "the file is cut short", file=self._source.name, byte=byte, found=found, expected=expected, hint=hint
+            )
+        if rest.strip(b"\n"):
+            self.skipped["a row cut short"] += 1
+        _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, done)
+
+    def _check_end(self, rest: bytes, byte: int) -> None:
+        if not rest.strip(b"\r\n"):
+            return
+        if self._request.errors == "strict":
+            raise FormatError("bytes behind the last row", file=self._source.name, byte=byte, found=quote(rest))
+        _log.warning("%s: there are more bytes behind the header's %s rows", self._source.name, self.declared)
+
+
+def read(source: Source, request: Request) -> Reader:
+    r"""Read word2vec binary vectors batch by batch.
+
+    Raises
+    ------
+    FormatError
+        For a header that claims more than the file holds, at once where its size is known; for a file cut short.
+
+    Examples
+    --------
+    >>> import io
+    >>> from vecload.sources import open_source
+    >>> from vecload.vectors import Request
+    >>> file = io.BytesIO(b"2 1\ncat \0\0\x80\x3f\ndog \0\0\0\x40\n")
+    >>> [batch.rows.tolist() for batch in read(open_source(file), Request())]
+    [[[1.0], [2.0]]]
+    """
+    return Reader(source, request)
+
+
+def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
+    """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
+
+    Parameters
+    ----------
+    path
+        The file.
+    table
+        Its rows; values become float32.
+    words
+        What to do about words with a space or a line feed: "refuse", "drop" or "escape".
+
+    Returns
+    -------
+    Counter
+        Rows left out.
+    """
+    from vecload.kernels import binary
+
+    holdable = Filter(NAME, _UNHOLDABLE, words, empty=True)
+    with CountedFile(path, table.expected, lambda rows: f"{rows} {table.dim}\n".encode()) as file:
+        for batch in map(holdable, table.batches()):
+            rows = np.ascontiguousarray(batch.rows, dtype="<f4").view(np.uint8)
+            out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)
+            binary.join_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
+            file.write(out, len(rows))
+    return holdable.dropped
