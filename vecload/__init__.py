@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vecload import layers as layers
     from vecload import oov as oov
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
     from vecload.errors import VocabularyError as VocabularyError
+    from vecload.layers import PartialEmbedding as PartialEmbedding
+    from vecload.layers import StoredEmbedding as StoredEmbedding
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
@@ -39,6 +42,8 @@ _PUBLIC = {
     "MissingExtra": "errors",
     "NgramTable": "ngrams",
     "OptionError": "errors",
+    "PartialEmbedding": "layers",
+    "StoredEmbedding": "layers",
     "Vectors": "vectors",
     "VecloadError": "errors",
     "Vocab": "vocab",
@@ -46,6 +51,7 @@ _PUBLIC = {
     "Words": "words",
     "align": "alignment",
     "info": "loading",
+    "layers": "layers",
     "load": "loading",
     "oov": "oov",
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from vecload.layers import PartialEmbedding
     from vecload.loading import Progress
 
 _FIXED = ("padding", "special", "exact")
@@ -137,6 +138,15 @@ class Aligned:
             tuple((self.vocab.words[row], None if tokens is None else int(tokens[row])) for row in missing.tolist()),
         )
 
+    @cached_property
+    def new(self) -> npt.NDArray[np.bool_]:
+        """Rows that ``mode="new-rows"`` trains, bool, shape (n,): of words the file did not have, and specials.
+
+        Not the padding row.
+        """
+        new: npt.NDArray[np.bool_] = (self.origin > _EXACT + self.spellings) | _special(self.vocab)
+        return read_only(new & (self.origin != _PADDING))
+
     def origin_of(self, word: str) -> str:
         """Where the row of a word came from."""
         if word not in self.vocab:
@@ -146,7 +156,8 @@ class Aligned:
     def embedding(
         self,
         *,
-        mode: Literal["freeze", "finetune"] = "finetune",
+        mode: Literal["freeze", "finetune", "new-rows"] = "finetune",
+        rows: npt.NDArray[Any] | torch.Tensor | None = None,
         padding_idx: int | Literal["vocab"] | None = "vocab",
         max_norm: float | None = None,
         norm_type: float = 2.0,
@@ -154,13 +165,14 @@ class Aligned:
         sparse: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-    ) -> torch.nn.Embedding:
-        """A ``torch.nn.Embedding`` with these rows: `vecload.layers.embedding`."""
+    ) -> torch.nn.Embedding | PartialEmbedding:
+        """A layer with these rows: `vecload.layers.embedding`."""
         from vecload.layers import embedding
 
         return embedding(
             self,
             mode=mode,
+            rows=rows,
             padding_idx=padding_idx,
             max_norm=max_norm,
             norm_type=norm_type,

@@ -19,6 +19,7 @@ from vecload.vocab import Vocab
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vecload.layers import PartialEmbedding
     from vecload.vectors import Vectors
 
 _STEPS = 60
@@ -79,7 +80,7 @@ def _nearest(vectors: Vectors, query: str, count: int = 4) -> list[str]:
     return [vectors.words[int(row)] for row in rows[1 : count + 1]]
 
 
-def _fine_tune(layer: torch.nn.Embedding, vocab: Vocab, say: Callable[[str], None]) -> None:
+def _fine_tune(layer: torch.nn.Embedding | PartialEmbedding, vocab: Vocab, say: Callable[[str], None]) -> None:
     sport = "cricket match test team players wicket tour captain win play".split()
     state = "government minister president prime federal cabinet parliament leader party election".split()
     known = [(word, label) for label, words in enumerate((sport, state)) for word in words if word in vocab]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vecload import Aligned, OptionError, Vectors, Vocab, Words, align
+from vecload.layers import PartialEmbedding
 
 
 def aligned() -> Aligned:
@@ -66,6 +67,13 @@ def test_the_padding_row_is_zero_wherever_it_is(given: int, row: int) -> None:
     assert layer.weight[row].tolist() == [0, 0, 0]
 
 
+def test_rows_of_the_callers_choice() -> None:
+    layer = aligned().embedding(rows=np.array([True, False, True, False]), device="meta", dtype=torch.float16)
+    assert isinstance(layer, PartialEmbedding)
+    assert [(rows.shape, rows.dtype, rows.device.type) for rows in layer.trained] == [((1, 3), torch.float16, "meta")]
+    assert aligned().embedding(device="meta").weight.is_meta
+
+
 def test_no_padding_row() -> None:
     layer = aligned().embedding(padding_idx=None)
     assert layer.padding_idx is None
@@ -104,12 +112,30 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
             "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change",
         ),
+        (
+            {"mode": "new-rows", "max_norm": 1.0},
+            "max_norm cannot go with mode='new-rows': torch shortens rows of the weight in place whenever they are "
+            "looked up, so frozen rows would change",
+        ),
+        (
+            {"rows": np.ones(4, dtype=bool), "max_norm": 1.0},
+            "max_norm cannot go with rows: torch shortens rows of the weight in place whenever they are "
+            "looked up, so frozen rows would change",
+        ),
+        (
+            {"rows": np.ones(4, dtype=bool), "mode": "freeze"},
+            "rows cannot go with mode='freeze', which says already what is trained",
+        ),
+        (
+            {"sparse": True, "scale_grad_by_freq": True},
+            "scale_grad_by_freq cannot go with sparse: torch does not scale sparse gradients",
+        ),
         ({"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
         ({"padding_idx": -5}, "padding_idx=-5 is not one of the 4 rows"),
         ({"padding_idx": 1.0}, "padding_idx=1.0 is not one of the 4 rows"),
         ({"padding_idx": True}, "padding_idx=True is not one of the 4 rows"),
         ({"padding_idx": "<pad>"}, "padding_idx='<pad>' is not one of the 4 rows"),
-        ({"mode": "frozen"}, "mode='frozen' is not one of 'freeze', 'finetune'"),
+        ({"mode": "frozen"}, "mode='frozen' is not one of 'freeze', 'finetune', 'new-rows'"),
         ({"dtype": torch.int64}, "dtype=torch.int64 is no type of real numbers"),
     ],
 )

@@ -1,0 +1,113 @@
+"""`StoredEmbedding`: the table stays where it is; the output is what ``torch.nn.Embedding`` gives."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+from vecload import OptionError, Vectors, Vocab, Words
+from vecload.layers import StoredEmbedding
+
+IDS = torch.tensor([[2, 0], [1, 1]])
+
+
+def table(dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(3).normal(size=(4, 3)).astype(dtype)
+
+
+def mapped(path: Path, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    np.save(path, array)
+    found: np.ndarray[Any, Any] = np.load(path, mmap_mode="r")
+    return found
+
+
+def test_on_a_map(tmp_path: Path) -> None:
+    array = mapped(tmp_path / "table.npy", table())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer = StoredEmbedding(array)
+    assert layer._table.data_ptr() == array.ctypes.data  # nothing was copied
+    assert torch.equal(layer(IDS), torch.from_numpy(table())[IDS])
+    assert list(layer.state_dict()) == list(layer.parameters()) == list(layer.buffers()) == []
+
+
+def test_types_stored_and_given() -> None:
+    for dtype in (np.float16, np.float32, np.float64, ">f4", ml_dtypes.bfloat16):
+        array = table(dtype)
+        layer = StoredEmbedding(array)
+        assert layer._table.element_size() == array.dtype.itemsize
+        assert layer(IDS).dtype == torch.float32
+        assert np.array_equal(layer(IDS).numpy(), array.astype(np.float32)[IDS.numpy()])
+    assert repr(layer) == "StoredEmbedding(4, 3, stored=torch.bfloat16, dtype=torch.float32)"
+
+
+def test_the_model_goes_the_table_stays() -> None:
+    model = torch.nn.Sequential(StoredEmbedding(table(np.float16)), torch.nn.Linear(3, 2))
+    layer = model[0]
+    place = layer._table.data_ptr()
+    model.to(torch.bfloat16)
+    assert model(IDS).dtype == torch.bfloat16
+    model.to("meta")
+    assert (layer._table.data_ptr(), layer._table.dtype) == (place, torch.float16)
+    assert layer.dtype == torch.bfloat16
+    looked_up = model(IDS.to("meta"))
+    assert (looked_up.device.type, looked_up.shape) == ("meta", (2, 2, 2))
+    assert torch.equal(layer(IDS).float(), torch.from_numpy(table(np.float16))[IDS].bfloat16().float())
+
+
+def test_rows_and_padding() -> None:
+    layer = StoredEmbedding(table(), rows=np.array([3, -1, 0, 2]), padding_idx=-1)
+    expected = table()[[3, 0, 0, 0]] * [[1], [0], [1], [0]]
+    assert np.array_equal(layer.weight.numpy(), expected.astype(np.float32))
+    assert layer.found.tolist() == [True, False, True, False]
+    assert layer.padding_idx == 3
+    merged = layer.merged()
+    assert (type(merged), merged.padding_idx, merged.weight.requires_grad) == (torch.nn.Embedding, 3, False)
+    assert torch.equal(merged(IDS), layer(IDS))
+    assert StoredEmbedding(np.empty((0, 3), np.float32), rows=np.array([-1]))(torch.tensor([0])).tolist() == [[0] * 3]
+    every = StoredEmbedding(table(), rows=np.array([1, 0]))
+    assert np.array_equal(every.weight.numpy(), table()[[1, 0]])
+    for wrong in (4, -1):
+        with pytest.raises(IndexError):
+            layer(torch.tensor([wrong]))
+
+
+def test_from_vectors() -> None:
+    vectors = Vectors(Words.from_strings(["a", "b", "c", "d"]), table())
+    vocab = Vocab.from_words(["d", "x", "a"], pad="<pad>")
+    layer = StoredEmbedding.from_vectors(vectors, vocab, dtype=torch.float64)
+    assert layer.padding_idx == 0
+    assert layer.weight.dtype == torch.float64
+    assert np.array_equal(layer.weight[[1, 3]].float().numpy(), vectors[["d", "a"]])
+    assert layer.weight[[0, 2]].abs().sum() == 0
+    assert layer._table.data_ptr() == vectors.matrix.ctypes.data
+
+
+def test_copied_and_compiled() -> None:
+    layer = StoredEmbedding(table(), rows=np.array([3, -1, 0]))
+    assert torch.equal(copy.deepcopy(layer)(IDS), layer(IDS))
+    assert torch.equal(torch.compile(layer, backend="eager", fullgraph=True)(IDS), layer(IDS))
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (np.ones((2, 2), dtype=np.int32), {}, "rows of torch.int32 are no rows of floats"),
+        (np.ones(2), {}, "a table has two dimensions, not shape (2,)"),
+        (table(), {"dtype": torch.int8}, "dtype=torch.int8 is no type of real numbers"),
+        (table(), {"rows": np.array([4])}, "rows are numbers from -1 to 3, the table's last row"),
+        (table(), {"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
+    ],
+)
+def test_refusals(given: np.ndarray[Any, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        StoredEmbedding(given, **options)
+    assert str(caught.value) == message
