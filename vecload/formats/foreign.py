@@ -23,10 +23,6 @@ _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, Look], ...] = (
     (b"\xba\x16\x4f\x2f", Look("a fastText model (.bin or .ftz)", "Load the .vec file that belongs to it.")),
-    (b"\x80\x02", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
-    (b"\x80\x03", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
-    (b"\x80\x04", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
-    (b"\x80\x05", Look("a Python pickle (gensim .model or .kv, torch .pt)", _EXPORT)),
     (b"\x93NUMPY", Look("a NumPy array (.npy)", _EXPORT)),
     (b"\x89HDF\r\n", Look("an HDF5 file", _EXPORT)),
     (b"SQLite format 3\0", Look("an SQLite database (Magnitude)", _EXPORT)),

@@ -1,0 +1,59 @@
+"""Vectors as a writer gets them, without the room that saves: a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecload import Vectors, Words
+from vecload.vectors import Batch
+
+ODD = ["the", "cat", "北海道", "a\u00a0b", "New York", "x" * 300, "\udcff\udc80", "é", "🙂", "e\u0301", "0", "\u3000"]
+"""Words of the kinds that readers trip over."""
+
+
+def sample(words: list[str] = ODD, dim: int = 5, dtype: Any = np.float32, seed: int = 0) -> Vectors:
+    matrix = np.random.default_rng(seed).normal(size=(len(words), dim)).astype(dtype)
+    return Vectors(Words.from_strings(words), matrix)
+
+
+@dataclass
+class TableOf:
+    """What `vecload.formats.Table` asks for, with the number of rows known or not."""
+
+    vectors: Vectors
+    step: int = 3
+    counted: bool = True
+
+    @property
+    def rows(self) -> int | None:
+        return len(self.vectors) if self.counted else None
+
+    @property
+    def dim(self) -> int:
+        return self.vectors.dim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.vectors.dtype
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return dict(self.vectors.meta)
+
+    @property
+    def ngrams(self) -> Any:
+        return self.vectors.ngrams
+
+    def batches(self) -> Iterator[Batch]:
+        for begin in range(0, len(self.vectors), self.step):
+            words = self.vectors.words[begin : begin + self.step]
+            yield Batch(words.data, words.offsets, self.vectors.matrix[begin : begin + self.step])
+
+
+def same(one: Vectors, other: Vectors) -> bool:
+    """Words byte for byte, values bit for bit."""
+    return one.words == other.words and one.matrix.tobytes() == other.matrix.tobytes()

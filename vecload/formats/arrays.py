@@ -1,0 +1,124 @@
+"""A `Reader` over words and a matrix that are there already, in memory or mapped: for formats that keep both whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from vecload.errors import FormatError
+from vecload.vectors import Batch, Vectors, narrowed, type_of
+from vecload.words import Words, build_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from vecload.ngrams import NgramTable
+    from vecload.vectors import Request
+
+_VALUES: Final = 1 << 18  # in a batch
+
+
+class Rows(Protocol):
+    """Two dimensions of numbers, of which rows can be taken: an array, mapped or not, or what makes rows on demand."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and dimension."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+
+    def __getitem__(self, at: npt.NDArray[np.int64], /) -> npt.NDArray[Any]: ...
+
+
+class ArrayReader:
+    """Reads words and rows as batches.
+
+    Parameters
+    ----------
+    name
+        The file's name, for error messages.
+    words
+        The words, one for each row.
+    rows
+        The values; an array that is a map stays one.
+    request
+        What to read.
+    meta
+        What `Vectors.meta` shall say.
+    ngrams
+        The n-gram table that belongs to them.
+    skipped
+        Rows that were left out before, by cause.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        words: Words,
+        rows: Rows,
+        request: Request,
+        *,
+        meta: dict[str, Any],
+        ngrams: NgramTable | None = None,
+        skipped: Counter[str] | None = None,
+    ) -> None:
+        self._name = name
+        self._words = words
+        self._rows = rows
+        self._request = request
+        self._meta = meta
+        self.ngrams = ngrams
+        self.skipped = Counter[str]() if skipped is None else skipped
+        self.declared = len(words)
+        self.expected = len(words)
+        self.dim = int(rows.shape[1])
+        self._step = max(1, _VALUES // max(1, self.dim))
+        self.dtype = rows.dtype.newbyteorder("=") if request.dtype is None else type_of(request.dtype)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of the file."""
+        return {**self._meta, **({"skipped": dict(self.skipped)} if self.skipped else {})}
+
+    def __iter__(self) -> Iterator[Batch]:
+        count = len(self._words) if self._request.limit is None else min(self._request.limit, len(self._words))
+        for begin in range(0, count, self._step):
+            at = np.arange(begin, min(begin + self._step, count))
+            if self._request.only is not None:
+                at = at[self._request.only.lookup(self._words.take(at)) >= 0]
+            with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused
+                rows = narrowed(np.ascontiguousarray(self._rows[at]), self.dtype)
+            fine = np.isfinite(rows).all(axis=1)
+            if not self._request.allow_nonfinite and not fine.all():
+                self._refuse(at[~fine])
+                at, rows = at[fine], rows[fine]
+            if len(at):
+                words = self._words.take(at)
+                yield Batch(words.data, words.offsets, rows)
+
+    def _refuse(self, at: npt.NDArray[np.int64]) -> None:
+        cause = f"a value that is not finite in {self.dtype}"
+        if self._request.errors != "skip":
+            hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
+            raise FormatError(cause, file=self._name, found=f"in the row of {self._words[int(at[0])]!r}", hint=hint)
+        self.skipped[cause] += len(at)
+
+    def mapped(self) -> Vectors | None:
+        """The arrays as they are, when they were asked for as they are and every word is there once."""
+        request, rows = self._request, self._rows
+        if request.only is not None or request.limit is not None or rows.dtype != self.dtype or not rows.dtype.isnative:
+            return None
+        if not isinstance(rows, np.ndarray) or not rows.flags.c_contiguous or not rows.flags.aligned:
+            return None
+        blocks = () if request.allow_nonfinite else range(0, len(rows), self._step)
+        if not all(np.isfinite(rows[begin : begin + self._step]).all() for begin in blocks):
+            return None  # the batches will say where
+        if build_slots(self._words.data, self._words.offsets)[1].any():
+            return None
+        return Vectors(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)

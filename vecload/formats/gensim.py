@@ -1,0 +1,233 @@
+"""gensim's saved models and key-vectors (``.model``, ``.kv``): a pickle, and arrays beside it.
+
+``save(path)`` writes one pickle of the object. Arrays of more than 10 M values are left out of it and written beside it
+as ``path.wv.vectors.npy``, each named by the attributes that lead to it (``.npz`` with the array ``val`` when the
+pickle's name ends in ``.gz`` or ``.bz2``); the object's ``__numpys`` lists them. Saved to an open file, all is in the
+pickle. Which attributes hold the words and the vectors changed with the versions:
+
+=============  ==================================  =================================  ==================
+gensim         words                               vectors                            where
+=============  ==================================  =================================  ==================
+up to 0.13     ``index2word``                      ``syn0``                           the model itself
+1.0 to 3.2     ``index2word``                      ``syn0``                           ``wv``, ``kv``
+3.3 to 3.8     ``index2word``, ``index2entity``    ``vectors``                        ``wv``, ``kv``
+4              ``index_to_key``                    ``vectors``                        ``wv``, ``kv``
+4 fastText     ``index_to_key``                    made of ``vectors_vocab`` and      ``wv``
+                                                   ``vectors_ngrams``
+=============  ==================================  =================================  ==================
+
+The pickle is read by `vecload.formats.unpickling`, which runs nothing; gensim is not needed. Of a Doc2Vec model the
+word vectors are read. What is written is a ``KeyedVectors`` of gensim 4 in a single file.
+
+Sources: gensim's ``utils.SaveLoad``, ``models/keyedvectors.py`` and ``models/fasttext.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from vecload.errors import FormatError, VocabularyError
+from vecload.formats.arrays import ArrayReader
+from vecload.formats.unpickling import Held, unpickle
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vecload.formats import Table
+    from vecload.formats.arrays import Rows
+    from vecload.sources import Source
+    from vecload.vectors import Request
+
+NAME: Final = "gensim"
+SUFFIXES: Final = (".kv",)
+
+_PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|c(copy_reg|copyreg)\n_reconstructor\n|\(i?c?gensim\.")
+_KEYS: Final = ("index_to_key", "index2word", "index2entity")
+_MATRICES: Final = ("vectors", "syn0")
+_INNER: Final = ("wv", "kv")
+_PIECE: Final = 1 << 20
+_ENTRY: Final = [("get", "S1"), ("memo", "<u4"), ("int", "S1"), ("row", "<i4")]  # of the dict of the words' rows
+_EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """95 for any pickle: what else than gensim's it is, its reader says."""
+    return 95 if _PICKLE.match(head) else 0
+
+
+def read(source: Source, request: Request) -> ArrayReader:
+    """Read the word vectors of a gensim object.
+
+    Raises
+    ------
+    FormatError
+        When the pickle is none of gensim's word vectors, or would have something run.
+    """
+    data = source.mapped()
+    value = unpickle(data, source.name)
+    source.position += len(data)
+    if not isinstance(value, Held):
+        found = f"a pickled {type(value).__name__}"
+        raise FormatError("a pickle without gensim's vectors", file=source.name, found=found, hint=_EXPORT)
+    holder, prefix = _holder(value)
+    if holder is None:
+        raise FormatError("a gensim object without word vectors", file=source.name, found=f"a {value.kind}")
+    beside = _Beside(source, prefix)
+    keys = next(keys for name in _KEYS if (keys := holder.get(name)) is not None)
+    words, skipped = _words(keys, source.name)
+    rows = _rows(holder, beside, len(keys))
+    if skipped:
+        rows = rows[np.array([at for at, key in enumerate(keys) if key is not None], dtype=np.int64)]
+    meta = {"format": f"gensim {value.kind.rpartition('.')[2]}"}
+    return ArrayReader(source.name, words, rows, request, meta=meta, skipped=skipped)
+
+
+def _holder(value: Held) -> tuple[Held | None, str]:
+    """The object that has the words, and the name that leads to it."""
+    if any(isinstance(value.get(name), list) for name in _KEYS):
+        return value, ""
+    for inner in _INNER:
+        held = value.get(inner)
+        if isinstance(held, Held) and any(isinstance(held.get(name), list) for name in _KEYS):
+            return held, f"{inner}."
+    return None, ""
+
+
+def _words(keys: list[object], name: str) -> tuple[Words, Counter[str]]:
+    """The keys, packed. Where a word came twice in its input, gensim leaves None at the end; tags may be numbers."""
+    skipped: Counter[str] = Counter()
+    strings = []
+    for key in keys:
+        if key is None:
+            skipped["a row without a word"] += 1
+        elif isinstance(key, (str, int)):
+            strings.append(str(key))
+        else:
+            raise FormatError("a key that is no word", file=name, found=f"a {type(key).__name__}")
+    try:
+        return Words.from_strings(strings), skipped
+    except VocabularyError as error:
+        raise FormatError(str(error), file=name) from error
+
+
+def _rows(holder: Held, beside: _Beside, count: int) -> Rows:
+    """The matrix of the keys."""
+    matrix = next((found for name in _MATRICES if (found := beside.array(holder, name)) is not None), None)
+    if matrix is None:
+        raise FormatError("a gensim object without word vectors", file=beside.name, found=f"a {holder.kind}")
+    beside.check("vectors", matrix, count)
+    return matrix
+
+
+class _Beside:
+    """Attributes that are arrays, in the pickle or in a file beside it."""
+
+    def __init__(self, source: Source, prefix: str) -> None:
+        self.name = source.name
+        self._prefix = prefix
+        self._path = source.path or Path(source.name)
+
+    def array(self, holder: Held, attribute: str) -> npt.NDArray[Any] | None:
+        """An attribute if it is an array of the object; None if it has none of the name.
+
+        The file's name is the pickle's with the attribute's behind it: nothing in the pickle adds to it.
+        """
+        value = holder.get(attribute)
+        if isinstance(value, np.ndarray):
+            return value
+        if value is not None or attribute not in (holder.get("__numpys") or ()):
+            return None
+        packed = self._path.suffix in (".gz", ".bz2")
+        path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if packed else 'npy'}")
+        if not path.is_file():
+            hint = f"gensim saved it in pieces: keep {path.name} in the same folder and name the file by its path."
+            raise FormatError("its vectors lie in a file that is not there", file=self.name, hint=hint)
+        try:
+            return _packed(path) if packed else np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+            raise FormatError(f"the array is damaged ({error})", file=str(path)) from error
+
+    def check(self, what: str, matrix: npt.NDArray[Any], count: int | None) -> None:
+        """Refuse what is no matrix of so many rows of floating-point numbers."""
+        fits = matrix.ndim == 2 and matrix.shape[1] > 0 and count in (None, len(matrix))
+        if not fits or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
+            expected = f"{'any number of' if count is None else format(count, ',')} rows of floating-point numbers"
+            found = f"shape {matrix.shape}, {matrix.dtype}"
+            raise FormatError(f"{what} that cannot be", file=self.name, found=found, expected=expected)
+
+
+def _packed(path: Path) -> npt.NDArray[Any]:
+    """The array ``val`` of an ``.npz``, its size checked against the archive before there is room made for it."""
+    with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
+        version = np.lib.format.read_magic(member)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(member)
+        size = archive.getinfo("val.npy").file_size - member.tell()
+        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize != size:
+            raise ValueError(f"shape {shape} of {dtype} in {size:,} bytes")
+        array = np.empty(shape, dtype=dtype, order="F" if fortran else "C")
+        room = array.ravel(order="K").view(np.uint8).data
+        for begin in range(0, size, _PIECE):
+            room[begin : begin + _PIECE] = member.read(min(_PIECE, size - begin))
+        return array
+
+
+def write(path: Path, table: Table) -> None:
+    """Write a ``KeyedVectors`` of gensim 4 as one file, for ``KeyedVectors.load``.
+
+    The pickle is put together from its instructions, so neither gensim nor room for the matrix is needed. bfloat16,
+    which numpy's pickles do not know, becomes float32. An n-gram table has no place in it.
+    """
+    dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+    words: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]] = []
+    rows = 0
+    with path.open("wb") as file:
+        file.write(b"\x80\x04cgensim.models.keyedvectors\nKeyedVectors\n)\x81}(" + _text("vectors"))
+        file.write(b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01")
+        shape = file.tell()
+        file.write(_number(rows) + _number(table.dim) + b"\x86")
+        file.write(b"cnumpy\ndtype\n" + _text(dtype.str[1:]) + b"\x89\x88\x87R(K\x03" + _text("<") + b"NNN")
+        file.write(_number(-1) + _number(-1) + b"K\x00tb\x89\x8e")
+        length = file.tell()
+        file.write(struct.pack("<Q", 0))
+        for batch in table.batches():
+            file.write(np.ascontiguousarray(batch.rows, dtype=dtype.newbyteorder("<")).data)
+            words.append((batch.data, batch.offsets))
+            rows += len(batch.rows)
+        file.write(b"tb" + _text("vector_size") + _number(table.dim))
+        file.write(_text("index_to_key") + b"](")
+        for data, offsets in words:
+            raw = data.tobytes()
+            strings = (raw[a:b].decode("utf-8", "surrogateescape") for a, b in itertools.pairwise(offsets.tolist()))
+            file.write(b"".join(_text(string) + b"\x94" for string in strings))
+        file.write(b"e" + _text("key_to_index") + b"}(")
+        for begin in range(0, rows, _PIECE):
+            entries = np.empty(min(_PIECE, rows - begin), dtype=_ENTRY)
+            entries["get"], entries["int"] = b"j", b"J"
+            entries["memo"] = entries["row"] = np.arange(begin, begin + len(entries))
+            file.write(entries.tobytes())
+        file.write(b"u" + _text("next_index") + _number(rows) + _text("expandos") + b"}" + _text("norms") + b"Nub.")
+        file.seek(shape)
+        file.write(_number(rows))
+        file.seek(length)
+        file.write(struct.pack("<Q", rows * table.dim * dtype.itemsize))
+
+
+def _text(string: str) -> bytes:
+    """The instruction that makes a string."""
+    raw = string.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(raw)) + raw
+
+
+def _number(number: int) -> bytes:
+    """The instruction that makes a whole number: always as long, so it can be written again."""
+    return b"J" + struct.pack("<i", number)
