@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vecload import layers as layers
     from vecload import oov as oov
+    from vecload import search as search
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
     from vecload.alignment import align as align
@@ -54,6 +55,7 @@ _PUBLIC = {
     "layers": "layers",
     "load": "loading",
     "oov": "oov",
+    "search": "search",
 }
 """Public name → the room it lives in; a room that is public itself names itself."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.search import Method, Metric
     from vecload.words import Words
 
 T = TypeVar("T")
+
+_ROWS = 4096  # rows worked on together
 
 
 class Batch(NamedTuple):
@@ -138,6 +142,15 @@ class Vectors:
         """Type of a value."""
         return self.matrix.dtype
 
+    @cached_property
+    def norms(self) -> npt.NDArray[np.float32]:
+        """Euclidean norm of each row: float32, shape (n,), read-only. Worked out at the first use, and kept."""
+        norms = np.empty(len(self), dtype=np.float32)
+        for begin in range(0, len(self), _ROWS):
+            norms[begin : begin + _ROWS] = np.linalg.norm(self.matrix[begin : begin + _ROWS].astype(np.float64), axis=1)
+        norms.flags.writeable = False
+        return norms
+
     def __len__(self) -> int:
         return len(self.words)
 
@@ -182,6 +195,34 @@ class Vectors:
         """
         rows = self._rows(words)
         return Vectors(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams)
+
+    def neighbors(
+        self,
+        query: str | Iterable[str] | npt.ArrayLike,
+        k: int = 10,
+        *,
+        metric: Metric = "cosine",
+        restrict: int | None = None,
+    ) -> list[Any]:
+        """The words nearest to a word, a vector, or each of several: see `vecload.search.neighbors`."""
+        from vecload import search
+
+        return search.neighbors(self, query, k, metric=metric, restrict=restrict)
+
+    def analogy(
+        self,
+        a: str | Iterable[str],
+        b: str | Iterable[str],
+        c: str | Iterable[str],
+        k: int = 10,
+        *,
+        method: Method = "3cosadd",
+        restrict: int | None = None,
+    ) -> list[Any]:
+        """What is to `c` as `b` is to `a`: see `vecload.search.analogy`."""
+        from vecload import search
+
+        return search.analogy(self, a, b, c, k, method=method, restrict=restrict)
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         wanted = list(words)

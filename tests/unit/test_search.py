@@ -1,0 +1,292 @@
+"""Neighbours, analogies, CSLS and the index, beside a slow search in double and beside gensim."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vecload import MissingExtra, OptionError, Vectors, VocabularyError, Words, load, search
+from vecload.errors import FormatError
+from vecload.ngrams import NgramTable
+from vecload.search import exact
+
+
+def made(rows: Any, prefix: str = "w") -> Vectors:
+    matrix = np.asarray(rows)
+    return Vectors(Words.from_strings(f"{prefix}{at}" for at in range(len(matrix))), matrix)
+
+
+def normal(count: int, dim: int = 12, seed: int = 0) -> Vectors:
+    return made(np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32))
+
+
+def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
+    """All scores in double, by the definition."""
+    q, x = queries.astype(np.float64), rows.astype(np.float64)
+    if metric == "euclidean":
+        return -np.sqrt(np.square(q[:, None] - x[None]).sum(axis=2))
+    products = q @ x.T
+    if metric == "cosine":
+        norms = np.linalg.norm(q, axis=1)[:, None] * np.linalg.norm(x, axis=1)
+        return np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+    return products
+
+
+def slow(queries: np.ndarray, rows: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    scores = scores_of(queries, rows, metric).astype(np.float32)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable: ties by row
+    return order, np.take_along_axis(scores, order, 1)
+
+
+def gensim_of(vectors: Vectors) -> Any:
+    keyed = pytest.importorskip("gensim.models.keyedvectors")
+    peer = keyed.KeyedVectors(vectors.dim, len(vectors))
+    peer.index_to_key = list(vectors.words)
+    peer.key_to_index = {word: at for at, word in enumerate(peer.index_to_key)}
+    peer.vectors = np.array(vectors.matrix, dtype=np.float32)
+    return peer
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+@pytest.mark.parametrize(
+    ("count", "queries", "k"), [(3000, 5, 7), (5000, 1, 1), (1500, 2100, 10), (40, 3, 500), (1, 2, 1)]
+)
+def test_nearest_is_the_slow_search(metric: search.Metric, count: int, queries: int, k: int) -> None:
+    vectors, asked = normal(count), normal(queries, seed=1).matrix
+    found = search.nearest(vectors, asked, k, metric=metric)
+    rows, scores = slow(asked, vectors.matrix, k, metric)
+    width = rows.shape[1]
+    assert found.rows.shape == found.scores.shape == (queries, k)
+    assert np.array_equal(found.rows[:, :width], rows)
+    np.testing.assert_allclose(found.scores[:, :width], scores if metric != "euclidean" else -scores, atol=1e-6)
+    assert (found.rows[:, width:] == -1).all()
+    assert np.isnan(found.scores[:, width:]).all()
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from(["cosine", "dot", "euclidean"])
+)
+def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metric: search.Metric) -> None:
+    """Small integers make ties everywhere, rows of zeros among them."""
+    rng = np.random.default_rng(seed)
+    vectors = made(rng.integers(-1, 2, size=(count, 3)).astype(np.float32))
+    asked = rng.integers(-1, 2, size=(4, 3)).astype(np.float32)
+    rows, _ = slow(asked, vectors.matrix, k, metric)
+    assert np.array_equal(search.nearest(vectors, asked, k, metric=metric).rows[:, : rows.shape[1]], rows)
+
+
+def test_equal_rows_are_in_order_wherever_they_lie() -> None:
+    vectors = made(np.tile(normal(1, 50).matrix, (5000, 1)))
+    assert search.nearest(vectors, normal(3, 50, seed=1).matrix, 20).rows.tolist() == [list(range(20))] * 3
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
+def test_values_of_other_types(dtype: Any) -> None:
+    vectors = made(normal(2000).matrix.astype(dtype))
+    asked = vectors.matrix[:3]
+    rows, scores = slow(asked, vectors.matrix, 9, "cosine")
+    found = search.nearest(vectors, asked, 9)
+    assert np.array_equal(found.rows, rows)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-6)
+
+
+def test_results_do_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, asked = normal(4000), normal(50, seed=1).matrix
+    expected = search.nearest(vectors, asked, 10)
+    for name, value in (("_WORKERS", 7), ("_QUERIES", 3), ("_FEWEST", 10), ("_SCORES", 100), ("_VALUES", 500)):
+        monkeypatch.setattr(exact, name, value)
+    again = search.nearest(vectors, asked, 10)
+    assert np.array_equal(again.rows, expected.rows)
+    assert np.array_equal(again.scores, expected.scores)
+
+
+def test_large_and_small_numbers() -> None:
+    rows = normal(300).matrix
+    for factor in (1e-30, 1e30):
+        found = search.nearest(made(rows * np.float32(factor)), rows[:4] * factor, 5)
+        assert np.array_equal(found.rows, slow(rows[:4], rows, 5, "cosine")[0])
+
+
+def test_zeros_and_numbers_that_are_none() -> None:
+    vectors = made(np.array([[np.nan, 1], [0, 0], [-1, 0], [np.inf, 1], [1, 0]], dtype=np.float32))
+    for metric in ("cosine", "dot", "euclidean"):
+        assert search.nearest(vectors, np.array([[1.0, 0.0]]), 5, metric=metric).rows.tolist() == [[4, 1, 2, -1, -1]]
+    assert search.nearest(vectors, np.zeros((1, 2)), 3).rows.tolist() == [[1, 2, 4]]
+    assert search.nearest(vectors, np.zeros((1, 2)), 3).scores.tolist() == [[0, 0, 0]]
+
+
+def test_restrict_and_exclude() -> None:
+    vectors = normal(500)
+    asked = vectors.matrix[:3]
+    found = search.nearest(vectors, asked, 4, restrict=50, exclude=np.array([[0, 7], [1, -1], [-1, -1]]))
+    for at, banned in enumerate(([0, 7], [1], [])):
+        order = [row for row in slow(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0] if row not in banned]
+        assert found.rows[at].tolist() == order[:4]
+    nothing = search.nearest(vectors, asked, 2, restrict=1, exclude=np.zeros((3, 1), dtype=np.int64))
+    assert nothing.rows.tolist() == [[-1, -1]] * 3
+
+
+def test_words_and_vectors_as_queries() -> None:
+    vectors = normal(200)
+    one = vectors.neighbors("w3", 5)
+    assert vectors.neighbors(["w3", "w4"], 5) == [one, vectors.neighbors("w4", 5)]
+    assert "w3" not in dict(one)
+    by_vector = vectors.neighbors(vectors["w3"], 6)
+    assert by_vector[0] == ("w3", 1.0)
+    assert by_vector[1:] == one
+    assert vectors.neighbors(vectors[["w3", "w4"]], 6)[0] == by_vector
+    assert vectors.neighbors(vectors["w3"].tolist(), 6) == by_vector
+    assert vectors.neighbors(iter(["w3"]), 5) == [one]
+    assert vectors.neighbors([], 5) == []
+    nearest = vectors.neighbors("w3", 1, metric="euclidean", restrict=10)[0]
+    assert nearest[1] == pytest.approx(np.linalg.norm(vectors[nearest[0]] - vectors["w3"]), abs=1e-6)
+
+
+KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not fit vectors of 12 values"),
+        (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 has NaN or infinity, to which nothing is near"),
+        (lambda v: v.neighbors("w1", 0), "k=0: ask for one neighbour or more"),
+        (lambda v: v.neighbors("w1", restrict=0), "restrict=0: search one row or more"),
+        (lambda v: v.neighbors("w1", metric="l2"), f"metric='l2' {KNOWN}"),
+        (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c are 1, 1, 2 words, expected as many each"),
+        (lambda v: v.analogy("w1", "w2", "w3", method="3"), "method='3' is not one of '3cosadd', '3cosmul'"),
+        (lambda v: search.build_index(v, metric="l2"), f"metric='l2' {KNOWN}"),
+    ],
+)
+def test_what_cannot_be_asked(call: Any, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        call(normal(10))
+    assert str(caught.value) == message
+
+
+def test_words_that_are_not_there() -> None:
+    with pytest.raises(VocabularyError) as caught:
+        normal(10).neighbors(["w1", "cow"])
+    assert str(caught.value) == "1 of 2 words are not there: 'cow'; there is no n-gram table to compose them"
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated `init_sims`")  # by gensim itself
+def test_neighbors_and_analogies_are_gensims() -> None:
+    vectors = normal(3000, 25)
+    peer = gensim_of(vectors)
+    for word in ("w0", "w17", "w2999"):
+        mine, theirs = vectors.neighbors(word, 20, restrict=2000), peer.most_similar(word, topn=20, restrict_vocab=2000)
+        assert [found for found, _ in mine] == [found for found, _ in theirs]
+        assert [score for _, score in mine] == pytest.approx([score for _, score in theirs], abs=1e-6)
+    for a, b, c in (("w1", "w2", "w3"), ("w5", "w5", "w9")):
+        for method, theirs in (
+            ("3cosadd", peer.most_similar(positive=[b, c], negative=[a])),
+            ("3cosmul", peer.most_similar_cosmul(positive=[b, c], negative=[a])),
+        ):
+            mine = vectors.analogy(a, b, c, method=method)
+            assert [found for found, _ in mine] == [found for found, _ in theirs]
+            assert [score for _, score in mine] == pytest.approx([score for _, score in theirs], rel=2e-5)
+    assert vectors.analogy(["w1", "w2"], ["w3", "w4"], ["w5", "w6"])[1] == vectors.analogy("w2", "w4", "w6")
+
+
+def test_neighbors_in_the_real_glove_are_gensims(real_glove: Path) -> None:
+    vectors = load(real_glove, limit=100_000)
+    peer = gensim_of(vectors)
+    words = ["the", "frog", "paris", "2003", ","]
+    for word, mine in zip(words, vectors.neighbors(words), strict=True):
+        theirs = peer.most_similar(word)
+        assert [found for found, _ in mine] == [found for found, _ in theirs]
+        assert [score for _, score in mine] == pytest.approx([score for _, score in theirs], abs=1e-6)
+    assert vectors.analogy("man", "king", "woman", 1)[0][0] == "queen"
+
+
+def test_words_without_a_row_are_composed_of_their_ngrams() -> None:
+    vectors = normal(50)
+    table = NgramTable(normal(100, seed=2).matrix, minn=3, maxn=4)
+    composing = Vectors(vectors.words, vectors.matrix, ngrams=table)
+    expected = vectors.neighbors(table["zyzzyx"], 5)
+    assert composing.neighbors("zyzzyx", 5) == expected
+    assert composing.neighbors(["w1", "zyzzyx"], 5) == [vectors.neighbors("w1", 5), expected]
+    by_rows = made(np.vstack([vectors.matrix, table["zyzzyx"]]))
+    assert composing.analogy("w1", "zyzzyx", "w2", 5) == by_rows.analogy("w1", "w50", "w2", 5)
+    with pytest.raises(VocabularyError, match="1 of 1 words are not there: ''; they have no n-grams in the table"):
+        composing.neighbors("")
+
+
+def test_norms_are_kept() -> None:
+    vectors = normal(5000)
+    assert vectors.norms is vectors.norms
+    np.testing.assert_allclose(vectors.norms, np.linalg.norm(vectors.matrix, axis=1), rtol=1e-6)
+    assert not vectors.norms.flags.writeable
+
+
+@pytest.mark.parametrize("neighborhood", [1, 10, 1000])
+def test_csls_is_its_formula(neighborhood: int) -> None:
+    source, target = normal(150), normal(220, seed=1)
+    cosines = scores_of(source.matrix, target.matrix, "cosine")
+    to_target = np.sort(cosines, axis=1)[:, ::-1][:, :neighborhood].mean(axis=1)
+    to_source = np.sort(cosines, axis=0)[::-1][:neighborhood].mean(axis=0)
+    scores = 2 * cosines - to_target[:, None] - to_source
+    asked = np.array([3, 140, 3])
+    for queries, rows in ((None, np.arange(150)), (asked, asked)):
+        found = search.csls(source, target, queries, 5, neighborhood=neighborhood)
+        assert np.array_equal(found.rows, np.argsort(-scores[rows], axis=1)[:, :5])
+        np.testing.assert_allclose(found.scores, -np.sort(-scores[rows], axis=1)[:, :5], atol=1e-6)
+
+
+def test_spaces_of_two_dimensions_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"queries of shape \(5, 4\) do not fit vectors of 3 values"):
+        search.csls(normal(5, 4), normal(5, 3))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+def test_index_finds_nearly_all(metric: search.Metric, tmp_path: Path) -> None:
+    pytest.importorskip("usearch")
+    vectors = normal(3000)
+    index = search.build_index(vectors, metric=metric)
+    assert index.recall(10, sample=200) > 0.9
+    index.save(tmp_path / "i.usearch")
+    again = search.open_index(tmp_path / "i.usearch", vectors)
+    assert again.metric == metric
+    for count in (1, 20):
+        mine = again.nearest(vectors.matrix[:count])
+        exactly = search.nearest(vectors, vectors.matrix[:count], metric=metric)
+        same = mine.rows == exactly.rows
+        assert same.mean() > 0.8
+        np.testing.assert_allclose(mine.scores[same], exactly.scores[same], atol=1e-3)
+    few = search.build_index(normal(3), metric=metric).nearest(normal(2).matrix, 5)
+    assert (few.rows[:, 3:] == -1).all()
+    assert np.isnan(few.scores[:, 3:]).all()
+
+
+def test_recall_falls_when_rows_are_missing() -> None:
+    """The figure can be bad: an index over other rows finds little."""
+    pytest.importorskip("usearch")
+    graph = search.build_index(normal(1000, seed=5)).graph
+    assert search.Index(normal(1000), "cosine", graph).recall(10) < 0.2
+
+
+def test_files_that_are_no_index_of_these(tmp_path: Path) -> None:
+    pytest.importorskip("usearch")
+    path = tmp_path / "i.usearch"
+    search.build_index(normal(30)).save(path)
+    with pytest.raises(FormatError, match="an index of other vectors: found 30 × 12, expected 31 × 12"):
+        search.open_index(path, normal(31))
+    path.write_bytes(b"not an index" * 100)
+    with pytest.raises(FormatError, match="no usearch index"):
+        search.open_index(path, normal(30))
+    with pytest.raises(FileNotFoundError):
+        search.open_index(tmp_path / "none", normal(30))
+
+
+def test_without_usearch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(MissingExtra, match=r'pip install "vecload\[index\]"'):
+        search.build_index(normal(3))

@@ -1,0 +1,23 @@
+"""Neighbours and analogies: exact by blocked products (`exact`), by words (`queries`), between spaces (`csls`), or
+approximate in an index for millions of rows (`index`).
+"""
+
+from vecload.search.csls import csls, mean_similarity
+from vecload.search.exact import Metric, Nearest, nearest
+from vecload.search.index import Index, build_index, open_index
+from vecload.search.queries import Method, analogy, neighbors, solved
+
+__all__ = [
+    "Index",
+    "Method",
+    "Metric",
+    "Nearest",
+    "analogy",
+    "build_index",
+    "csls",
+    "mean_similarity",
+    "nearest",
+    "neighbors",
+    "open_index",
+    "solved",
+]

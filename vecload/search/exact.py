@@ -1,0 +1,265 @@
+"""Exact search: matrix products in blocks, the best few of each kept by a kernel, those judged again in double.
+
+A block of queries meets a block of rows in one float32 product, which stays in the processor's cache while the kernel
+picks from it, so memory is bounded whatever the sizes. A few more than asked for are kept, and scored again from the
+rows themselves in float64: scores are then right to the last float32 digit, and rows that are equal score equal,
+which the order of a product's additions does not promise.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from vecload.errors import OptionError
+from vecload.words import read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from vecload.vectors import Vectors
+
+Metric = Literal["cosine", "dot", "euclidean"]
+
+_QUERIES = 1024  # queries in a product
+_SCORES = 1 << 20  # scores in a product: 4 MB, about a processor's cache
+_FEWEST, _MOST = 1024, 1 << 16  # rows in a product
+_VALUES = 1 << 22  # values converted or gathered together
+_SPARE = 8  # rows kept beyond those asked for, so that rounding in float32 drops none of them
+_WORKERS = min(8, os.cpu_count() or 1)
+_NOBODY = np.iinfo(np.int64).max
+
+
+class Nearest(NamedTuple):
+    """The best rows of each query, best first.
+
+    `rows` int64, shape (q, k), -1 where there are fewer; `scores` float32 of the same shape: cosines or products,
+    greatest first; distances, least first; NaN beside a row of -1.
+    """
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """What is sought: the rows x of greatest ``combine(scale * (q @ x)) + shift``, judged again by `exact`.
+
+    A query is one vector or several, at norm 1 for the product unless this is a `distance`. `scale` and `shift` are
+    float32, shape (n,); a NaN in `scale` keeps a row out. `exact` takes queries (q, parts, dim) as they were given,
+    rows (q, k, dim) and the rows' numbers (q, k), and gives float64 (q, k), negative for a distance.
+    """
+
+    scale: npt.NDArray[np.float32]
+    shift: npt.NDArray[np.float32]
+    exact: Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+    combine: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
+    distance: bool = False
+
+
+def unit(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Rows at norm 1 in float64; rows of zeros stay.
+
+    Examples
+    --------
+    >>> unit(np.array([[3, 4], [0, 0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    wide = rows.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=-1, keepdims=True)
+    scaled: npt.NDArray[np.float64] = wide / np.where(norms > 0, norms, 1)
+    return scaled
+
+
+def objective(vectors: Vectors, metric: Metric) -> Objective:
+    """The objective that a metric is.
+
+    Raises
+    ------
+    OptionError
+        For a metric that is none.
+    """
+    if metric not in get_args(Metric):
+        raise OptionError(f"metric={metric!r} is not one of {', '.join(map(repr, get_args(Metric)))}")
+    norms = vectors.norms
+    one = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
+    none = np.zeros_like(norms)
+    if metric == "dot":
+        return Objective(one, none, lambda q, x, _at: np.einsum("qpd,qkd->qk", q, x))
+    if metric == "euclidean":  # |q - x|² = |q|² - 2 (q @ x - |x|² / 2)
+        return Objective(
+            one, norms * norms * np.float32(-0.5), lambda q, x, _at: -np.linalg.norm(x - q, axis=-1), distance=True
+        )
+    return Objective(inverse(norms), none, lambda q, x, _at: np.einsum("qpd,qkd->qk", unit(q), unit(x)))
+
+
+def inverse(norms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What rows are multiplied by for norm 1: 0 for rows of zeros, NaN for rows that are not finite."""
+    scale = np.divide(1, norms, where=norms > 0, out=np.zeros_like(norms))
+    scale[~np.isfinite(norms)] = np.nan
+    return scale
+
+
+def nearest(
+    vectors: Vectors,
+    queries: npt.NDArray[Any],
+    k: int = 10,
+    *,
+    metric: Metric = "cosine",
+    restrict: int | None = None,
+    exclude: npt.NDArray[np.int64] | None = None,
+) -> Nearest:
+    """The k rows nearest to each query, exactly.
+
+    Parameters
+    ----------
+    vectors
+        Where to search.
+    queries
+        Vectors, shape (q, dim).
+    k
+        How many rows for each.
+    metric
+        "cosine", "dot" or "euclidean".
+    restrict
+        Search the first rows only, so many.
+    exclude
+        Row numbers that may not be answers, shape (q, m); -1 for none.
+
+    Raises
+    ------
+    OptionError
+        For queries of another dimension or with NaN, and for k below 1.
+
+    Notes
+    -----
+    Equal scores are in the order of their rows. A row of zeros has cosine 0 with everything, and so has a query of
+    zeros; rows with NaN or infinity are nobody's neighbours.
+
+    Examples
+    --------
+    >>> from vecload import Vectors, Words
+    >>> vectors = Vectors(Words.from_strings(["a", "b", "c"]), np.array([[1, 0], [0, 2], [3, 3]], dtype="float32"))
+    >>> nearest(vectors, np.array([[0, 1]]), 2).rows
+    array([[1, 2]])
+    """
+    return best(vectors, checked(vectors, queries)[:, None], k, objective(vectors, metric), restrict, exclude)
+
+
+def checked(vectors: Vectors, queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The queries, shape (q, dim), when they can be compared with the vectors.
+
+    Raises
+    ------
+    OptionError
+        When they are of another dimension, or not finite.
+    """
+    if queries.ndim != 2 or queries.shape[1] != vectors.dim:
+        raise OptionError(f"queries of shape {queries.shape} do not fit vectors of {vectors.dim} values")
+    for begin in range(0, len(queries), _QUERIES):
+        fine = np.isfinite(queries[begin : begin + _QUERIES].astype(np.float64)).all(axis=1)
+        if not fine.all():
+            raise OptionError(f"query {begin + fine.argmin()} has NaN or infinity, to which nothing is near")
+    return queries
+
+
+def best(
+    vectors: Vectors,
+    queries: npt.NDArray[Any],
+    k: int,
+    sought: Objective,
+    restrict: int | None = None,
+    exclude: npt.NDArray[np.int64] | None = None,
+) -> Nearest:
+    """The k best rows of each query, shape (q, parts, dim), by an objective; distances come out positive."""
+    if k < 1:
+        raise OptionError(f"k={k}: ask for one neighbour or more")
+    if restrict is not None and restrict < 1:
+        raise OptionError(f"restrict={restrict}: search one row or more")
+    matrix = vectors.matrix if restrict is None else vectors.matrix[:restrict]
+    excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
+    keep = min(k + excluded.shape[1] + _SPARE, len(matrix))
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    scores = np.full((len(queries), k), np.nan, dtype=np.float32)
+    ignored = np.errstate(invalid="ignore", over="ignore")  # rows that are not finite: the kernel takes none of them
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="vecload") as pool, ignored:
+        for begin in range(0, len(queries) if keep else 0, _QUERIES):
+            some = slice(begin, begin + _QUERIES)
+            wide = queries[some].astype(np.float64)
+            found = _candidates(matrix, wide, keep, sought, pool)
+            _judge(matrix, wide, found, excluded[some], sought, rows[some], scores[some])
+    return Nearest(rows, scores)
+
+
+def _candidates(
+    matrix: npt.NDArray[Any],
+    queries: npt.NDArray[np.float64],
+    keep: int,
+    sought: Objective,
+    pool: ThreadPoolExecutor,
+) -> npt.NDArray[np.int64]:
+    """Rows that may be the best, int64, shape (q, keep), in any order; -1 for none."""
+    from vecload.kernels import search  # the kernel room, and numba with it
+
+    count, parts, dim = queries.shape
+    heap = np.full((count, keep), -np.inf, dtype=np.float32)
+    rows = np.full((count, keep), _NOBODY, dtype=np.int64)
+    flat = (queries if sought.distance else unit(queries)).astype(np.float32).reshape(count * parts, dim)
+    scale, shift = read_only(sought.scale), read_only(sought.shift)
+    one = read_only(np.ones(_MOST, dtype=np.float32))
+    share = -(-count // _WORKERS)
+    for first, block in blocks(matrix, len(flat)):
+        products = flat @ block.T
+        last = first + len(block)
+        factor = scale[first:last]
+        if sought.combine is not None:
+            products = sought.combine((products * factor).reshape(count, parts, len(block)))
+            factor = one[: len(block)]
+        jobs = [
+            (products[at : at + share], factor, shift[first:last], first, heap[at : at + share], rows[at : at + share])
+            for at in range(0, count, share)
+        ]
+        others = [pool.submit(search.keep_best, *job) for job in jobs[1:]]
+        search.keep_best(*jobs[0])
+        for other in others:
+            other.result()
+    rows[rows == _NOBODY] = -1
+    return rows
+
+
+def blocks(matrix: npt.NDArray[Any], queries: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Rows for a product with so many queries, as float32, with the number of the first."""
+    rows = max(1, min(max(_SCORES // max(queries, 1), _FEWEST), _MOST, _VALUES // max(matrix.shape[1], 1)))
+    for first in range(0, len(matrix), rows):
+        yield first, matrix[first : first + rows].astype(np.float32, copy=False)
+
+
+def _judge(
+    matrix: npt.NDArray[Any],
+    queries: npt.NDArray[np.float64],
+    found: npt.NDArray[np.int64],
+    excluded: npt.NDArray[np.int64],
+    sought: Objective,
+    rows: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float32],
+) -> None:
+    """Score candidates again from their rows, and write the best of them, in order, into `rows` and `scores`."""
+    out = (found < 0) | (found[:, :, None] == excluded[:, None, :]).any(axis=2)
+    width = min(rows.shape[1], found.shape[1])
+    step = max(1, _VALUES // (found.shape[1] * matrix.shape[1] + 1))
+    for begin in range(0, len(queries), step):
+        some = slice(begin, begin + step)
+        at = found[some]
+        value = sought.exact(queries[some], matrix[at].astype(np.float64), at).astype(np.float32)
+        value[out[some]] = -np.inf
+        order = np.lexsort((at, -value))[:, :width]
+        at, value = np.take_along_axis(at, order, 1), np.take_along_axis(value, order, 1)
+        there = ~np.take_along_axis(out[some], order, 1)
+        rows[some, :width] = np.where(there, at, -1)
+        scores[some, :width] = np.where(there, np.abs(value) if sought.distance else value, np.nan)
