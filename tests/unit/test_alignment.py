@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import vecload
-from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, alignment, oov
+from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, oov
 
 KNOWN = ["the", "Paris", "NASA", "café", "##", "00", "cat", "<s>", "ｘ", "dog"]
 
@@ -95,7 +95,7 @@ def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatc
         read.append(vecload.load(source, vocab=vocab))
         return read[0]
 
-    monkeypatch.setattr(alignment, "load", spy)
+    monkeypatch.setattr("vecload.alignment.aligning.load", spy)
     vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk="CAT")  # a special is read as it is
     align(write_glove(tmp_path, vectors()), vocab, oov=["casefold", "zeros"])
     assert list(read[0]) == ["Paris"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +11,18 @@ from hypothesis import strategies as st
 
 from vecload import OptionError, Words, oov
 from vecload.oov import Found, chain, find, names, respellings, uniform_draws
+
+
+class Nothing:
+    """A file without words."""
+
+    def rows(self, words: Sequence[str]) -> np.ndarray:
+        return np.full((len(words), 8), np.nan)
+
+    ngrams = rows
+
+
+NOTHING = Nothing()
 
 
 def found(rows: int = 50, dim: int = 8, num_embeddings: int = 200) -> Found:
@@ -120,6 +132,44 @@ def test_matched_draws_have_the_spread_of_what_was_found(step: oov.Filling) -> N
     assert (nothing.mean(), nothing.std()) == pytest.approx((0, 0.2), abs=0.002)
 
 
+@pytest.mark.parametrize("make", [oov.normal, oov.uniform])
+def test_draws_matched_in_each_dimension_and_by_length(make: Callable[..., oov.Filling]) -> None:
+    words = [f"w{at}" for at in range(20_000)]
+    rng = np.random.default_rng(2)
+    these = Found(rng.normal(rng.normal(size=6) * 3, rng.uniform(0.1, 4, 6), (300, 6)), 9, 6)
+    values = these.rows
+    drawn = make(match="dimension").fill(words, these, 0)
+    np.testing.assert_allclose(drawn.mean(axis=0), values.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(drawn.std(axis=0), values.std(axis=0), rtol=0.02)
+    np.testing.assert_allclose(these.deviation, values.std(axis=0), rtol=1e-12)
+    scaled = make(match="norm").fill(words[:100], these, 0)
+    median = np.median(np.linalg.norm(values, axis=1))
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), median, rtol=1e-12)
+    unscaled = make().fill(words[:100], these, 0)
+    np.testing.assert_allclose(scaled / median, unscaled / np.linalg.norm(unscaled, axis=1, keepdims=True), rtol=1e-12)
+    nothing = Found(np.empty((0, 25)), 1, 25)
+    assert (nothing.median_norm, nothing.deviation.tolist()) == (1, [0.2] * 25)
+    assert oov.normal(0, 0, match="norm").fill(["cat"], these, 0).tolist() == [[0] * 6]
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("mother-in-law", ["mother", "in", "law"]),
+        ("New_York\u3000City", ["New", "York", "City"]),
+        ("camelCaseWord", ["camel", "Case", "Word"]),
+        ("parseHTTPResponse", ["parse", "HTTP", "Response"]),
+        ("HTTP", ["HTTP"]),
+        ("élanVital", ["élan", "Vital"]),
+        ("word2Vec", ["word2Vec"]),
+        ("--", []),
+        ("", []),
+    ],
+)
+def test_parts(word: str, parts: list[str]) -> None:
+    assert oov.mean_of_parts().parts(word) == parts
+
+
 def test_uniform_reaches_its_ends_and_no_further() -> None:
     drawn = oov.uniform(-0.5, 2).fill([f"w{at}" for at in range(5000)], found(), 0)
     assert -0.5 <= drawn.min() < -0.499
@@ -200,12 +250,18 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         (None, "oov is a list of steps: [None]"),
         (
             ["lemma"],
-            "oov: there is no step 'lemma'; there are casefold, nfc, nfkc, digits, normal, uniform, xavier, kaiming, "
-            "zeros, mean, or a function of your own",
+            "oov: there is no step 'lemma'; there are casefold, nfc, nfkc, digits, ngrams, mean-of-parts, normal, "
+            "uniform, xavier, kaiming, zeros, mean, or a function of your own",
         ),
         (["zeros", "casefold"], "oov: 'zeros' fills every row, so nothing is left for 'casefold' behind it"),
         ([oov.normal(0, 1), "mean"], "oov: 'normal' fills every row, so nothing is left for 'mean' behind it"),
         ([3], "oov: 3 is neither a name nor a step nor a function"),
+        (
+            ["subword-composition", "zeros"],
+            "oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)",
+        ),
+        ([oov.subwords], "oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)"),
+        (["ngrams", "casefold"], "oov: spelling steps come first, before steps that make rows"),
         ([leave, "casefold"], "oov: spelling steps come first, before steps that make rows"),
     ],
 )
@@ -220,6 +276,15 @@ def test_chains_that_cannot_be(steps: list[object], message: str) -> None:
     [
         (lambda: oov.normal(std=-1), "normal: std=-1 is negative"),
         (lambda: oov.normal(math.nan), "normal: mean=nan is no finite number"),
+        (
+            lambda: oov.normal(match="row"),  # type: ignore[arg-type]
+            "normal: match='row' is not one of 'global', 'dimension', 'norm'",
+        ),
+        (lambda: oov.subwords(3), "oov: subwords takes a Hugging Face tokenizer, not a int"),
+        (
+            lambda: oov.uniform(high=-9, match="dimension").fill(["cat"], Found(np.array([[1.0, 3.0]]), 2, 2), 0),
+            "uniform: low=3 is above high=-9, the end matched to the rows found",
+        ),
         (lambda: oov.uniform(1, -1), "uniform: low=1 is above high=-1"),
         (lambda: oov.uniform(high=math.inf), "uniform: high=inf is no finite number"),
         (
@@ -249,7 +314,7 @@ def test_what_a_step_of_ones_own_may_not_give(made: object, message: str) -> Non
 
     words = Words.from_strings(["a", "b", "c"])
     with pytest.raises(OptionError) as caught:
-        list(oov.rows(step, words, np.array([0, 2]), found(), seed=0, number=0))
+        list(oov.rows(step, words, np.array([0, 2]), found(), NOTHING, seed=0, number=0))
     assert str(caught.value) == message
 
 
@@ -258,4 +323,4 @@ def test_an_error_in_a_step_of_ones_own_is_its_own() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match=r"^mine$"):
-        list(oov.rows(step, Words.from_strings(["a"]), np.array([0]), found(), seed=0, number=0))
+        list(oov.rows(step, Words.from_strings(["a"]), np.array([0]), found(), NOTHING, seed=0, number=0))

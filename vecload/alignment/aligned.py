@@ -1,4 +1,4 @@
-"""Vectors × vocabulary × what to do about absent words → `Aligned`: one row a word, and where each came from."""
+"""`Aligned`: a matrix in a vocabulary's order, and where each row came from."""
 
 from __future__ import annotations
 
@@ -8,75 +8,27 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vecload import oov as oov_steps
+from vecload.alignment.coverage import Count, Coverage
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.loading import load
 from vecload.sources import replacing
-from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy.typing as npt
     import torch
 
     from vecload.layers import PartialEmbedding
-    from vecload.loading import Progress
 
-_FIXED = ("padding", "special", "exact")
-_PADDING, _SPECIAL, _EXACT = range(3)
+FIXED = ("padding", "special", "exact")
+PADDING, SPECIAL, EXACT = range(3)
 _FORMAT, _VERSION = "vecload-aligned", "1"
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many types of a vocabulary have rows of one origin, and how many tokens they are (None: not counted)."""
-
-    origin: str
-    types: int
-    tokens: int | None
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of a vocabulary a file covers; ``str()`` is a small table.
-
-    Parameters
-    ----------
-    counts
-        One for each origin there is.
-    found
-        Share of the types that the file has under some spelling, padding and specials left out.
-    found_tokens
-        The same share of the tokens; None where nothing was counted.
-    """
-
-    counts: tuple[Count, ...]
-    found: float
-    found_tokens: float | None
-    _missing: tuple[tuple[str, int | None], ...] = field(repr=False)
-
-    def missing(self, k: int = 20) -> list[tuple[str, int | None]]:
-        """The `k` most frequent words that the file has under no spelling, with their counts."""
-        return list(self._missing[:k])
-
-    def __str__(self) -> str:
-        types = sum(count.types for count in self.counts)
-        tokens = None if self.found_tokens is None else sum(count.tokens or 0 for count in self.counts)
-        lines = [f"{'origin':<14}{'types':>12}{'':>8}" + ("" if tokens is None else f"{'tokens':>14}")]
-        for count in (*self.counts, Count("all", types, tokens)):
-            line = f"{count.origin:<14}"
-            for part, whole, width in ((count.types, types, 12), (count.tokens, tokens, 14)):
-                if part is not None and whole is not None:
-                    line += f"{part:>{width},}" + (f"{part / whole:>8.1%}" if whole else f"{'-':>8}")
-            lines.append(line)
-        return "\n".join(line.rstrip() for line in lines)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,16 +54,16 @@ class Aligned:
     origin: npt.NDArray[np.uint8]
     origins: tuple[str, ...]
     spellings: int
-    """How many of the origins behind "exact" found the word in the file under another spelling."""
+    """How many of the origins behind "exact" found the word under another spelling, or in another file."""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         matrix, count, codes = self.matrix, len(self.vocab), len(self.origins)
-        if matrix.shape[:-1] != (count,) or not np.issubdtype(matrix.dtype, np.floating):
+        if matrix.shape[:-1] != (count,) or not is_float(matrix.dtype):
             raise OptionError(f"{count:,} words need as many rows of floats, not {matrix.shape} {matrix.dtype}")
         if self.origin.shape != (count,) or self.origin.dtype != np.uint8 or (self.origin >= codes).any():
             raise OptionError(f"{count:,} words need as many uint8 origin codes, all below {codes}")
-        if not 0 <= self.spellings <= codes - len(_FIXED):
+        if not 0 <= self.spellings <= codes - len(FIXED):
             raise OptionError(f"spellings={self.spellings} does not go with {codes} origins")
         object.__setattr__(self, "matrix", read_only(matrix))
         object.__setattr__(self, "origin", read_only(self.origin))
@@ -124,10 +76,10 @@ class Aligned:
         counts = []
         for code, name in enumerate(self.origins):
             rows = self.origin == code
-            if rows.any() or code == _EXACT:
+            if rows.any() or code == EXACT:
                 counts.append(Count(name, int(rows.sum()), None if tokens is None else int(tokens[rows].sum())))
-        absent = self.origin > _EXACT + self.spellings
-        found = ~absent & ~_special(self.vocab)
+        absent = self.origin > EXACT + self.spellings
+        found = ~absent & ~special_rows(self.vocab)
         missing = np.flatnonzero(absent)
         if tokens is not None:
             missing = missing[np.argsort(-tokens[missing], kind="stable")]
@@ -144,8 +96,8 @@ class Aligned:
 
         Not the padding row.
         """
-        new: npt.NDArray[np.bool_] = (self.origin > _EXACT + self.spellings) | _special(self.vocab)
-        return read_only(new & (self.origin != _PADDING))
+        new: npt.NDArray[np.bool_] = (self.origin > EXACT + self.spellings) | special_rows(self.vocab)
+        return read_only(new & (self.origin != PADDING))
 
     def origin_of(self, word: str) -> str:
         """Where the row of a word came from."""
@@ -190,7 +142,7 @@ class Aligned:
         >>> import tempfile, pathlib, numpy as np, vecload
         >>> vectors = vecload.Vectors(vecload.Words.from_strings(["cat"]), np.ones((1, 2), dtype="float32"))
         >>> file = pathlib.Path(tempfile.mkdtemp(), "embedding.safetensors")
-        >>> align(vectors, vecload.Vocab.from_words(["cat"], pad="<pad>")).save(file)
+        >>> vecload.align(vectors, vecload.Vocab.from_words(["cat"], pad="<pad>")).save(file)
         >>> Aligned.load(file).matrix.tolist()
         [[0.0, 0.0], [1.0, 1.0]]
         """
@@ -260,6 +212,11 @@ class Aligned:
         return f"<Aligned: {len(self.matrix):,} rows × {self.matrix.shape[1]} {self.matrix.dtype}, {found}>"
 
 
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether a type holds real numbers; numpy does not count bfloat16 among its own."""
+    return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
+
+
 def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> Words:
     """The words of a file, whose offsets are not to be believed: compiled code would follow them anywhere."""
     flat = data.ndim == offsets.ndim == 1 and data.dtype == np.uint8 and offsets.dtype == np.int64
@@ -269,7 +226,7 @@ def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> Words:
     return Words(data, offsets)
 
 
-def _special(vocab: Vocab) -> npt.NDArray[np.bool_]:
+def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:
     """Which words stand for no text, bool, shape (n,)."""
     rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk, vocab.pad) if word is not None]
     return np.isin(np.arange(len(vocab)), rows)
@@ -278,85 +235,3 @@ def _special(vocab: Vocab) -> npt.NDArray[np.bool_]:
 def _share(found: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_], weights: npt.NDArray[Any]) -> float:
     whole = weights[found].sum() + weights[absent].sum()
     return float(weights[found].sum() / whole) if whole else 1.0
-
-
-def align(
-    vectors: Vectors | str | os.PathLike[str] | IO[bytes],
-    vocab: Vocab | Sequence[str],
-    *,
-    oov: Sequence[Any] = ("normal",),
-    seed: int = 0,
-    progress: Progress = None,
-) -> Aligned:
-    """Put the rows of `vectors` in the order of a vocabulary, and fill those that are absent.
-
-    Parameters
-    ----------
-    vectors
-        `Vectors`, or a source as for `load`, of which only the vocabulary's words (and the spellings `oov` asks for)
-        are read.
-    vocab
-        A `Vocab`, or words.
-    oov
-        What to try for a word the file does not have; the first step that gives a row wins. Names: "casefold" (lower,
-        title, upper case), "nfc", "nfkc", "digits" (each to ``#``, then to ``0``) look for another spelling, each on
-        top of the spellings before it; "normal", "uniform" (matched to the rows found), "xavier", "kaiming", "zeros",
-        "mean" make a row. `vecload.oov` has them with arguments. A function ``(words, dim, rng) -> rows`` may leave
-        words to the next step by rows of NaN. A chain that does not end in a filling step ends in zeros.
-    seed
-        Of the random rows, any integer. Each number depends on the seed, the word and the column only.
-    progress
-        As for `load`.
-
-    Returns
-    -------
-    Aligned
-        The row of the padding word is zero. Other specials are looked up as they are, and filled by the last step.
-        The matrix has the type of the vectors.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vecload import Vectors, Vocab, Words
-    >>> vectors = Vectors(Words.from_strings(["cat", "Paris"]), np.eye(2, dtype="float32"))
-    >>> aligned = align(vectors, Vocab.from_words(["paris", "Cat", "cow"]), oov=["casefold", "zeros"])
-    >>> aligned.matrix.tolist()
-    [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
-    >>> aligned.origin_of("cow"), round(aligned.coverage.found, 2)
-    ('zeros', 0.67)
-    """
-    if isinstance(vocab, str):
-        raise OptionError(f"vocab is one string: pass [{vocab!r}]")
-    vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
-    if not isinstance(seed, (int, np.integer)):
-        raise OptionError(f"seed={seed!r} is not an integer")
-    spellings, fillings = oov_steps.chain(oov)
-    special = _special(vocab)
-    if not isinstance(vectors, Vectors):
-        wanted = dict.fromkeys(vocab)
-        for word in vocab.words.take(np.flatnonzero(~special)):
-            wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(word, spellings))
-        vectors = load(vectors, vocab=wanted, progress=progress)
-    if not np.issubdtype(vectors.dtype, np.floating):
-        raise OptionError(f"vectors of {vectors.dtype} have no room for rows between: pass floats")
-    rows = vectors.words.lookup(vocab.words)
-    origin = np.full(len(rows), _EXACT, dtype=np.uint8)
-    if vocab.pad_idx is not None:
-        rows[vocab.pad_idx], origin[vocab.pad_idx] = -1, _PADDING
-    respelled = np.flatnonzero((rows < 0) & ~special)
-    hits = oov_steps.find(vectors.words, vocab.words.take(respelled), spellings)
-    for row, (hit, number) in zip(respelled.tolist(), hits, strict=True):
-        rows[row], origin[row] = hit, _EXACT + 1 + number
-    known = vectors.matrix[rows[rows >= 0]]
-    matrix = np.zeros((len(vocab), vectors.dim), dtype=vectors.dtype.newbyteorder("="))
-    matrix[rows >= 0] = known
-    found = oov_steps.Found(known, len(vocab), vectors.dim)
-    absent = (rows < 0) & (origin != _PADDING)
-    for number, step in enumerate(fillings, start=len(spellings)):
-        last = number >= len(oov) - 1  # with the zeros behind it, if it leaves something to them
-        asked = np.flatnonzero(absent if last else absent & ~special)
-        for at, made in oov_steps.rows(step, vocab.words, asked, found, seed=int(seed), number=number):
-            matrix[at], absent[at] = made, False
-            origin[at] = np.where(special[at], _SPECIAL, _EXACT + 1 + number)
-    origins = oov_steps.names([*spellings, *fillings], taken=_FIXED)
-    return Aligned(vocab, matrix, origin, origins, len(spellings), vectors.meta)

@@ -1,0 +1,221 @@
+"""Rows made of parts, and of several files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vecload
+from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
+from vecload.ngrams import NgramTable
+
+
+def made(words: list[str], dim: int = 3, seed: int = 0, **options: Any) -> Vectors:
+    matrix = np.random.default_rng(seed).normal(size=(len(words), dim)).astype(np.float32)
+    return Vectors(Words.from_strings(words), matrix, **options)
+
+
+WIKI = made(["new", "York", "mother", "in", "law", "cat"])
+STEPS = ["casefold", "mean-of-parts", "zeros"]
+
+
+def test_the_mean_of_the_parts_that_are_there() -> None:
+    words = ["New_York", "mother-in-law", "NewYork", "catFish", "fish", "Fish-Bowl"]
+    aligned = align(WIKI, words, oov=STEPS)
+    for word, parts in (
+        ("New_York", ["new", "York"]),  # "New" under another spelling
+        ("mother-in-law", ["mother", "in", "law"]),
+        ("NewYork", ["new", "York"]),
+        ("catFish", ["cat"]),
+    ):
+        np.testing.assert_allclose(aligned.matrix[words.index(word)], WIKI[parts].mean(axis=0), rtol=1e-6)
+        assert aligned.origin_of(word) == "mean-of-parts"
+    assert [aligned.origin_of(word) for word in words[-2:]] == ["zeros", "zeros"]
+    assert aligned.coverage.found == 0
+    assert {count.origin: count.types for count in aligned.coverage.counts}["mean-of-parts"] == 4
+    assert aligned.new.all()
+
+
+def test_steps_come_in_their_order() -> None:
+    table = NgramTable(np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32), minn=3, maxn=4)
+    source = made(["cat", "fish"], ngrams=table)
+    words = ["Cat", "cat-fish", "", "zyx"]
+    for steps, expected in (
+        (["casefold", "ngrams", "mean-of-parts"], ["casefold", "ngrams", "zeros", "ngrams"]),
+        (["casefold", "mean-of-parts", "ngrams", "mean"], ["casefold", "mean-of-parts", "mean", "ngrams"]),
+        (["mean-of-parts", oov.ngrams(), "normal"], ["ngrams", "mean-of-parts", "normal", "ngrams"]),
+    ):
+        aligned = align(source, words, oov=steps)
+        assert [aligned.origin_of(word) for word in words] == expected
+        assert np.array_equal(aligned.matrix[3], table["zyx"])
+    assert align(WIKI, ["zyx"], oov=["ngrams", "zeros"]).origin_of("zyx") == "zeros"  # a file without a table
+    vocab = Vocab.from_words(["zyx"], pad="<pad>", unk="<unk>")
+    aligned = align(source, vocab, oov=["ngrams", "zeros"])
+    assert [aligned.origin_of(word) for word in vocab] == ["padding", "special", "ngrams"]
+
+
+def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "v.txt"
+    lines = (f"{word} " + " ".join(map(str, WIKI[word].tolist())) for word in WIKI)
+    file.write_text("\n".join(lines), encoding="utf-8")
+    read = []
+
+    def spy(source: Path, *, vocab: list[str], progress: object) -> Vectors:
+        read.append(vecload.load(source, vocab=vocab))
+        return read[0]
+
+    monkeypatch.setattr("vecload.alignment.aligning.load", spy)
+    one = align(file, ["NewYork", "catFish"], oov=STEPS)
+    assert list(read[0]) == ["new", "York", "cat"]
+    assert one.matrix.tobytes() == align(WIKI, ["NewYork", "catFish"], oov=STEPS).matrix.tobytes()
+
+
+def test_pieces_of_a_tokenizer() -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    pieces = ["[UNK]", "un", "##happi", "##ness", "cat", "##s"]
+    plain = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece({piece: row for row, piece in enumerate(pieces)}, unk_token="[UNK]")
+    )
+    source = made(["un", "happi", "ness", "s"])
+    words = ["unhappiness", "cats", "dog", "un"]
+    for tokenizer in (plain, transformers.PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]")):
+        aligned = align(source, words, oov=[oov.subwords(tokenizer), "zeros"])
+        np.testing.assert_allclose(aligned.matrix[0], source[["un", "happi", "ness"]].mean(axis=0), rtol=1e-6)
+        assert np.array_equal(aligned.matrix[1], source["s"])
+        assert [aligned.origin_of(word) for word in words] == [
+            "subword-composition",
+            "subword-composition",
+            "zeros",
+            "exact",
+        ]
+
+    class Slow:
+        """As transformers' tokenizers that are not fast."""
+
+        def tokenize(self, word: str) -> list[str]:
+            return ["un", "##happi", "##ness"] if word == "unhappiness" else ["[UNK]"]
+
+        def convert_tokens_to_string(self, tokens: list[str]) -> str:
+            return " ".join(tokens)
+
+    assert oov.subwords(Slow()).parts("unhappiness") == ["un", "happi", "ness"]
+
+
+DOMAIN = made(["NEW", "cat", "gene"], seed=1)
+
+
+def test_the_first_file_that_has_the_word() -> None:
+    words = ["cat", "gene", "NEW", "York", "GENE", "york", "gene-cat", "elk"]
+    aligned = align([WIKI, DOMAIN], words, combine="first", oov=STEPS)
+    origins = [aligned.origin_of(word) for word in words]
+    assert origins == [
+        "exact",
+        "exact (2)",
+        "exact (2)",  # goes before "new" in the first
+        "exact",
+        "casefold (2)",
+        "casefold",
+        "mean-of-parts",
+        "zeros",
+    ]
+    expected = [WIKI["cat"], DOMAIN["gene"], DOMAIN["NEW"], WIKI["York"], DOMAIN["gene"], WIKI["York"]]
+    assert np.array_equal(aligned.matrix[:6], expected)
+    np.testing.assert_allclose(aligned.matrix[6], (DOMAIN["gene"] + WIKI["cat"]) / 2, rtol=1e-6)
+    assert aligned.coverage.found == 6 / 8
+    assert aligned.new.tolist() == [False] * 6 + [True] * 2
+    assert list(aligned.meta["sources"]) == [{}, {}]
+
+
+def test_the_mean_of_the_files_that_have_the_word() -> None:
+    words = ["cat", "gene", "new", "elk"]
+    aligned = align([WIKI, DOMAIN], words, combine="average", oov=["casefold", "zeros"])
+    expected = [(WIKI["cat"] + DOMAIN["cat"]) / 2, DOMAIN["gene"], (WIKI["new"] + DOMAIN["NEW"]) / 2, np.zeros(3)]
+    np.testing.assert_allclose(aligned.matrix, expected, rtol=1e-6)
+    assert [aligned.origin_of(word) for word in words] == ["exact", "exact", "exact", "zeros"]
+
+
+def test_side_by_side() -> None:
+    wide = made(["cat", "gene"], dim=5, seed=2)
+    vocab = Vocab.from_words(["cat", "gene", "CAT", "elk"], pad="<pad>", unk="<unk>")
+    aligned = align([WIKI, wide], vocab, combine="concatenate", oov=["casefold", "normal"], seed=4)
+    assert aligned.matrix.shape == (6, 8)
+    assert np.array_equal(aligned.matrix[2], [*WIKI["cat"], *wide["cat"]])
+    assert np.array_equal(aligned.matrix[3, 3:], wide["gene"])
+    assert np.array_equal(aligned.matrix[3, :3], align(WIKI, vocab, oov=["casefold", "normal"], seed=4).matrix[3])
+    assert aligned.matrix[0].tolist() == [0] * 8
+    origins = [aligned.origin_of(word) for word in vocab]
+    assert origins == ["padding", "special", "exact", "exact", "casefold", "normal"]
+    same = align([WIKI, WIKI], ["elk"], combine="concatenate").matrix[0]
+    assert not np.array_equal(same[:3], same[3:])  # drawn apart
+
+
+@given(
+    st.lists(st.sampled_from(["cat", "CAT", "new", "NEW", "gene", "York", "york", "in", "elk"]), unique=True),
+    st.permutations([WIKI, DOMAIN, made(["elk", "york", "cat"], seed=5)]),
+)
+def test_first_and_average_by_the_rule(words: list[str], sources: list[Vectors]) -> None:
+    first = align(sources, words, combine="first", oov=["casefold", "zeros"])
+    average = align(sources, words, combine="average", oov=["casefold", "zeros"])
+    for row, word in enumerate(words):
+        steps = [[word], [word.lower(), word.title(), word.upper()]]
+        hits = [
+            (number, at, next(source[one] for one in some if one in source))
+            for number, some in enumerate(steps)
+            for at, source in enumerate(sources)
+            if any(one in source for one in some)
+        ]
+        expected = hits[0][2] if hits else np.zeros(3)
+        assert np.array_equal(first.matrix[row], expected)
+        own = {at: vector for _, at, vector in reversed(hits)}
+        mean = np.mean([vector.astype(np.float64) for vector in own.values()], axis=0) if own else np.zeros(3)
+        np.testing.assert_allclose(average.matrix[row], mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sources", "combine", "message"),
+    [
+        (
+            [WIKI, DOMAIN],
+            None,
+            "several sources: say combine='first' (the first that has a word), 'average' or 'concatenate'",
+        ),
+        (WIKI, "first", "combine='first' is for several sources: pass a list"),
+        ([WIKI, DOMAIN], "sum", "combine='sum' is not one of 'first', 'average', 'concatenate'"),
+        ([], "first", "there are no vectors to align"),
+        (
+            [WIKI, made(["a"], dim=4)],
+            "average",
+            "sources of dimensions [3, 4] can only be combined by combine='concatenate'",
+        ),
+        (
+            [WIKI, made(["a"], dim=4)],
+            "first",
+            "sources of dimensions [3, 4] can only be combined by combine='concatenate'",
+        ),
+        ([WIKI] * 130, "first", "263 origins are more than one byte tells apart: fewer sources or fewer steps"),
+    ],
+)
+def test_sources_that_cannot_be_combined(sources: Any, combine: Any, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        align(sources, ["cat"], combine=combine, oov=["casefold"])
+    assert str(caught.value) == message
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    source = Vectors(WIKI.words, WIKI.matrix.astype(ml_dtypes.bfloat16))
+    aligned = align(source, ["cat", "NewYork", "elk"], oov=["mean-of-parts", "normal"])
+    assert aligned.matrix.dtype == ml_dtypes.bfloat16
+    aligned.save(tmp_path / "b.safetensors")
+    again = Aligned.load(tmp_path / "b.safetensors")
+    assert again.matrix.tobytes() == aligned.matrix.tobytes()
+    layer = again.embedding(mode="new-rows")
+    assert str(layer.weight.dtype) == "torch.bfloat16"
+    mixed = align([source, WIKI], ["cat"], combine="average")
+    assert mixed.matrix.dtype == np.float32

@@ -1,0 +1,202 @@
+"""`align`: rows for a vocabulary, from one file or several, and from a chain for the words they lack."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vecload import oov as oov_steps
+from vecload.alignment.aligned import EXACT, FIXED, PADDING, SPECIAL, Aligned, is_float, special_rows
+from vecload.alignment.lookup import FileLookup
+from vecload.errors import OptionError
+from vecload.loading import load
+from vecload.vectors import Vectors
+from vecload.vocab import Vocab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from vecload.loading import Progress
+
+Source = Vectors | str | os.PathLike[str] | IO[bytes]
+Combine = Literal["first", "average", "concatenate"]
+
+
+def align(
+    vectors: Source | Sequence[Source],
+    vocab: Vocab | Sequence[str],
+    *,
+    combine: Combine | None = None,
+    oov: Sequence[Any] = ("normal",),
+    seed: int = 0,
+    progress: Progress = None,
+) -> Aligned:
+    """Put the rows of `vectors` in the order of a vocabulary, and fill those that are absent.
+
+    Parameters
+    ----------
+    vectors
+        `Vectors`, or a source as for `load`, of which only the vocabulary's words (and the spellings and parts `oov`
+        asks for) are read. Or several.
+    vocab
+        A `Vocab`, or words.
+    combine
+        What to do with several: "first" takes a word's row from the first that has it, step by step of the chain (a
+        word as it is in the second goes before another spelling of it in the first); "average" from all that have it,
+        each under its own first spelling; "concatenate" puts their rows side by side, each filled by the chain where
+        its file lacks the word.
+    oov
+        What to try for a word the file does not have; the first step that gives a row wins. Names: "casefold" (lower,
+        title, upper case), "nfc", "nfkc", "digits" (each to ``#``, then to ``0``) look for another spelling, each on
+        top of the spellings before it; "ngrams" (the file's own table) and "mean-of-parts" compose a row; "normal",
+        "uniform" (matched to the rows found), "xavier", "kaiming", "zeros", "mean" make one. `vecload.oov` has them
+        with arguments, and more. A function ``(words, dim, rng) -> rows`` may leave words to the next step by rows of
+        NaN. A chain that does not end in a filling step ends in zeros.
+    seed
+        Of the random rows, any integer. Each number depends on the seed, the word and the column only.
+    progress
+        As for `load`.
+
+    Returns
+    -------
+    Aligned
+        The row of the padding word is zero. Other specials are looked up as they are, and filled by the last step.
+        The matrix has the type of the vectors.
+
+    Raises
+    ------
+    OptionError
+        For a chain that cannot be, or sources that cannot be combined.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vecload import Vectors, Vocab, Words
+    >>> vectors = Vectors(Words.from_strings(["cat", "Paris"]), np.eye(2, dtype="float32"))
+    >>> aligned = align(vectors, Vocab.from_words(["paris", "Cat", "cow"]), oov=["casefold", "zeros"])
+    >>> aligned.matrix.tolist()
+    [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+    >>> aligned.origin_of("cow"), round(aligned.coverage.found, 2)
+    ('zeros', 0.67)
+    >>> domain = Vectors(Words.from_strings(["cow"]), np.ones((1, 2), dtype="float32"))
+    >>> align([vectors, domain], ["cow", "cat"], combine="first").origins[2:4]
+    ('exact', 'exact (2)')
+    """
+    if isinstance(vocab, str):
+        raise OptionError(f"vocab is one string: pass [{vocab!r}]")
+    vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
+    if not isinstance(seed, (int, np.integer)):
+        raise OptionError(f"seed={seed!r} is not an integer")
+    several = isinstance(vectors, (list, tuple))
+    sources: list[Any] = list(vectors) if isinstance(vectors, (list, tuple)) else [vectors]
+    _check(sources, combine, several=several)
+    chain = oov_steps.chain(oov)
+    special = special_rows(vocab)
+    wanted: dict[str, None] = {}
+    loaded = []
+    for source in sources:
+        if not isinstance(source, Vectors):
+            wanted = wanted or _wanted(vocab, special, *chain)
+            source = load(source, vocab=wanted, progress=progress)  # noqa: PLW2901 - the same, read
+        if not is_float(source.dtype):
+            raise OptionError(f"vectors of {source.dtype} have no room for rows between: pass floats")
+        loaded.append(source)
+    if combine == "concatenate":
+        parts = [_align([source], vocab, special, chain, len(oov), seed + at) for at, source in enumerate(loaded)]
+        return _side_by_side(parts)
+    dims = [source.dim for source in loaded]
+    if len(set(dims)) > 1:
+        raise OptionError(f"sources of dimensions {dims} can only be combined by combine='concatenate'")
+    return _align(loaded, vocab, special, chain, len(oov), int(seed), average=combine == "average")
+
+
+def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> None:
+    if combine not in (None, "first", "average", "concatenate"):
+        raise OptionError(f"combine={combine!r} is not one of 'first', 'average', 'concatenate'")
+    if not sources:
+        raise OptionError("there are no vectors to align")
+    if several and combine is None and len(sources) > 1:
+        raise OptionError(
+            "several sources: say combine='first' (the first that has a word), 'average' or 'concatenate'"
+        )
+    if not several and combine is not None:
+        raise OptionError(f"combine={combine!r} is for several sources: pass a list")
+
+
+def _wanted(
+    vocab: Vocab,
+    special: npt.NDArray[np.bool_],
+    spellings: tuple[oov_steps.Spelling, ...],
+    others: tuple[Any, ...],
+) -> dict[str, None]:
+    """The words to read of a file: the vocabulary's, their spellings, their parts and the spellings of those."""
+    wanted = dict.fromkeys(vocab)
+    splits = [step.parts for step in others if isinstance(step, oov_steps.Composition)]
+    for word in vocab.words.take(np.flatnonzero(~special)):
+        for part in (word, *(part for split in splits for part in split(word))):
+            wanted[part] = None
+            wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(part, spellings))
+    return wanted
+
+
+def _align(
+    sources: list[Vectors],
+    vocab: Vocab,
+    special: npt.NDArray[np.bool_],
+    chain: tuple[tuple[oov_steps.Spelling, ...], tuple[Any, ...]],
+    declared: int,
+    seed: int,
+    *,
+    average: bool = False,
+) -> Aligned:
+    spellings, others = chain
+    lookup = FileLookup(tuple(sources), spellings, average)
+    rows, steps = lookup.find(vocab.words, special)
+    if vocab.pad_idx is not None:
+        rows[:, vocab.pad_idx] = -1
+    matrix = np.zeros((len(vocab), lookup.dim), dtype=lookup.dtype)
+    lookup.gather(rows, matrix)
+    ways = 1 if average else len(sources)  # an origin for each step and each file that can be the one
+    found = (rows >= 0).any(axis=0)
+    best = steps.argmin(axis=0)
+    origin = np.where(found, EXACT + steps.min(axis=0) * ways + (0 if average else best), 0)
+    made_by = EXACT + (1 + len(spellings)) * ways  # the code of the first step that makes rows
+    if vocab.pad_idx is not None:
+        origin[vocab.pad_idx] = PADDING
+    absent = ~found & (np.arange(len(vocab)) != vocab.pad_idx)
+    known = oov_steps.Found(matrix[found], len(vocab), lookup.dim)
+    for number, step in enumerate(others, start=len(spellings)):
+        last = number >= declared - 1  # with the zeros behind it, if it leaves something to them
+        asked = np.flatnonzero(absent if last else absent & ~special)
+        for at, made in oov_steps.rows(step, vocab.words, asked, known, lookup, seed=seed, number=number):
+            matrix[at], absent[at] = made, False
+            origin[at] = np.where(special[at], SPECIAL, made_by + number - len(spellings))
+    told = oov_steps.names([*spellings, *others], taken=FIXED)
+    finders = [
+        name if way == 0 else f"{name} ({way + 1})"
+        for name in (FIXED[EXACT], *told[len(FIXED) : len(FIXED) + len(spellings)])
+        for way in range(ways)
+    ]
+    origins = (*FIXED[:EXACT], *finders, *told[len(FIXED) + len(spellings) :])
+    if len(origins) > np.iinfo(np.uint8).max:
+        raise OptionError(f"{len(origins)} origins are more than one byte tells apart: fewer sources or fewer steps")
+    meta = sources[0].meta if len(sources) == 1 else _meta(source.meta for source in sources)
+    return Aligned(vocab, matrix, origin.astype(np.uint8), origins, len(finders) - 1, meta)
+
+
+def _meta(metas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"sources": [dict(meta) for meta in metas]}
+
+
+def _side_by_side(parts: list[Aligned]) -> Aligned:
+    """One matrix of several; a word's origin is the best of them."""
+    first = parts[0]
+    ranks = [np.where(part.origin == SPECIAL, len(part.origins), part.origin.astype(np.int64)) for part in parts]
+    best = np.min(ranks, axis=0)
+    origin = np.where(best == len(first.origins), SPECIAL, best).astype(np.uint8)
+    matrix = np.concatenate([part.matrix for part in parts], axis=1)
+    return Aligned(first.vocab, matrix, origin, first.origins, first.spellings, _meta(part.meta for part in parts))

@@ -1,0 +1,37 @@
+"""What to do about words a file does not have: the steps of `align`'s chain.
+
+Spelling steps try another spelling of the word; composing steps make its row from its parts; filling steps make one
+without the file.
+"""
+
+from vecload.oov.chains import chain, name_of, names, rows
+from vecload.oov.composing import mean_of_parts, ngrams, subwords
+from vecload.oov.filling import kaiming, mean, normal, uniform, uniform_draws, xavier, zeros
+from vecload.oov.kinds import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
+from vecload.oov.spelling import find, respellings
+
+__all__ = [
+    "BLOCK",
+    "Composition",
+    "Custom",
+    "Filling",
+    "Found",
+    "Lookup",
+    "Spelling",
+    "chain",
+    "find",
+    "kaiming",
+    "mean",
+    "mean_of_parts",
+    "name_of",
+    "names",
+    "ngrams",
+    "normal",
+    "respellings",
+    "rows",
+    "subwords",
+    "uniform",
+    "uniform_draws",
+    "xavier",
+    "zeros",
+]
