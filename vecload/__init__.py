@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
     from vecload.errors import VocabularyError as VocabularyError
+    from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
     from vecload.loading import Info as Info
@@ -51,6 +52,7 @@ _PUBLIC = {
     "VocabularyError": "errors",
     "Words": "words",
     "align": "alignment",
+    "from_gensim": "formats.gensim",
     "info": "loading",
     "layers": "layers",
     "load": "loading",

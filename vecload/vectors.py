@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from vecload.errors import OptionError, VocabularyError
+from vecload.errors import OptionError, VocabularyError, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -223,6 +223,32 @@ class Vectors:
         from vecload import search
 
         return search.analogy(self, a, b, c, k, method=method, restrict=restrict)
+
+    def to_gensim(self) -> Any:
+        """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).
+
+        The matrix stays read-only; `ngrams` stay behind.
+
+        Raises
+        ------
+        MissingExtra
+            When gensim is not installed.
+
+        Examples
+        --------
+        >>> from vecload import Words
+        >>> vectors = Vectors(Words.from_strings(["cat", "dog"]), np.eye(2, dtype="float32"))
+        >>> kept = vectors.to_gensim()
+        >>> kept.index_to_key, np.shares_memory(kept.vectors, vectors.matrix)
+        (['cat', 'dog'], True)
+        """
+        keyedvectors = require("gensim.models.keyedvectors", "gensim")
+        matrix = self.matrix.astype(np.float32) if self.dtype.name == "bfloat16" else self.matrix
+        kept = keyedvectors.KeyedVectors(self.dim, dtype=matrix.dtype)
+        kept.index_to_key = list(self)
+        kept.key_to_index = {word: row for row, word in enumerate(kept.index_to_key)}
+        kept.vectors = matrix
+        return kept
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         wanted = list(words)

@@ -13,7 +13,8 @@ up to 0.13     ``index2word``                      ``syn0``                     
 3.3 to 3.8     ``index2word``, ``index2entity``    ``vectors``                        ``wv``, ``kv``
 4              ``index_to_key``                    ``vectors``                        ``wv``, ``kv``
 4 fastText     ``index_to_key``                    made of ``vectors_vocab`` and      ``wv``
-                                                   ``vectors_ngrams``
+                                                   ``vectors_ngrams``, as fastText
+                                                   does
 =============  ==================================  =================================  ==================
 
 The pickle is read by `vecload.formats.unpickling`, which runs nothing; gensim is not needed. Of a Doc2Vec model the
@@ -30,13 +31,15 @@ import struct
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from vecload.errors import FormatError, VocabularyError
+from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.arrays import ArrayReader
 from vecload.formats.unpickling import Held, unpickle
+from vecload.ngrams import NgramTable
+from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -79,27 +82,132 @@ def read(source: Source, request: Request) -> ArrayReader:
         found = f"a pickled {type(value).__name__}"
         raise FormatError("a pickle without gensim's vectors", file=source.name, found=found, hint=_EXPORT)
     holder, prefix = _holder(value)
-    if holder is None:
-        raise FormatError("a gensim object without word vectors", file=source.name, found=f"a {value.kind}")
-    beside = _Beside(source, prefix)
-    keys = next(keys for name in _KEYS if (keys := holder.get(name)) is not None)
-    words, skipped = _words(keys, source.name)
-    rows = _rows(holder, beside, len(keys))
-    if skipped:
-        rows = rows[np.array([at for at, key in enumerate(keys) if key is not None], dtype=np.int64)]
+    words, rows, ngrams, skipped = _parts(holder, _Beside(source.name, source.path, prefix))
     meta = {"format": f"gensim {value.kind.rpartition('.')[2]}"}
-    return ArrayReader(source.name, words, rows, request, meta=meta, skipped=skipped)
+    if ngrams is None and "FastText" in holder.kind:
+        meta["ngrams"] = "left out: made by a version of gensim whose hash was not fastText's"
+    return ArrayReader(source.name, words, rows, request, meta=meta, ngrams=ngrams, skipped=skipped)
 
 
-def _holder(value: Held) -> tuple[Held | None, str]:
+def from_gensim(model: object) -> Vectors:
+    """The vectors of gensim's ``KeyedVectors``, or of a model that has some, sharing the matrix.
+
+    Parameters
+    ----------
+    model
+        A ``KeyedVectors`` or ``FastTextKeyedVectors``, or a ``Word2Vec``, ``FastText``, ``Doc2Vec`` or
+        ``PoincareModel``. Known by its attributes, so nothing is imported.
+
+    Raises
+    ------
+    FormatError
+        When it has no word vectors.
+
+    Examples
+    --------
+    >>> from gensim.models import KeyedVectors
+    >>> kept = KeyedVectors(2)
+    >>> kept.add_vectors(["cat", "dog"], np.eye(2, dtype=np.float32))
+    >>> vectors = from_gensim(kept)
+    >>> vectors, np.shares_memory(vectors.matrix, kept.vectors)
+    (<Vectors: 2 words × 2 float32, gensim KeyedVectors>, True)
+    """
+    name = f"the {type(model).__name__}"
+    holder, prefix = _holder(_Live(model))
+    words, rows, ngrams, _ = _parts(holder, _Beside(name, None, prefix))
+    return Vectors(words, np.asarray(rows), {"format": f"gensim {type(model).__name__}"}, ngrams)
+
+
+class _Holder(Protocol):
+    """An object with attributes: pickled (`Held`) or alive."""
+
+    kind: str
+
+    def get(self, name: str) -> Any:
+        """An attribute, None where there is none."""
+
+
+class _Live:
+    def __init__(self, value: object) -> None:
+        self._value = value
+        self.kind = type(value).__name__
+
+    def get(self, name: str) -> Any:
+        value = getattr(self._value, name, None)
+        return _Live(value) if name in _INNER and value is not None else value
+
+
+def _holder(value: _Holder) -> tuple[_Holder, str]:
     """The object that has the words, and the name that leads to it."""
-    if any(isinstance(value.get(name), list) for name in _KEYS):
-        return value, ""
     for inner in _INNER:
         held = value.get(inner)
-        if isinstance(held, Held) and any(isinstance(held.get(name), list) for name in _KEYS):
+        if isinstance(held, (Held, _Live)) and _keys(held) is not None:
             return held, f"{inner}."
-    return None, ""
+    return value, ""
+
+
+def _keys(holder: _Holder) -> list[object] | None:
+    return next((keys for name in _KEYS if isinstance(keys := holder.get(name), list)), None)
+
+
+def _parts(holder: _Holder, beside: _Beside) -> tuple[Words, Rows, NgramTable | None, Counter[str]]:
+    """Words, rows, n-grams and what was left out."""
+    keys = _keys(holder)
+    if keys is None:
+        raise FormatError("a gensim object without word vectors", file=beside.name, found=f"a {holder.kind}")
+    words, skipped = _words(keys, beside.name)
+    ngrams = _ngrams(holder, beside)
+    rows: Rows | None = next((found for name in _MATRICES if (found := beside.array(holder, name)) is not None), None)
+    own = None if rows is not None else beside.array(holder, "vectors_vocab")
+    if own is not None and ngrams is not None:
+        beside.check("vectors", own, (len(keys), ngrams.dim))
+        rows = _Composed(words, own, ngrams)
+    if rows is None:
+        raise FormatError("a gensim object without word vectors", file=beside.name, found=f"a {holder.kind}")
+    if isinstance(rows, np.ndarray):
+        beside.check("vectors", rows, (len(keys), None if ngrams is None else ngrams.dim))
+    if skipped:
+        rows = rows[np.array([at for at, key in enumerate(keys) if key is not None], dtype=np.int64)]
+    return words, rows, ngrams, skipped
+
+
+def _ngrams(holder: _Holder, beside: _Beside) -> NgramTable | None:
+    """The n-grams of a fastText model whose hash is fastText's: before 3.7 gensim's was another beyond ASCII."""
+    if holder.get("compatible_hash") is not True:
+        return None
+    matrix = beside.array(holder, "vectors_ngrams")
+    if matrix is None:
+        return None
+    beside.check("n-gram rows", matrix, (None, None))
+    packed = holder.get("hash2index")
+    sizes = {name: holder.get(name) for name in ("min_n", "max_n", "bucket")}
+    if not all(isinstance(size, int) for size in sizes.values()):
+        raise FormatError("n-grams of no length", file=beside.name, found=str(sizes))
+    try:
+        kept = None if packed is None else np.array(sorted(packed.items()), dtype=np.int32).reshape(-1, 2)
+        return NgramTable(matrix, minn=sizes["min_n"], maxn=sizes["max_n"], bucket=sizes["bucket"], kept=kept)
+    except (OptionError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise FormatError(f"an n-gram table that cannot be ({error})", file=beside.name) from error
+
+
+class _Composed:
+    """Rows of words and of their n-grams, put together as fastText does when they are asked for."""
+
+    def __init__(self, words: Words, own: npt.NDArray[Any], ngrams: NgramTable) -> None:
+        self._words = words
+        self._own = own
+        self._ngrams = ngrams
+        self.shape = own.shape
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        words = self._words.take(at)
+        sums = self._own[at].astype(np.float32)
+        self._ngrams.compose(words.data, words.offsets, sums, own=1)
+        return sums
+
+    def __array__(self, *_: object, **__: object) -> npt.NDArray[np.float32]:
+        return self[np.arange(len(self._own))]
 
 
 def _words(keys: list[object], name: str) -> tuple[Words, Counter[str]]:
@@ -119,24 +227,15 @@ def _words(keys: list[object], name: str) -> tuple[Words, Counter[str]]:
         raise FormatError(str(error), file=name) from error
 
 
-def _rows(holder: Held, beside: _Beside, count: int) -> Rows:
-    """The matrix of the keys."""
-    matrix = next((found for name in _MATRICES if (found := beside.array(holder, name)) is not None), None)
-    if matrix is None:
-        raise FormatError("a gensim object without word vectors", file=beside.name, found=f"a {holder.kind}")
-    beside.check("vectors", matrix, count)
-    return matrix
-
-
 class _Beside:
     """Attributes that are arrays, in the pickle or in a file beside it."""
 
-    def __init__(self, source: Source, prefix: str) -> None:
-        self.name = source.name
+    def __init__(self, name: str, path: Path | None, prefix: str) -> None:
+        self.name = name
         self._prefix = prefix
-        self._path = source.path or Path(source.name)
+        self._path = path or Path(name)  # what is compressed has a name only
 
-    def array(self, holder: Held, attribute: str) -> npt.NDArray[Any] | None:
+    def array(self, holder: _Holder, attribute: str) -> npt.NDArray[Any] | None:
         """An attribute if it is an array of the object; None if it has none of the name.
 
         The file's name is the pickle's with the attribute's behind it: nothing in the pickle adds to it.
@@ -156,13 +255,15 @@ class _Beside:
         except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
             raise FormatError(f"the array is damaged ({error})", file=str(path)) from error
 
-    def check(self, what: str, matrix: npt.NDArray[Any], count: int | None) -> None:
-        """Refuse what is no matrix of so many rows of floating-point numbers."""
-        fits = matrix.ndim == 2 and matrix.shape[1] > 0 and count in (None, len(matrix))
-        if not fits or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
-            expected = f"{'any number of' if count is None else format(count, ',')} rows of floating-point numbers"
-            found = f"shape {matrix.shape}, {matrix.dtype}"
-            raise FormatError(f"{what} that cannot be", file=self.name, found=found, expected=expected)
+    def check(self, what: str, matrix: npt.NDArray[Any], shape: tuple[int | None, int | None]) -> None:
+        """Refuse what is no matrix of floating-point numbers, or not of this shape."""
+        fits = matrix.ndim == 2 and all(want in (None, have) for want, have in zip(shape, matrix.shape, strict=True))
+        if not fits or not matrix.shape[1] or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
+            rows, dim = ("any number of" if side is None else f"{side:,}" for side in shape)
+            found = f"shape {matrix.shape} of {matrix.dtype}"
+            raise FormatError(
+                f"{what} that cannot be", file=self.name, found=found, expected=f"{rows} rows of {dim} floats"
+            )
 
 
 def _packed(path: Path) -> npt.NDArray[Any]:
