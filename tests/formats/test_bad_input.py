@@ -87,7 +87,6 @@ def test_an_absurd_count_takes_no_memory() -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"\xba\x16\x4f\x2f\x0c\0\0\0" + bytes(100), "a fastText model"),
         (b"<!DOCTYPE html>\n<html><title>404 Not Found</title>", "an HTML page"),
         (b"<html><body>Service unavailable", "an HTML page"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document"),

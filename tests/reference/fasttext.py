@@ -116,3 +116,21 @@ def mean(rows: list[np.ndarray]) -> np.ndarray:
     for row in rows:
         total += row
     return total * np.float32(1 / len(rows))
+
+
+def dictionary_end(raw: bytes, at: int, entries: int) -> int:
+    for _ in range(entries):
+        at = raw.index(b"\0", at) + 10
+    return at
+
+
+def modern(old: bytes) -> bytes:
+    """A model from before there was a magic number, as version 12 writes it."""
+    head, sizes = old[:56], old[56:76]
+    entries = int.from_bytes(sizes[:4], "little")
+    end = dictionary_end(old, 76, entries)
+    rows, dim = np.frombuffer(old[end : end + 16], dtype="<i8").tolist()
+    behind = end + 16 + 4 * rows * dim
+    start = bytes.fromhex("ba164f2f0c000000")
+    pruned = (-1).to_bytes(8, "little", signed=True)
+    return start + head + sizes + pruned + old[76:end] + b"\0" + old[end:behind] + b"\0" + old[behind:]

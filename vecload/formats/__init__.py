@@ -39,7 +39,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import foreign, gensim, text, word2vec
+from vecload.formats import fasttext, foreign, gensim, text, word2vec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -52,7 +52,12 @@ if TYPE_CHECKING:
     from vecload.vectors import Batch, Vectors
     from vecload.words import Words
 
-FORMATS: tuple[ModuleType, ...] = (text, word2vec, gensim)
+FORMATS: tuple[ModuleType, ...] = (
+    text,
+    word2vec,
+    fasttext,
+    gensim,
+)
 
 HEAD = 1 << 16
 """Bytes that `recognise` wants to see."""

@@ -1,7 +1,6 @@
 """Files that people take for text vectors and that are something else: each told by its bytes and named.
 
-Magic numbers are those of the formats' own documents; fastText's is in its ``fasttext.cc``, finalfusion's in its
-``chunks/io.rs``.
+Magic numbers are those of the formats' own documents; finalfusion's is in its ``chunks/io.rs``.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ _AGAIN = "The download went wrong: open the file in an editor to read the messag
 _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, Look], ...] = (
-    (b"\xba\x16\x4f\x2f", Look("a fastText model (.bin or .ftz)", "Load the .vec file that belongs to it.")),
     (b"\x93NUMPY", Look("a NumPy array (.npy)", _EXPORT)),
     (b"\x89HDF\r\n", Look("an HDF5 file", _EXPORT)),
     (b"SQLite format 3\0", Look("an SQLite database (Magnitude)", _EXPORT)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -22,13 +22,19 @@ _LARGE = 1 << 24  # bytes of rows from which on it matters how many of them come
 
 
 class Rows(Protocol):
-    """What a table looks words up in: numbered rows that can be added up."""
+    """What a table looks words up in: numbered rows that can be added up.
+
+    `sparse` says that few rows are asked for, here and soon.
+    """
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of values in each."""
 
-    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def __getitem__(self, rows: slice) -> Rows:
+        """Some rows that lie together, as they are."""
+
+    def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
         """Some rows: float32, shape (k, dim)."""
 
     def add(
@@ -39,10 +45,7 @@ class Rows(Protocol):
         *,
         sparse: bool,
     ) -> None:
-        """Add rows to lines of `sums`: to line i those in ``rows[ends[i - 1]:ends[i]]``.
-
-        `sparse` says that few rows will be asked for, here and soon.
-        """
+        """Add rows to lines of `sums`: to line i those in ``rows[ends[i - 1]:ends[i]]``."""
 
 
 class DenseRows:
@@ -79,14 +82,16 @@ class DenseRows:
     def __reduce__(self) -> tuple[Any, ...]:
         return DenseRows, (self.matrix,)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Some rows: float32, shape (k, dim)."""
-        return self.matrix[rows].astype(np.float32, copy=False)
+    def __getitem__(self, rows: slice) -> DenseRows:
+        """Some rows that lie together, as they are."""
+        start, stop, _ = rows.indices(len(self.matrix))
+        size = self.matrix.shape[1] * self.matrix.itemsize
+        return DenseRows(self.matrix[start:stop], file=self._file, offset=self._offset + size * start)
 
-    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """As `take`, without touching the map where the matrix lies in a file."""
-        if self._file is None:
-            return self.take(rows)
+    def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
+        """Some rows: float32, shape (k, dim)."""
+        if not sparse or self._file is None:
+            return self.matrix[rows].astype(np.float32, copy=False)
         size = self.matrix.shape[1] * self.matrix.itemsize
         raw = b"".join(os.pread(self._file, size, self._offset + size * row) for row in rows.tolist())
         if len(raw) != size * len(rows):
@@ -108,7 +113,7 @@ class DenseRows:
         matrix = self.matrix
         if (sparse and self._file is not None) or matrix.itemsize == 2:  # the kernel knows float32 and float64
             distinct, rows = np.unique(rows, return_inverse=True)
-            matrix = read_only(self.read(distinct) if sparse else self.take(distinct))
+            matrix = read_only(self.take(distinct, sparse=sparse))
         ngrams.add_rows(matrix, read_only(rows), read_only(ends), sums)
 
 
@@ -156,10 +161,14 @@ class QuantisedRows:
         """Number of rows and of values in each."""
         return len(self.codes), self.centroids.size // CENTROIDS
 
-    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def __getitem__(self, rows: slice) -> QuantisedRows:
+        """Some rows that lie together, as they are."""
+        return replace(self, codes=self.codes[rows], norm_codes=self.norm_codes[rows])
+
+    def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
         """Some rows, decoded: float32, shape (k, dim)."""
         values = np.zeros((len(rows), self.shape[1]), dtype=np.float32)
-        self.add(rows, np.arange(1, len(rows) + 1), values, sparse=True)
+        self.add(rows, np.arange(1, len(rows) + 1), values, sparse=sparse)
         return values
 
     def add(

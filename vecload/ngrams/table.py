@@ -172,37 +172,51 @@ class NgramTable:
     def compose(
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], sums: npt.NDArray[np.float32], own: int = 0
     ) -> None:
-        """Turn `sums`, in place, into the vectors of packed words.
+        """Turn `sums`, in place, into the vectors of packed words: `add`, then the mean.
+
+        `own` is the number of rows that are in each sum already.
+        """
+        from vecload.kernels import ngrams
+
+        ngrams.divide(sums, read_only(self.add(data, offsets, sums) + own))
+
+    def add(
+        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], sums: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.int64]:
+        """Add the rows of packed words to `sums`, in place.
 
         Parameters
         ----------
         data, offsets
             The words, as `Words` holds them.
         sums
-            float32, shape (k, dim): what is there already of each word's sum; zeros where nothing is.
-        own
-            How many rows that is.
+            float32, shape (k, dim).
+
+        Returns
+        -------
+        int64, shape (k,)
+            How many rows were added to each.
         """
+        counts = np.zeros(len(sums), dtype=np.int64)
         sparse = len(sums) <= _FEW
 
         def work(block: tuple[int, int]) -> None:
-            from vecload.kernels import ngrams
-
             begin, end = block
             rows, ends = self._find(data, offsets, begin, end)
             self.rows.add(rows, ends, sums[begin:end], sparse=sparse)
-            ngrams.divide(sums[begin:end], read_only(np.diff(ends, prepend=0) + own))
+            counts[begin:end] = np.diff(ends, prepend=0)
 
         blocks = list(self._blocks(offsets))
         if len(blocks) <= 1:
             for block in blocks:
                 work(block)
-            return
+            return counts
         from vecload.kernels import workers
 
         with ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool:
             for _ in pool.map(work, blocks):
                 pass
+        return counts
 
     def phrase(self, words: Iterable[str], length: int) -> tuple[npt.NDArray[np.float32], int]:
         """Sum of the rows of the n-grams of 2 to `length` *words* of one line, shape (dim,), and their number.
