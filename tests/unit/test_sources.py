@@ -5,8 +5,11 @@ import io
 import signal
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from vecload import FormatError, OptionError
@@ -112,3 +115,131 @@ def test_a_folder_is_a_source_only_where_one_is_asked_for(tmp_path: Path) -> Non
         assert (source.path, source.take(1)) == (tmp_path, b"")
     with pytest.raises(FormatError, match="a directory, not a file"):
         open_source(tmp_path)
+
+
+def tar_of(names: list[str], mode: str = "w", kind: bytes = tarfile.REGTYPE) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name in names:
+            data = f"I am {name}".encode()
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "elsewhere"
+            info.size = len(data) if kind == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.tar.any"
+    path.write_bytes(tar_of(["folder/a.txt"], mode))
+    for alone in (path, path / "folder" / "a.txt", io.BytesIO(path.read_bytes())):
+        with open_source(alone) as source:
+            assert source.take(99) == b"I am folder/a.txt"
+            assert source.size == 17
+    path.write_bytes(tar_of(["folder/a.txt", "b"], mode))
+    with pytest.raises(FormatError, match=r"a tar archive of 2 files\. Name one .*any/folder/a\.txt, .*any/b$"):
+        open_source(path)
+    for name in ("folder/a.txt", "b"):
+        with open_source(path / name) as source:
+            assert source.take(99) == f"I am {name}".encode()
+    with pytest.raises(FormatError, match=r"no member 'c'\. It holds: folder/a\.txt, b\."):
+        open_source(path / "c")
+
+
+@pytest.mark.parametrize("name", ["../a.txt", "folder/../../a", "/etc/a", "C:\\a", "..\\a"])
+def test_a_member_that_escapes_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(FormatError, match="leaves its folder"):
+        open_source(io.BytesIO(tar_of([name])))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, "cat 1 2")
+    with pytest.raises(FormatError, match="leaves its folder"):
+        open_source(io.BytesIO(packed.getvalue()))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_member_that_is_no_file_is_refused(kind: bytes) -> None:
+    with pytest.raises(FormatError, match=r"a link or a device|no such|cut short or damaged"):
+        open_source(io.BytesIO(tar_of(["a"], kind=kind)))
+
+
+def test_a_tar_archive_cut_anywhere() -> None:
+    whole = tar_of(["a"])
+    for cut in range(600, whole.index(b"I am a") + 6, 7):
+        with pytest.raises(FormatError, match="tar"), open_source(io.BytesIO(whole[:cut])) as source:
+            source.take(99)
+
+
+class Stream:
+    """A pipe: bytes that come once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def read(self, count: int = -1) -> bytes:
+        return self.file.read(count)
+
+
+def test_archives_from_a_stream_are_spooled() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "cat 1 2")
+    with open_source(Stream(packed.getvalue())) as source:  # type: ignore[arg-type]
+        assert source.take(99) == b"cat 1 2"
+    with open_source(Stream(tar_of(["a"], "w:gz"))) as source:  # type: ignore[arg-type]
+        assert source.take(99) == b"I am a"
+
+
+def test_urls_go_through_fsspec() -> None:
+    files = {"a.txt": b"cat 1 2", "a.gz": gzip.compress(b"cat 1 2"), "t.tar.gz": tar_of(["x/a.txt", "b"], "w:gz")}
+    for name, data in files.items():
+        with fsspec.open(f"memory://test/{name}", "wb") as file:
+            file.write(data)
+    for url in ("memory://test/a.txt", "memory://test/a.gz"):
+        with open_source(url) as source:
+            assert (source.name, source.take(99), source.path) == (url, b"cat 1 2", None)
+    with open_source("memory://test/t.tar.gz/x/a.txt") as source:
+        assert source.take(99) == b"I am x/a.txt"
+    with pytest.raises(FileNotFoundError):
+        open_source("memory://test/none.txt")
+    with pytest.raises(OptionError, match="Protocol not known"):
+        open_source("nothing://test/none.txt")
+
+
+def test_folders_are_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for text in ("old", "new"):
+        with replacing(target, folder=True) as part:
+            (part / "sub").mkdir()
+            (part / "sub" / "file").write_text(text)
+        assert (target / "sub" / "file").read_text() == text
+    with pytest.raises(OptionError, match="is a directory"), replacing(target):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_path: Path) -> None:
+    target = tmp_path / "v.[1]"
+    code = (
+        f"import time; from vecload.sources import replacing\nwith replacing({str(target)!r}, folder={folder}):\n"
+        "    print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        others = tmp_path / ".v.[1].notes.part"
+        others.write_text("somebody's own")
+        with replacing(target, folder=folder):
+            parts = list(tmp_path.iterdir())
+        process.send_signal(signal.SIGKILL)
+    assert len(parts) == 3  # one at work is let be
+    assert len(list(tmp_path.iterdir())) == 3
+    with replacing(target, folder=folder):
+        pass
+    assert {file.name for file in tmp_path.iterdir()} == {target.name, others.name}

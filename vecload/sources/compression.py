@@ -1,0 +1,102 @@
+"""Compressed streams, unpacked on the way.
+
+They go through the decompressor objects of their library in small pieces, so memory stays bounded and a stream cut
+short is noticed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from typing import TYPE_CHECKING, Protocol, cast
+
+from vecload.errors import FormatError, require
+from vecload.sources.stream import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PIECE = 1 << 15  # compressed bytes at a time: even a run of zeros, 1000 to 1, stays small
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+_Engine = tuple["Callable[[], _Decompressor]", type[Exception]]
+"""What makes a decompressor, and what it raises on damaged data."""
+
+
+def _gzip() -> _Engine:
+    try:  # twice zlib's speed behind the same interface: benchmarks/RESULTS.md
+        from isal import isal_zlib
+    except ImportError:
+        return lambda: zlib.decompressobj(31), zlib.error
+    return lambda: isal_zlib.decompressobj(31), cast("type[Exception]", isal_zlib.error)
+
+
+def _zstd() -> _Engine:
+    zstandard = require("zstandard", "zstd")
+    return lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
+
+
+_COMPRESSIONS: tuple[tuple[str, bytes, Callable[[], _Engine]], ...] = (
+    ("gzip", b"\x1f\x8b", _gzip),
+    ("bzip2", b"BZh", lambda: (bz2.BZ2Decompressor, OSError)),
+    ("xz", b"\xfd7zXZ\x00", lambda: (lzma.LZMADecompressor, lzma.LZMAError)),
+    ("zstd", b"\x28\xb5\x2f\xfd", _zstd),
+)
+
+
+class _Unpacked:
+    """Reads one compressed stream, or several in a row, from a source beneath."""
+
+    def __init__(self, beneath: Source, kind: str, make: Callable[[], _Decompressor], failure: type[Exception]) -> None:
+        self._beneath = beneath
+        self._kind = kind
+        self._make = make
+        self._failure = failure
+        self._engine = make()
+        self._pending = b""  # compressed, left over behind the end of a stream
+        self._ready = b""  # decompressed
+
+    def read(self, count: int) -> bytes:
+        while not self._ready:
+            piece = self._pending or self._beneath.take(_PIECE)
+            self._pending = b""
+            if self._engine.eof:
+                if not piece:
+                    return b""
+                piece = piece.lstrip(b"\0")  # padding behind the last stream, as tapes and some uploaders leave it
+                if not piece:
+                    continue
+                self._engine = self._make()
+            elif not piece:
+                raise self._error(f"the {self._kind} stream is cut short")
+            try:
+                self._ready = self._engine.decompress(piece)
+            except (self._failure, OSError, EOFError) as error:
+                raise self._error(f"the {self._kind} stream is damaged ({error})") from error
+            if self._engine.eof:
+                self._pending = self._engine.unused_data
+        piece, self._ready = self._ready[:count], self._ready[count:]
+        return piece
+
+    def _error(self, problem: str) -> FormatError:
+        hint = "Download or copy the file again."
+        return FormatError(problem, file=self._beneath.name, byte=self._beneath.position, hint=hint)
+
+
+def unpacked(plain: Source) -> Source:
+    """The source itself, or what is compressed in it."""
+    head = plain.head(6)
+    for kind, magic, engine in _COMPRESSIONS:
+        if head.startswith(magic):
+            inner = _Unpacked(plain, kind, *engine())
+            return Source(plain.name, inner.read, compression=kind, close=plain.close, beneath=plain)
+    return plain

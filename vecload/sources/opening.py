@@ -1,0 +1,136 @@
+"""`open_source`: from a path, a URL, an archive's member or an open file to a `Source`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from vecload.errors import FormatError, MissingExtra, OptionError, require
+from vecload.sources.archives import archive_in, tar_member, zip_member
+from vecload.sources.compression import unpacked
+from vecload.sources.stream import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z]+::")
+_LOOK = 512
+_MEMBER = re.compile(r"(.*?\.(?:zip|tgz|tar(?:\.\w+)?))/(.+)", re.IGNORECASE)
+
+
+def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False) -> Source:
+    """Open anything that holds bytes, decompressed.
+
+    Parameters
+    ----------
+    source
+        A path; a URL of any file system that fsspec knows (extra "remote"); ``-`` for standard input; a member of a zip
+        or tar archive as ``archive.zip/member``; or a file opened in binary mode, which is left open. gzip, bzip2, xz,
+        zstd, zip and tar are told from the first bytes. An archive of one file needs no member's name.
+    folders
+        Whether a folder is a source: one without bytes, whose `path` says where it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    FormatError
+        For a directory, an archive of several members when none is named, a damaged archive, a member whose name leaves
+        its folder.
+    MissingExtra
+        For a URL without fsspec, or for one that fsspec needs another package for.
+
+    Examples
+    --------
+    >>> import gzip, io
+    >>> with open_source(io.BytesIO(gzip.compress(b"cat 0.1 0.2"))) as source:
+    ...     source.compression, source.head(3)
+    ('gzip', b'cat')
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _member(_from_file(source, getattr(source, "name", None) or "<stream>"), source, "")
+    if source == "-":
+        return _member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "")
+    member = ""
+    if isinstance(source, str) and _URL.match(source):
+        split = _MEMBER.fullmatch(source)
+        url, member = (split[1], split[2]) if split else (source, "")
+        file, name, path = _remote(url), url, None
+    else:
+        path = Path(source)
+        if not path.exists():
+            archive = next((parent for parent in path.parents if parent.is_file()), None)
+            if archive is None:
+                raise FileNotFoundError(2, "no such file", str(path))
+            path, member = archive, path.relative_to(archive).as_posix()
+        if path.is_dir() and folders:
+            return Source(str(path), lambda _count: b"", path=path)
+        if path.is_dir():
+            raise FormatError("a directory, not a file", file=str(path), hint="Name a file in it.")
+        file, name = path.open("rb", buffering=0), str(path)
+    try:
+        plain = _from_file(file, name, close=file.close)
+        opened = _member(plain, file, member)
+    except BaseException:
+        file.close()
+        raise
+    if opened is plain and path is not None and path.is_file():
+        plain.path = path
+    return opened
+
+
+def _remote(url: str) -> IO[bytes]:
+    fsspec = require("fsspec", "remote")
+    try:
+        file: IO[bytes] = fsspec.open(url, "rb").open()
+    except ImportError as error:  # a file system that needs a package of its own: fsspec says which
+        raise MissingExtra(str(error)) from error
+    except ValueError as error:  # a protocol nobody knows
+        raise OptionError(f"{url}: {error}") from error
+    return file
+
+
+def _from_file(file: IO[bytes], name: object, *, close: Callable[[], object] = lambda: None) -> Source:
+    if not hasattr(file, "read") or isinstance(file.read(0), str):
+        raise OptionError(f"{name} is not a file opened in binary mode: open it with mode 'rb', or pass its path")
+    size = None
+    try:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode):
+            size = status.st_size - file.tell()
+    except (AttributeError, OSError):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no descriptor: io.BytesIO, fsspec
+            here = file.tell()
+            size = file.seek(0, os.SEEK_END) - here
+            file.seek(here)
+    return Source(str(name), file.read, size=size, readinto=getattr(file, "readinto", None), close=close)
+
+
+def _member(plain: Source, file: IO[bytes], member: str) -> Source:
+    """The source itself, what is compressed in it, or a member of the archive it is."""
+    inner = unpacked(plain)
+    kind = archive_in(inner)
+    if kind is None:
+        if member:
+            found = f"member {member!r} asked for"
+            raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
+        return inner
+    if kind == "tar" and member:
+        return tar_member(inner, None, member)
+    choose = zip_member if kind == "zip" else tar_member
+    if inner is plain and hasattr(file, "seekable") and file.seekable():
+        file.seek(-len(plain.head(_LOOK)), os.SEEK_CUR)  # no more than that was looked at
+        return choose(inner, file, member)
+    spool = inner.spooled()
+    try:
+        chosen = choose(inner, spool, member)
+    except BaseException:
+        spool.close()
+        raise
+    chosen.close = lambda: (spool.close(), inner.close())
+    return chosen

@@ -1,0 +1,140 @@
+"""`Source`: a stream of bytes that can be looked at before it is read, or mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+_BLOCK = 1 << 20
+
+
+class Source:
+    """A stream of bytes that can be looked at before it is read.
+
+    Parameters
+    ----------
+    name
+        What error messages call it.
+    read
+        Gives up to so many bytes, none at the end.
+    size
+        Number of bytes to come, where known.
+    compression
+        "gzip", "bzip2", "xz", "zstd", "zip" or None.
+    close
+        Called once at the end.
+    path
+        The plain file or the folder on disk that it is, where it is one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[int], bytes],
+        *,
+        size: int | None = None,
+        compression: str | None = None,
+        close: Callable[[], object] = lambda: None,
+        readinto: Callable[[memoryview], int | None] | None = None,
+        beneath: Source | None = None,
+        path: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.size = size
+        self.compression = compression
+        self.position = 0
+        self._read = read
+        self._readinto = readinto
+        self.close = close
+        self._beneath = beneath
+        self._head = b""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def head(self, count: int) -> bytes:
+        """The next `count` bytes, fewer at the end, without taking them."""
+        while len(self._head) < count:
+            piece = self._read(count - len(self._head))
+            if not piece:
+                break
+            self._head += piece
+        return self._head[:count]
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` as far as there are bytes; returns how many were written."""
+        done = min(len(self._head), len(view))
+        view[:done] = self._head[:done]
+        self._head = self._head[done:]
+        while done < len(view):
+            if self._readinto is not None:
+                count = self._readinto(view[done:]) or 0
+            else:
+                piece = self._read(len(view) - done)
+                count = len(piece)
+                view[done : done + count] = piece
+            if not count:
+                break
+            done += count
+        self.position += done
+        return done
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, fewer at the end."""
+        buffer = bytearray(count)
+        return bytes(buffer[: self.readinto(memoryview(buffer))])
+
+    def mapped(self) -> npt.NDArray[np.uint8]:
+        """All bytes not yet taken, as a read-only uint8 array mapped into memory.
+
+        What is compressed or comes from a stream is first written to a temporary file without a name, which goes with
+        the array. `position` does not move: who maps says himself how far he is.
+        """
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                begin, size = self.position, os.fstat(file.fileno()).st_size
+                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            return np.frombuffer(whole, dtype=np.uint8)[begin:]
+        here = self.position
+        with self.spooled() as file:
+            self.position = here
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, os.SEEK_END) else b""
+        return np.frombuffer(whole, dtype=np.uint8)
+
+    def spooled(self) -> IO[bytes]:
+        """All bytes not yet taken, in a temporary file without a name, at its start."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's to close
+        block = memoryview(bytearray(_BLOCK))
+        while count := self.readinto(block):
+            file.write(block[:count])
+        file.seek(0)
+        return file
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, without their line feeds. Only a line feed ends a line."""
+        block, rest = bytearray(_BLOCK), b""
+        while count := self.readinto(memoryview(block)):
+            *whole, rest = (rest + block[:count]).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+    def progress(self) -> tuple[int, int | None]:
+        """Bytes taken from the outermost file so far, and their number where known."""
+        if self._beneath is not None:
+            return self._beneath.progress()
+        return self.position, self.size
