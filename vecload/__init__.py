@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
     from vecload.alignment import align as align
+    from vecload.conversion import Conversion as Conversion
+    from vecload.conversion import convert as convert
     from vecload.errors import FormatError as FormatError
     from vecload.errors import MissingExtra as MissingExtra
     from vecload.errors import OptionError as OptionError
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Aligned": "alignment",
+    "Conversion": "conversion",
     "Coverage": "alignment",
     "FormatError": "errors",
     "Info": "loading",
@@ -52,6 +55,7 @@ _PUBLIC = {
     "VocabularyError": "errors",
     "Words": "words",
     "align": "alignment",
+    "convert": "conversion",
     "from_gensim": "formats.gensim",
     "info": "loading",
     "layers": "layers",

@@ -14,7 +14,7 @@ import numpy as np
 from vecload import formats
 from vecload.errors import FormatError, OptionError
 from vecload.sources import open_source
-from vecload.vectors import Request, Vectors
+from vecload.vectors import Batch, Request, Vectors, strip_prefix
 from vecload.words import Words, build_slots, encode
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def load(
     progress: Progress = None,
     format: str | None = None,  # noqa: A002 - the field's word
     allow_nonfinite: bool = False,
+    prefix: str = "",
 ) -> Vectors:
     r"""Read a file of word vectors.
 
@@ -73,6 +74,9 @@ def load(
         that ``vecload formats`` lists.
     allow_nonfinite
         Whether NaN and infinity may stay in the matrix.
+    prefix
+        Only words that begin so, without it: "/c/en/" for the English rows of ConceptNet Numberbatch, "ENTITY/" for the
+        entities of wikipedia2vec. The words of `vocab` are without it too.
 
     Returns
     -------
@@ -101,23 +105,15 @@ def load(
     >>> vectors["New York"]
     array([1., 2., 3.], dtype=float32)
     """
-    if dtype is not None:
-        _check("dtype", dtype, get_args(DType))
-    _check("errors", errors, get_args(Errors))
-    if limit is not None and limit < 0:
-        raise OptionError(f"limit {limit} is negative")
-    if isinstance(vocab, str):
-        raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
-    only = None if vocab is None else _wanted(vocab)
-    request = Request(only, limit, dtype, errors, allow_nonfinite)
+    request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
     with open_source(source, folders=True) as opened:
         form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
         reader: Reader = form.read(opened, request, **options)
-        vectors = reader.mapped()
+        vectors = None if prefix else reader.mapped()
         if vectors is not None:
             return vectors
-        with _bar(opened, progress) as advance:
-            matrix, data, offsets = _collect(opened, reader, request, advance)
+        with bar(opened, progress) as advance:
+            matrix, data, offsets = _collect(opened, reader, batches_of(reader, prefix), request, advance)
     return _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
 
 
@@ -127,17 +123,51 @@ def _check(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise OptionError(f"{name}={value!r} is not one of {shown}")
 
 
-def _wanted(vocab: Collection[str]) -> Words:
+def asked(
+    vocab: Collection[str] | None,
+    limit: int | None,
+    dtype: str | None,
+    errors: str,
+    *,
+    prefix: str,
+    allow_nonfinite: bool,
+) -> Request:
+    """The request that arguments of `load` make.
+
+    Raises
+    ------
+    OptionError
+        When one cannot be used.
+    """
+    if dtype is not None:
+        _check("dtype", dtype, get_args(DType))
+    _check("errors", errors, get_args(Errors))
+    if limit is not None and limit < 0:
+        raise OptionError(f"limit {limit} is negative")
+    if isinstance(vocab, str):
+        raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
+    only = None if vocab is None else _wanted(vocab, prefix)
+    return Request(only, limit, dtype, errors, allow_nonfinite)
+
+
+def _wanted(vocab: Collection[str], prefix: str) -> Words:
     """The words to read, packed; a string that no file can hold is in none."""
     words = getattr(vocab, "words", vocab)  # a Vocab or Vectors holds them packed already
-    if isinstance(words, Words):
+    if isinstance(words, Words) and not prefix:
         return words
-    return Words.from_bytes([raw for word in words if (raw := encode(word)) is not None])
+    return Words.from_bytes([raw for word in words if (raw := encode(prefix + word)) is not None])
+
+
+def batches_of(reader: Reader, prefix: str) -> Iterator[Batch]:
+    """The batches of a reader, of words with a prefix, without it."""
+    raw = prefix.encode("utf-8", "surrogateescape")
+    return (strip_prefix(batch, raw) for batch in reader) if raw else iter(reader)
 
 
 def _collect(
     source: Source,
     reader: Reader,
+    batches: Iterator[Batch],
     request: Request,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -152,7 +182,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in reader:
+    for batch in batches:
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             matrix.resize((end + _STEP // row_bytes, reader.dim), refcheck=False)
@@ -205,7 +235,7 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
 
 
 @contextlib.contextmanager
-def _bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
+def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
     """What to call with the bytes done and their total."""
     if callable(progress):
         yield progress
@@ -290,9 +320,9 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     Examples
     --------
     >>> import io
-    >>> look = info(io.BytesIO(b"cat 0.6 0.8\ndog 3 4\n"))
+    >>> look = info(io.BytesIO(b"cat 0 3\ndog 3 4\n"))
     >>> look.rows, look.dim, look.words, look.norms
-    (2, 2, ('cat', 'dog'), (1.0, 3.0, 5.0))
+    (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
     with open_source(source, folders=True) as opened:
         form = formats.recognise(opened)

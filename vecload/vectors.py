@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 import numpy as np
 
 from vecload.errors import OptionError, VocabularyError, require
+from vecload.words import pack
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
+    from vecload.ngrams import NgramTable
     from vecload.search import Method, Metric
     from vecload.words import Words
 
@@ -33,6 +36,28 @@ class Batch(NamedTuple):
     data: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int64]
     rows: npt.NDArray[Any]
+
+    def take(self, at: npt.NDArray[np.int64]) -> Batch:
+        """Some of the rows."""
+        return Batch(*pack(self.data, self.offsets[at], self.offsets[at + 1]), self.rows[at])
+
+
+def strip_prefix(batch: Batch, prefix: bytes) -> Batch:
+    """The rows whose words begin with `prefix`, without it.
+
+    Examples
+    --------
+    >>> data = np.frombuffer(b"/c/en/cat/c/de/Katze", dtype=np.uint8)
+    >>> batch = Batch(data, np.array([0, 9, 20]), np.eye(2))
+    >>> strip_prefix(batch, b"/c/en/").data.tobytes(), strip_prefix(batch, b"/c/en/").rows
+    (b'cat', array([[1., 0.]]))
+    """
+    data, offsets, rows = batch
+    starts = offsets[:-1]
+    wanted = np.flatnonzero(offsets[1:] - starts >= len(prefix))
+    for at, byte in enumerate(prefix):
+        wanted = wanted[data[starts[wanted] + at] == byte]
+    return Batch(*pack(data, starts[wanted] + len(prefix), offsets[1:][wanted]), rows[wanted])
 
 
 @dataclass(frozen=True)
@@ -122,7 +147,7 @@ class Vectors:
     words: Words
     matrix: npt.NDArray[Any]
     meta: Mapping[str, Any] = field(default_factory=dict)
-    ngrams: Any = None
+    ngrams: NgramTable | None = None
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or len(self.matrix) != len(self.words):
@@ -258,6 +283,19 @@ class Vectors:
             some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
             raise VocabularyError(f"{len(absent):,} of {len(wanted):,} words are not there: {some}")
         return rows
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the field's word
+        *,
+        precision: int | None = None,
+        words: str = "refuse",
+    ) -> None:
+        """Write the vectors to a file or folder: `vecload.conversion.save`."""
+        from vecload.conversion import save
+
+        save(self, path, format, precision=precision, words=words)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)

@@ -256,12 +256,70 @@ class Words(Sequence[str]):
         return Words(*pack(self._data, self._offsets[at], self._offsets[at + 1]))
 
 
+class GrowingWords:
+    """Words that more are added to, each kept once.
+
+    Examples
+    --------
+    >>> growing = GrowingWords()
+    >>> for text in (["cat", "dog"], ["dog", "cow"]):
+    ...     more = Words.from_strings(text)
+    ...     print(growing.add(more.data, more.offsets))
+    [ True  True]
+    [False  True]
+    >>> list(growing.words)
+    ['cat', 'dog', 'cow']
+    """
+
+    def __init__(self) -> None:
+        self._data = np.empty(1 << 16, dtype=np.uint8)
+        self._offsets = np.zeros(1 << 12, dtype=np.int64)
+        self._slots = np.zeros(1 << 12, dtype=np.uint64)
+        self._count = 0
+
+    def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Add packed words; says which are new (bool, shape (n,))."""
+        from vecload.kernels import table
+
+        count = self._count + len(offsets) - 1
+        self._data = _with_room(self._data, int(self._offsets[self._count]) + len(data))
+        self._offsets = _with_room(self._offsets, count + 1)
+        if _slots_for(count) > len(self._slots):
+            self._slots = np.zeros(_slots_for(count), dtype=np.uint64)
+            packed = read_only(self._data), read_only(self._offsets[: self._count + 1])
+            table.build_table(*packed, self._slots, np.empty(self._count, dtype=np.bool_))
+        fresh = np.empty(len(offsets) - 1, dtype=np.bool_)
+        own = self._data, self._offsets, self._slots
+        self._count = table.add_words(read_only(data), read_only(offsets), *own, self._count, fresh)
+        return fresh
+
+    @property
+    def words(self) -> Words:
+        """All so far; a view, which holds until more are added."""
+        offsets = self._offsets[: self._count + 1]
+        return Words(self._data[: offsets[-1]], offsets, slots=self._slots)
+
+
+def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """The array, or a copy of twice its length or more if it is shorter than `size`."""
+    if size <= len(array):
+        return array
+    larger = np.empty(max(size, 2 * len(array)), dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _slots_for(count: int) -> int:
+    """Slots of a table of so many words: at most two thirds of them are taken."""
+    return 1 << (3 * count // 2).bit_length()
+
+
 def build_slots(
     data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """The hash table of packed words, and which words had been there before (bool, shape (n,))."""
     count = len(offsets) - 1
-    slots = np.zeros(1 << (3 * count // 2).bit_length(), dtype=np.uint64)
+    slots = np.zeros(_slots_for(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
     if count > _FEW:
         from vecload.kernels import table  # not needed for a handful of words

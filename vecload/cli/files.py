@@ -1,4 +1,4 @@
-"""Commands about files of vectors: `info`, `embed`, `demo`."""
+"""Commands about files of vectors: `info`, `formats`, `convert`, `embed`, `demo`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,84 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of wor
     from vecload import loading
 
     typer.echo(str(loading.info(file)))
+
+
+def formats() -> None:
+    """List the formats that are read and written."""
+    from vecload import formats as rooms
+
+    typer.echo(f"{'name':<18} {'other names':<38} reads writes suffixes")
+    for form in rooms.FORMATS:
+        writes = "yes" if hasattr(form, "write") else "no"
+        names = ", ".join(getattr(form, "ALIASES", {})) or "-"
+        suffixes = " ".join(form.SUFFIXES) or ("a folder" if getattr(form, "FOLDER", False) else "-")
+        typer.echo(f"{form.NAME:<18} {names:<38} {'yes':<5} {writes:<6} {suffixes}")
+
+
+def convert(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="SRC... DST", help="Files to read, and the file to write; of several, the folder."),
+    ],
+    *,
+    format: Annotated[  # noqa: A002 - the field's word
+        str | None,
+        typer.Option(metavar="NAME", help="What to write (vecload formats); else by the end of DST."),
+    ] = None,
+    vocab: Annotated[
+        Path | None, typer.Option(metavar="WORDS", help="Only these words: one a line, or a .json of `Vocab.save`.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows.")] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="float16, bfloat16, float32 or float64."),
+    ] = None,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Divide each row by its Euclidean norm.")] = False,
+    precision: Annotated[
+        int | None, typer.Option(metavar="P", help="For text: P digits behind the point, not the fewest exact ones.")
+    ] = None,
+    words: Annotated[
+        str, typer.Option(metavar="HOW", help="Of words the format cannot hold: refuse, drop or escape (as %20).")
+    ] = "refuse",
+    prefix: Annotated[
+        str,
+        typer.Option(metavar="P", help="Only words that begin so, without it: /c/en/ for example."),
+    ] = "",
+    errors: Annotated[str, typer.Option(metavar="HOW", help="Of bad rows: raise, skip or strict.")] = "raise",
+) -> None:
+    """Write files of word vectors in another format.
+
+    Rows stream through, so memory does not grow with the file. The target appears whole or not at all.
+
+    Example: vecload convert glove.840B.300d.zip glove.safetensors --dtype float16
+    """
+    from vecload import conversion
+    from vecload.errors import OptionError
+    from vecload.vocab import Vocab
+
+    if len(paths) < 2:
+        raise OptionError("name what to read and what to write: vecload convert SRC... DST")
+    *sources, target = paths
+    if len(sources) > 1 or Path(target).is_dir():
+        pairs = conversion.targets_in(Path(target), sources, format)
+    else:
+        pairs = [(sources[0], Path(target))]
+    wanted = None if vocab is None else Vocab.load(vocab)
+    for source, path in pairs:
+        done = conversion.convert(
+            source,
+            path,
+            format=format,
+            vocab=wanted,
+            limit=limit,
+            dtype=dtype,  # type: ignore[arg-type] # checked by `convert`
+            normalize=normalize,
+            precision=precision,
+            words=words,
+            prefix=prefix,
+            errors=errors,  # type: ignore[arg-type]
+        )
+        typer.echo(str(done))
 
 
 def embed(
@@ -71,4 +149,4 @@ def demo() -> None:
     shown.run(typer.echo)
 
 
-COMMANDS = (info, embed, demo)
+COMMANDS = (info, formats, convert, embed, demo)

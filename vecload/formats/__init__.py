@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.vectors import Batch, Vectors
     from vecload.words import Words
@@ -97,8 +98,8 @@ class Reader(Protocol):
         """What `Vectors.meta` shall say: at least ``format``."""
 
     @property
-    def ngrams(self) -> Any:
-        """The file's `NgramTable`, or None."""
+    def ngrams(self) -> NgramTable | None:
+        """What composes vectors of other words, where the file has it."""
 
     def __iter__(self) -> Iterator[Batch]: ...
 
@@ -133,8 +134,8 @@ class Table(Protocol):
         """Where the rows come from, as `Vectors.meta`."""
 
     @property
-    def ngrams(self) -> Any:
-        """The `NgramTable` that belongs to the rows, or None."""
+    def ngrams(self) -> NgramTable | None:
+        """The table of n-grams that belongs to the rows, or None."""
 
     @property
     def words(self) -> Words:
@@ -204,6 +205,34 @@ def named(name: str) -> tuple[ModuleType, dict[str, Any]]:
         if _folded(known) == _folded(name):
             return found
     raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, names))}")
+
+
+def writer(target: str, name: str | None) -> tuple[ModuleType, dict[str, Any]]:
+    """The format to write a target in: that of a name or alias, else the one that the target's suffix belongs to.
+
+    Raises
+    ------
+    OptionError
+        When there is none that writes, or more than one.
+
+    Examples
+    --------
+    >>> writer("vectors.vec", None)[0].NAME
+    'text'
+    """
+    if name is not None:
+        module, options = named(name)
+        if not hasattr(module, "write"):
+            raise OptionError(f"{module.NAME} is read, not written; `vecload formats` lists what is")
+        return module, options
+    fitting = [module for module in FORMATS if any(target.casefold().endswith(suffix) for suffix in module.SUFFIXES)]
+    if len(fitting) == 1:
+        return fitting[0], {}
+    if fitting:
+        names = " or ".join(f"format={module.NAME!r}" for module in fitting)
+        raise OptionError(f"{target!r} may be of several formats: say which by {names}")
+    known = ", ".join(suffix for module in FORMATS for suffix in module.SUFFIXES)
+    raise OptionError(f"{target!r} does not end like a format ({known}): name one by format=")
 
 
 def _folded(name: str) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.lines import BOM, Flaw, count_lines, fields_of, inspect, numbers_at_end, parse_line
+from vecload.formats.printing import write as write
 from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
@@ -44,7 +45,7 @@ ALIASES: Final[dict[str, dict[str, Any]]] = {
     "word2vec text": {"header": True},
     "vec": {"header": True},
 }
-SUFFIXES: Final = ()
+SUFFIXES: Final = (".txt", ".vec")
 LONGEST_LINE: Final = 1 << 23
 """A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
 

@@ -186,8 +186,7 @@ class Reader:
             raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=hint)
         keep = np.flatnonzero(np.isfinite(batch.rows).all(axis=1))
         self.skipped[cause] += len(words) - len(keep)
-        kept = words.take(keep)
-        return Batch(kept.data, kept.offsets, batch.rows[keep])
+        return batch.take(keep)
 
     def _end_early(self, rest: bytes, done: int, byte: int) -> None:
         """The bytes `rest` hold no whole row, and there should be one."""

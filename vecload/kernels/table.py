@@ -88,6 +88,27 @@ def build_table(data, offsets, slots, repeated):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore[no-untyped-def]
+    """Append the words ``text[starts[i]:starts[i + 1]]`` that the table does not have to the `count` it has.
+
+    `data`, `offsets` and `slots` have room for all of them. `fresh` (bool) is set where a word was new. Returns the new
+    count.
+    """
+    end = offsets[count]
+    for i in range(len(starts) - 1):
+        slot, hashed = _find(text, starts[i], starts[i + 1], data, offsets, slots)
+        fresh[i] = slots[slot] == _FREE
+        if fresh[i]:
+            for at in range(starts[i], starts[i + 1]):
+                data[end] = text[at]
+                end += 1
+            count += 1
+            offsets[count] = end
+            slots[slot] = (hashed & _TAG) | np.uint64(count)
+    return count
+
+
+@kernel
 def lookup(text, starts, stops, data, offsets, slots, rows):  # type: ignore[no-untyped-def]
     """Row number of each word ``text[starts[i]:stops[i]]`` into `rows` (int64), -1 where it is absent."""
     for i in range(len(starts)):

@@ -1,0 +1,317 @@
+"""From any format that is read to any that is written: `convert` streams a file, `save` writes vectors at hand."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload import formats
+from vecload.errors import FormatError, OptionError
+from vecload.loading import DType, Errors, Progress, asked, bar, batches_of
+from vecload.sources import open_source, replacing
+from vecload.vectors import Batch, narrowed, type_of
+from vecload.words import GrowingWords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from types import ModuleType
+
+    from vecload.formats import Reader, Table
+    from vecload.ngrams import NgramTable
+    from vecload.sources import Source
+    from vecload.vectors import Vectors
+    from vecload.words import Words
+
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_BATCH = 1 << 20  # bytes of rows together
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did; ``str()`` is one line."""
+
+    source: str
+    """Name of the file read."""
+    target: str
+    """Name of the file or folder written."""
+    format: str
+    """Its format."""
+    rows: int
+    """Rows that were asked for and found in the source, bad ones included."""
+    written: int
+    """Rows in the target."""
+    dropped: Mapping[str, int]
+    """Rows left out, by cause."""
+    size: int
+    """Bytes of the target."""
+    seconds: float
+    """Time it took."""
+
+    def __str__(self) -> str:
+        dropped = "".join(f", {count:,} dropped: {cause}" for cause, count in self.dropped.items() if count)
+        return (
+            f"{self.target} ({self.format}): {self.written:,} of {self.rows:,} rows{dropped}; "
+            f"{self.size:,} bytes in {self.seconds:.1f} s"
+        )
+
+
+def convert(
+    src: str | os.PathLike[str] | IO[bytes],
+    dst: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the field's word
+    vocab: Collection[str] | None = None,
+    limit: int | None = None,
+    dtype: DType | None = None,
+    normalize: bool = False,
+    precision: int | None = None,
+    words: str = "refuse",
+    prefix: str = "",
+    errors: Errors = "raise",
+    allow_nonfinite: bool = False,
+    progress: Progress = None,
+) -> Conversion:
+    r"""Write a file of word vectors in another format, a batch of rows at a time.
+
+    Parameters
+    ----------
+    src
+        As for `load`.
+    dst
+        The file or folder to write. It appears whole or not at all.
+    format
+        A format's name; None to go by the end of `dst`.
+    vocab, limit, prefix, errors, allow_nonfinite, progress
+        As for `load`.
+    dtype
+        Type of the values, where the format has several; None for that of the source.
+    normalize
+        Whether to divide each row by its Euclidean norm; a row of zeros stays.
+    precision
+        For text: digits behind the point; None for the fewest that read back to the same float32.
+    words
+        What to do about a word the format cannot hold: "refuse" raises, "drop" leaves its row out, "escape" writes it
+        percent-encoded.
+
+    Returns
+    -------
+    Conversion
+        What was read, written and left out.
+
+    Raises
+    ------
+    FormatError
+        When the source is not what it should be, or a word cannot be written.
+    OptionError
+        When the format to write cannot be told, or an option is none of it.
+
+    Notes
+    -----
+    Memory holds the words (to know those that come twice: the first row stays) and a few batches of rows, whatever the
+    size of the file.
+
+    Examples
+    --------
+    >>> import io, tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "vectors.bin"
+    >>> done = convert(io.BytesIO(b"cat 3 4\ndog 0 2\ncat 1 1\n"), target, format="word2vec binary", normalize=True)
+    >>> done.rows, done.written, done.dropped
+    (3, 2, {'duplicates': 1})
+    >>> from vecload import load
+    >>> load(target)["cat"]
+    array([0.6, 0.8], dtype=float32)
+    """
+    begin = time.perf_counter()
+    form, options = formats.writer(os.fspath(dst), format)
+    options = _with_options(form, options, precision=precision, words=words)
+    stored = None if normalize else dtype  # rounded once, after the last step
+    request = asked(vocab, limit, stored, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    with open_source(src, folders=True) as opened:
+        reader: Reader = formats.recognise(opened).read(opened, request)
+        with bar(opened, progress) as advance:
+            table = _Stream(opened, reader, batches_of(reader, prefix), advance, dtype=dtype, normalize=normalize)
+            dropped = _write(form, table, dst, options)
+    left = {"duplicates": table.duplicates, **reader.skipped, **dropped}
+    return Conversion(
+        source=opened.name,
+        target=os.fspath(dst),
+        format=form.NAME,
+        rows=table.read + reader.skipped.total(),
+        written=table.read - table.duplicates - dropped.total(),
+        dropped={cause: count for cause, count in left.items() if count},
+        size=_size(Path(dst)),
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def save(
+    vectors: Vectors,
+    path: str | os.PathLike[str],
+    format: str | None = None,  # noqa: A002 - the field's word
+    *,
+    precision: int | None = None,
+    words: str = "refuse",
+) -> None:
+    """Write vectors to a file or folder, which appears whole or not at all.
+
+    Parameters
+    ----------
+    vectors
+        What to write.
+    path, format, precision, words
+        As for `convert`.
+
+    Raises
+    ------
+    FormatError
+        When the format cannot hold a word.
+    OptionError
+        When the format cannot be told, or an option is none of it.
+    """
+    form, options = formats.writer(os.fspath(path), format)
+    _write(form, _Held(vectors), path, _with_options(form, options, precision=precision, words=words))
+
+
+def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[tuple[str, Path]]:
+    """Each source with the file in `folder` that it is to become, for a format's name.
+
+    Raises
+    ------
+    OptionError
+        When no format is named, or two sources would become the same file.
+
+    Examples
+    --------
+    >>> [(_, target)] = targets_in(Path("out"), ["data/glove.zip/glove.6B.50d.txt"], "word2vec binary")
+    >>> target.name
+    'glove.6B.50d.bin'
+    """
+    if name is None:
+        raise OptionError("several files are written to a folder: name their format with format= (--format)")
+    form, _ = formats.writer("", name)
+    suffix = form.SUFFIXES[0] if form.SUFFIXES else ""
+    pairs = [(source, folder / (_stem(source) + suffix)) for source in sources]
+    for target, count in Counter(target for _, target in pairs).items():
+        if count > 1:
+            raise OptionError(f"{count} of the files would become {target}: convert them one by one")
+    folder.mkdir(parents=True, exist_ok=True)
+    return pairs
+
+
+def _stem(source: str) -> str:
+    """A file's name without what says how it is packed and what is in it."""
+    known = {suffix for module in formats.FORMATS for suffix in module.SUFFIXES}
+    name = Path(source).name
+    for suffixes in (_PACKED, known):
+        ends = [suffix for suffix in suffixes if name.casefold().endswith(suffix) and len(name) > len(suffix)]
+        name = name[: len(name) - len(max(ends, key=len, default=""))]
+    return name
+
+
+def _with_options(form: ModuleType, options: dict[str, Any], *, precision: int | None, words: str) -> dict[str, Any]:
+    """The options of the format's writer, and those given; one it does not have is refused unless it is the default."""
+    known = inspect.signature(form.write).parameters
+    for name, value, default in (("precision", precision, None), ("words", words, "refuse")):
+        if name in known:
+            options = {**options, name: value}
+        elif value != default:
+            raise OptionError(f"{name}={value!r} means nothing for {form.NAME}")
+    return options
+
+
+def _write(form: ModuleType, table: Table, path: str | os.PathLike[str], options: dict[str, Any]) -> Counter[str]:
+    """Write the table, all of it or nothing; rows left out, by cause."""
+    with replacing(path, folder=getattr(form, "FOLDER", False)) as part:
+        return form.write(part, table, **options) or Counter()
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+class _Held:
+    """Vectors at hand, as a writer wants them."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        self.rows = self.expected = len(vectors)
+        self.dim, self.dtype, self.words = vectors.dim, vectors.dtype, vectors.words
+        self.meta, self.ngrams = vectors.meta, vectors.ngrams
+
+    def batches(self) -> Iterator[Batch]:
+        matrix, words = self._vectors.matrix, self._vectors.words
+        step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
+        for begin in range(0, self.rows, step):
+            offsets = words.offsets[begin : begin + step + 1]
+            data = words.data[offsets[0] : offsets[-1]]
+            yield Batch(data, offsets - offsets[0], np.ascontiguousarray(matrix[begin : begin + step]))
+
+
+class _Stream:
+    """The rows of a reader, as a writer wants them: each word once, values normalised and rounded."""
+
+    rows = None
+
+    def __init__(
+        self,
+        source: Source,
+        reader: Reader,
+        batches: Iterator[Batch],
+        advance: Callable[[int, int | None], object],
+        *,
+        dtype: str | None,
+        normalize: bool,
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._batches = batches
+        self._advance = advance
+        self._normalize = normalize
+        self._known = GrowingWords()
+        self.dim = reader.dim
+        self.dtype = reader.dtype if dtype is None else type_of(dtype)
+        self.meta: Mapping[str, Any] = {**reader.meta, "source": source.name}
+        self.ngrams: NgramTable | None = reader.ngrams
+        self.read = 0
+        """Rows read so far, bad ones not included."""
+        self.duplicates = 0
+        """Rows left out because their word had been there before."""
+
+    @property
+    def expected(self) -> int:
+        return self._reader.expected
+
+    @property
+    def words(self) -> Words:
+        return self._known.words
+
+    def batches(self) -> Iterator[Batch]:
+        for data, offsets, rows in self._batches:
+            self.read += len(rows)
+            fresh = self._known.add(data, offsets)
+            batch = Batch(data, offsets, rows)
+            if not fresh.all():
+                batch = batch.take(np.flatnonzero(fresh))
+                self.duplicates += len(rows) - len(batch.rows)
+            values = _normalised(batch.rows) if self._normalize else batch.rows
+            if len(values):
+                yield batch._replace(rows=narrowed(values, self.dtype))
+            self._advance(*self._source.progress())
+        if self.read == self.duplicates:
+            causes = ", ".join(f"{cause} ({count:,})" for cause, count in self._reader.skipped.items())
+            raise FormatError("no row of it is wanted or could be read", file=self._source.name, found=causes or None)
+
+
+def _normalised(rows: Any) -> Any:
+    """Rows of Euclidean norm 1, as float64; rows of zeros stay."""
+    values = rows.astype(np.float64)
+    norms = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.divide(values, norms, out=values, where=norms > 0)

@@ -1,0 +1,111 @@
+"""Writing text vectors: decimals by a kernel, batches on threads, lines in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError
+from vecload.formats.lines import BOM
+from vecload.formats.sink import CountedFile, Filter
+from vecload.words import Words, read_only
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from vecload.formats import Table
+    from vecload.vectors import Batch
+
+_UNHOLDABLE: Final = b" \n\t\r\0"
+_SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
+
+
+def write(
+    path: Path, table: Table, *, header: bool = True, precision: int | None = None, words: str = "refuse"
+) -> Counter[str]:
+    """Write text vectors: a word and its values a line, a space before each value.
+
+    Parameters
+    ----------
+    path
+        The file.
+    table
+        Its rows.
+    header
+        Whether the first line gives rows and dimension (word2vec, fastText ``.vec``) or not (GloVe).
+    precision
+        Digits behind the point, 0 to 9; None for the fewest that read back to the same float32 (or float64).
+    words
+        What to do about words with a space, tab, line feed, carriage return or NUL, and about the empty word: "refuse",
+        "drop" or "escape".
+
+    Returns
+    -------
+    Counter
+        Rows left out.
+    """
+    from vecload.kernels import workers
+    from vecload.kernels.digits import MOST_DECIMALS
+
+    if precision is not None and not 0 <= precision <= MOST_DECIMALS:
+        raise OptionError(f"precision={precision} is not in 0 to {MOST_DECIMALS} digits behind the point")
+    holdable = Filter("text", _UNHOLDABLE, words)
+    pending: deque[Future[tuple[npt.NDArray[np.uint8], int]]] = deque()
+
+    def first_line(rows: int) -> bytes:
+        return f"{rows} {table.dim}\n".encode() if header else b""
+
+    with (
+        CountedFile(path, table.expected, first_line) as file,
+        ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool,
+    ):
+        batches: Iterator[Batch] = map(holdable, table.batches())
+        first = not header
+        while True:
+            while len(pending) <= workers() and (batch := next(batches, None)) is not None:
+                if first and len(batch.rows):
+                    _check_first(batch)
+                    first = False
+                pending.append(pool.submit(_printed, batch, precision))
+            if not pending:
+                return holdable.dropped
+            file.write(*pending.popleft().result())
+
+
+def _check_first(batch: Batch) -> None:
+    """A byte order mark is dropped by whoever reads the file, so no first word can begin with one."""
+    word = Words(batch.data, batch.offsets).bytes(0)
+    if word.startswith(BOM):
+        problem = "the first word begins with U+FEFF, which readers take for the byte order mark of a file"
+        raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
+
+
+def _printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8], int]:
+    """The lines of a batch, and their number."""
+    if batch.rows.dtype.itemsize > _SINGLE:
+        return _printed_double(batch, precision), len(batch.rows)
+    from vecload.kernels import digits
+
+    rows = np.ascontiguousarray(batch.rows, dtype=np.float32)
+    out = np.empty(len(batch.data) + rows.size * digits.ROOM + len(rows), dtype=np.uint8)
+    decimals = -1 if precision is None else precision
+    packed = read_only(batch.data), read_only(batch.offsets)
+    count = digits.print_rows(*packed, read_only(rows), read_only(rows.view(np.uint32)), decimals, out)
+    return out[:count], len(rows)
+
+
+def _printed_double(batch: Batch, precision: int | None) -> npt.NDArray[np.uint8]:
+    """float64 is rare enough for Python's own shortest decimals."""
+    spell = repr if precision is None else f"{{:.{precision}f}}".format
+    found = Words(batch.data, batch.offsets)
+    rows = enumerate(batch.rows.tolist())
+    lines = [found.bytes(at) + f" {' '.join(map(spell, row))}\n".encode() for at, row in rows]
+    return np.frombuffer(b"".join(lines), dtype=np.uint8)
