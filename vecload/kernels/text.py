@@ -15,11 +15,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from vecload.kernels import inline, kernel
+from vecload.kernels.machine import as_double, leading_zeros, load8, load64, trailing_zeros
 
 PADDING: Final = 16
 """Readable bytes that every chunk must have behind its last line."""
@@ -70,60 +68,6 @@ _ALL64: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 _U0, _U1, _U3, _U8, _U32, _U64 = (np.uint64(v) for v in (0, 1, 3, 8, 32, 64))
 _BIT52: Final = np.uint64(1 << 52)
 _BIT53: Final = np.uint64(1 << 53)
-
-
-@intrinsic
-def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
-    """Eight bytes of a contiguous uint8 array as a little-endian uint64, in one unaligned load."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        word = ir.IntType(64)
-        pointer = builder.bitcast(builder.gep(array.data, [args[1]]), word.as_pointer())
-        return builder.load(pointer, align=1)
-
-    return types.uint64(buffer, types.int64), codegen
-
-
-@intrinsic
-def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
-    """One byte as an int64, without the test for a negative index that ``buffer[index]`` pays for."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        return builder.zext(builder.load(builder.gep(array.data, [args[1]])), ir.IntType(64))
-
-    return types.int64(buffer, types.int64), codegen
-
-
-@intrinsic
-def trailing_zeros(typingctx: Any, value: Any) -> Any:
-    """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.uint64), codegen
-
-
-@intrinsic
-def leading_zeros(typingctx: Any, value: Any) -> Any:
-    """Number of zero bits above the highest set bit of a uint64; 64 for zero."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.uint64), codegen
-
-
-@intrinsic
-def as_double(typingctx: Any, bits: Any) -> Any:
-    """The double whose bit pattern is a uint64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.uint64), codegen
 
 
 @inline

@@ -1,0 +1,83 @@
+"""Single instructions that Python has no word for, as numba intrinsics.
+
+The one thing that kernels of several files share: an instruction does not change, so no cached kernel goes stale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+@intrinsic
+def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
+    """Eight bytes of a contiguous uint8 array as a little-endian uint64, in one unaligned load."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        word = ir.IntType(64)
+        pointer = builder.bitcast(builder.gep(array.data, [args[1]]), word.as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.uint64(buffer, types.int64), codegen
+
+
+@intrinsic
+def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
+    """One byte as an int64, without the test for a negative index that ``buffer[index]`` pays for."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        return builder.zext(builder.load(builder.gep(array.data, [args[1]])), ir.IntType(64))
+
+    return types.int64(buffer, types.int64), codegen
+
+
+@intrinsic
+def trailing_zeros(typingctx: Any, value: Any) -> Any:
+    """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def leading_zeros(typingctx: Any, value: Any) -> Any:
+    """Number of zero bits above the highest set bit of a uint64; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def as_double(typingctx: Any, bits: Any) -> Any:
+    """The double whose bit pattern is a uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.uint64), codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of a flat `index` into a contiguous array: a hint, which no address makes fail."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        pointer = builder.bitcast(builder.gep(view.data, [args[1]]), ir.IntType(8).as_pointer())
+        integer = ir.IntType(32)
+        hint = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, integer(0), integer(3), integer(1)])  # to read, into the nearest cache, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
