@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from vecload.kernels import inline, kernel
+from vecload.kernels.machine import load64, prefetch, trailing_zeros
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _FACTOR = np.uint64(0xD6E8FEB86659FD93)
@@ -21,6 +22,10 @@ _TAG = np.uint64(0xFFFFFFFF00000000)
 _ROW = np.uint64(0x00000000FFFFFFFF)
 _FREE = np.uint64(0)
 _ONE = np.uint64(1)
+_TOPS = np.uint64(0x8080808080808080)
+_SPACES = np.uint64(0x2121212121212121)
+_BLOCK = 128
+"""Tokens that take each step of a look-up together: their cache lines fit in the nearest cache."""
 
 
 @inline
@@ -133,6 +138,117 @@ def keep_heads(text, starts, stops, data, offsets, slots, kept):  # type: ignore
             kept[count] = i
             count += 1
     return count
+
+
+@inline
+def _token_end(text, at, end):  # type: ignore[no-untyped-def]
+    """Where the token at `at` ends: the first ASCII white space, or `end`.
+
+    Eight bytes are looked at together: the subtraction borrows from bytes below 33, of which the lowest is marked
+    rightly. Of those, some control characters are no white space.
+    """
+    while at < end:
+        word = load64(text, at)
+        low = (word - _SPACES) & ~word & _TOPS
+        if low == _FREE:
+            at += 8
+            continue
+        at += trailing_zeros(low) >> 3
+        if at >= end or text[at] == 32 or 9 <= text[at] <= 13:
+            break
+        at += 1
+    return min(at, end)
+
+
+@inline
+def _hash_padded(text, start, stop):  # type: ignore[no-untyped-def]
+    """`_hash`, of a text that can be read eight bytes at a time."""
+    state = _SEED ^ np.uint64(stop - start)
+    for at in range(start, stop, 8):
+        state = (state ^ _head(text, at, stop)) * _FACTOR
+        state ^= state >> _SHIFT
+    state *= _FACTOR
+    return state ^ (state >> _SHIFT)
+
+
+@inline
+def _head(text, at, stop):  # type: ignore[no-untyped-def]
+    """Up to eight bytes of ``text[at:stop]``, the first one lowest."""
+    word = load64(text, at)
+    return word if stop - at >= 8 else word & ((_ONE << np.uint64(8 * (stop - at))) - _ONE)
+
+
+@inline
+def _same_padded(text, start, stop, data, begin):  # type: ignore[no-untyped-def]
+    """Whether ``text[start:stop]`` is in `data` at `begin`, where eight bytes more can be read."""
+    for at in range(start, stop, 8):
+        if _head(text, at, stop) != _head(data, begin + at - start, begin + stop - start):
+            return False
+    return True
+
+
+@kernel
+def lookup_tokens(text, begin, end, data, offsets, slots, rows, starts, stops, bags):  # type: ignore[no-untyped-def]
+    """Row number of each token in the lines ``text[begin:end]``; returns the numbers of tokens and of lines.
+
+    Tokens are what ASCII white space parts; a line feed ends a line, and so does `end`, behind which eight bytes can be
+    read. Token ``i`` is ``text[starts[i]:stops[i]]`` (int64), its row ``rows[i]`` (int64), -1 where it is absent; those
+    of line ``k`` are ``bags[k]:bags[k + 1]`` (int64). With room for ``(end - begin + 1) // 2`` tokens, the arrays never
+    run over.
+
+    A look-up waits for memory three times (slot, offset, the word's bytes). So tokens take the three steps in blocks,
+    each step asking for the cache lines of the next before they are needed.
+    """
+    hashes = np.empty(_BLOCK, dtype=np.uint64)
+    mask = np.uint64(len(slots) - 1)
+    count, lines = 0, 0
+    bags[0] = 0
+    at = begin
+    while True:
+        done = count
+        while count - done < _BLOCK:
+            while at < end and (text[at] == 32 or 9 <= text[at] <= 13):
+                if text[at] == 10:
+                    lines += 1
+                    bags[lines] = count
+                at += 1
+            if at >= end:
+                break
+            stop = _token_end(text, at, end)
+            starts[count], stops[count] = at, stop
+            hashed = _hash_padded(text, at, stop)
+            hashes[count - done] = hashed
+            prefetch(slots, np.int64(hashed & mask))
+            count += 1
+            at = stop
+        for i in range(done, count):
+            hashed = hashes[i - done]
+            slot = hashed & mask
+            entry = slots[slot]
+            while entry != _FREE and (entry ^ hashed) & _TAG != _FREE:
+                slot = (slot + _ONE) & mask
+                entry = slots[slot]
+            rows[i] = np.int64(entry & _ROW) - 1
+            prefetch(offsets, rows[i])
+        for i in range(done, count):
+            prefetch(data, offsets[max(rows[i], 0)])
+        for i in range(done, count):
+            row = rows[i]
+            if row >= 0:
+                start, stop, place = starts[i], stops[i], offsets[row]
+                same = offsets[row + 1] - place == stop - start
+                if same and place + ((stop - start + 7) & ~7) <= len(data):
+                    same = _same_padded(text, start, stop, data, place)
+                elif same:  # the last words: nothing to read behind them
+                    same = _same(text, start, data, place, stop - start)
+                if not same:  # another word with the same tag
+                    slot, _ = _find(text, start, stop, data, offsets, slots)
+                    rows[i] = np.int64(slots[slot] & _ROW) - 1
+        if at >= end:
+            break
+    lines += 1
+    bags[lines] = count
+    return count, lines
 
 
 @kernel
