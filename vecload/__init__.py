@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vecload import layers as layers
     from vecload import oov as oov
+    from vecload import pooling as pooling
     from vecload import search as search
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vecload.loading import info as info
     from vecload.loading import load as load
     from vecload.ngrams import NgramTable as NgramTable
+    from vecload.pooling import SentencePooler as SentencePooler
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
@@ -49,6 +51,7 @@ _PUBLIC = {
     "OptionError": "errors",
     "PartialEmbedding": "layers",
     "StoredEmbedding": "layers",
+    "SentencePooler": "pooling",
     "Vectors": "vectors",
     "VecloadError": "errors",
     "Vocab": "vocab",
@@ -61,6 +64,7 @@ _PUBLIC = {
     "layers": "layers",
     "load": "loading",
     "oov": "oov",
+    "pooling": "pooling",
     "search": "search",
 }
 """Public name → the room it lives in; a room that is public itself names itself."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from vecload.layers import PartialEmbedding
+    from vecload.pooling import Mode, SentencePooler
 
 FIXED = ("padding", "special", "exact")
 PADDING, SPECIAL, EXACT = range(3)
@@ -132,6 +133,29 @@ class Aligned:
             sparse=sparse,
             device=device,
             dtype=dtype,
+        )
+
+    def pooler(
+        self,
+        mode: str | Mode = "mean",
+        *,
+        unknown: Literal["skip", "unk"] = "skip",
+        normalize: bool = False,
+        trainable: bool = False,
+        tokenize: Any = None,
+        lowercase: bool = False,
+    ) -> SentencePooler:
+        """A `vecload.SentencePooler` with these rows, which says what the options are."""
+        from vecload.pooling import SentencePooler
+
+        return SentencePooler(
+            self,
+            mode,
+            unknown=unknown,
+            normalize=normalize,
+            trainable=trainable,
+            tokenize=tokenize,
+            lowercase=lowercase,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

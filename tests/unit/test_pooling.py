@@ -1,0 +1,322 @@
+"""The module on row numbers: against nn.EmbeddingBag, plain loops, autograd, torch.compile, export and onnxruntime."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import embedding_bag
+
+from vecload import OptionError, Vectors, Vocab, Words, align
+from vecload.pooling import Mode, SentencePooler, pmeans, sif, usif
+
+ROWS, DIM = 40, 7
+WORDS = [f"w{at}" for at in range(ROWS)]
+MATRIX = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
+TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS[: at + 5], at % 7)) for at in range(30)]
+ALL = ["mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention", "fasttext"]
+
+
+def vectors() -> Vectors:
+    return Vectors(Words.from_strings(WORDS), MATRIX)
+
+
+def pooler(mode: Any = "mean", **options: Any) -> SentencePooler:
+    made = SentencePooler(vectors(), mode, **options)
+    if made.mode.name in ("sif", "usif", "tfidf"):
+        made.fit(TEXTS)
+    if made.query is not None:
+        with torch.no_grad():
+            made.query.copy_(torch.linspace(-1, 1, DIM))
+    return made
+
+
+def ragged(seed: int = 0, bags: int = 25, longest: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(0, longest, (bags,), generator=generator)
+    tokens = torch.randint(0, ROWS, (int(lengths.sum()),), generator=generator)
+    return tokens, lengths.cumsum(0) - lengths
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("dim", [1, 7, 16, 50])
+def test_bit_for_bit_an_embedding_bag(mode: str, trainable: bool, dim: int) -> None:
+    matrix = np.random.default_rng(dim).normal(size=(ROWS, dim)).astype(np.float32)
+    tokens, offsets = ragged(dim)
+    ours = SentencePooler(Vectors(Words.from_strings(WORDS), matrix), mode, trainable=trainable)
+    assert torch.equal(ours(tokens, offsets), embedding_bag(tokens, torch.tensor(matrix), offsets, mode=mode))
+    square = tokens[:24].reshape(6, 4)
+    assert torch.equal(ours(square), embedding_bag(square, torch.tensor(matrix), mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+def test_bit_for_bit_on_threads(mode: str) -> None:
+    tokens, offsets = ragged(1, bags=30_000, longest=20)
+    assert len(tokens) > 200_000
+    assert torch.equal(pooler(mode)(tokens, offsets), embedding_bag(tokens, torch.tensor(MATRIX), offsets, mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+def test_padding_is_left_out_as_torch_does(mode: str) -> None:
+    aligned = align(vectors(), Vocab.from_words(WORDS, pad="<pad>"))
+    weight = torch.tensor(aligned.matrix)
+    tokens = torch.randint(0, 3, (12, 5), generator=torch.Generator().manual_seed(0))
+    tokens[3] = 0
+    expected = embedding_bag(tokens, weight, mode=mode, padding_idx=0)
+    for trainable in (False, True):
+        ours = SentencePooler(aligned, mode, trainable=trainable)
+        assert ours.padding_idx == 0
+        assert torch.equal(ours(tokens), expected)
+        found, empty = ours(tokens, return_empty=True)
+        assert torch.equal(found, expected)
+        assert empty.tolist() == [not row.any() for row in tokens]
+
+
+def test_gradients_are_those_of_an_embedding_bag() -> None:
+    tokens, offsets = ragged(2)
+    for mode in ("mean", "sum", "max"):
+        ours = pooler(mode, trainable=True)
+        weight = torch.tensor(MATRIX, requires_grad=True)
+        ours(tokens, offsets).pow(2).sum().backward()
+        embedding_bag(tokens, weight, offsets, mode=mode).pow(2).sum().backward()
+        assert torch.equal(ours.embedding.weight.grad, weight.grad)
+
+
+def slow(mode: Mode, rows: list[int], made: SentencePooler) -> np.ndarray:
+    """One bag, by the definition."""
+    found = MATRIX[rows].astype(np.float64)
+    if not rows:
+        return np.zeros(made.output_dim)
+    weights = made.token_weights.numpy()[rows].astype(np.float64) if len(made.token_weights) else None
+    if mode.name == "attention":
+        scores = np.exp(found @ np.linspace(-1, 1, DIM))
+        return (scores / scores.sum()) @ found
+    if mode.name == "pmeans":
+        means = {1: found.mean(0), math.inf: found.max(0), -math.inf: found.min(0), 2: np.sqrt((found**2).mean(0))}
+        means[3] = np.cbrt((found**3).mean(0))
+        return np.concatenate([means[power] for power in mode.powers])
+    if mode.name == "fasttext":
+        return (found / np.linalg.norm(found, axis=1, keepdims=True)).mean(0)
+    if mode.name == "tfidf":
+        return weights @ found / weights.sum()
+    if mode.name in ("sif", "usif"):
+        mean = weights @ found / len(rows)
+        components = made.components.double().numpy()
+        return mean - (components @ mean * made.shares.double().numpy()) @ components
+    return {
+        "mean": found.mean(0),
+        "sum": found.sum(0),
+        "max": found.max(0),
+        "sqrt-n": found.sum(0) / np.sqrt(len(rows)),
+    }[mode.name]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("mode", [*ALL, pmeans([1, 2, 3]), sif(components=3), usif(length=4, components=2)])
+def test_every_mode_is_its_definition_in_every_form(mode: Any) -> None:
+    frozen, trained = pooler(mode), pooler(mode, trainable=True)
+    tokens, offsets = ragged(3)
+    bags = [bag.tolist() for bag in torch.tensor_split(tokens, offsets[1:])]
+    expected = np.array([slow(frozen.mode, bag, frozen) for bag in bags])
+    padded = torch.full((len(bags), 9), -1)
+    for at, bag in enumerate(bags):
+        padded[at, : len(bag)] = torch.tensor(bag)
+    texts = [" ".join(WORDS[row] for row in bag) for bag in bags]
+    nested = torch.nested.nested_tensor([torch.tensor(bag, dtype=torch.int64) for bag in bags])
+    jagged = torch.nested.nested_tensor([torch.tensor(b, dtype=torch.int64) for b in bags], layout=torch.jagged)
+    for made in (frozen, trained):
+        forms = [
+            made(tokens, offsets),
+            made(tokens.int(), offsets.int()),
+            made(padded),
+            made(padded.clamp(min=0), mask=padded >= 0),
+            made(nested),
+            made(jagged),
+            made.encode(texts, as_numpy=False),
+        ]
+        for form in forms:
+            assert form.dtype == torch.float32
+            np.testing.assert_allclose(form.detach().numpy(), expected, atol=2e-6)
+    assert frozen.output_dim == expected.shape[1]
+
+
+@pytest.mark.parametrize("mode", ALL)
+def test_nothing_to_pool_is_zero(mode: str) -> None:
+    for trainable in (False, True):
+        made = pooler(mode, trainable=trainable, normalize=True)
+        found, empty = made(torch.tensor([[-1, -1], [3, -1]]), return_empty=True)
+        assert found[0].tolist() == [0] * made.output_dim
+        assert found[1].norm().item() == pytest.approx(1, abs=1e-6)
+        assert empty.tolist() == [True, False]
+        made(torch.tensor([[-1, -1]])).sum().backward() if trainable else None
+        if trainable:
+            assert torch.isfinite(made.embedding.weight.grad).all()
+        assert made(torch.empty((0, 3), dtype=torch.int64)).shape == (0, made.output_dim)
+        assert made(torch.tensor([], dtype=torch.int64), torch.tensor([0, 0])).tolist() == [[0.0] * made.output_dim] * 2
+
+
+def test_weights_count_a_token_so_many_times() -> None:
+    tokens = torch.tensor([1, 2, 2, 2, 5])
+    twice = torch.tensor([1.0, 3.0, 1.0])
+    for mode in ("mean", "sum", "sif", "usif", "tfidf"):
+        made = pooler(mode)
+        once = made(torch.tensor([1, 2, 5]), torch.tensor([0]), per_sample_weights=twice)
+        torch.testing.assert_close(once, made(tokens, torch.tensor([0])))
+    whole = embedding_bag(
+        torch.tensor([1, 2, 5]), torch.tensor(MATRIX), torch.tensor([0]), mode="sum", per_sample_weights=twice
+    )
+    assert torch.equal(pooler("sum")(torch.tensor([1, 2, 5]), torch.tensor([0]), twice), whole)
+    with pytest.raises(OptionError, match="per_sample_weights do not go with mode 'max'"):
+        pooler("max")(tokens, torch.tensor([0]), torch.ones(5))
+
+
+@pytest.mark.parametrize("mode", [*ALL, pmeans([1, 2, 3])])
+def test_gradients(mode: Any) -> None:
+    made = pooler(mode, trainable=True).double()
+    tokens = torch.tensor([[1, 2, 2, 5], [7, -1, 9, 0], [-1, -1, -1, -1]])
+    inputs = [parameter for parameter in made.parameters() if parameter.requires_grad]
+
+    def call(*_: torch.Tensor) -> torch.Tensor:
+        return made(tokens)
+
+    assert len(inputs) == (2 if made.query is not None else 1)
+    assert torch.autograd.gradcheck(call, inputs)
+    if made.mode.name in ("mean", "sum", "sif", "sqrt-n", "tfidf"):
+        weights = torch.rand(3, 4, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda w: made(tokens, per_sample_weights=w), [weights])
+
+
+@pytest.mark.parametrize("mode", ALL)
+def test_any_layer(mode: str) -> None:
+    class Doubled(torch.nn.Module):
+        num_embeddings, embedding_dim = ROWS, DIM
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = torch.nn.Parameter(torch.tensor(MATRIX) / 2)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return 2 * self.part[rows]
+
+    layer = Doubled()
+    made = SentencePooler(layer, mode, words=Words.from_strings(WORDS))
+    reference = pooler(mode)
+    made.load_state_dict(reference.state_dict(), strict=False)
+    tokens, offsets = ragged(4)
+    torch.testing.assert_close(made(tokens, offsets).detach(), reference(tokens, offsets).detach())
+    np.testing.assert_allclose(made.encode(TEXTS), reference.encode(TEXTS), atol=1e-6)
+    made(tokens, offsets).sum().backward()
+    assert layer.part.grad is not None
+
+
+def test_state_dict_and_rows_that_are_shared() -> None:
+    source = vectors()
+    made = SentencePooler(source, "sif").fit(TEXTS)
+    assert made.embedding.weight.data_ptr() == source.matrix.ctypes.data
+    state = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    state["embedding.weight"] += 1
+    made.load_state_dict(state)
+    assert np.array_equal(source.matrix, MATRIX)
+    assert torch.equal(made.embedding.weight, torch.tensor(MATRIX) + 1)
+    other = SentencePooler(source, "sif")
+    other.requires_grad_(True)
+    with torch.no_grad():
+        other.embedding.weight += 1
+    assert np.array_equal(source.matrix, MATRIX)
+    with pytest.raises(OptionError, match="call fit"):
+        other(torch.tensor([[1]]))
+
+
+@pytest.mark.parametrize("mode", ALL)
+def test_bfloat16(mode: str) -> None:
+    made, whole = pooler(mode).to(torch.bfloat16), pooler(mode)
+    tokens, offsets = ragged(5)
+    found = made(tokens, offsets)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), whole(tokens, offsets), atol=0.05, rtol=0.05)
+    import ml_dtypes
+
+    narrow = Vectors(Words.from_strings(WORDS), MATRIX.astype(ml_dtypes.bfloat16))
+    assert SentencePooler(narrow).embedding.weight.dtype == torch.bfloat16
+    np.testing.assert_allclose(SentencePooler(narrow).encode(TEXTS), pooler().encode(TEXTS), atol=0.02)
+
+
+@pytest.mark.parametrize("mode", ALL)
+def test_compile(mode: str) -> None:
+    made = pooler(mode)
+    torch._dynamo.reset()
+    quick = torch.compile(made, backend="eager", fullgraph=True)
+    tokens, offsets = ragged(6)
+    torch.testing.assert_close(quick(tokens, offsets), made(tokens, offsets))
+    torch.testing.assert_close(quick(tokens[:12].reshape(3, 4)), made(tokens[:12].reshape(3, 4)))
+
+
+@pytest.mark.parametrize("mode", ["sum", "tfidf", "fasttext", "attention"])
+def test_export(mode: str) -> None:
+    made = pooler(mode).eval()
+    tokens, offsets = ragged(7)
+    shapes = {"input": {0: torch.export.Dim.DYNAMIC}, "offsets": {0: torch.export.Dim.DYNAMIC}}
+    program = torch.export.export(made, (tokens, offsets), dynamic_shapes=shapes)
+    other = ragged(8, bags=11)
+    torch.testing.assert_close(program.module()(*other), made(*other))
+
+
+@pytest.mark.parametrize("mode", ["mean", "max", "sif", "pmeans", "attention"])
+def test_onnx(mode: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    made = pooler(mode).eval()
+    tokens = torch.tensor([[1, 2, 5], [-1, -1, -1], [7, 7, -1]])
+    shapes = {"input": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
+    file = tmp_path / "pooler.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(made, (tokens,), file, dynamic_shapes=shapes, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    for given in (tokens, ragged(9)[0][:20].reshape(4, 5)):
+        found = session.run(None, {session.get_inputs()[0].name: given.numpy()})[0]
+        np.testing.assert_allclose(found, made(given).detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SentencePooler(vectors(), "mode"), "mode='mode' is not one of 'mean', 'sum'"),
+        (lambda: SentencePooler(vectors(), unknown="drop"), "unknown='drop' is not one of"),
+        (lambda: SentencePooler(vectors(), unknown="unk"), "needs a word for unknown ones"),
+        (lambda: SentencePooler(vectors(), unknown="ngrams"), "needs Vectors with an n-gram table"),
+        (lambda: SentencePooler(vectors(), words=Words.from_strings(WORDS)), "words are of a layer"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2), words=Words.from_strings(WORDS)), "40 words do not go with"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2), trainable=True), "a layer says itself what it trains"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2)).encode(["a"]), "knows no words"),
+        (lambda: pooler()(torch.tensor([1])), "1-D input needs offsets"),
+        (lambda: pooler()(torch.tensor([1]), torch.tensor([1])), "offsets begin at 0"),
+        (lambda: pooler()(torch.tensor([1, 2, 3]), torch.tensor([0, 2, 1])), "offsets begin at 0"),
+        (lambda: pooler()(torch.tensor([1]), torch.tensor([], dtype=torch.int64)), "there are tokens and no offsets"),
+        (lambda: pooler()(torch.tensor([[ROWS]])), "row 40 is not one of the 40 rows"),
+        (lambda: pooler()(torch.tensor([[1.0]])), "pass row numbers"),
+        (lambda: pooler()(torch.tensor([[[1]]])), "input has 3 dimensions"),
+        (lambda: pooler()(torch.tensor([[1]]), torch.tensor([0])), "offsets go with 1-D input"),
+        (lambda: pooler()(torch.tensor([[1, 2]]), mask=torch.tensor([[True]])), "mask has shape"),
+        (lambda: sif(a=0), "a=0 is not positive"),
+        (lambda: pmeans([]), "at least one power"),
+        (lambda: pmeans([0.5]), "power 0.5 is neither"),
+    ],
+)
+def test_refusals(call: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        call()
+
+
+def test_pickle_and_print() -> None:
+    made = pooler("sif")
+    buffer = io.BytesIO()
+    torch.save(made.state_dict(), buffer)
+    assert "mode='sif'" in repr(made)

@@ -1,0 +1,94 @@
+"""Fitting against slow references written from the papers, scikit-learn, and itself by other ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.reference import pooling as reference
+from vecload import OptionError, Vectors, Words
+from vecload.pooling import SentencePooler, sif, usif
+
+RNG = np.random.default_rng(0)
+WORDS = [f"w{at}" for at in range(60)]
+MATRIX = (RNG.normal(size=(60, 8)) + 0.5).astype(np.float32)
+SHARES = 1 / np.arange(1, 71)
+TEXTS = [
+    " ".join(RNG.choice([*WORDS, *(f"unknown{at}" for at in range(10))], RNG.integers(0, 12), p=SHARES / SHARES.sum()))
+    for _ in range(400)
+]
+SENTENCES = [text.split() for text in TEXTS]
+TABLE = dict(zip(WORDS, MATRIX, strict=True))
+
+
+def vectors() -> Vectors:
+    return Vectors(Words.from_strings(WORDS), MATRIX)
+
+
+@pytest.mark.parametrize(("a", "components"), [(1e-3, 1), (1e-4, 3), (0.1, 0)])
+def test_sif_is_that_of_the_paper(a: float, components: int) -> None:
+    found = SentencePooler(vectors(), sif(a=a, components=components)).fit(iter(TEXTS)).encode(TEXTS)
+    np.testing.assert_allclose(found, reference.sif(SENTENCES, TABLE, a, components), atol=1e-5)
+
+
+@pytest.mark.parametrize("components", [1, 5])
+def test_usif_is_that_of_the_paper(components: int) -> None:
+    found = SentencePooler(vectors(), usif(components=components)).fit(TEXTS).encode(TEXTS)
+    np.testing.assert_allclose(found, reference.usif(SENTENCES, TABLE, components), atol=1e-5)
+
+
+def test_tfidf_is_scikit_learns() -> None:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    vectorizer = text.TfidfVectorizer(vocabulary=WORDS, token_pattern=r"\S+", norm="l1", lowercase=False)
+    expected = vectorizer.fit_transform(TEXTS) @ MATRIX
+    np.testing.assert_allclose(SentencePooler(vectors(), "tfidf").fit(TEXTS).encode(TEXTS), expected, atol=1e-5)
+
+
+def test_given_counts_give_the_same() -> None:
+    counts: dict[str, int] = {}
+    for sentence in SENTENCES:
+        for word in sentence:
+            if word in TABLE:
+                counts[word] = counts.get(word, 0) + 1
+    known = [" ".join(word for word in sentence if word in TABLE) for sentence in SENTENCES]
+    once = SentencePooler(vectors(), "sif").fit(known)
+    row_counts = [counts.get(word, 0) for word in WORDS]
+    for given in (counts | {"elsewhere": 7}, row_counts):
+        other = SentencePooler(vectors(), "sif").fit(known, counts=given)
+        np.testing.assert_allclose(other.token_weights, once.token_weights, rtol=1e-6)
+        np.testing.assert_allclose(other.encode(TEXTS), once.encode(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(
+        SentencePooler(vectors(), usif(length=5)).fit(known, counts=counts).encode(TEXTS),
+        SentencePooler(vectors(), usif(length=5)).fit(known).encode(TEXTS),
+        atol=1e-6,
+    )
+
+
+def test_words_the_corpus_lacks_weigh_as_impossible_ones() -> None:
+    assert SentencePooler(vectors(), "sif").fit(["w0 w1 w2"]).token_weights[3] == 1
+    corpus = ["w0 w0 w0 w0 w0 w0 w0 w0 w1 w2 w3"]
+    assert SentencePooler(vectors(), usif(length=2)).fit(corpus).token_weights[9] == pytest.approx(2)
+    assert SentencePooler(vectors(), usif(length=9)).fit(["w0 w1"]).token_weights[:2].tolist() == [2, 2]
+
+
+def test_fewer_dimensions_than_components() -> None:
+    narrow = Vectors(Words.from_strings(WORDS), MATRIX[:, :2].copy())
+    pooler = SentencePooler(narrow, usif(components=5)).fit(TEXTS)
+    assert np.isfinite(pooler.encode(TEXTS)).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "texts", "counts", "message"),
+    [
+        ("mean", TEXTS, None, "mode 'mean' has nothing to fit"),
+        ("sif", "w0 w1", None, "texts is one string"),
+        ("sif", [], None, "the corpus has no tokens"),
+        ("tfidf", TEXTS, [1] * 60, "fit it without counts"),
+        ("usif", TEXTS, [1] * 60, "needs a length"),
+        ("sif", TEXTS, [1] * 59, "counts are 60 numbers"),
+        ("sif", TEXTS, {"elsewhere": 1}, "not all zero"),
+    ],
+)
+def test_refusals(mode: str, texts: object, counts: object, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        SentencePooler(vectors(), mode).fit(texts, counts=counts)  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""Row numbers → pooled vectors through the kernels: for frozen tables of float32, where no gradient is asked for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vecload.words import read_only
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vecload.pooling.modes import Mode
+    from vecload.pooling.module import SentencePooler
+
+_DIVISORS = {"sum": 0, "mean": 1, "sif": 1, "usif": 1, "fasttext": 1, "tfidf": 2, "sqrt-n": 3}
+"""Mode → the divisor of `vecload.kernels.pooling` (UNDIVIDED, BY_TOKENS, BY_WEIGHTS, BY_ROOT)."""
+
+_WORTH = 50_000
+"""Tokens that are worth a thread of their own."""
+
+
+def handles(mode: Mode) -> bool:
+    """Whether there is a kernel for a mode."""
+    return mode.name in _DIVISORS or mode.name == "max"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the kernels need to pool, as arrays that no batch changes.
+
+    `matrix` float32 (rows, dim); `weights` float32 (rows,), or none for ones; `unknown` the weight of a word without a
+    row; `by_weight` whether sums are divided by the weights instead of the mode's own divisor.
+    """
+
+    mode: Mode
+    matrix: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    unknown: float
+    by_weight: bool
+
+    def pool(
+        self,
+        rows: npt.NDArray[np.int64],
+        bags: npt.NDArray[np.int64],
+        extra: Extra,
+        out: npt.NDArray[np.float32],
+        counts: npt.NDArray[np.int64],
+    ) -> None:
+        """Pool the bags ``rows[bags[k]:bags[k + 1]]`` into `out` (float32, (bags, dim)); `counts` gets their tokens."""
+        from vecload.kernels import pooling as kernels
+
+        tokens = read_only(rows), read_only(bags)
+        if self.mode.name == "max":
+            kernels.largest_of_bags(*tokens, self.matrix, read_only(extra.matrix), out, counts)
+            return
+        weights = extra.weights
+        if not len(self.weights):
+            weights = _NONE
+        elif weights is None:
+            weights = np.full(len(extra.matrix), self.unknown, dtype=np.float32)
+            if self.mode.name == "fasttext" and not self.by_weight:
+                weights = inverse_norms(extra.matrix)
+        divisor = kernels.BY_WEIGHTS if self.by_weight else _DIVISORS[self.mode.name]
+        more = read_only(extra.matrix), read_only(weights)
+        kernels.sum_bags(*tokens, self.matrix, self.weights, *more, divisor, out, counts)
+
+
+def plan_of(pooler: SentencePooler) -> Plan | None:
+    """The plan of a pooler; None where the kernels cannot serve: other layers, modes, types, devices; gradients."""
+    layer, mode = pooler.embedding, pooler.mode
+    if type(layer) is not torch.nn.Embedding or layer.max_norm is not None or not handles(mode):
+        return None
+    weight = layer.weight
+    grad = torch.is_grad_enabled() and weight.requires_grad
+    if grad or weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.is_contiguous():
+        return None
+    matrix = read_only(weight.detach().numpy())
+    weights, by_weight = read_only(_NONE), False
+    if len(pooler.token_weights):
+        weights, by_weight = read_only(pooler.token_weights.float().numpy()), mode.name in ("tfidf", "fasttext")
+    elif mode.name == "fasttext":
+        weights = _unit_weights(pooler, weight, matrix)
+    return Plan(mode, matrix, weights, float(pooler.unknown_weight), by_weight)
+
+
+def _unit_weights(
+    pooler: SentencePooler, weight: torch.Tensor, matrix: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """1 / length of each row, made once for as long as the weight stays as it is."""
+    made = (weight.data_ptr(), weight._version)
+    if pooler.units is None or pooler.units[0] != made:
+        pooler.units = made, read_only(inverse_norms(matrix))
+    return pooler.units[1]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Vectors made for one batch, float32 (k, dim), and their weights (None: those of unknown words)."""
+
+    matrix: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32] | None = None
+
+
+_NONE = np.empty(0, dtype=np.float32)
+
+
+def inverse_norms(matrix: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """1 / ‖row‖ of each row, 0 where that is nothing, float32 (rows,)."""
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
+    inverse = np.zeros(len(norms), dtype=np.float32)
+    np.divide(1, norms, out=inverse, where=norms > 0, casting="same_kind")
+    return inverse
+
+
+def pool_in_threads(
+    plan: Plan,
+    rows: npt.NDArray[np.int64],
+    bags: npt.NDArray[np.int64],
+    extra: Extra,
+    out: npt.NDArray[np.float32],
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """`Plan.pool`, on as many threads as there are processors where that pays."""
+    from vecload.kernels import workers
+
+    pieces = min(workers(), len(rows) // _WORTH)
+    if pieces < 2:
+        plan.pool(rows, bags, extra, out, counts)
+        return
+    cuts = np.searchsorted(bags, np.linspace(0, len(rows), pieces + 1)[1:-1])
+    edges = np.unique([0, *cuts.tolist(), len(bags) - 1]).tolist()
+
+    def work(first: int, last: int) -> None:
+        plan.pool(rows, bags[first : last + 1], extra, out[first:last], counts[first:last])
+
+    with ThreadPoolExecutor(pieces, thread_name_prefix="vecload") as pool:
+        for _ in pool.map(work, edges[:-1], edges[1:]):
+            pass

@@ -1,0 +1,50 @@
+"""Japanese, which is written without spaces: words found by SudachiPy or fugashi (MeCab)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vecload.errors import OptionError, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_EXTRA = "japanese"
+
+
+def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
+    """The tokenizer of a name: texts → surface forms of their words.
+
+    "sudachi" cuts as chiVe's vectors are cut: SudachiPy's mode A, the shortest units. "fugashi" uses the UniDic that
+    is installed.
+
+    Raises
+    ------
+    MissingExtra
+        When the package is not installed.
+    OptionError
+        For another name.
+
+    Examples
+    --------
+    >>> cutter("sudachi")(["東京都に行く"])  # doctest: +SKIP
+    [['東京', '都', 'に', '行く']]
+    """
+    makers = {"sudachi": _sudachi, "fugashi": _fugashi}
+    if name not in makers:
+        raise OptionError(f"tokenize={name!r} is not one of 'whitespace', {', '.join(map(repr, makers))}")
+    word_of = makers[name]()
+    return lambda texts: [[word for word in word_of(text) if not word.isspace()] for text in texts]
+
+
+def _sudachi() -> Callable[[str], list[str]]:
+    sudachi = require("sudachipy", _EXTRA)
+    dictionary = sudachi.Dictionary()
+    make = getattr(dictionary, "tokenizer", None) or dictionary.create  # its name before SudachiPy 0.6.11
+    tokenizer: Any = make(mode=sudachi.SplitMode.A)
+    return lambda text: [morpheme.surface() for morpheme in tokenizer.tokenize(text)]
+
+
+def _fugashi() -> Callable[[str], list[str]]:
+    tagger: Any = require("fugashi", _EXTRA).Tagger()
+    return lambda text: [word.surface for word in tagger(text)]
