@@ -1,7 +1,9 @@
-"""A `Reader` over words and a matrix that are there already, in memory or mapped: for formats that keep both whole."""
+"""For formats that keep words and a matrix whole: a `Reader` over them, mapped or not, and numpy's ``.npy`` files."""
 
 from __future__ import annotations
 
+import io
+import tokenize
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,6 +15,7 @@ from vecload.words import Words, build_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -20,6 +23,53 @@ if TYPE_CHECKING:
     from vecload.vectors import Request
 
 _VALUES: Final = 1 << 18  # in a batch
+_LARGEST_VALUE: Final = 8
+
+
+def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    r"""What a ``.npy`` file of an array in C order begins with.
+
+    Examples
+    --------
+    >>> npy_header((2, 3), np.dtype("<f4"))[:8]
+    b'\x93NUMPY\x01\x00'
+    """
+    file = io.BytesIO()
+    settings = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, settings)
+    return file.getvalue()
+
+
+def open_npy(path: Path, *, dims: int = 2, kinds: str = "f") -> npt.NDArray[Any]:
+    """The array of a ``.npy`` file, mapped.
+
+    Raises
+    ------
+    FormatError
+        When it is none, is cut short, or is not of numbers of these kinds and so many dimensions.
+    """
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError) as error:
+        raise FormatError(f"not a NumPy array ({error})", file=str(path)) from error
+    check_array(array, str(path), dims=dims, kinds=kinds)
+    return array
+
+
+def check_array(array: npt.NDArray[Any], name: str, *, dims: int = 2, kinds: str = "f") -> None:
+    """Refuse what is no array of numbers of these kinds and so many dimensions.
+
+    Raises
+    ------
+    FormatError
+        Says what it is.
+    """
+    fits = isinstance(array, np.ndarray) and array.ndim == dims and array.dtype.kind in kinds
+    if not fits or array.dtype.itemsize > _LARGEST_VALUE or (dims > 1 and not array.shape[1]):
+        found = f"shape {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        kind = "floating-point numbers" if kinds == "f" else "whole numbers"
+        expected = f"{dims} dimension{'s' if dims > 1 else ''} of {kind}"
+        raise FormatError("an array that cannot be", file=name, found=found, expected=expected)
 
 
 class Rows(Protocol):
@@ -34,6 +84,19 @@ class Rows(Protocol):
         """Type of a value."""
 
     def __getitem__(self, at: npt.NDArray[np.int64], /) -> npt.NDArray[Any]: ...
+
+
+class PickedRows:
+    """Some rows of a matrix, in some order, taken when they are asked for."""
+
+    def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> None:
+        self._matrix = matrix
+        self._rows = rows
+        self.shape = len(rows), matrix.shape[1]
+        self.dtype = matrix.dtype
+
+    def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        return self._matrix[self._rows[at]]
 
 
 class ArrayReader:

@@ -38,6 +38,8 @@ class Filter:
         two hexadecimal digits, so that `urllib.parse.unquote_to_bytes` gives all words back.
     empty
         Whether the format can hold the empty word; it cannot be escaped.
+    utf8
+        Whether words must be UTF-8; what is not cannot be escaped.
 
     Examples
     --------
@@ -48,13 +50,14 @@ class Filter:
     ['New%20York', '100%25']
     """
 
-    def __init__(self, form: str, bad: bytes, policy: str, *, empty: bool = False) -> None:
+    def __init__(self, form: str, bad: bytes, policy: str, *, empty: bool = False, utf8: bool = False) -> None:
         if policy not in POLICIES:
             raise OptionError(f"words={policy!r} is not one of {', '.join(map(repr, POLICIES))}")
         self._form = form
         self._bad = bad
         self._policy = policy
         self._empty = empty
+        self._utf8 = utf8
         self._marked = np.zeros(256, dtype=np.bool_)
         self._marked[list(bad + b"%" * (policy == "escape"))] = True
         self.dropped: Counter[str] = Counter()
@@ -72,6 +75,8 @@ class Filter:
         marked = np.zeros(len(rows), dtype=np.bool_)
         marked[np.searchsorted(offsets, places, side="right") - 1] = True
         unholdable = offsets[1:] == offsets[:-1] if not self._empty else np.zeros_like(marked)
+        if self._utf8:
+            unholdable = unholdable | _not_utf8(data, offsets)
         if self._policy != "escape":
             unholdable, marked = unholdable | marked, np.zeros_like(marked)
         if not (marked.any() or unholdable.any()):
@@ -92,6 +97,19 @@ class Filter:
         ways = "words='drop' leaves such words out" + (", words='escape' writes them percent-encoded" if raw else "")
         hint = f"{ways}; or choose a format that holds any word, such as native."
         return FormatError(f"a word that {self._form} cannot hold", found=quote(raw), hint=hint)
+
+
+def _not_utf8(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which words are no valid UTF-8: bool, shape (n,)."""
+    broken = np.zeros(len(offsets) - 1, dtype=np.bool_)
+    raw = data.tobytes()
+    suspects = np.unique(np.searchsorted(offsets, np.flatnonzero(data >= 0x80), side="right") - 1)
+    for word in suspects.tolist():
+        try:
+            raw[offsets[word] : offsets[word + 1]].decode()
+        except UnicodeDecodeError:
+            broken[word] = True
+    return broken
 
 
 class CountedFile:

@@ -1,0 +1,255 @@
+"""spaCy's folders, against spaCy itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vecload
+from tests.formats.tables import ODD, TableOf, same, sample
+from vecload import FormatError, MissingExtra, Vectors, Words
+from vecload.formats import spacy as format_spacy
+from vecload.formats.spacy import _hashes
+
+spacy = pytest.importorskip("spacy")
+from spacy.strings import StringStore, hash_string  # noqa: E402
+from spacy.vectors import Vectors as SpacyVectors  # noqa: E402
+from spacy.vocab import Vocab  # noqa: E402
+
+WORDS = ["cat", "NOUN", "dog", "", "X", "北海道", "dep", "a\u00a0b", "New York", "PERSON"]
+
+
+def murmur64a(raw: bytes, seed: int = 1) -> int:
+    """The reference, a byte at a time."""
+    factor, mask = 0xC6A4A7935BD1E995, (1 << 64) - 1
+    state = seed ^ (len(raw) * factor & mask)
+    for at in range(0, len(raw) - 7, 8):
+        block = int.from_bytes(raw[at : at + 8], "little") * factor & mask
+        state = ((state ^ ((block ^ (block >> 47)) * factor & mask)) * factor) & mask
+    if len(raw) % 8:
+        state = ((state ^ int.from_bytes(raw[len(raw) // 8 * 8 :], "little")) * factor) & mask
+    state = ((state ^ (state >> 47)) * factor) & mask
+    return state ^ (state >> 47)
+
+
+def test_known_hashes() -> None:
+    assert _hashes(Words.from_strings(["coffee", "apple", ""])).tolist() == [
+        3197928453018144401,
+        8566208034543834098,
+        0,
+    ]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_hashes_against_the_reference(raws: list[bytes]) -> None:
+    want = [murmur64a(raw) if raw else 0 for raw in raws]
+    assert _hashes(Words.from_bytes(raws)).tolist() == want
+
+
+@given(st.text(min_size=1, max_size=30).filter(lambda text: "\0" not in text))
+def test_hashes_against_spacy(text: str) -> None:
+    try:
+        words = Words.from_strings([text])
+    except vecload.VocabularyError:
+        return
+    assert _hashes(words)[0] == hash_string(text)
+
+
+@pytest.fixture
+def matrix() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(len(WORDS), 4)).astype(np.float32)
+
+
+@pytest.fixture
+def pipeline(matrix: np.ndarray, tmp_path: Path) -> Path:
+    nlp = spacy.blank("en")
+    for word, row in zip(WORDS, matrix, strict=True):
+        nlp.vocab.set_vector(word, row)
+    nlp.to_disk(tmp_path / "pipeline")
+    return tmp_path / "pipeline"
+
+
+def test_a_pipeline_its_vocabulary_its_vectors(pipeline: Path, matrix: np.ndarray, tmp_path: Path) -> None:
+    Vocab().from_disk(pipeline / "vocab").vectors.to_disk(tmp_path / "alone")
+    for path in (pipeline, pipeline / "vocab", tmp_path / "alone"):
+        vectors = vecload.load(path)
+        if path.name == "alone":  # a store of its own that knows none of these words
+            (path / "strings.json").write_bytes((pipeline / "vocab" / "strings.json").read_bytes())
+            vectors = vecload.load(path)
+        assert list(vectors.words) == WORDS
+        assert np.array_equal(vectors.matrix, matrix)
+        assert isinstance(vectors.matrix.base, np.memmap)
+        assert vectors.meta["format"] == "spaCy"
+
+
+def test_requests(pipeline: Path, matrix: np.ndarray) -> None:
+    assert list(vecload.load(pipeline, limit=3).words) == WORDS[:3]
+    some = vecload.load(pipeline, vocab=["dep", "nothing", ""], dtype="float64")
+    assert list(some.words) == ["", "dep"]
+    assert np.array_equal(some.matrix, matrix[[3, 6]].astype(np.float64))
+
+
+def test_words_that_share_a_row(tmp_path: Path) -> None:
+    strings = StringStore(["a", "b", "c", "d"])
+    data = np.arange(6, dtype=np.float32).reshape(3, 2)
+    table = SpacyVectors(strings=strings, data=data)
+    for word, row in [("a", 2), ("b", 0), ("c", 2), ("d", 0)]:
+        table.add(strings[word], row=row)
+    table.to_disk(tmp_path / "shared")
+    vectors = vecload.load(tmp_path / "shared")
+    assert {word: vectors[word].tolist() for word in vectors} == {"a": [4, 5], "b": [0, 1], "c": [4, 5], "d": [0, 1]}
+    assert list(vectors.words) == ["b", "d", "a", "c"]
+
+
+def test_an_old_folder(matrix: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "vectors.npy", matrix)
+    (tmp_path / "vectors.npy").rename(tmp_path / "vectors")
+    words = [word for word in WORDS if word not in ("NOUN", "X", "dep", "PERSON")]
+    np.save(tmp_path / "keys.npy", np.array([hash_string(word) if word else 0 for word in words], dtype=np.uint64))
+    (tmp_path / "keys.npy").rename(tmp_path / "keys")
+    (tmp_path / "strings.json").write_text(json.dumps(words))
+    vectors = vecload.load(tmp_path)
+    assert list(vectors.words) == words
+    assert np.array_equal(vectors.matrix, matrix[: len(words)])
+
+
+def test_keys_without_strings_are_counted(pipeline: Path) -> None:
+    (pipeline / "vocab" / "strings.json").write_text('["cat"]')
+    vectors = vecload.load(pipeline)
+    assert set(vectors.words) == {"cat", "", "NOUN", "X", "dep", "PERSON"}  # symbols need no string
+    assert vectors.meta["skipped"] == {"a key without its string": 4}
+
+
+def test_without_spacy(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy.symbols", None)
+    with pytest.raises(MissingExtra, match=r"vecload\[spacy\]"):
+        vecload.load(pipeline)
+    vectors = vecload.load(pipeline, errors="skip")
+    assert list(vectors.words) == [word for word in WORDS if word not in ("NOUN", "X", "dep", "PERSON")]
+    assert vectors.meta["skipped"] == {"a symbol's name": 4}
+
+
+FLORET = {"minn": 3, "maxn": 4, "hash_count": 2, "hash_seed": 7, "bow": "[", "eow": "]"}
+
+
+def test_floret(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    theirs = SpacyVectors(mode="floret", data=data, attr="LOWER", **FLORET)
+    theirs.to_disk(tmp_path / "floret")
+    vectors = vecload.load(tmp_path / "floret")
+    assert len(vectors) == 0
+    assert vectors.ngrams is not None
+    words = ["cat", "北海道", "a", "🙂🙂🙂"]
+    store = StringStore(words)
+    theirs = SpacyVectors(mode="floret", data=data, strings=store, **FLORET)
+    np.testing.assert_allclose(
+        vectors.ngrams.vectors(words), theirs.get_batch([store[word] for word in words]), atol=1e-6
+    )
+    format_spacy.write(tmp_path / "again", TableOf(vectors))
+    assert (tmp_path / "again" / "vectors").read_bytes() == (tmp_path / "floret" / "vectors").read_bytes()
+    assert json.loads((tmp_path / "again" / "vectors.cfg").read_text()) == {"mode": "floret", **FLORET, "attr": 66}
+    loaded = Vocab().from_disk(tmp_path / "again")
+    again = loaded.vectors.get_batch([loaded.strings.add(word) for word in words])
+    np.testing.assert_allclose(again, vectors.ngrams.vectors(words), atol=1e-6)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
+    words = [*WORDS, *(word for word in ODD if word not in WORDS and "\udcff" not in word), 'quo"te', "li\nne", "nul\0"]
+    vectors = sample(words, dim=5)
+    assert format_spacy.write(tmp_path / "written", TableOf(vectors, counted=counted)) == {}
+    vocab = Vocab().from_disk(tmp_path / "written")
+    assert vocab.vectors.shape == (len(words), 5)
+    for word in words:
+        if word and "\0" not in word:  # spaCy hashes up to a NUL
+            assert np.array_equal(vocab.get_vector(word), vectors[word]), word
+    assert same(vecload.load(tmp_path / "written"), vectors)
+
+
+def test_words_that_are_not_utf8(tmp_path: Path) -> None:
+    vectors = sample(["a", "\udcff", "é"])
+    with pytest.raises(FormatError, match=r"a word that spaCy cannot hold: found '\\udcff'"):
+        format_spacy.write(tmp_path / "refused", TableOf(vectors))
+    assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), words="drop").total() == 1
+    assert list(vecload.load(tmp_path / "dropped").words) == ["a", "é"]
+
+
+def test_nothing_to_write(tmp_path: Path) -> None:
+    format_spacy.write(tmp_path / "none", TableOf(Vectors(Words.from_bytes([]), np.zeros((0, 3), dtype=np.float32))))
+    Vocab().from_disk(tmp_path / "none")
+    assert len(vecload.load(tmp_path / "none")) == 0
+
+
+@pytest.mark.parametrize("name", ["vectors", "key2row", "strings.json", "vectors.cfg"])
+def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
+    format_spacy.write(tmp_path / "cut", TableOf(sample(["a", "b", "é"], dim=2)))
+    path = tmp_path / "cut" / name
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(FormatError):
+            vecload.load(tmp_path / "cut")
+    path.unlink()
+    if name == "vectors.cfg":
+        assert len(vecload.load(tmp_path / "cut")) == 3
+    else:
+        with pytest.raises(FormatError):
+            vecload.load(tmp_path / "cut")
+
+
+def test_mutated_files(tmp_path: Path) -> None:
+    format_spacy.write(tmp_path / "mutated", TableOf(sample(["a", "b", "é"], dim=2)))
+    rng = random.Random(0)
+    for name in ("vectors", "key2row", "strings.json", "vectors.cfg"):
+        path = tmp_path / "mutated" / name
+        whole = path.read_bytes()
+        for _ in range(150):
+            raw = bytearray(whole)
+            for _ in range(rng.randint(1, 4)):
+                raw[rng.randrange(len(raw))] = rng.randrange(256)
+            path.write_bytes(raw)
+            with contextlib.suppress(FormatError):
+                vecload.load(tmp_path / "mutated", allow_nonfinite=True)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("vectors.cfg", b'{"mode": "other"}', "an unknown mode: found 'other'"),
+        ("vectors.cfg", b'["mode"]', "JSON of another kind"),
+        ("vectors.cfg", b'{"mode": "floret"}', "settings that cannot be"),
+        ("vectors.cfg", json.dumps({"mode": "floret", **FLORET, "hash_count": 9}).encode(), "settings that cannot be"),
+        ("vectors.cfg", json.dumps({"mode": "floret", **FLORET, "minn": "3"}).encode(), "settings that cannot be"),
+        ("strings.json", b'{"a": 1}', "JSON of another kind"),
+        ("strings.json", b"[1, 2]", "strings that are none"),
+        ("strings.json", b'["\\ud800"]', "strings that are none"),
+        ("strings.json", b"[" * 100_000, "not a JSON file"),
+        ("key2row", b"\x81\x01\x63", "a row that is not there"),
+        ("key2row", b"\x81\x01\xff", "a row that is not there"),
+        ("key2row", b"\x81\xff\x01", "not a map of keys to rows"),
+        ("key2row", b"\x81\xa1a\x01", "not a map of keys to rows"),
+        ("key2row", b"\x93\x01\x02\x03", "not a map of keys to rows"),
+        ("key2row", b"\xdf\xff\xff\xff\xff", "not a map of keys to rows"),
+        ("vectors", b"not an array", "not a NumPy array"),
+    ],
+)
+def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    format_spacy.write(tmp_path / "bad", TableOf(sample(["a", "b", "é"], dim=2)))
+    (tmp_path / "bad" / name).write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        vecload.load(tmp_path / "bad")
+
+
+def test_another_folder_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="a directory, not a file"):
+        vecload.load(tmp_path)
