@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
+    from vecload.layers import extend_embedding as extend_embedding
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
@@ -59,6 +60,7 @@ _PUBLIC = {
     "Words": "words",
     "align": "alignment",
     "convert": "conversion",
+    "extend_embedding": "layers",
     "from_gensim": "formats.gensim",
     "info": "loading",
     "layers": "layers",
