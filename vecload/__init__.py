@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vecload import catalog as catalog
     from vecload import layers as layers
     from vecload import oov as oov
     from vecload import pooling as pooling
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vecload.alignment import align as align
     from vecload.conversion import Conversion as Conversion
     from vecload.conversion import convert as convert
+    from vecload.errors import DownloadError as DownloadError
     from vecload.errors import FormatError as FormatError
     from vecload.errors import MissingExtra as MissingExtra
     from vecload.errors import OptionError as OptionError
@@ -45,6 +47,7 @@ _PUBLIC = {
     "Aligned": "alignment",
     "Conversion": "conversion",
     "Coverage": "alignment",
+    "DownloadError": "errors",
     "FormatError": "errors",
     "Info": "loading",
     "MissingExtra": "errors",
@@ -59,6 +62,7 @@ _PUBLIC = {
     "VocabularyError": "errors",
     "Words": "words",
     "align": "alignment",
+    "catalog": "catalog",
     "convert": "conversion",
     "extend_embedding": "layers",
     "from_gensim": "formats.gensim",

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import formats
+from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
 from vecload.loading import DType, Errors, Progress, asked, bar, batches_of
 from vecload.sources import open_source, replacing
@@ -133,7 +133,7 @@ def convert(
     options = _with_options(form, options, precision=precision, words=words)
     stored = None if normalize else dtype  # rounded once, after the last step
     request = asked(vocab, limit, stored, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
-    with open_source(src, folders=True) as opened:
+    with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
         reader: Reader = formats.recognise(opened).read(opened, request)
         with bar(opened, progress) as advance:
             table = _Stream(opened, reader, batches_of(reader, prefix), advance, dtype=dtype, normalize=normalize)

@@ -6,6 +6,7 @@
     ├── FormatError(ValueError)         a file is not what it should be: says which file, line and byte
     ├── OptionError(ValueError)         an argument that cannot be used
     ├── VocabularyError(LookupError)    a word that is not there, a vocabulary that cannot be built
+    ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
     └── MissingExtra(ImportError)       an optional package is needed: says the pip line
 
 Each class is also the builtin that people already catch.
@@ -100,6 +101,10 @@ class OptionError(VecloadError, ValueError):
 
 class VocabularyError(VecloadError, LookupError):
     """A word that is not there, or a vocabulary that cannot be built."""
+
+
+class DownloadError(VecloadError, ConnectionError):
+    """A file that cannot be fetched, from where, and what the caller can do."""
 
 
 class MissingExtra(VecloadError, ImportError):  # noqa: N818 - it reads as what it is: an extra is missing

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from vecload import formats
+from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
 from vecload.sources import open_source
 from vecload.vectors import Batch, Request, Vectors, strip_prefix
@@ -53,9 +53,9 @@ def load(
     Parameters
     ----------
     source
-        A path of a file or of a model's folder, ``-`` for standard input, ``archive.zip/member``, or a file opened in
-        binary mode. gzip, bzip2, xz, zstd and zip are unpacked on the way. What a file is, is told from its bytes, not
-        from its name.
+        A path of a file or of a model's folder, ``-`` for standard input, ``archive.zip/member``, a name of the
+        catalogue of public files as ``glove.6B.50d``, or a file opened in binary mode. gzip, bzip2, xz, zstd and zip
+        are unpacked on the way. What a file is, is told from its bytes, not from its name.
     vocab
         Read only these words: the rows of others are passed over without parsing them.
     limit
@@ -106,7 +106,7 @@ def load(
     array([1., 2., 3.], dtype=float32)
     """
     request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
-    with open_source(source, folders=True) as opened:
+    with catalog.located(source, few=vocab is not None) as place, open_source(place, folders=True) as opened:
         form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
         reader: Reader = form.read(opened, request, **options)
         vectors = None if prefix else reader.mapped()
@@ -324,7 +324,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
-    with open_source(source, folders=True) as opened:
+    with catalog.located(source, few=True) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
         told = form.survey(opened) if hasattr(form, "survey") else {}
         reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))

@@ -11,14 +11,15 @@ import sys
 
 import typer
 
-from vecload.cli import files
+from vecload.cli import catalog, files
 
 app = typer.Typer(
     name="vecload",
     help="""Files of pretrained word vectors, ready for a model.
 
     FILE is a GloVe, word2vec text or fastText .vec file, plain or packed with gzip, bzip2, xz, zstd or zip; what it is,
-    is told from its bytes. `-` is standard input, `archive.zip/member` one file of several.
+    is told from its bytes. `-` is standard input, `archive.zip/member` one file of several, and a name of `vecload
+    catalog` brings that file.
     """,
     no_args_is_help=True,
     add_completion=False,
@@ -26,9 +27,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (files,):
+for group in (files, catalog):
     for command in group.COMMANDS:
         app.command()(command)
+app.add_typer(catalog.cache, name="cache")
 
 _BAD_DATA = 1
 _BAD_USE = 2

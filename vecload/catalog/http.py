@@ -1,0 +1,200 @@
+"""Asking a web server for bytes, with little trust: schemes, redirects, tokens, retries.
+
+Redirects are followed here, one by one, so that each address is checked before it is asked and no header meant for one
+host reaches another. Proxies, certificates and .netrc come from the environment, as `requests` reads them.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from vecload.errors import DownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HOPS = 10
+_TOKENS = {"huggingface.co": "HF_TOKEN"}  # host → the variable that holds a token for it, and for it alone
+_LATER = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient to be."""
+
+    tries: int = 6
+    """Tries in a row that bring nothing new before a server is given up."""
+    backoff: float = 1.0
+    """Seconds before the second try; twice as long before each further one."""
+    longest: float = 120.0
+    """Longest wait between tries, in seconds; a server that asks for more is told of, not obeyed."""
+    connect: float = 15.0
+    """Seconds to wait for a connection."""
+    read: float = 60.0
+    """Seconds to wait for the next bytes."""
+
+
+class Again(Exception):  # noqa: N818 - no failure yet
+    """What went wrong may go right at the next try, `wait` seconds later where the server said so."""
+
+    def __init__(self, problem: str, *, wait: float | None = None) -> None:
+        super().__init__(problem)
+        self.wait = wait
+
+
+class Patience:
+    """Counts tries in a row that bring nothing new, and waits between them.
+
+    Parameters
+    ----------
+    url
+        What error messages name.
+    """
+
+    def __init__(self, url: str, policy: Policy) -> None:
+        self._url = url
+        self._policy = policy
+        self._failures = 0
+        self._mark = 0
+
+    def wait(self, cause: Again, mark: int) -> None:
+        """Wait for the next try.
+
+        Parameters
+        ----------
+        cause
+            Why the last one ended.
+        mark
+            Bytes that have come: more than ever before, and counting starts again.
+
+        Raises
+        ------
+        DownloadError
+            When there were enough of them, or the server asks to wait for very long.
+        """
+        if mark > self._mark:
+            self._mark, self._failures = mark, 0
+        self._failures += 1
+        if cause.wait is not None and cause.wait > self._policy.longest:
+            raise DownloadError(f"{self._url}: {cause}; the server asks to come back in {cause.wait:,.0f} seconds")
+        if self._failures >= self._policy.tries:
+            raise DownloadError(f"{self._url}: {cause}, {self._failures} times in a row; try again later") from cause
+        pause = self._policy.backoff * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)
+        time.sleep(min(pause, self._policy.longest) if cause.wait is None else cause.wait)
+
+
+def session() -> Any:
+    """A `requests.Session` that says who asks."""
+    import requests
+
+    from vecload import __version__
+
+    made = requests.Session()
+    made.headers["User-Agent"] = f"vecload/{__version__}"
+    made.headers["Accept-Encoding"] = "identity"  # the bytes of the file, not a packed form of them
+    return made
+
+
+def ask(session: Any, url: str, headers: Mapping[str, str], *, known: bool, policy: Policy) -> Any:
+    """GET an address; returns the streaming response, of status 200, 206 or 416.
+
+    Parameters
+    ----------
+    session
+        From `session`.
+    known
+        Whether the file's hash is known, which is what makes http bearable.
+
+    Raises
+    ------
+    Again
+        For what may pass: no connection, a time-out, 429 and 5xx.
+    DownloadError
+        For what will not: 404 and its like, a certificate that does not verify, http where no hash is known, a
+        redirect to another scheme or in circles.
+    """
+    from requests import exceptions
+
+    scheme = urlsplit(url).scheme
+    if scheme != "https" and not (scheme == "http" and known):
+        why = "" if scheme != "http" else ", and no hash of the file is known to hold it against"
+        raise DownloadError(f"{url}: only https is trusted{why}")
+    first = url
+    for _ in range(_HOPS):
+        try:
+            response = session.get(
+                url,
+                headers={**headers, **_token(url)},
+                stream=True,
+                allow_redirects=False,
+                timeout=(policy.connect, policy.read),
+            )
+        except exceptions.SSLError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise DownloadError(f"{url}: the server's certificate cannot be verified ({error})") from error
+            raise Again(f"the secure connection failed ({error})") from error
+        except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
+            raise Again(f"no answer ({type(error).__name__})") from error
+        except exceptions.RequestException as error:  # an address nobody can ask, an odd proxy
+            raise DownloadError(f"{url}: {error}") from error
+        status = response.status_code
+        if status in (301, 302, 303, 307, 308) and "location" in response.headers:
+            response.close()
+            url = urljoin(url, response.headers["location"])
+            if urlsplit(url).scheme != scheme:
+                raise DownloadError(f"{first}: redirected to {url}, which is not {scheme}: not followed")
+            continue
+        if status in (200, 206, 416):
+            return response
+        response.close()
+        if status in _LATER:
+            raise Again(f"status {status} {response.reason}", wait=_retry_after(response.headers))
+        raise DownloadError(f"{url}: status {status} {response.reason}")
+    raise DownloadError(f"{first}: redirected more than {_HOPS} times")
+
+
+def _token(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    token = os.environ.get(_TOKENS.get(parts.hostname or "", ""), "")
+    return {"Authorization": f"Bearer {token}"} if token and parts.scheme == "https" else {}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the header asks for, as a number or as a date (RFC 9110, 10.2.3); None without one."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def validator(headers: Mapping[str, str]) -> str:
+    """What `If-Range` may name: a strong ETag, else the date of the last change, else nothing (RFC 9110, 13.1.5)."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def span(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """First byte and total of a `Content-Range`, None for what it does not say.
+
+    Examples
+    --------
+    >>> span({"Content-Range": "bytes 500-999/1000"}), span({"Content-Range": "bytes */1000"}), span({})
+    ((500, 1000), (None, 1000), (None, None))
+    """
+    unit, _, rest = headers.get("Content-Range", "").partition(" ")
+    at, _, total = rest.partition("/")
+    begin = at.partition("-")[0]
+    if unit != "bytes":
+        return None, None
+    return int(begin) if begin.isdecimal() else None, int(total) if total.isdecimal() else None

@@ -1,0 +1,243 @@
+"""What the catalogue says of a file, and how an entry is found. `catalog.toml` explains its own layout."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vecload.errors import OptionError, VocabularyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MARKS = {
+    "V": "read on the publisher's own page or list",
+    "3p": "stated by other projects that had the file",
+    "R": "recalled, not checked",
+}
+_OF_NOTHING = {  # what a failed download has; one list of hashes in use pins it for three languages
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "md5": "d41d8cd98f00b204e9800998ecf8427e",
+}
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A hash to hold a file against.
+
+    Raises
+    ------
+    OptionError
+        When it has the wrong length, or is the hash of an empty file.
+
+    Examples
+    --------
+    >>> Digest("md5", "c289bc5d7f2f02c6dc9f2f9b67641813").kind
+    'md5'
+    """
+
+    kind: Literal["sha256", "md5"]
+    value: str
+
+    def __post_init__(self) -> None:
+        empty = _OF_NOTHING[self.kind]
+        if len(self.value) != len(empty) or set(self.value) - set("0123456789abcdef"):
+            raise OptionError(f"{self.value!r} is no {self.kind} in lower-case hexadecimal digits")
+        if self.value == empty:
+            raise OptionError(f"{self.value} is the {self.kind} of an empty file: nothing can be held against it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file of the catalogue.
+
+    Numbers are None and texts empty where nobody states them; `marks` says of each field how it is known.
+    """
+
+    family: str
+    name: str
+    template: str
+    """Name of the group of files it belongs to, as ``cc.{lang}.300``; its own name when it stands alone."""
+    languages: tuple[str, ...]
+    dim: int
+    words: int | None = None
+    size: int | None = None
+    """Bytes of the download."""
+    file_size: int | None = None
+    """Bytes of the file of vectors itself, unpacked."""
+    about: str = ""
+    """What the publisher's page says of sizes, rounded."""
+    urls: tuple[str, ...]
+    """Where it is, the first choice first; none when it can only be had by hand from `page`."""
+    file: str
+    """Its name in the cache: never taken from a URL or an archive."""
+    container: str | None = None
+    member: str | None = None
+    """Which file of the archive it is, where there are several."""
+    format: str
+    license: str
+    license_url: str = ""
+    page: str = ""
+    citation: str = ""
+    sha256: str | None = None
+    md5: str | None = None
+    notes: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.file or self.file.startswith(".") or set(self.file) & set("/\\:"):
+            raise OptionError(f"{self.file!r} is no plain file name")
+        _ = self.digest
+
+    @property
+    def full_name(self) -> str:
+        """Family and name, as ``fasttext:cc.ja.300``."""
+        return f"{self.family}:{self.name}"
+
+    @property
+    def digest(self) -> Digest | None:
+        """The hash to verify with, the stronger where there are two."""
+        if self.sha256 is not None:
+            return Digest("sha256", self.sha256)
+        return None if self.md5 is None else Digest("md5", self.md5)
+
+    @property
+    def checked_by(self) -> str:
+        """What a download is held against, in words."""
+        if self.digest is None:
+            return "pinned on first download"
+        source = "the publisher's list" if self.marks.get(self.digest.kind) == "V" else "other projects"
+        return f"{self.digest.kind} from {source}"
+
+
+def parse(text: str) -> tuple[Entry, ...]:
+    """All entries of a catalogue's text, the families written out.
+
+    Raises
+    ------
+    OptionError
+        When two files share a full name, a hash is that of an empty file, a placeholder is unknown.
+
+    Examples
+    --------
+    >>> text = '''
+    ... [[entry]]
+    ... family = "toy"
+    ... name = "toy.{dim}d"
+    ... over = { dim = "50 100" }
+    ... dim = "{dim}"
+    ... languages = ["en"]
+    ... urls = ["https://example.org/{dim}.txt"]
+    ... file = "toy.{dim}.txt"
+    ... format = "GloVe text"
+    ... license = "unknown"
+    ... size = { 50 = 123 }
+    ... '''
+    >>> [(entry.full_name, entry.dim, entry.size) for entry in parse(text)]
+    [('toy:toy.50d', 50, 123), ('toy:toy.100d', 100, None)]
+    """
+    raw = tomllib.loads(text)
+    found = tuple(entry for fields in raw["entry"] for entry in _written_out(fields, raw.get("lists", {})))
+    names = [entry.full_name for entry in found]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise OptionError(f"the catalogue has two files named {twice!r}")
+    return found
+
+
+def _written_out(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entry]:
+    over = {name: lists.get(values, values).split() for name, values in fields.pop("over", {}).items()}
+    for values in itertools.product(*over.values()):
+        chosen = dict(zip(over, values, strict=True))
+        filled = {name: _filled(value, chosen) for name, value in fields.items() if name != "marks"}
+        known = {name: value for name, value in filled.items() if value is not None}
+        known["dim"] = int(known["dim"])
+        known["marks"] = {name: mark for name, mark in fields.get("marks", {}).items() if name in known}
+        yield Entry(template=fields["name"], **known)
+
+
+def _filled(value: object, chosen: dict[str, str]) -> Any:
+    """A field of a family for one of its files."""
+    if isinstance(value, str):
+        return value.format_map(chosen)
+    if isinstance(value, list):
+        return tuple(_filled(item, chosen) for item in value)
+    if isinstance(value, dict):
+        return next((value[key] for key in chosen.values() if key in value), None)
+    return value
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """All files of the catalogue, in its order."""
+    return parse(Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8"))
+
+
+def find(query: str = "", *, lang: str | None = None) -> list[Entry]:
+    """Files whose description has all words of a query.
+
+    Parameters
+    ----------
+    query
+        Words, any case, anywhere in name, family, format, licence or notes. A whole name finds that file alone.
+    lang
+        Only files for this language, as ISO 639 writes it ("ja"); files for many languages are "mul".
+
+    Examples
+    --------
+    >>> [entry.name for entry in find("glove:glove.6b")]
+    ['glove.6B.50d', 'glove.6B.100d', 'glove.6B.200d', 'glove.6B.300d']
+    >>> [entry.full_name for entry in find("chive 1.3 mc90", lang="ja")]
+    ['chive:chive-1.3-mc90']
+    """
+    exact = [entry for entry in entries() if query in (entry.name, entry.full_name)]
+    parts = query.casefold().split()
+    return [
+        entry
+        for entry in exact or entries()
+        if (lang is None or lang in entry.languages) and all(part in _described(entry) for part in parts)
+    ]
+
+
+def _described(entry: Entry) -> str:
+    return " ".join((entry.full_name, entry.format, entry.license, *entry.notes)).casefold()
+
+
+def get(name: str) -> Entry | None:
+    """The file of this name, ``family:name`` or, where only one family has it, ``name``; None when there is none.
+
+    Raises
+    ------
+    VocabularyError
+        When several families have the name.
+
+    Examples
+    --------
+    >>> get("glove.6B.50d").urls[0]
+    'https://huggingface.co/stanfordnlp/glove/resolve/main/glove.6B.zip'
+    >>> get("fasttext:cc.ja.300").file, get("no such file")
+    ('cc.ja.300.vec.gz', None)
+    """
+    found = [entry for entry in entries() if name in (entry.full_name, entry.name)]
+    if len(found) > 1:
+        names = ", ".join(entry.full_name for entry in found)
+        raise VocabularyError(f"several files are named {name!r}: say which: {names}")
+    return found[0] if found else None
+
+
+def near(name: str) -> list[str]:
+    """Names that a mistyped one may have meant, the nearest first.
+
+    Examples
+    --------
+    >>> near("glove.6b.50")
+    ['glove.6B.50d']
+    """
+    whole = ":" in name
+    names = [entry.full_name if whole else entry.name for entry in entries()]
+    return difflib.get_close_matches(name, names, n=3, cutoff=0.85)

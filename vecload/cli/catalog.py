@@ -1,0 +1,151 @@
+"""Commands about public files: `catalog`, `download`, and `cache ls|rm|verify`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_MANY = 8  # files of one family beyond which it is one line
+
+cache = typer.Typer(help="What was downloaded.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A name of the catalogue, or of a file that `cache ls` lists.")
+]
+
+
+def catalog(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words that name, format or notes contain.")] = "",
+    *,
+    lang: Annotated[str | None, typer.Option(metavar="CODE", help="Only files for this language: ja, en, ...")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything that is known, and how, as JSON.")] = False,
+) -> None:
+    """List public files of word vectors.
+
+    A name stands wherever a FILE does; `family:name` where a name alone leaves doubt.
+
+    Example: vecload catalog fasttext --lang ja
+    """
+    from vecload import catalog as room
+
+    found = room.find(query, lang=lang)
+    if json:
+        import dataclasses
+        import json as writer
+
+        typer.echo(writer.dumps([dataclasses.asdict(entry) for entry in found], indent=2, ensure_ascii=False))
+        return
+    if len(found) == 1:
+        _show(found[0])
+        return
+    groups: dict[str, list[room.Entry]] = {}
+    for entry in found:
+        groups.setdefault(f"{entry.family}:{entry.template}", []).append(entry)
+    for name, entries in groups.items():
+        if len(entries) > _MANY:
+            langs = sorted({code for entry in entries for code in entry.languages})
+            shown = " ".join(langs[:6]) + (" ..." if len(langs) > 6 else "")
+            typer.echo(f"{name:<40} {len(entries)} files: {shown}")
+            continue
+        for entry in entries:
+            size = f"{entry.size:,} bytes" if entry.size else entry.about
+            words = f"{entry.words:,} x {entry.dim}" if entry.words else f"? x {entry.dim}"
+            typer.echo(f"{entry.full_name:<40} {words:>16}  {entry.license:<13} {size}".rstrip())
+    if not found:
+        typer.echo("nothing of that description; `vecload catalog` lists all")
+
+
+def _show(entry: object) -> None:
+    """Everything about one file, with what is not checked marked so."""
+    from vecload import catalog as room
+
+    assert isinstance(entry, room.Entry)
+    for name in (
+        "full_name languages dim words size file_size about format container member license license_url urls page "
+        "citation notes"
+    ).split():
+        value = getattr(entry, name)
+        if value in (None, "", ()):
+            continue
+        shown = (
+            f"{value:,}"
+            if isinstance(value, int)
+            else "\n             ".join(value)
+            if isinstance(value, tuple)
+            else value
+        )
+        mark = entry.marks.get(name)
+        typer.echo(f"{name.replace('_', ' '):<12} {shown}" + (f"  [{room.MARKS[mark]}]" if mark in ("3p", "R") else ""))
+    typer.echo(f"{'verified by':<12} {entry.checked_by}")
+    if room.place(entry).exists():
+        typer.echo(f"{'in the cache':<12} {room.place(entry)}")
+
+
+def download(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the catalogue.")],
+) -> None:
+    """Bring public files into the cache, verified.
+
+    What was begun is continued: after a broken connection or Ctrl-C, run it again.
+
+    Example: vecload download glove.6B.50d
+    """
+    from vecload import catalog as room
+    from vecload.errors import VocabularyError
+
+    chosen = []
+    for name in names:
+        entry = room.get(name)
+        if entry is None:
+            raise VocabularyError(f"the catalogue has no {name!r}; `vecload catalog` lists what it has")
+        chosen.append(entry)
+    for entry in chosen:
+        try:
+            path = room.download(entry)
+        except KeyboardInterrupt:
+            typer.echo(f"\nvecload: {entry.name} is unfinished; run this again and it goes on from there", err=True)
+            raise typer.Exit(130) from None
+        typer.echo(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
+
+
+@cache.command()
+def ls() -> None:
+    """List the files, what they were held against, and where they are."""
+    from vecload import catalog as room
+
+    files = room.cached()
+    for file in files:
+        typer.echo(f"{file.size:>15,}  {file.path.relative_to(room.folder())}  {file.state}")
+    typer.echo(f"{sum(file.size for file in files):>15,}  {room.folder()}")
+
+
+@cache.command()
+def rm(name: Name) -> None:
+    """Remove a file, with what is unfinished of it.
+
+    Of an archive that serves several names, all goes.
+    """
+    from vecload import catalog as room
+
+    for path in room.remove(name):
+        typer.echo(f"removed {path}")
+
+
+@cache.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="As for `cache rm`; all files without it.")
+    ] = None,
+) -> None:
+    """Hash the files again and compare."""
+    from vecload import catalog as room
+
+    verdicts = room.verify(name)
+    for file, wrong in verdicts:
+        typer.echo(f"{file.path.relative_to(room.folder())}: {wrong or 'as downloaded, ' + file.state}")
+    if any(wrong for _, wrong in verdicts):
+        raise typer.Exit(1)
+
+
+COMMANDS = (catalog, download)
