@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vecload import oov as oov
     from vecload import pooling as pooling
     from vecload import search as search
+    from vecload import spaces as spaces
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
     from vecload.alignment import align as align
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
-    from vecload.layers import extend_embedding as extend_embedding
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
     from vecload.ngrams import NgramTable as NgramTable
     from vecload.pooling import SentencePooler as SentencePooler
+    from vecload.reports import report as report
+    from vecload.spaces import SpaceMap as SpaceMap
+    from vecload.spaces import map_spaces as map_spaces
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
@@ -54,6 +57,7 @@ _PUBLIC = {
     "NgramTable": "ngrams",
     "OptionError": "errors",
     "PartialEmbedding": "layers",
+    "SpaceMap": "spaces",
     "StoredEmbedding": "layers",
     "SentencePooler": "pooling",
     "Vectors": "vectors",
@@ -64,14 +68,16 @@ _PUBLIC = {
     "align": "alignment",
     "catalog": "catalog",
     "convert": "conversion",
-    "extend_embedding": "layers",
     "from_gensim": "formats.gensim",
     "info": "loading",
     "layers": "layers",
     "load": "loading",
+    "map_spaces": "spaces",
     "oov": "oov",
     "pooling": "pooling",
+    "report": "reports",
     "search": "search",
+    "spaces": "spaces",
 }
 """Public name → the room it lives in; a room that is public itself names itself."""
 

@@ -1,0 +1,138 @@
+"""Pairs of words that mean the same: dictionary files, splits, and pairs that the words themselves give."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from vecload import wordlists
+from vecload.errors import FormatError, OptionError, quote
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from vecload.vectors import Vectors
+
+Pair = tuple[str, str]
+
+SEEDS: Final = ("identical", "numerals", "unsupervised")
+"""Words that stand for pairs where pairs are asked for."""
+
+_NUMERAL = re.compile(r"[0-9]+([.,:/-][0-9]+)*")
+
+
+class Pairing(NamedTuple):
+    """Rows of two spaces that belong together, int64 (n,) each, and how many pairs had a word that is absent."""
+
+    source: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int64]
+    absent: int
+
+
+def read_pairs(path: str | os.PathLike[str]) -> list[Pair]:
+    r"""The pairs of a dictionary file in the form of MUSE and VecMap: a source and a target word a line.
+
+    A tab or, where a line has none, spaces stand between them. Empty lines are passed over; a pair that comes twice
+    is kept once.
+
+    Raises
+    ------
+    FormatError
+        For a line of more or fewer than two words.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "en-de.txt")
+    >>> _ = file.write_text("cat Katze\ndog\tHund\n")
+    >>> read_pairs(file)
+    [('cat', 'Katze'), ('dog', 'Hund')]
+    """
+    pairs: dict[Pair, None] = {}
+    for number, line in enumerate(wordlists.read_lines(path, progress=False), start=1):
+        fields = line.strip(" \t").split("\t") if "\t" in line.strip(" \t") else line.split(" ")
+        words = [field for field in fields if field]
+        if not words:
+            continue
+        if len(words) != 2:
+            hint = "Put a tab between words that hold spaces."
+            found = quote(line.encode("utf-8", "surrogateescape"))
+            raise FormatError(
+                "not a pair of words", file=str(path), line=number, found=found, expected="two words", hint=hint
+            )
+        pairs[words[0], words[1]] = None
+    if not pairs:
+        raise FormatError("a dictionary without pairs", file=str(path), expected="two words a line")
+    return list(pairs)
+
+
+def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to learn from and pairs to test with; all pairs of a source word are on one side.
+
+    Parameters
+    ----------
+    pairs
+        The pairs.
+    test
+        Share of the source words to test with.
+    seed
+        Which words those are.
+
+    Examples
+    --------
+    >>> train, held_out = split_pairs([("a", "A"), ("b", "B"), ("a", "AA"), ("c", "C")], test=0.5, seed=1)
+    >>> len(train) + len(held_out), {s for s, _ in train} & {s for s, _ in held_out}
+    (4, set())
+    """
+    if not 0 < test < 1:
+        raise OptionError(f"test={test} is not between 0 and 1")
+    words = list(dict.fromkeys(source for source, _ in pairs))
+    if len(words) < 2:
+        raise OptionError(f"{len(words)} source words cannot be split in two")
+    count = min(max(1, round(test * len(words))), len(words) - 1)
+    chosen = np.random.default_rng(seed).choice(len(words), count, replace=False)
+    held_out = {words[at] for at in chosen.tolist()}
+    return [pair for pair in pairs if pair[0] not in held_out], [pair for pair in pairs if pair[0] in held_out]
+
+
+def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) -> Pairing:
+    """Rows of pairs given, or of words written alike: all of them, or "numerals" only.
+
+    Raises
+    ------
+    OptionError
+        When no pair has both its words in the spaces.
+
+    Examples
+    --------
+    >>> from vecload import Vectors, Words
+    >>> a = Vectors(Words.from_strings(["cat", "7"]), np.eye(2, dtype="float32"))
+    >>> b = Vectors(Words.from_strings(["7", "Katze"]), np.eye(2, dtype="float32"))
+    >>> find_pairs(a, b, "numerals"), find_pairs(a, b, [("cat", "Katze"), ("dog", "Hund")]).absent
+    (Pairing(source=array([1]), target=array([0]), absent=0), 1)
+    """
+    if isinstance(pairs, str):
+        there = target.words.lookup(source.words)
+        first = source.words.lookup(source.words) == np.arange(len(source))
+        rows = np.flatnonzero((there >= 0) & first)
+        if pairs == "numerals":
+            rows = rows[[bool(_NUMERAL.fullmatch(source.words[row])) for row in rows.tolist()]]
+        elif pairs != "identical":
+            raise OptionError(f"pairs={pairs!r} is not one of 'identical', 'numerals', 'unsupervised', nor pairs")
+        found, absent = Pairing(rows, there[rows], 0), 0
+    else:
+        listed = list(pairs)
+        sources = source.words.lookup([one for one, _ in listed])
+        targets = target.words.lookup([other for _, other in listed])
+        both = (sources >= 0) & (targets >= 0)
+        absent = int(np.count_nonzero(~both))
+        found = Pairing(sources[both], targets[both], absent)
+    if not len(found.source):
+        what = f"none of {absent:,} pairs has both its words in the spaces" if absent else "no words in common"
+        raise OptionError(f"{what}: check the languages, their order and the case of the words")
+    return found

@@ -1,0 +1,154 @@
+"""Dictionaries found by the spaces themselves: mutual neighbours, refinement, self-learning, and a start from nothing.
+
+Everything here works on the rows of the most frequent words, float32 of unit length, so that a product is a cosine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vecload.spaces.retrieval import BLOCK, hubness
+from vecload.spaces.solvers import procrustes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    Rows = npt.NDArray[np.float32]
+    Ids = npt.NDArray[np.int64]
+    Matrix = npt.NDArray[np.float64]
+
+HUBS = 10  # neighbours that the local scaling of CSLS looks at (Conneau et al. 2018)
+_REFINEMENTS = 5
+_START = 4000  # words that the unsupervised start compares
+_FIRST_KEEP, _GROWTH = 0.1, 2.0  # of stochastic dictionary induction
+_PATIENCE = 10
+_PROGRESS = 1e-6
+_MOST_ROUNDS = 1000
+
+
+class Dictionary(NamedTuple):
+    """Rows of source and target that belong together, and how near the words of both spaces are in the mean."""
+
+    source: Ids
+    target: Ids
+    objective: float
+
+
+def mutual_neighbors(x: Rows, y: Rows) -> Dictionary:
+    """Rows that are each other's nearest by CSLS, and the mean CSLS of all (Conneau et al. 2018, section 2.3)."""
+    here, there = hubness(x, y, HUBS), hubness(y, x, HUBS)
+    ahead, cosines = _nearest(x, y, there)
+    behind, _ = _nearest(y, x, here)
+    rows = np.arange(len(x))
+    mutual = behind[ahead] == rows
+    return Dictionary(rows[mutual], ahead[mutual], float((2 * cosines - here - there[ahead]).mean()))
+
+
+def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
+    """Procrustes on mutual neighbours, five times over (Conneau et al. 2018); the best round's matrix.
+
+    The best is the one whose words have the nearest neighbours by CSLS on the average, which needs no dictionary.
+    """
+    best, best_score = matrix, -np.inf
+    for _ in range(_REFINEMENTS + 1):
+        found = mutual_neighbors(_mapped(x, matrix), y)
+        if found.objective > best_score:
+            best, best_score = matrix, found.objective
+        if not len(found.source):
+            break
+        matrix = procrustes(x[found.source], y[found.target])
+    return best
+
+
+def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[int, float], object]) -> Dictionary:
+    """A dictionary grown from a first, perhaps doubtful map (Artetxe, Labaka and Agirre, ACL 2018, section 3.3).
+
+    Map by the dictionary, find each word's neighbour in the other space, both ways, and begin again, until that brings
+    nothing more. Similarities are kept with probability p only, which grows from 0.1 to 1 whenever ten rounds brought
+    nothing, so that a bad start is left behind.
+
+    Parameters
+    ----------
+    x, y
+        Normalised rows of both spaces.
+    matrix
+        The first map.
+    seed
+        Of the similarities left out.
+    tell
+        Called with the round and its objective.
+    """
+    rng = np.random.default_rng(seed)
+    keep, best, since = _FIRST_KEEP, -np.inf, 0
+    found = induce(_mapped(x, matrix), y, keep=keep, rng=rng)
+    for number in range(_MOST_ROUNDS):
+        matrix = procrustes(x[found.source], y[found.target])
+        found = induce(_mapped(x, matrix), y, keep=keep, rng=rng)
+        tell(number, found.objective)
+        if found.objective > best + _PROGRESS:
+            best, since = found.objective, 0
+            continue
+        since += 1
+        if since >= _PATIENCE:
+            if keep >= 1:
+                break
+            keep, since = min(1.0, keep * _GROWTH), 0
+    return found
+
+
+def induce(x: Rows, y: Rows, *, keep: float = 1.0, rng: np.random.Generator | None = None) -> Dictionary:
+    """Each row's nearest in the other space by CSLS, both ways, when a similarity counts with probability `keep`."""
+    ahead, near = _nearest(x, y, hubness(y, x, HUBS), keep, rng)
+    behind, far = _nearest(y, x, hubness(x, y, HUBS), keep, rng)
+    source = np.concatenate([np.arange(len(x)), behind])
+    target = np.concatenate([ahead, np.arange(len(y))])
+    return Dictionary(source, target, float(near.mean() + far.mean()) / 2)
+
+
+def _nearest(
+    queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, rng: np.random.Generator | None = None
+) -> tuple[Ids, Rows]:
+    """The row nearest to each query by CSLS, and the cosine of it; `hubs` are the rows' mean similarities."""
+    nearest = np.empty(len(queries), dtype=np.int64)
+    cosines = np.empty(len(queries), dtype=np.float32)
+    for begin in range(0, len(queries), BLOCK):
+        scores = queries[begin : begin + BLOCK] @ rows.T
+        scores -= hubs / 2
+        if rng is not None and keep < 1:
+            scores[rng.random(scores.shape, dtype=np.float32) >= keep] = -np.inf
+        some = scores.argmax(axis=1)
+        nearest[begin : begin + BLOCK] = some
+        cosines[begin : begin + BLOCK] = np.take_along_axis(scores, some[:, None], axis=1)[:, 0] + hubs[some] / 2
+    return nearest, cosines
+
+
+def unsupervised_start(x: Rows, y: Rows) -> Dictionary:
+    """A first dictionary from the shapes of the spaces alone (Artetxe, Labaka and Agirre, ACL 2018, section 3.2).
+
+    A word's similarities to all others, sorted, are a signature that needs no common axes. The square root of the
+    similarity matrix is used, which the paper found to give better signatures.
+    """
+    count = min(len(x), len(y), _START)
+    return induce(_signature(x[:count]), _signature(y[:count]))
+
+
+def _signature(rows: Rows) -> Rows:
+    u, scales, _ = np.linalg.svd(rows, full_matrices=False)
+    similar: Rows = (u * scales) @ u.T
+    similar.sort(axis=1)
+    for step in ("unit", "center", "unit"):
+        if step == "center":
+            similar -= similar.mean(axis=0)
+        else:
+            similar /= np.maximum(np.linalg.norm(similar, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return similar
+
+
+def _mapped(x: Rows, matrix: Matrix) -> Rows:
+    """Mapped rows; an orthogonal matrix keeps them at unit length."""
+    mapped: Rows = x @ matrix.astype(np.float32)
+    return mapped

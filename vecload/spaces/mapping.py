@@ -1,0 +1,187 @@
+"""`map_spaces`: learn the map from one space of vectors onto another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vecload.errors import OptionError
+from vecload.spaces import induction, solvers
+from vecload.spaces.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_pairs
+from vecload.spaces.normalization import ITERATIVE, normalization
+from vecload.spaces.spacemap import SpaceMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from vecload.vectors import Vectors
+
+    Rows = npt.NDArray[np.float32]
+    Matrix = npt.NDArray[np.float64]
+
+Method = Literal["least-squares", "procrustes", "refine", "self-learning", "vecmap", "rcsls"]
+
+_NORMALIZE: Mapping[str, tuple[str, ...]] = {
+    "least-squares": (),
+    "procrustes": ("unit", "center", "unit"),
+    "refine": ("unit", "center", "unit"),
+    "self-learning": ("unit", "center", "unit"),
+    "vecmap": ("unit", "center", "unit"),
+    "rcsls": ("unit", "center", "unit"),
+}
+_COSINES = ("refine", "self-learning", "rcsls")  # compare words by cosine, so need rows of unit length
+
+
+def map_spaces(
+    source: Vectors,
+    target: Vectors,
+    *,
+    pairs: Iterable[Pair] | str | os.PathLike[str] = "identical",
+    method: Method = "procrustes",
+    normalize: Sequence[str] | Literal["iterative"] | None = None,
+    restrict: int = 20_000,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> SpaceMap:
+    """Learn the linear map that brings one space of vectors onto another.
+
+    Parameters
+    ----------
+    source, target
+        The two spaces, words in order of frequency.
+    pairs
+        What is known to mean the same: (source, target) pairs of words; the path of a dictionary file (`read_pairs`);
+        "identical" for words written alike; "numerals" for those of them that are numbers; "unsupervised" for nothing.
+    method
+        "least-squares" (Mikolov et al. 2013); "procrustes", an orthogonal map (Smith et al. 2017); "refine", Procrustes
+        again on mutual neighbours (MUSE: Conneau et al. 2018); "self-learning" from few, doubtful or no pairs, then
+        "vecmap" (Artetxe et al., ACL 2018); "vecmap", whitening and re-weighting of both sides (Artetxe et al., AAAI
+        2018); "rcsls", a map learned for retrieval (Joulin et al. 2018).
+    normalize
+        Steps applied to both spaces first: "unit" and "center" in any order; "iterative" for five rounds of both, then
+        "unit" (Zhang et al. 2019: far languages such as English and Japanese need it). None for unit, center, unit,
+        and for no step with "least-squares".
+    restrict
+        So many of the most frequent words take part where words are compared with all others.
+    seed
+        Of self-learning.
+    progress
+        Whether to show a bar in self-learning; None when standard error is a terminal.
+
+    Returns
+    -------
+    SpaceMap
+
+    Raises
+    ------
+    OptionError
+        When no pair is in both spaces, when pairs are too few for the method, or when values are not finite.
+
+    Examples
+    --------
+    >>> from vecload import Vectors, Words
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.normal(size=(100, 8)).astype("float32")
+    >>> rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0].astype("float32")
+    >>> words = Words.from_strings(map(str, range(100)))
+    >>> space, turned = Vectors(words, rows), Vectors(words, rows @ rotation)
+    >>> found = map_spaces(space, turned, pairs="identical")
+    >>> bool(np.allclose(found.apply(space).matrix, found.apply_target(turned).matrix, atol=1e-5))
+    True
+    """
+    if method not in _NORMALIZE:
+        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, _NORMALIZE))}")
+    if method != "least-squares" and source.dim != target.dim:
+        raise OptionError(
+            f"method={method!r} maps spaces of one dimension, not {source.dim} to {target.dim}: use 'least-squares'"
+        )
+    if restrict < 1:
+        raise OptionError(f"restrict={restrict} leaves no words")
+    steps = _steps(method, normalize)
+    for vectors in (source, target):
+        if not len(vectors) or not np.isfinite(vectors.matrix[:restrict]).all():
+            raise OptionError(f"{vectors!r} has no rows or holds NaN or infinity: load it without allow_nonfinite")
+    source_side, x = normalization(source.matrix, steps)
+    target_side, y = normalization(target.matrix, steps)
+    if pairs == "unsupervised":
+        if method not in ("refine", "self-learning"):
+            raise OptionError(f"pairs='unsupervised' goes with 'self-learning' or 'refine', not with {method!r}")
+        found = induction.unsupervised_start(x[:restrict], y[:restrict])
+        given = Pairing(found.source, found.target, 0)
+    else:
+        given = find_pairs(source, target, _read(pairs))
+    info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
+    matrix, target_matrix = _solve(method, x, y, given, restrict, seed=seed, progress=progress, info=info)
+    return SpaceMap(source_side, target_side, matrix, target_matrix, method, info)
+
+
+def _read(pairs: Iterable[Pair] | str | os.PathLike[str]) -> Iterable[Pair] | str:
+    """Pairs, or the word that stands for some, of what may be the path of a file."""
+    if isinstance(pairs, (str, os.PathLike)):
+        return str(pairs) if pairs in SEEDS else read_pairs(pairs)
+    return pairs
+
+
+def _steps(method: str, normalize: Sequence[str] | str | None) -> tuple[str, ...]:
+    steps = _NORMALIZE[method] if normalize is None else tuple(normalize)
+    if normalize == "iterative":
+        steps = ITERATIVE
+    elif isinstance(normalize, str):
+        raise OptionError(f"normalize={normalize!r} is 'iterative' or a sequence of steps: [{normalize!r}]")
+    if method in _COSINES and steps[-1:] != ("unit",):
+        raise OptionError(f"method={method!r} compares words by cosine: the last step of normalize must be 'unit'")
+    return steps
+
+
+def _solve(
+    method: str,
+    x: Rows,
+    y: Rows,
+    given: Pairing,
+    restrict: int,
+    *,
+    seed: int,
+    progress: bool | None,
+    info: dict[str, Any],
+) -> tuple[Matrix, Matrix | None]:
+    """The matrices of both sides."""
+    left, right = x[given.source], y[given.target]
+    near_x, near_y = x[:restrict], y[:restrict]
+    if method == "least-squares":
+        return solvers.least_squares(left, right), None
+    if method == "procrustes":
+        return solvers.procrustes(left, right), None
+    if method == "rcsls":
+        return solvers.rcsls(left, right, near_x, near_y), None
+    if method == "refine":
+        return induction.refine(near_x, near_y, solvers.procrustes(left, right)), None
+    if method == "self-learning":
+        with _rounds(progress=progress) as tell:
+            first = solvers.procrustes(left, right)
+            found = induction.self_learn(near_x, near_y, first, seed=seed, tell=tell)
+        info["objective"] = found.objective
+        left, right = near_x[found.source], near_y[found.target]
+    return solvers.vecmap(left, right)
+
+
+@contextlib.contextmanager
+def _rounds(*, progress: bool | None) -> Iterator[Callable[[int, float], object]]:
+    """What to call after each round of self-learning."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda _round, _objective: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=" rounds", desc="self-learning") as bar:
+
+        def tell(number: int, objective: float) -> None:
+            bar.set_postfix_str(f"mean cosine {objective:.4f}", refresh=False)
+            bar.update(number + 1 - bar.n)
+
+        yield tell

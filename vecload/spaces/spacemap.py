@@ -1,0 +1,168 @@
+"""`SpaceMap`: a linear map from one space of vectors onto another, kept as a value."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError
+from vecload.sources import replacing
+from vecload.spaces.normalization import Normalization
+from vecload.vectors import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+_FORMAT, _VERSION = "vecload-map", "1"
+_ROWS = 1 << 14
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpaceMap:
+    """A linear map from one space of vectors onto another; made by `map_spaces`.
+
+    Parameters
+    ----------
+    source, target
+        How the rows of each side are normalised first.
+    matrix
+        What source rows are then multiplied by: float64, shape (source dim, dim).
+    target_matrix
+        The same for target rows, shape (target dim, dim); None where they stay as they are.
+    method
+        How it was learned.
+    info
+        How many pairs it was learned from, and what else there is to know.
+
+    Notes
+    -----
+    `apply` takes source words and `apply_target` target words to the space where both can be compared by cosine.
+    Unless target rows are scaled to unit length or multiplied, that space is the target's own.
+    """
+
+    source: Normalization
+    target: Normalization
+    matrix: npt.NDArray[np.float64]
+    target_matrix: npt.NDArray[np.float64] | None
+    method: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "info", MappingProxyType(dict(self.info)))
+
+    def apply(self, vectors: Vectors) -> Vectors:
+        """Source vectors in the common space: float32, the same words.
+
+        Raises
+        ------
+        OptionError
+            When the vectors have another dimension than those that were mapped.
+        """
+        shift = self.target.shift if self._raw_target else None
+        return self._moved(vectors, self.source, self.matrix, shift)
+
+    def apply_target(self, vectors: Vectors) -> Vectors:
+        """Target vectors in the common space: float32, the same words."""
+        if self._raw_target:
+            self._check(vectors, self.target)
+            return vectors
+        return self._moved(vectors, self.target, self.target_matrix, None)
+
+    @property
+    def _raw_target(self) -> bool:
+        return self.target.linear and self.target_matrix is None
+
+    def inverse(self) -> SpaceMap:
+        """The map from target to source, by the (pseudo-)inverse matrix.
+
+        It takes back what `apply` did to directions; lengths that unit norm took away do not come back.
+        """
+        back: npt.NDArray[Any] = np.linalg.pinv(self.matrix)
+        if self.target_matrix is not None:
+            back = self.target_matrix @ back
+        return SpaceMap(self.target, self.source, back, None, self.method, {**self.info, "inverse": True})
+
+    def _check(self, vectors: Vectors, side: Normalization) -> None:
+        if vectors.dim != side.means.shape[1]:
+            raise OptionError(f"the map is of {side.means.shape[1]} dimensions, the vectors have {vectors.dim}")
+
+    def _moved(
+        self,
+        vectors: Vectors,
+        side: Normalization,
+        matrix: npt.NDArray[np.float64] | None,
+        shift: npt.NDArray[np.float64] | None,
+    ) -> Vectors:
+        self._check(vectors, side)
+        single = None if matrix is None else matrix.astype(np.float32)
+        dim = vectors.dim if single is None else single.shape[1]
+        moved = np.empty((len(vectors), dim), dtype=np.float32)
+        for begin in range(0, len(vectors), _ROWS):
+            rows = side.apply(vectors.matrix[begin : begin + _ROWS])
+            if single is not None:
+                rows = rows @ single
+            if shift is not None:
+                rows += shift.astype(np.float32)
+            moved[begin : begin + _ROWS] = rows
+        return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file that `load` reads."""
+        from safetensors.numpy import save_file
+
+        tensors = {
+            "matrix": self.matrix,
+            "source.means": self.source.means,
+            "target.means": self.target.means,
+        }
+        if self.target_matrix is not None:
+            tensors["target_matrix"] = self.target_matrix
+        kept = {
+            "method": self.method,
+            "info": dict(self.info),
+            "source": self.source.steps,
+            "target": self.target.steps,
+        }
+        header = {"format": _FORMAT, "version": _VERSION, "vecload": json.dumps(kept, default=str)}
+        with replacing(path) as part:
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, part, metadata=header)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SpaceMap:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            When the file is something else.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        name = os.fspath(path)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = file.metadata() or {}
+                if header.get("format") != _FORMAT or header.get("version") != _VERSION:
+                    raise FormatError("not a map that vecload saved", file=name, hint="Use vecload.map_spaces.")
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+            kept = json.loads(header["vecload"])
+            sides = [Normalization(tuple(kept[one]), tensors[f"{one}.means"]) for one in ("source", "target")]
+            return cls(
+                sides[0], sides[1], tensors["matrix"], tensors.get("target_matrix"), kept["method"], kept["info"]
+            )
+        except FormatError:
+            raise
+        except (SafetensorError, LookupError, TypeError, ValueError) as error:
+            raise FormatError(f"a damaged file ({error})", file=name) from error
+
+    def __repr__(self) -> str:
+        pairs = self.info.get("pairs")
+        learned = "" if pairs is None else f" from {pairs:,} pairs"
+        return f"<SpaceMap: {self.source.means.shape[1]} → {self.matrix.shape[1]}, {self.method}{learned}>"
