@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from vecload.errors import VocabularyError
+from vecload.errors import FormatError, VocabularyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FEW = 64
 """Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
+
+_BLOCK = 1 << 16  # slots looked at together
 
 # The hash of `vecload.kernels.table`, word for word.
 _SEED = 0x9E3779B97F4A7C15
@@ -65,6 +67,9 @@ class Words(Sequence[str]):
         Where each word begins, and the end of the last: int64, shape (n + 1,).
     slots
         The hash table of `vecload.kernels.table`: uint64, a power of two long. Built when not given.
+    checked
+        False for arrays that come from a file as they are. Then they are checked once, before compiled code follows
+        them; looking up single words does without.
 
     Notes
     -----
@@ -79,7 +84,7 @@ class Words(Sequence[str]):
     array([ 1, -1])
     """
 
-    __slots__ = ("_data", "_offsets", "_slots")
+    __slots__ = ("_checked", "_data", "_offsets", "_slots")
 
     def __init__(
         self,
@@ -87,7 +92,9 @@ class Words(Sequence[str]):
         offsets: npt.NDArray[np.int64],
         *,
         slots: npt.NDArray[np.uint64] | None = None,
+        checked: bool = True,
     ) -> None:
+        self._checked = checked
         self._data = read_only(data)
         self._offsets = read_only(offsets)
         self._slots = read_only(build_slots(data, offsets)[0] if slots is None else slots)
@@ -126,17 +133,37 @@ class Words(Sequence[str]):
     @property
     def data(self) -> npt.NDArray[np.uint8]:
         """The words' bytes, uint8, shape (bytes,), read-only."""
+        self._check()
         return self._data
 
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where each word begins and the last one ends, int64, shape (n + 1,), read-only."""
+        self._check()
         return self._offsets
 
     @property
     def slots(self) -> npt.NDArray[np.uint64]:
         """The hash table, uint64, read-only."""
+        self._check()
         return self._slots
+
+    def _check(self) -> None:
+        """Raise unless every offset and every row in the table is one that can be followed."""
+        if self._checked:
+            return
+        offsets, count = self._offsets, len(self)
+        fits = offsets[0] == 0 and offsets[-1] <= len(self._data) and bool((offsets[1:] >= offsets[:-1]).all())
+        free = 0
+        for begin in range(0, len(self._slots), _BLOCK):
+            block = self._slots[begin : begin + _BLOCK]
+            free += int(np.count_nonzero(block == 0))
+            rows = block.astype(np.uint32)  # the lower half
+            fits &= bool(rows.max() <= count) and np.count_nonzero(rows) == np.count_nonzero(block)
+        if not (fits and free):
+            hint = "The file is damaged: write or fetch it again."
+            raise FormatError("the words' offsets or their hash table lead nowhere", hint=hint)
+        self._checked = True
 
     @property
     def nbytes(self) -> int:
@@ -162,7 +189,7 @@ class Words(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         begin = 0
-        raw = self._data.tobytes()
+        raw = self.data.tobytes()
         for end in self._offsets[1:].tolist():
             yield raw[begin:end].decode("utf-8", "surrogateescape")
             begin = end
@@ -173,7 +200,7 @@ class Words(Sequence[str]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Words):
             return NotImplemented
-        return np.array_equal(self._offsets, other._offsets) and np.array_equal(self._data, other._data)
+        return np.array_equal(self.offsets, other.offsets) and np.array_equal(self.data, other.data)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -183,7 +210,7 @@ class Words(Sequence[str]):
         return f"<Words: {len(self):,} words, {self[0]!r} … {self[-1]!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self._data, self._offsets, self._slots)
+        return _unpickle, (self.data, self._offsets, self._slots)
 
     def get(self, word: str, default: int = -1) -> int:
         """Row number of one word, or `default`. Needs no compiled code."""
@@ -193,15 +220,16 @@ class Words(Sequence[str]):
         hashed = _hash(raw)
         mask = len(self._slots) - 1
         slot = hashed & mask
-        while True:
+        for _ in range(len(self._slots)):  # one free slot ends it sooner, unless the table is damaged
             entry = int(self._slots[slot])
             if entry == 0:
-                return default
+                break
             if (entry ^ hashed) >> 32 == 0:
                 row = (entry & 0xFFFFFFFF) - 1
-                if self.bytes(row) == raw:
+                if 0 <= row < len(self) and self.bytes(row) == raw:
                     return row
             slot = (slot + 1) & mask
+        return default
 
     def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
         """Row number of one word, as ``list.index``.
@@ -234,10 +262,11 @@ class Words(Sequence[str]):
             ends = accumulate((len(raw or b"") for raw in raws), initial=0)
             offsets = np.fromiter(ends, dtype=np.int64, count=len(raws) + 1)
         else:
-            data, offsets, absent = words._data, words._offsets, []
+            data, offsets, absent = words.data, words.offsets, []
         rows = np.empty(len(offsets) - 1, dtype=np.int64)
         from vecload.kernels import table  # not needed to open a file and look at a few words
 
+        self._check()
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
         table.lookup(*queries, self._data, self._offsets, self._slots, rows)
         rows[absent] = -1
@@ -253,6 +282,7 @@ class Words(Sequence[str]):
         """
         at = np.asarray(rows, dtype=np.int64)
         at = np.where(at < 0, at + len(self), at)
+        self._check()
         return Words(*pack(self._data, self._offsets[at], self._offsets[at + 1]))
 
 

@@ -39,7 +39,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import fasttext, foreign, gensim, spacy, text, word2vec
+from vecload.formats import fasttext, foreign, gensim, native, spacy, text, word2vec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -59,6 +59,7 @@ FORMATS: tuple[ModuleType, ...] = (
     fasttext,
     gensim,
     spacy,
+    native,
 )
 
 HEAD = 1 << 16

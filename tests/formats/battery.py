@@ -1,0 +1,157 @@
+"""What every format that is written has to stand: the same checks for all, each told only the format's name."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+import vecload
+from tests.formats.tables import same
+from vecload import FormatError, Vectors, Words
+
+
+@dataclass(frozen=True)
+class Case:
+    """A format, and what it promises."""
+
+    name: str
+    raw: bool = True
+    """Whether it holds words that are not UTF-8."""
+    exact: bool = True
+    """Whether a file that misses a part of its vectors is told from a whole one, wherever it is cut."""
+    folder: bool = False
+
+    def write(self, vectors: Vectors, folder: Path, **options: object) -> Path:
+        path = folder / f"vectors.{self.name.replace(' ', '-')}"
+        vectors.save(path, self.name, **options)  # type: ignore[arg-type]
+        return path
+
+
+class Pipe:
+    """Bytes that come once, a few at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def read(self, count: int = -1) -> bytes:
+        return self.file.read(min(count, 1000))
+
+
+SAFE = "abcé北🙂\u00a0\u0085\u2028\u3000e\u0301.-%'\"#_<>/\\"
+"""Characters that every format holds in a word."""
+
+
+def tables(case: Case) -> st.SearchStrategy[Vectors]:
+    """Small tables of distinct words that the format holds, and floats of every size."""
+    word = st.text(SAFE, min_size=1, max_size=9).map(lambda text: text.encode())
+    if case.raw:
+        word |= st.binary(min_size=1, max_size=9).filter(lambda raw: not set(raw) & set(b" \t\n\v\f\r\0"))
+    number = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+    def table(words: list[bytes], values: list[float], dim: int) -> Vectors:
+        repeated = np.resize(np.array(values, dtype=np.float32), (len(words), dim))
+        return Vectors(Words.from_bytes(words), repeated)
+
+    words = st.lists(word, min_size=1, max_size=8, unique=True)
+    return st.builds(table, words, st.lists(number, min_size=1, max_size=24), st.integers(1, 5))
+
+
+def loaded(case: Case, source: object) -> Vectors:
+    return vecload.load(source, format=case.name)  # type: ignore[arg-type]
+
+
+def check_round_trip(case: Case, vectors: Vectors, folder: Path) -> None:
+    """Words byte for byte, float32 bit for bit, whichever way the file comes."""
+    path = case.write(vectors, folder)
+    again = loaded(case, path)
+    assert same(again, vectors)
+    assert all(again.words.index(word) == at for at, word in enumerate(vectors.words))
+
+
+def check_every_way_in(case: Case, vectors: Vectors, folder: Path) -> None:
+    """The same from a path, told by its bytes alone; from an open file, a pipe, compressed, in an archive."""
+    path = case.write(vectors, folder)
+    data = path.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner", data)
+    (folder / "packed").write_bytes(gzip.compress(data))
+    ways = [
+        path,
+        folder / "packed",
+        io.BytesIO(data),
+        Pipe(data),
+        io.BytesIO(bz2.compress(data)),
+        io.BytesIO(packed.getvalue()),
+    ]
+    for way in ways:
+        again = vecload.load(way)  # type: ignore[arg-type]
+        assert same(again, vectors), way
+    wanted = list(vectors.words)[::3]
+    assert list(vecload.load(path, vocab=[*wanted, "absent"]).words) == wanted
+    assert list(vecload.load(path, limit=4).words) == list(vectors.words)[:4]
+    half = vecload.load(path, dtype="float16")
+    assert same(half, Vectors(vectors.words, vectors.matrix.astype(np.float16)))
+    look = vecload.info(path)
+    assert (look.rows, look.dim, look.words[0]) == (len(vectors), vectors.dim, vectors.words[0])
+
+
+def check_cuts(case: Case, vectors: Vectors, folder: Path) -> None:
+    """A file cut at any byte is refused by an error of the house, and is never shorter without a word."""
+    data = case.write(vectors, folder).read_bytes()
+    assert loaded(case, io.BytesIO(data)).words == vectors.words
+    for cut in range(len(data)):
+        try:
+            short = vecload.load(io.BytesIO(data[:cut]), format=case.name, errors="strict")
+        except FormatError:
+            continue
+        if case.exact:  # what was cut off was no part of the vectors
+            assert same(short, vectors), f"cut at {cut} of {len(data)}"
+        assert len(short) <= len(vectors)
+
+
+def check_small(case: Case, folder: Path) -> None:
+    """One row of one value; and no row at all is read as it was written or refused, on writing or on reading."""
+    one = Vectors(Words.from_strings(["a"]), np.array([[0.5]], dtype=np.float32))
+    check_round_trip(case, one, folder)
+    none = Vectors(Words.from_strings([]), np.empty((0, 3), dtype=np.float32))
+    try:
+        again = loaded(case, case.write(none, folder))
+    except vecload.VecloadError:
+        return
+    assert again.matrix.shape == (0, 3)
+
+
+def mutated(data: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """The file with a few bytes changed, half of them near its start."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        other = bytearray(data)
+        for _ in range(int(rng.integers(1, 5))):
+            at = int(rng.integers(0, min(len(other), 256) if rng.random() < 0.5 else len(other)))
+            other[at] = int(rng.choice([0, 1, 127, 128, 255, int(rng.integers(256))]))
+        yield bytes(other)
+
+
+def use(data: bytes, name: str) -> None:
+    """Load a file that may be damaged, and follow all that it leads to; only errors of the house may come out."""
+    try:
+        vectors = vecload.load(io.BytesIO(data), format=name, allow_nonfinite=True)
+        vectors.get("w7")
+        vectors.words.lookup(["w5", *(f"w{at}" for at in range(100))])
+        vectors.words.lookup(vectors.words)
+        list(vectors.words)
+        vectors.words.take(np.arange(len(vectors)))
+        np.asarray(vectors.matrix, dtype=np.float64).sum()
+        if vectors.ngrams is not None:
+            vectors.ngrams.vectors(["one", "two"])
+    except vecload.VecloadError:
+        pass

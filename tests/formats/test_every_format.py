@@ -1,0 +1,79 @@
+"""The battery over every format that is written; a format that joins `FORMATS` and is not listed here is noticed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import vecload
+from tests.formats import battery
+from tests.formats.battery import Case
+from tests.formats.tables import sample
+from vecload import formats
+
+CASES = {
+    "word2vec text": Case("word2vec text", exact=False),
+    "glove": Case("glove", exact=False),
+    "word2vec binary": Case("word2vec binary"),
+    "fasttext": Case("fasttext"),
+    "gensim": Case("gensim"),
+    "native": Case("native"),
+}
+MODULES = {formats.named(name)[0] for name in CASES}
+WORDS = ["the", "cat", "北海道", "a\u00a0b", "\u0085", "x" * 300, "é", "🙂", "e\u0301", "0", "\u3000", "w5", "w7"]
+
+
+def test_every_writer_is_here() -> None:
+    assert {form.NAME for form in formats.FORMATS if hasattr(form, "write")} == {form.NAME for form in MODULES}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_round_trips(case: Case, data: st.DataObject, tmp_path: Path) -> None:
+    battery.check_round_trip(case, data.draw(battery.tables(case)), tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_every_way_in(case: Case, tmp_path: Path) -> None:
+    words = [*WORDS, "\udcff\udc80"] if case.raw else WORDS
+    battery.check_every_way_in(case, sample(words), tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_cut_anywhere(case: Case, tmp_path: Path) -> None:
+    battery.check_cuts(case, sample(["the", "北海", "x"], dim=3), tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_smallest_tables(case: Case, tmp_path: Path) -> None:
+    battery.check_small(case, tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_many_batches(case: Case, tmp_path: Path) -> None:
+    """More rows than a batch of any reader or writer holds."""
+    vectors = sample([f"w{at}" for at in range(9000)], dim=60)
+    path = case.write(vectors, tmp_path)
+    again = vecload.load(path)
+    assert again.words == vectors.words
+    assert np.array_equal(again.matrix, vectors.matrix)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.exact], ids=lambda case: case.name)
+def test_mutated_files_never_crash(case: Case, tmp_path: Path) -> None:
+    """In a process of its own: a crash would not be an exception."""
+    path = case.write(sample([f"w{at}" for at in range(120)], dim=4), tmp_path)
+    code = (
+        "from pathlib import Path; from tests.formats import battery\n"
+        f"data = Path({str(path)!r}).read_bytes()\n"
+        f"for other in battery.mutated(data, 300, seed=1): battery.use(other, {case.name!r})"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,195 @@
+"""vecload's own files: mapped as they lie, read by safetensors alone, and not believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import vecload
+from tests.formats.tables import same, sample
+from vecload import FormatError, Vectors, Words
+from vecload.ngrams import NgramTable, QuantisedRows
+
+WORDS = [f"w{at}" for at in range(100)]
+
+
+def parts(data: bytes) -> tuple[dict[str, object], bytes]:
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def joined(header: object, body: bytes) -> bytes:
+    text = json.dumps(header).encode() if not isinstance(header, bytes) else header
+    return len(text).to_bytes(8, "little") + text + body
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> bytes:
+    sample(WORDS, dim=3).save(tmp_path / "v.safetensors")
+    return (tmp_path / "v.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_types(dtype: str, tmp_path: Path) -> None:
+    text = b"".join(b"w%d %r %r %r\n" % (at, at / 7, -1.5, 3e-5) for at in range(100))
+    vectors = vecload.load(io.BytesIO(text), dtype=dtype)  # type: ignore[arg-type]
+    vectors.save(tmp_path / "v.safetensors")
+    again = vecload.load(tmp_path / "v.safetensors")
+    assert again.dtype == vectors.dtype
+    assert same(again, vectors)
+    done = vecload.convert(io.BytesIO(text), tmp_path / "c.safetensors", dtype=dtype)  # type: ignore[arg-type]
+    assert same(vecload.load(tmp_path / "c.safetensors"), vectors)
+    assert done.size == (tmp_path / "c.safetensors").stat().st_size
+
+
+def test_opening_maps_and_needs_no_compiled_code(tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    sample([f"w{at}" for at in range(5000)], dim=7).save(path)
+    vectors = vecload.load(path)
+    assert not vectors.matrix.flags.writeable
+    assert not vectors.matrix.flags.owndata
+    code = f"import sys, vecload; v = vecload.load({str(path)!r}); v['w4999']; v[['w1', 'w2']]; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numba", "torch", "safetensors", "gensim"} & set(loaded)
+
+
+def test_safetensors_alone_reads_it(tmp_path: Path) -> None:
+    vectors = sample(["cat", "New York", "北"], dim=3)
+    vectors.save(tmp_path / "v.safetensors")
+    tensors = load_file(tmp_path / "v.safetensors")
+    assert np.array_equal(tensors["matrix"], vectors.matrix)
+    raw, offsets = tensors["words.data"].tobytes(), tensors["words.offsets"]
+    assert [raw[a:b].decode() for a, b in pairwise(offsets)] == list(vectors.words)
+
+
+def test_what_safetensors_writes_again_is_read(tmp_path: Path, whole: bytes) -> None:
+    """Its tensors come in another order, not aligned for all types."""
+    header, _ = parts(whole)
+    tensors = load_file(tmp_path / "v.safetensors")
+    tensors["matrix"] = tensors["matrix"].astype(np.float16)[:, :1].copy()
+    save_file(tensors, tmp_path / "again.safetensors", metadata=header["__metadata__"])  # type: ignore[arg-type]
+    assert list(vecload.load(tmp_path / "again.safetensors").words) == WORDS
+
+
+def test_meta_of_any_length(tmp_path: Path) -> None:
+    vectors = sample(WORDS)
+    vectors = Vectors(vectors.words, vectors.matrix, {"labels": ["x" * 10] * 3000, "format": "f", "source": "/a/b.txt"})
+    vectors.save(tmp_path / "v.safetensors")
+    again = vecload.load(tmp_path / "v.safetensors")
+    assert same(again, vectors)
+    assert (again.meta["labels"], again.meta["origin"]) == (vectors.meta["labels"], "f, b.txt")
+
+
+def test_n_grams_go_along(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (50, 2)).astype(np.uint8)
+    centroids = rng.normal(size=256 * 5).astype(np.float32)
+    none = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.float32)
+    norms = rng.integers(0, 256, 50).astype(np.uint8), rng.normal(size=256).astype(np.float32)
+    kept = np.stack([np.sort(rng.choice(200, 50, replace=False)), rng.permutation(50)], axis=1).astype(np.int32)
+    for table in (
+        NgramTable(rng.normal(size=(50, 5)).astype(np.float32), minn=3, maxn=6),
+        NgramTable(QuantisedRows(codes, centroids, 3, *none), minn=2, maxn=4),
+        NgramTable(QuantisedRows(codes, centroids, 3, *norms), minn=2, maxn=4, bucket=200, kept=kept),
+        NgramTable(rng.normal(size=(50, 5)), minn=3, maxn=4, kind="floret", hash_count=2),
+    ):
+        vectors = Vectors(*(part := sample(WORDS)).__reduce__()[1][:2], {}, table)
+        assert part.dim == 5
+        vectors.save(tmp_path / "v.safetensors")
+        for again in (vecload.load(tmp_path / "v.safetensors"), vecload.load(tmp_path / "v.safetensors", limit=9)):
+            assert again.ngrams is not None
+            assert again.ngrams.settings == table.settings
+            assert np.array_equal(again.ngrams.vectors(["cat", "unseen"]), table.vectors(["cat", "unseen"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [100, 4], "data_offsets": [0, 1200]}), "another size"),
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [-100, -3], "data_offsets": [0, 1200]}), "no size"),
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [1 << 61, 0], "data_offsets": [0, 0]}), "no size"),
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [100.0, 3], "data_offsets": [0, 1200]}), "no size"),
+        (lambda h: h.update(matrix={"dtype": "I64", "shape": [50, 3], "data_offsets": [0, 1200]}), "do not fit"),
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [300], "data_offsets": [0, 1200]}), "do not fit"),
+        (lambda h: h.update(matrix={"dtype": "F32", "shape": [50, 6], "data_offsets": [0, 1200]}), "do not fit"),
+        (lambda h: h.update(matrix={"dtype": "C64", "shape": [50, 3], "data_offsets": [0, 1200]}), "cannot be"),
+        (lambda h: h.update(more={"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}), "overlap or leave holes"),
+        (lambda h: h.pop("words.slots"), "another size"),
+        (lambda h: h["words.slots"].update(dtype="I64"), "do not fit"),
+        (lambda h: h["__metadata__"].update(version="2"), "of a version"),
+        (lambda h: h["__metadata__"].update(meta="[1, 2]"), "metadata or the n-gram table"),
+        (lambda h: h["__metadata__"].update(ngrams='{"minn": 3}'), "metadata or the n-gram table"),
+        (lambda h: h.update({"words.offsets": 3}), "not the JSON"),
+    ],
+)
+def test_headers_that_lie(change: object, message: str, whole: bytes) -> None:
+    header, body = parts(whole)
+    change(header)  # type: ignore[operator]
+    with pytest.raises(FormatError, match=message):
+        vecload.load(io.BytesIO(joined(header, body)), format="native")
+
+
+@pytest.mark.parametrize("length", [0, 3, 99_999_999, 100_000_001, 2**63, 2**64 - 1])
+def test_lengths_that_lie(length: int, whole: bytes) -> None:
+    with pytest.raises(FormatError, match="safetensors header"):
+        vecload.load(io.BytesIO(length.to_bytes(8, "little") + whole[8:]), format="native")
+
+
+def test_a_name_that_comes_twice(whole: bytes) -> None:
+    header, body = parts(whole)
+    text = json.dumps(header).encode()
+    twice = text[:-1] + b"," + json.dumps({"matrix": header["matrix"]}).encode()[1:]
+    with pytest.raises(FormatError, match="comes twice"):
+        vecload.load(io.BytesIO(joined(twice, body)), format="native")
+
+
+def damaged(whole: bytes, tensor: str, at: int, value: int) -> Vectors:
+    header, body = parts(whole)
+    begin = header[tensor]["data_offsets"][0]  # type: ignore[index]
+    numbers = bytearray(body)
+    numbers[begin + 8 * at : begin + 8 * at + 8] = (value % 2**64).to_bytes(8, "little")
+    return vecload.load(io.BytesIO(joined(header, bytes(numbers))), format="native")
+
+
+@pytest.mark.parametrize("value", [-1, -(2**62), 2**62, 100_000, 5])
+@pytest.mark.parametrize("at", [0, 50, 100])
+def test_offsets_that_lead_nowhere(at: int, value: int, whole: bytes) -> None:
+    vectors = damaged(whole, "words.offsets", at, value)
+    vectors.get("w50")  # finds something or nothing, but does not crash
+    with pytest.raises(FormatError, match="lead nowhere"):
+        vectors.words.lookup(WORDS)
+    with pytest.raises(vecload.VecloadError, match=r"lead nowhere|not there"):
+        vectors.select(["w3"])
+
+
+def test_a_hash_table_that_leads_nowhere(whole: bytes) -> None:
+    header, body = parts(whole)
+    first, last = header["words.slots"]["data_offsets"]  # type: ignore[index]
+    slots = np.frombuffer(body[first:last], dtype=np.uint64).copy()
+    for row in (101, 2**32 - 1, 0):
+        bad = slots.copy()
+        bad[np.flatnonzero(bad)[7]] = (1 << 63) | row
+        vectors = vecload.load(io.BytesIO(joined(header, body[:first] + bad.tobytes() + body[last:])), format="native")
+        assert vectors.get("nothing") is None
+        with pytest.raises(FormatError, match="lead nowhere"):
+            vectors.words.lookup(WORDS)
+    full = np.where(slots == 0, slots.max(), slots)
+    vectors = vecload.load(io.BytesIO(joined(header, body[:first] + full.tobytes() + body[last:])), format="native")
+    assert vectors.get("nothing") is None
+    with pytest.raises(FormatError, match="lead nowhere"):
+        vectors.words.lookup(WORDS)
+
+
+def test_words_are_checked_once_and_quickly() -> None:
+    words = Words.from_strings(WORDS)
+    again = Words(words.data, words.offsets, slots=words.slots, checked=False)
+    assert again == words
+    assert again.lookup(WORDS).tolist() == list(range(100))
