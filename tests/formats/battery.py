@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ class Case:
     exact: bool = True
     """Whether a file that misses a part of its vectors is told from a whole one, wherever it is cut."""
     folder: bool = False
+    """Whether what it writes is a folder."""
 
     def write(self, vectors: Vectors, folder: Path, **options: object) -> Path:
         path = folder / f"vectors.{self.name.replace(' ', '-')}"
+        if path.is_dir():
+            shutil.rmtree(path)
         vectors.save(path, self.name, **options)  # type: ignore[arg-type]
         return path
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,13 +211,19 @@ def test_urls_go_through_fsspec() -> None:
         open_source("nothing://test/none.txt")
 
 
-def test_folders_are_replaced_whole(tmp_path: Path) -> None:
+def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
     target = tmp_path / "model"
-    for text in ("old", "new"):
+    for make in (lambda: None, target.mkdir):
+        make()
         with replacing(target, folder=True) as part:
-            (part / "sub").mkdir()
-            (part / "sub" / "file").write_text(text)
-        assert (target / "sub" / "file").read_text() == text
+            (part / "sub").mkdir(parents=True)
+            (part / "sub" / "file").write_text("new")
+        assert (target / "sub" / "file").read_text() == "new"
+        with pytest.raises(OptionError, match="with something in it"), replacing(target, folder=True):
+            pass
+        assert (target / "sub" / "file").read_text() == "new"
+        shutil.rmtree(target)
+    target.mkdir()
     with pytest.raises(OptionError, match="is a directory"), replacing(target):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
@@ -235,11 +242,12 @@ def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_pat
         assert process.stdout.readline() == b"ready\n"
         others = tmp_path / ".v.[1].notes.part"
         others.write_text("somebody's own")
-        with replacing(target, folder=folder):
+        with replacing(target, folder=folder) as part:
+            part.mkdir() if folder else None
             parts = list(tmp_path.iterdir())
         process.send_signal(signal.SIGKILL)
     assert len(parts) == 3  # one at work is let be
     assert len(list(tmp_path.iterdir())) == 3
-    with replacing(target, folder=folder):
-        pass
+    with replacing(target, folder=folder) as part:
+        part.mkdir(exist_ok=True) if folder else None
     assert {file.name for file in tmp_path.iterdir()} == {target.name, others.name}

@@ -29,7 +29,7 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
     path
         The file to be.
     folder
-        Whether it is a folder instead. One that is there already is moved aside just before.
+        Whether it is a folder instead, which the block makes. One that holds anything is never replaced.
 
     Examples
     --------
@@ -44,28 +44,29 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
     if target.exists() and target.is_dir() != folder:
         there, asked = ("file", "folder") if folder else ("directory", "file")
         raise OptionError(f"{path} is a {there}: name the {asked} to write")
+    if folder and target.exists() and any(target.iterdir()):
+        raise OptionError(
+            f"{path} is a folder with something in it: name one that is not there yet, or remove it first"
+        )
     for left in target.parent.glob(f".{glob.escape(target.name)}.????????.part"):
         lock = _locked(left)
         if lock is not None:
             with lock:
                 _remove(left)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    made = part / target.name if folder else part
     if folder:
         part.mkdir()
     else:
         part.open("xb").close()  # never over somebody's file, and with the permissions the umask gives
     with _locked(part) or contextlib.nullcontext():
         try:
-            yield part
-            for written in (*part.rglob("*"), part):
+            yield made
+            for written in (made, *made.rglob("*")):
                 _sync(written)
-            if folder and target.exists():
-                old = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-                target.rename(old)
-                part.rename(target)
-                _remove(old)
-            else:
-                part.replace(target)
+            made.replace(target)
+            if folder:
+                part.rmdir()
         except BaseException:
             _remove(part)
             raise
