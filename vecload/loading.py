@@ -113,7 +113,7 @@ def load(
         if vectors is not None:
             return vectors
         with bar(opened, progress) as advance:
-            matrix, data, offsets = _collect(opened, reader, batches_of(reader, prefix), request, advance)
+            matrix, data, offsets = _collect(opened, reader, prefix, request, advance)
     return _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
 
 
@@ -158,16 +158,17 @@ def _wanted(vocab: Collection[str], prefix: str) -> Words:
     return Words.from_bytes([raw for word in words if (raw := encode(prefix + word)) is not None])
 
 
-def batches_of(reader: Reader, prefix: str) -> Iterator[Batch]:
-    """The batches of a reader, of words with a prefix, without it."""
+def batches_of(reader: Reader, prefix: str, place: formats.Place | None = None) -> Iterator[Batch]:
+    """The batches of a reader, of words with a prefix, without it; rows where `place` says, if the reader can."""
     raw = prefix.encode("utf-8", "surrogateescape")
-    return (strip_prefix(batch, raw) for batch in reader) if raw else iter(reader)
+    batches = reader.into(place) if place is not None and isinstance(reader, formats.Placing) else iter(reader)
+    return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 
 def _collect(
     source: Source,
     reader: Reader,
-    batches: Iterator[Batch],
+    prefix: str,
     request: Request,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -182,7 +183,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in batches:
+    for batch in batches_of(reader, prefix, _places(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             matrix.resize((end + _STEP // row_bytes, reader.dim), refcheck=False)
@@ -195,6 +196,19 @@ def _collect(
     offsets = np.zeros(count + 1, dtype=np.int64)
     np.cumsum(np.concatenate([*lengths, offsets[:0]]), out=offsets[1:])
     return matrix, np.concatenate([*datas, np.empty(0, dtype=np.uint8)]), offsets
+
+
+def _places(matrix: npt.NDArray[Any]) -> formats.Place:
+    """What gives a reader the next rows of `matrix` to parse into; None from when it runs short, for ever: it moves."""
+    room = len(matrix)
+    free = 0
+
+    def place(count: int) -> npt.NDArray[Any] | None:
+        nonlocal free
+        begin, free = free, free + count
+        return matrix[begin:free] if free <= room else None
+
+    return place
 
 
 def _unique(

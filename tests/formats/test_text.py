@@ -300,3 +300,19 @@ def test_the_real_glove_file(real_glove: Path) -> None:
         word, *cells = lines[at].split(b" ")
         assert vectors.words.bytes(at) == word
         assert vectors.matrix[at].tolist() == [np.float32(float(cell)) for cell in cells]
+
+
+@pytest.mark.parametrize("declared", [b"", b"3 2\n", b"400 2\n", b"900 2\n"])
+def test_rows_find_their_place_whatever_was_expected(declared: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are parsed into the matrix, but after lines left out they move, and without room they are copied."""
+    monkeypatch.setattr("vecload.formats.text._CHUNK", 100)
+    lines = [b"w%d %d.5 -0.%d" % (row % 350, row % 10, row) for row in range(400)]
+    for at in (0, 7, 8, 250):
+        lines.insert(at, b"bad 0.5 0.5x")
+    vectors = vecload.load(io.BytesIO(declared + b"\n".join(lines) + b"\n\n\n"), errors="skip")
+    assert list(vectors.words) == [f"w{row}" for row in range(350)]
+    assert vectors.matrix.tolist() == [
+        [np.float32(row % 10 + 0.5), np.float32(float(f"-0.{row}"))] for row in range(350)
+    ]
+    assert vectors.meta["duplicates"] == 50
+    assert sum(vectors.meta["skipped"].values()) == 4

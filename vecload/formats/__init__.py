@@ -36,7 +36,8 @@ A new format is a new file and one line in `FORMATS`. What is known but cannot b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError
 from vecload.formats import fasttext, foreign, gensim, native, spacy, text, word2vec
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import numpy as np
+    import numpy.typing as npt
 
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
@@ -107,6 +109,21 @@ class Reader(Protocol):
 
     def mapped(self) -> Vectors | None:
         """The file as it lies, not read and not copied; None where the format or the request does not allow it."""
+
+
+Place = Callable[[int], "npt.NDArray[Any] | None"]
+"""``place(n)``: the memory for the next `n` rows of a file, or None if they are to lie wherever the reader likes.
+
+The rows of an earlier call are done with when the batch they came in is followed by the next.
+"""
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A `Reader` that can parse rows straight into memory it is given."""
+
+    def into(self, place: Place) -> Iterator[Batch]:
+        """The batches of the reader, whose rows lie where `place` says, unless some were left out."""
 
 
 class Table(Protocol):

@@ -106,6 +106,13 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
     return Layout(declared, dim, begin + len(lines[0]) + 1, text, doubt)
 
 
+def count_digits(head: bytes, dim: int) -> int:
+    """The most significant digits of a value in the first rows."""
+    cells = [cell for line in head.split(b"\n")[:20] for cell in fields_of(line)[-dim:]]
+    mantissas = (re.split(rb"[eE]", cell)[0].translate(None, b"+-.").strip(b"0") for cell in cells)
+    return max(map(len, mantissas), default=0)
+
+
 def count_lines(path: Path) -> int:
     """Lines of a file, without empty ones at its end."""
     block = bytearray(_BLOCK)

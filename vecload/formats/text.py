@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.lines import BOM, Flaw, count_lines, fields_of, inspect, numbers_at_end, parse_line
+from vecload.formats.lines import BOM, Flaw, count_digits, count_lines, fields_of, inspect, numbers_at_end, parse_line
 from vecload.formats.printing import write as write
 from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.formats import Place
     from vecload.sources import Source
     from vecload.vectors import Vectors
 
@@ -73,19 +73,12 @@ def survey(source: Source) -> dict[str, Any]:
     """How values are written and, for a plain file of up to 4 GB, the number of its rows."""
     head = source.head(_HEAD)
     layout = inspect(head, source.name, size=source.size, header=None)
-    digits = _digits(head[layout.begin :], layout.dim)
+    digits = count_digits(head[layout.begin :], layout.dim)
     told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
     if source.path is not None and source.size is not None and source.size <= _COUNTED:
         told["rows"] = count_lines(source.path) - (layout.declared is not None)
         told["exact"] = True
     return told
-
-
-def _digits(head: bytes, dim: int) -> int:
-    """The most significant digits of a value in the first rows."""
-    cells = [cell for line in head.split(b"\n")[:20] for cell in fields_of(line)[-dim:]]
-    mantissas = (re.split(rb"[eE]", cell)[0].translate(None, b"+-.").strip(b"0") for cell in cells)
-    return max(map(len, mantissas), default=0)
 
 
 class _Chunk(NamedTuple):
@@ -96,11 +89,15 @@ class _Chunk(NamedTuple):
     offset: int
     unended: bool
 
+    def bytes(self) -> npt.NDArray[np.uint8]:
+        """The buffer as kernels take it."""
+        return np.frombuffer(self.buffer, dtype=np.uint8)
+
 
 class _Parsed(NamedTuple):
     """What the kernels made of a chunk: `total` lines, of which those numbered `lines` (None: all) were parsed.
 
-    Empty lines are counted in `blanks` only where not all were parsed.
+    Empty lines are counted in `blanks` only where not all were parsed. Where all are fine, `packed` are their words.
     """
 
     chunk: _Chunk
@@ -113,6 +110,7 @@ class _Parsed(NamedTuple):
     word_stops: npt.NDArray[np.int32]
     status: npt.NDArray[np.uint8]
     rows: npt.NDArray[Any]
+    packed: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None
 
 
 class Reader:
@@ -127,6 +125,7 @@ class Reader:
         self._allow_nonfinite = request.allow_nonfinite
         self._heads = None if request.only is None else _heads(request.only)
         self.dtype = type_of(self._type)
+        self._parsed = np.dtype(np.float32 if self._type == "float32" else np.float64)
         self.ngrams = None
         head = source.head(_HEAD)
         while len(head) <= LONGEST_LINE and head.count(b"\n") < 3 and len(source.head(2 * len(head))) > len(head):
@@ -142,6 +141,7 @@ class Reader:
         """Lines read so far, a header included."""
         self.row_lines = 0
         """Lines with a row read so far, skipped ones included."""
+        self._room = np.empty(0, dtype=np.int32)  # for the ends of a chunk's lines, as many as it can have
         self._blanks: list[tuple[int, int]] = []  # line and byte of empty lines that no row follows so far
         self._average = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))  # bytes in a line
 
@@ -171,6 +171,11 @@ class Reader:
         return meta
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.into(lambda _: None)
+
+    def into(self, place: Place) -> Iterator[Batch]:
+        """As by iteration, but rows are parsed where `place` says, so that they need not be copied there."""
+        straight = self._only is None and self._parsed == self.dtype  # else rows are made from those that are parsed
         workers = min(_MOST_WORKERS, _processors())
         spare: list[bytearray] = []  # buffers to fill again
         chunks = self._chunks(spare)
@@ -180,7 +185,8 @@ class Reader:
                 while True:
                     # One chunk more than workers, so that none waits while this thread reads or settles.
                     while len(pending) <= workers and (chunk := next(chunks, None)) is not None:
-                        pending.append(pool.submit(self._parse, chunk))
+                        ends = self._ends(chunk)
+                        pending.append(pool.submit(self._parse, chunk, ends, place(len(ends)) if straight else None))
                     if not pending:
                         break
                     parsed = pending.popleft().result()
@@ -206,7 +212,7 @@ class Reader:
 
     def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
         """Cut the source after line feeds; the last line gets one if it has none."""
-        from vecload.kernels.text import PADDING  # numba is loaded when there is something to parse
+        from vecload.kernels.plain import PADDING  # numba is loaded when there is something to parse
 
         source = self._source
         source.take(self.layout.begin)
@@ -241,36 +247,50 @@ class Reader:
         found = f"no line feed in {LONGEST_LINE:,} bytes"
         return FormatError("a line without end", file=self._source.name, line=line, byte=byte, found=found, hint=hint)
 
-    def _parse(self, chunk: _Chunk) -> _Parsed:
-        """The part that runs on the threads: kernels only."""
-        from vecload.kernels import table, text
+    def _ends(self, chunk: _Chunk) -> npt.NDArray[np.int32]:
+        """Where the lines of a chunk end: so fast that one thread does it, to know where each chunk's rows begin."""
+        from vecload.kernels import plain
 
-        buffer = np.frombuffer(chunk.buffer, dtype=np.uint8)
-        ends = np.empty(chunk.stop, dtype=np.int32)
-        ends = ends[: text.find_lines(buffer, 0, chunk.stop, ends)]
-        starts = np.empty_like(ends)
+        if len(self._room) < chunk.stop:
+            self._room = np.empty(chunk.stop, dtype=np.int32)
+        return self._room[: plain.find_lines(chunk.bytes(), chunk.stop, self._room)].copy()
+
+    def _parse(self, chunk: _Chunk, stops: npt.NDArray[np.int32], rows: npt.NDArray[Any] | None) -> _Parsed:
+        """The part that runs on the threads: kernels only."""
+        from vecload.kernels import plain, table, text
+
+        buffer = chunk.bytes()
+        total = len(stops)
+        starts = np.empty_like(stops)
         starts[0] = 0
-        starts[1:] = ends[:-1] + 1
-        stops = ends
+        starts[1:] = stops[:-1] + 1
         kept = None
         blanks = 0
         if self._heads is not None:
             blanks = int(np.count_nonzero(stops - starts <= 1))  # with its carriage return; no row is so short
-            kept = np.empty(len(ends), dtype=np.int64)
+            kept = np.empty(total, dtype=np.int64)
             heads = self._heads.data, self._heads.offsets, self._heads.slots
             kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
         count = len(starts)
-        rows = np.empty((count, self.dim), dtype=np.float32 if self._type == "float32" else np.float64)
+        if rows is None:
+            rows = np.empty((count, self.dim), dtype=self._parsed)
         words = np.empty((2, count), dtype=np.int32)
         status = np.empty(count, dtype=np.uint8)
-        text.parse_lines(buffer, starts, stops, _INFINITE[self._type], rows, words[0], words[1], status)
-        return _Parsed(chunk, len(ends), blanks, kept, starts, stops, words[0], words[1], status, rows)
+        lines = buffer, starts, stops
+        if plain.parse_plain(*lines, rows, words[0], words[1], status):
+            text.parse_lines(*lines, _INFINITE[self._type], rows, words[0], words[1], status)
+        packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
+        return _Parsed(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, packed)
 
     def _settle(self, parsed: _Parsed) -> Batch:
         """Look at the lines the kernel left, in file order, and keep what was asked for."""
         from vecload.kernels.text import BLANK, FINE
 
+        if parsed.packed is not None and parsed.lines is None and self._limit is None and not self._blanks:
+            self.lines += parsed.total  # nothing to look at, as in nearly every chunk
+            self.row_lines += parsed.total
+            return Batch(*parsed.packed, narrowed(parsed.rows, self.dtype))
         keep = parsed.status == FINE
         blank = parsed.status == BLANK
         if parsed.lines is None:
@@ -322,10 +342,10 @@ class Reader:
         self.skipped[flaw.cause] += 1
 
     def _batch(self, parsed: _Parsed, keep: npt.NDArray[np.bool_]) -> Batch:
-        rows, starts, stops = parsed.rows, parsed.word_starts, parsed.word_stops
+        rows, packed = parsed.rows, parsed.packed
         if not keep.all():
-            rows, starts, stops = rows[keep], starts[keep], stops[keep]
-        data, offsets = pack(np.frombuffer(parsed.chunk.buffer, dtype=np.uint8), starts, stops)
+            rows, packed = rows[keep], None
+        data, offsets = packed or pack(parsed.chunk.bytes(), parsed.word_starts[keep], parsed.word_stops[keep])
         if self._only is not None and len(rows):  # so far only the words' first fields were looked up
             found = Words(data, offsets)
             wanted = np.flatnonzero(self._only.lookup(found) >= 0)

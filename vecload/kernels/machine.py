@@ -27,6 +27,19 @@ def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
 
 
 @intrinsic
+def store64(typingctx: Any, buffer: Any, index: Any, word: Any) -> Any:
+    """Write a uint64 to eight bytes of a contiguous uint8 array, little end first, in one unaligned store."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        place = builder.bitcast(builder.gep(array.data, [args[1]]), ir.IntType(64).as_pointer())
+        builder.store(args[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(buffer, types.int64, types.uint64), codegen
+
+
+@intrinsic
 def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
     """One byte as an int64, without the test for a negative index that ``buffer[index]`` pays for."""
 
@@ -55,6 +68,41 @@ def leading_zeros(typingctx: Any, value: Any) -> Any:
         return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def set_bits(typingctx: Any, value: Any) -> Any:
+    """Number of set bits of a uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), codegen
+
+
+def _compare(relation: str) -> Any:
+    """Which of 64 bytes stand in a relation to a byte: a vector of LLVM's, which cuts it to what the processor has."""
+
+    def mask(typingctx: Any, buffer: Any, index: Any, byte: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, args[0])
+            block, integer = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
+            pointer = builder.bitcast(builder.gep(array.data, [args[1]]), block.as_pointer())
+            nothing = ir.Constant(block, ir.Undefined)
+            one = builder.insert_element(nothing, builder.trunc(args[2], ir.IntType(8)), integer(0))
+            all64 = builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(integer, 64), None))
+            found = builder.icmp_unsigned(relation, builder.load(pointer, align=1), all64)
+            return builder.bitcast(found, ir.IntType(64))
+
+        return types.uint64(buffer, types.int64, types.int64), codegen
+
+    return intrinsic(mask)
+
+
+equal64 = _compare("==")
+"""``equal64(buffer, index, byte)``: which of the 64 bytes from `index` on are `byte`, as the bits of a uint64."""
+below64 = _compare("<")
+"""``below64(buffer, index, byte)``: which of them are smaller."""
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.machine import load64, prefetch, trailing_zeros
+from vecload.kernels.machine import load64, prefetch, store64, trailing_zeros
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _FACTOR = np.uint64(0xD6E8FEB86659FD93)
@@ -25,7 +25,16 @@ _ONE = np.uint64(1)
 _TOPS = np.uint64(0x8080808080808080)
 _SPACES = np.uint64(0x2121212121212121)
 _BLOCK = 128
-"""Tokens that take each step of a look-up together: their cache lines fit in the nearest cache."""
+"""Words that take each step of a look-up together: their cache lines fit in the nearest cache."""
+_AHEAD = 16
+"""Words asked for before they are copied."""
+
+
+@inline
+def _head(text, at, stop):  # type: ignore[no-untyped-def]
+    """Up to eight bytes of ``text[at:stop]``, the first one lowest."""
+    word = load64(text, at)
+    return word if stop - at >= 8 else word & ((_ONE << np.uint64(8 * (stop - at))) - _ONE)
 
 
 @inline
@@ -35,15 +44,15 @@ def _hash(data, start, stop):  # type: ignore[no-untyped-def]
     The mixer is the xorshift-multiply of Mueller and Stafford's variants of MurmurHash3's finaliser.
     """
     state = _SEED ^ np.uint64(stop - start)
-    at = start
-    while at < stop:
-        word = _FREE
-        count = min(8, stop - at)
-        for offset in range(count):
-            word |= np.uint64(data[at + offset]) << np.uint64(8 * offset)
+    for at in range(start, stop, 8):
+        if at + 8 <= len(data):
+            word = _head(data, at, stop)
+        else:
+            word = _FREE
+            for offset in range(stop - at):
+                word |= np.uint64(data[at + offset]) << np.uint64(8 * offset)
         state = (state ^ word) * _FACTOR
         state ^= state >> _SHIFT
-        at += 8
     state *= _FACTOR
     return state ^ (state >> _SHIFT)
 
@@ -57,21 +66,20 @@ def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _find(text, start, stop, data, offsets, slots):  # type: ignore[no-untyped-def]
+def _find(hashed, text, start, stop, data, offsets, slots):  # type: ignore[no-untyped-def]
     """Slot of the word ``text[start:stop]``: the one that holds it, else the free one where it belongs."""
     mask = np.uint64(len(slots) - 1)
-    hashed = _hash(text, start, stop)
     slot = hashed & mask
     while True:
         entry = slots[slot]
         if entry == _FREE:
-            return slot, hashed
+            return slot
         if (entry ^ hashed) & _TAG == _FREE:
             row = np.int64(entry & _ROW) - 1
             begin = offsets[row]
             length = stop - start
             if offsets[row + 1] - begin == length and _same(text, start, data, begin, length):
-                return slot, hashed
+                return slot
         slot = (slot + _ONE) & mask
 
 
@@ -79,16 +87,26 @@ def _find(text, start, stop, data, offsets, slots):  # type: ignore[no-untyped-d
 def build_table(data, offsets, slots, repeated):  # type: ignore[no-untyped-def]
     """Enter every word into the zeroed `slots`; a word seen before is marked in `repeated` (bool) and left out.
 
-    Returns the number of repeated words. The first row of a word is the one the table keeps.
+    Returns the number of repeated words. The first row of a word is the one the table keeps. Slots lie all over the
+    memory, so those of some words are asked for together before the first of them is looked at.
     """
     count = 0
-    for row in range(len(offsets) - 1):
-        slot, hashed = _find(data, offsets[row], offsets[row + 1], data, offsets, slots)
-        if slots[slot] == _FREE:
-            slots[slot] = (hashed & _TAG) | np.uint64(row + 1)
-        else:
-            repeated[row] = True
-            count += 1
+    hashes = np.empty(_BLOCK, dtype=np.uint64)
+    mask = np.uint64(len(slots) - 1)
+    for begin in range(0, len(offsets) - 1, _BLOCK):
+        end = min(begin + _BLOCK, len(offsets) - 1)
+        for row in range(begin, end):
+            hashed = _hash(data, offsets[row], offsets[row + 1])
+            prefetch(slots, np.int64(hashed & mask))
+            hashes[row - begin] = hashed
+        for row in range(begin, end):
+            hashed = hashes[row - begin]
+            slot = _find(hashed, data, offsets[row], offsets[row + 1], data, offsets, slots)
+            if slots[slot] == _FREE:
+                slots[slot] = (hashed & _TAG) | np.uint64(row + 1)
+            else:
+                repeated[row] = True
+                count += 1
     return count
 
 
@@ -101,7 +119,8 @@ def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore
     """
     end = offsets[count]
     for i in range(len(starts) - 1):
-        slot, hashed = _find(text, starts[i], starts[i + 1], data, offsets, slots)
+        hashed = _hash(text, starts[i], starts[i + 1])
+        slot = _find(hashed, text, starts[i], starts[i + 1], data, offsets, slots)
         fresh[i] = slots[slot] == _FREE
         if fresh[i]:
             for at in range(starts[i], starts[i + 1]):
@@ -117,7 +136,8 @@ def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore
 def lookup(text, starts, stops, data, offsets, slots, rows):  # type: ignore[no-untyped-def]
     """Row number of each word ``text[starts[i]:stops[i]]`` into `rows` (int64), -1 where it is absent."""
     for i in range(len(starts)):
-        slot, _ = _find(text, np.int64(starts[i]), np.int64(stops[i]), data, offsets, slots)
+        start, stop = np.int64(starts[i]), np.int64(stops[i])
+        slot = _find(_hash(text, start, stop), text, start, stop, data, offsets, slots)
         rows[i] = np.int64(slots[slot] & _ROW) - 1
 
 
@@ -133,7 +153,7 @@ def keep_heads(text, starts, stops, data, offsets, slots, kept):  # type: ignore
         stop = start
         while stop < stops[i] and text[stop] != 32 and text[stop] != 9:
             stop += 1
-        slot, _ = _find(text, start, stop, data, offsets, slots)
+        slot = _find(_hash(text, start, stop), text, start, stop, data, offsets, slots)
         if slots[slot] != _FREE:
             kept[count] = i
             count += 1
@@ -158,24 +178,6 @@ def _token_end(text, at, end):  # type: ignore[no-untyped-def]
             break
         at += 1
     return min(at, end)
-
-
-@inline
-def _hash_padded(text, start, stop):  # type: ignore[no-untyped-def]
-    """`_hash`, of a text that can be read eight bytes at a time."""
-    state = _SEED ^ np.uint64(stop - start)
-    for at in range(start, stop, 8):
-        state = (state ^ _head(text, at, stop)) * _FACTOR
-        state ^= state >> _SHIFT
-    state *= _FACTOR
-    return state ^ (state >> _SHIFT)
-
-
-@inline
-def _head(text, at, stop):  # type: ignore[no-untyped-def]
-    """Up to eight bytes of ``text[at:stop]``, the first one lowest."""
-    word = load64(text, at)
-    return word if stop - at >= 8 else word & ((_ONE << np.uint64(8 * (stop - at))) - _ONE)
 
 
 @inline
@@ -216,7 +218,7 @@ def lookup_tokens(text, begin, end, data, offsets, slots, rows, starts, stops, b
                 break
             stop = _token_end(text, at, end)
             starts[count], stops[count] = at, stop
-            hashed = _hash_padded(text, at, stop)
+            hashed = _hash(text, at, stop)
             hashes[count - done] = hashed
             prefetch(slots, np.int64(hashed & mask))
             count += 1
@@ -242,7 +244,7 @@ def lookup_tokens(text, begin, end, data, offsets, slots, rows, starts, stops, b
                 elif same:  # the last words: nothing to read behind them
                     same = _same(text, start, data, place, stop - start)
                 if not same:  # another word with the same tag
-                    slot, _ = _find(text, start, stop, data, offsets, slots)
+                    slot = _find(hashes[i - done], text, start, stop, data, offsets, slots)
                     rows[i] = np.int64(slots[slot] & _ROW) - 1
         if at >= end:
             break
@@ -253,8 +255,17 @@ def lookup_tokens(text, begin, end, data, offsets, slots, rows, starts, stops, b
 
 @kernel
 def copy_words(text, starts, data, offsets):  # type: ignore[no-untyped-def]
-    """Copy words that begin at ``starts[i]`` in `text` to their places ``offsets[i]:offsets[i + 1]`` in `data`."""
+    """Copy words that begin at ``starts[i]`` in `text` to their places ``offsets[i]:offsets[i + 1]`` in `data`.
+
+    Eight bytes at a time where there are so many on both sides: what is too much, the next word overwrites. Words lie
+    far apart in `text`, so they are asked for ahead.
+    """
     for i in range(len(starts)):
+        prefetch(text, starts[min(i + _AHEAD, len(starts) - 1)])
         shift = starts[i] - offsets[i]
-        for at in range(offsets[i], offsets[i + 1]):
-            data[at] = text[at + shift]
+        for at in range(offsets[i], offsets[i + 1], 8):
+            if at + 8 <= len(data) and at + shift + 8 <= len(text):
+                store64(data, at, load64(text, at + shift))
+            else:
+                for rest in range(at, min(at + 8, offsets[i + 1])):
+                    data[rest] = text[rest + shift]

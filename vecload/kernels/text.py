@@ -1,7 +1,6 @@
-"""Lines, fields and decimal numbers, straight from bytes.
+"""Every row of text vectors that is one, whatever its word holds and however its numbers are written.
 
-A *chunk* is a uint8 array that holds whole lines and at least `PADDING` readable bytes behind the last one, so that an
-eight-byte load never leaves it, whatever the bytes are.
+`vecload.kernels.plain` says what a chunk of lines is, and has parsed most of them before.
 
 Decimal text becomes the double nearest to it, as C's ``strtod`` and Python's ``float`` give, in one of two ways: where
 the digits fit in 53 bits and the power of ten is at most 22, one multiplication or division of exact doubles is
@@ -19,8 +18,6 @@ import numpy as np
 from vecload.kernels import inline, kernel
 from vecload.kernels.machine import as_double, leading_zeros, load8, load64, trailing_zeros
 
-PADDING: Final = 16
-"""Readable bytes that every chunk must have behind its last line."""
 FINE: Final = 0
 """Line status: the row and its word are there."""
 BLANK: Final = 1
@@ -61,8 +58,6 @@ _SCALES = np.array([10**q for q in range(9)], dtype=np.uint64)
 _ZEROS: Final = np.uint64(0x3030303030303030)
 _CARRY: Final = np.uint64(0x7676767676767676)
 _TOPS: Final = np.uint64(0x8080808080808080)
-_FEEDS: Final = np.uint64(0x0A0A0A0A0A0A0A0A)
-_SEVENS: Final = np.uint64(0x7F7F7F7F7F7F7F7F)
 _LOW32: Final = np.uint64(0xFFFFFFFF)
 _ALL64: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 _U0, _U1, _U3, _U8, _U32, _U64 = (np.uint64(v) for v in (0, 1, 3, 8, 32, 64))
@@ -217,38 +212,6 @@ def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_lines(buffer, start, stop, ends):  # type: ignore[no-untyped-def]
-    """Positions of the line feeds in ``buffer[start:stop]`` into `ends` (int32); returns their number.
-
-    A byte is compared with the line feed in all eight places of a word at once: after the exclusive or, adding 0x7f to
-    the low seven bits of a place carries into its top bit unless the place is zero. Blocks of 64 bytes without a line
-    feed, most of them in a file of vectors, take one branch.
-    """
-    count = 0
-    at = start
-    while at + 64 <= stop:
-        block = _U0
-        for offset in range(0, 64, 8):
-            word = load64(buffer, at + offset) ^ _FEEDS
-            block |= ~(((word & _SEVENS) + _SEVENS) | word) & _TOPS
-        if block != _U0:
-            for offset in range(0, 64, 8):
-                word = load64(buffer, at + offset) ^ _FEEDS
-                feeds = ~(((word & _SEVENS) + _SEVENS) | word) & _TOPS
-                while feeds != _U0:
-                    ends[count] = at + offset + (trailing_zeros(feeds) >> 3)
-                    count += 1
-                    feeds &= feeds - _U1
-        at += 64
-    while at < stop:
-        if buffer[at] == 10:
-            ends[count] = at
-            count += 1
-        at += 1
-    return count
-
-
-@kernel
 def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, status):  # type: ignore[no-untyped-def]
     """Parse one line into each row.
 
@@ -265,14 +228,16 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
     word_starts, word_stops : int32 (k,)
         Filled with the words' places in `buffer`.
     status : uint8 (k,)
-        Filled with `FINE`, `BLANK` or `ODD`.
+        Read, and filled with `FINE`, `BLANK` or `ODD`.
 
-    Most lines are a word without a space and its values, so they are first read forwards; what does not fit is split
-    from the right. A word that holds a separator and ends in something like a number may be a row with too many
-    values: it is left to the caller.
+    Lines that are `FINE` already are left alone. The others may be a word without a space and its values all the same,
+    so they are first read forwards; what does not fit is split from the right. A word that holds a separator and ends
+    in something like a number may be a row with too many values: it is left to the caller.
     """
     dim = rows.shape[1]
     for line in range(len(starts)):
+        if status[line] == FINE:
+            continue
         start = np.int64(starts[line])
         stop = np.int64(stops[line])
         if stop > start and buffer[stop - 1] == 13:
