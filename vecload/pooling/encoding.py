@@ -20,6 +20,7 @@ import torch
 from vecload.errors import OptionError
 from vecload.pooling import reduction
 from vecload.pooling.compiled import Extra
+from vecload.pooling.fasttext import end_lines
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -205,6 +206,8 @@ def _look_up(
         absent = np.flatnonzero(rows == -1)
         found = Words(*pack(read_only(text), starts[absent], stops[absent]))
         extra = _composed(pooler, found, rows, absent)
+    if pooler.trained is not None:
+        rows, bags, extra = end_lines(pooler, rows, bags, extra, lambda at: text[starts[at] : stops[at]].tobytes())
     return Piece(first, last, rows, bags, extra)
 
 
@@ -221,6 +224,10 @@ def _settle(
         absent = np.flatnonzero(rows == -1)
         found = Words.from_bytes([tokens[at].encode("utf-8", "surrogatepass") for at in absent.tolist()])
         extra = _composed(pooler, found, rows, absent)
+    if pooler.trained is not None:
+        rows, bags, extra = end_lines(
+            pooler, rows, bags, extra, lambda at: tokens[at].encode("utf-8", "surrogateescape")
+        )
     return Piece(first, last, rows, bags, extra)
 
 
@@ -241,10 +248,9 @@ def _composed(
     first = found.lookup(found)
     distinct, numbers = np.unique(first, return_inverse=True)
     unique = found.take(distinct)
-    made = pooler.ngrams.vectors(unique)
-    has = pooler.ngrams.counts(unique) > 0
-    rows[absent] = np.where(has[numbers], -2 - numbers, -1)
-    return Extra(made)
+    counts = pooler.ngrams.counts(unique)
+    rows[absent] = np.where(counts[numbers] > 0, -2 - numbers, -1)
+    return Extra(pooler.ngrams.vectors(unique), None if pooler.trained is None else counts.astype(np.float32))
 
 
 def pool_piece(pooler: SentencePooler, plan: Plan | None, piece: Piece) -> tuple[Tensor, npt.NDArray[np.int64]]:
@@ -258,7 +264,7 @@ def pool_piece(pooler: SentencePooler, plan: Plan | None, piece: Piece) -> tuple
     offsets = torch.from_numpy(piece.bags[:-1])
     with torch.no_grad():
         bags = reduction.Bags(torch.from_numpy(piece.rows), offsets, count, None, None)
-        pooled, tokens = pooler.reduce(bags, torch.from_numpy(piece.extra.matrix))
+        pooled, tokens = pooler.reduce(bags, piece.extra)
     return pooled, tokens.numpy().astype(np.int64)
 
 

@@ -10,13 +10,14 @@ from torch.nn import functional
 
 from vecload.alignment import Aligned
 from vecload.errors import OptionError
-from vecload.pooling import compiled, eager, modes, reduction
+from vecload.pooling import compiled, eager, fasttext, modes, reduction
 from vecload.pooling.modes import FITTED, Mode
-from vecload.pooling.sharing import layer_of
+from vecload.pooling.sharing import Borrower, layer_of
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
@@ -31,7 +32,7 @@ Unknown = Literal["skip", "unk", "ngrams"]
 _UNKS = ("<unk>", "[UNK]")
 
 
-class SentencePooler(torch.nn.Module):
+class SentencePooler(Borrower):
     """Pools the vectors of a sentence's words into one: an ``nn.EmbeddingBag`` with more modes that also reads text.
 
     Parameters
@@ -98,11 +99,11 @@ class SentencePooler(torch.nn.Module):
         self.normalize = normalize
         self.tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
         self.ngrams: NgramTable | None = None
+        self.trained: dict[str, Any] | None = None  # what a supervised fastText model was
         self.words: Words | None
         self.padding_idx: int | None = None
         self.unk_idx: int | None = None
         self.units: tuple[object, npt.NDArray[Any]] | None = None  # kept by `compiled.plan_of`
-        self._borrowed = False
         if isinstance(source, torch.nn.Module):
             if trainable:
                 raise OptionError("trainable is of the rows of Aligned and Vectors; a layer says itself what it trains")
@@ -113,9 +114,10 @@ class SentencePooler(torch.nn.Module):
                 raise OptionError("words are of a layer; Aligned and Vectors have theirs")
             words = source.vocab if isinstance(source, Aligned) else source.words
             self.embedding = layer_of(source.matrix, trainable=trainable)
-            self._borrowed = not trainable
+            self.borrowed = not trainable
             if isinstance(source, Vectors):
                 self.ngrams = source.ngrams
+                self.trained = fasttext.supervised(source) if self.mode.name == "fasttext" else None
         if isinstance(words, Vocab):
             self.padding_idx = words.pad_idx if self.padding_idx is None else self.padding_idx
             self.unk_idx, self.words = words.unk_idx, words.words
@@ -123,19 +125,24 @@ class SentencePooler(torch.nn.Module):
             self.words = words
             rows = [] if words is None else [row for unk in _UNKS if (row := words.get(unk)) >= 0]
             self.unk_idx = rows[0] if rows else None
-        self._check()
+        if self.mode.name == "fasttext" and self.ngrams is not None:
+            self.unknown = "ngrams"
+        self.check()
         one = next(chain(self.embedding.parameters(), self.embedding.buffers()), torch.empty(0))
         kept: dict[str, Any] = {"device": one.device, "dtype": torch.float32}
-        weighted = self.num_embeddings if self.mode.name in FITTED else 0
+        weighted = self.num_embeddings if self.mode.name in FITTED or self.trained is not None else 0
         self.register_buffer("token_weights", torch.zeros(weighted, **kept))
         self.register_buffer("unknown_weight", torch.ones((), **kept))
         self.register_buffer("components", torch.zeros(self.mode.components, self.embedding_dim, **kept))
         self.register_buffer("shares", torch.zeros(self.mode.components, **kept))
         self.register_buffer("fitted", torch.tensor(data=False, device=kept["device"]))
+        if self.trained is not None and isinstance(source, Vectors):
+            self.token_weights.copy_(torch.from_numpy(fasttext.row_counts(source)))
         attends = self.mode.name == "attention"
         self.query = torch.nn.Parameter(torch.zeros(self.embedding_dim, **kept)) if attends else None
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `OptionError` for settings that do not go together."""
         if self.unknown not in ("skip", "unk", "ngrams"):
             raise OptionError(f"unknown={self.unknown!r} is not one of 'skip', 'unk', 'ngrams'")
         if self.unknown == "unk" and self.unk_idx is None:
@@ -223,7 +230,7 @@ class SentencePooler(torch.nn.Module):
         pooled = self.finish(pooled)
         return (pooled, counts == 0) if return_empty else pooled
 
-    def reduce(self, bags: reduction.Bags, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def reduce(self, bags: reduction.Bags, extra: compiled.Extra | None = None) -> tuple[Tensor, Tensor]:
         """Pool through operations that can be traced and differentiated, on any layer."""
         keep = self.kept(bags)
         tokens = torch.where(keep, bags.tokens, 0)
@@ -234,11 +241,13 @@ class SentencePooler(torch.nn.Module):
         table = None
         if self.mode.name in FITTED or len(self.token_weights):
             table = self.token_weights[tokens]
-        if extra is not None and len(extra):
+        if extra is not None and len(extra.matrix):
             made = bags.tokens < -1
             at = torch.where(made, -2 - bags.tokens, 0)
-            values = torch.where(made[:, None], extra[at].to(values.dtype), values)
-            table = None if table is None else torch.where(made, self.unknown_weight, table)
+            values = torch.where(made[:, None], torch.from_numpy(extra.matrix)[at].to(values.dtype), values)
+            if table is not None:
+                weights = self.unknown_weight if extra.weights is None else torch.from_numpy(extra.weights)[at]
+                table = torch.where(made, weights, table)
             keep = keep | made
         values = torch.where(keep[:, None], values, 0)
         pooled, counts = reduction.pool(
@@ -279,22 +288,6 @@ class SentencePooler(torch.nn.Module):
     def plan(self) -> Plan | None:
         """What the kernels need; None where they cannot serve."""
         return compiled.plan_of(self)
-
-    def _own(self) -> None:
-        """Copy rows that belong to `Vectors` or lie in a mapped file, before something writes to them."""
-        if self._borrowed:
-            self.embedding.weight = torch.nn.Parameter(self.embedding.weight.detach().clone(), requires_grad=False)
-            self._borrowed = False
-
-    def requires_grad_(self, requires_grad: bool = True) -> SentencePooler:  # noqa: FBT001, FBT002 - torch's signature
-        """As in torch; rows that were shared become the module's own."""
-        if requires_grad:
-            self._own()
-        return super().requires_grad_(requires_grad)
-
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        self._own()
-        super()._load_from_state_dict(*arguments)
 
     def encode(
         self,
@@ -355,6 +348,42 @@ class SentencePooler(torch.nn.Module):
 
         fitting.fit(self, texts, counts=counts, progress=progress)
         return self
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write words, rows, state and settings to a folder: safetensors and JSON, no pickle.
+
+        Rows of another layer than ``nn.Embedding`` are written as they are now, and come back as such a one.
+
+        Raises
+        ------
+        OptionError
+            When the pooler knows no words.
+        """
+        from vecload.pooling import saving
+
+        saving.save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], *, tokenize: Any = None, trainable: bool = False) -> SentencePooler:
+        """Open what `save` wrote. Rows that are not trained are mapped from the file, not read.
+
+        Parameters
+        ----------
+        folder
+            Where it is.
+        tokenize
+            The function that cut texts, if it was one: functions are not saved.
+        trainable
+            Whether the rows are trained; they are copied then.
+
+        Raises
+        ------
+        FormatError
+            When the folder holds something else.
+        """
+        from vecload.pooling import saving
+
+        return saving.load_pooler(folder, tokenize=tokenize, trainable=trainable)
 
     def extra_repr(self) -> str:
         """What torch prints of the module."""

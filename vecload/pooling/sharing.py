@@ -1,15 +1,42 @@
-"""Rows of `Vectors` as a torch layer that keeps them where they lie."""
+"""Rows of `Vectors` as a torch layer that leaves them where they lie, until something would write to them."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+class Borrower(torch.nn.Module):
+    """A module whose `embedding` may lie in memory of others: it is copied before anything writes to it."""
+
+    embedding: Any
+    borrowed: bool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.borrowed = False
+
+    def _own(self) -> None:
+        """Copy rows that belong to `Vectors` or lie in a mapped file, before something writes to them."""
+        if self.borrowed:
+            self.embedding.weight = torch.nn.Parameter(self.embedding.weight.detach().clone(), requires_grad=False)
+            self.borrowed = False
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """As in torch; rows that were shared become the module's own."""
+        if requires_grad:
+            self._own()
+        return super().requires_grad_(requires_grad)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self._own()
+        super()._load_from_state_dict(*arguments)
 
 
 def layer_of(matrix: npt.NDArray[Any], *, trainable: bool) -> torch.nn.Embedding:
@@ -23,6 +50,6 @@ def layer_of(matrix: npt.NDArray[Any], *, trainable: bool) -> torch.nn.Embedding
 
 
 def _shared(array: npt.NDArray[Any]) -> torch.Tensor:
-    with warnings.catch_warnings():  # that it cannot be written; `SentencePooler` copies before it writes
+    with warnings.catch_warnings():  # that it cannot be written; `Borrower` copies before it writes
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(array)
