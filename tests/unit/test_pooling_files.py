@@ -1,0 +1,144 @@
+"""Files of texts → files of vectors: readers, writers, and the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vecload import FormatError, OptionError, Vectors, Words, load
+from vecload.pooling import SentencePooler, files
+
+TEXTS = ["the cat", "", "cat dog", "no words", "the the"]
+
+
+def vectors() -> Vectors:
+    matrix = np.array([[0.5, 0.5], [3, 4], [1, 0]], dtype=np.float32)
+    return Vectors(Words.from_strings(["the", "cat", "dog"]), matrix)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "glove.txt").write_text("the 0.5 0.5\ncat 3 4\ndog 1 0\n")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    lines = [json.dumps({"id": at, "body": text}) for at, text in enumerate(TEXTS)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "texts.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    parquet.write_table(arrow.table({"id": [1, 2, 3, 4, 5], "body": TEXTS}), tmp_path / "texts.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.jsonl", "texts.jsonl.gz", "texts.parquet"])
+def test_texts_of_a_file(folder: Path, name: str) -> None:
+    assert list(files.texts_of(folder / name, column="body")) == TEXTS
+
+
+def test_what_holds_no_texts(folder: Path) -> None:
+    (folder / "bad.jsonl").write_text('{"text": "a"}\n{"text": 3}\n')
+    with pytest.raises(FormatError, match=r'bad.jsonl, line 2: "text" is no text: found int'):
+        list(files.texts_of(folder / "bad.jsonl"))
+    with pytest.raises(FormatError, match=r'line 1: not a text: expected an object with "text". Name the field'):
+        list(files.texts_of(folder / "texts.jsonl"))
+    with pytest.raises(FormatError, match="no column 'text': found id, body"):
+        list(files.texts_of(folder / "texts.parquet"))
+    (folder / "no.parquet").write_text("text\n")
+    with pytest.raises(FormatError, match="not a Parquet file"):
+        list(files.texts_of(folder / "no.parquet"))
+
+
+def read(path: Path) -> np.ndarray:
+    if path.suffix == ".npy":
+        return np.load(path, allow_pickle=False)
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return load_file(path)["vectors"]
+    import pyarrow.parquet
+
+    return np.array(pyarrow.parquet.read_table(path)["vector"].to_pylist(), dtype=np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("count", [0, 1, 40_000])
+def test_vectors_are_written_as_they_are(tmp_path: Path, suffix: str, count: int) -> None:
+    pooler = SentencePooler(vectors())
+    texts = (TEXTS * (count // 5 + 1))[:count]
+    assert files.pool_file(pooler, iter(texts), tmp_path / f"out{suffix}") == count
+    assert np.array_equal(read(tmp_path / f"out{suffix}").reshape(-1, 2), pooler.encode(texts))
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield "the cat"
+        raise FormatError("broken")
+
+    for suffix in (".npy", ".parquet"):
+        with pytest.raises(FormatError, match="broken"):
+            files.pool_file(SentencePooler(vectors()), broken(), tmp_path / f"out{suffix}")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OptionError, match=r"out\.csv: vectors are written to \.npy, \.parquet, \.safetensors"):
+        files.pool_file(SentencePooler(vectors()), [], tmp_path / "out.csv")
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "vecload.cli", *map(str, arguments)], capture_output=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_pool_one_file(folder: Path) -> None:
+    out = folder / "out.npy"
+    code, shown, error = run("pool", folder / "glove.txt", folder / "texts.txt", "-o", out)
+    assert (code, error) == (0, "")
+    assert shown == f"{out}: 5 x 2 float32\n"
+    assert np.array_equal(np.load(out), SentencePooler(load(folder / "glove.txt")).encode(TEXTS))
+    code, _, error = run(
+        "pool", folder / "glove.txt", folder / "texts.parquet", "-o", folder / "sif.npy", "--mode", "sif",
+        "--text-column", "body",
+    )  # fmt: skip
+    assert (code, error) == (0, "")
+    expected = SentencePooler(load(folder / "glove.txt"), "sif").fit(TEXTS).encode(TEXTS)
+    np.testing.assert_allclose(np.load(folder / "sif.npy"), expected, atol=1e-6)
+
+
+def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
+    out = folder / "vectors"
+    more = folder / "more.txt"
+    more.write_text("dog\n")
+    command = ["pool", folder / "glove.txt", folder / "texts.txt", more, "-o", out, "--format", "safetensors"]
+    assert run(*command)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["more.txt.safetensors", "pool.json", "texts.txt.safetensors"]
+    (out / "more.txt.safetensors").unlink()
+    kept = (out / "texts.txt.safetensors").stat()
+    code, shown, _ = run(*command)
+    assert code == 0
+    assert shown.splitlines() == ["1 of 2 files are there already", f"{out / 'more.txt.safetensors'}: 1 x 2 float32"]
+    assert (out / "texts.txt.safetensors").stat().st_mtime_ns == kept.st_mtime_ns
+    assert read(out / "more.txt.safetensors").tolist() == [[1, 0]]
+    assert run(*command)[1] == "2 of 2 files are there already\n"
+    code, _, error = run(*command, "--mode", "max")
+    assert code == 2
+    assert "holds vectors that were made otherwise" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("texts.txt", "-o", "out.csv"), "out.csv: vectors are written to .npy"),
+        (("texts.txt", "-o", "out.npy", "--mode", "nope"), "mode='nope' is not one of"),
+        (("texts.txt", "-o", "out.npy", "--mode", "attention"), "has to be trained"),
+        (("none.txt", "-o", "out.npy"), "no such file"),
+        (("texts.txt", "./texts.txt", "-o", "folder"), "two of the TEXTS have one name"),
+    ],
+)
+def test_pool_refuses(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    given = [folder / part if "." in part and not part.startswith("-") else part for part in arguments]
+    code, _, error = run("pool", folder / "glove.txt", *given)
+    assert code == 2
+    assert message in error

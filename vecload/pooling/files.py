@@ -1,0 +1,205 @@
+"""Texts of a file → vectors in a file: what the command line and the workers of a cluster do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError, require
+from vecload.sources import open_source, replacing
+from vecload.wordlists import read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy.typing as npt
+
+    from vecload.pooling.module import SentencePooler
+
+_FEED = 8192  # rows of a Parquet file in memory together
+_HEADER = 256  # bytes of a header that waits for the number of rows
+COLUMN = "vector"
+
+
+def texts_of(path: str | os.PathLike[str], *, column: str = "text") -> Iterator[str]:
+    """The texts of a file, as they are read.
+
+    Parameters
+    ----------
+    path
+        ``.jsonl`` (an object a line), ``.parquet``, or anything else with a text a line; ``.jsonl`` and lines may be
+        packed, as for `load`.
+    column
+        The field of a JSON object, or the column of a Parquet file.
+
+    Raises
+    ------
+    FormatError
+        When a line is no object with a text, or a Parquet file has no such column of texts.
+    """
+    name = os.fspath(path)
+    if name.endswith(".parquet"):
+        yield from _parquet_texts(name, column)
+    elif ".jsonl" in Path(name).suffixes:
+        for number, line in enumerate(read_lines(path, progress=False), start=1):
+            if line.strip():
+                yield _json_text(line, column, name, number)
+    else:
+        yield from read_lines(path, progress=False)
+
+
+def _json_text(line: str, column: str, name: str, number: int) -> str:
+    try:
+        text = json.loads(line)[column]
+    except (ValueError, TypeError, LookupError) as error:
+        expected = f'an object with "{column}"'
+        hint = "Name the field with --text-column (text_column=)."
+        raise FormatError("not a text", file=name, line=number, expected=expected, hint=hint) from error
+    if not isinstance(text, str):
+        raise FormatError(f'"{column}" is no text', file=name, line=number, found=type(text).__name__)
+    return text
+
+
+def _parquet_texts(name: str, column: str) -> Iterator[str]:
+    parquet: Any = require("pyarrow.parquet", "arrow")
+    with open_source(name) as source:
+        if source.head(4) != b"PAR1":
+            raise FormatError("not a Parquet file", file=name)
+    with parquet.ParquetFile(name) as file:
+        names = file.schema_arrow.names
+        if column not in names:
+            hint = "Name the column with --text-column (text_column=)."
+            raise FormatError(f"no column {column!r}", file=name, found=", ".join(names), hint=hint)
+        for batch in file.iter_batches(_FEED, columns=[column]):
+            for text in batch.column(0).to_pylist():
+                if not isinstance(text, str):
+                    raise FormatError(f"column {column!r} holds what is no text", file=name, found=repr(text))
+                yield text
+
+
+def pool_file(
+    pooler: SentencePooler,
+    texts: Iterable[str],
+    output: str | os.PathLike[str],
+    *,
+    progress: bool | None = None,
+) -> int:
+    """Write the vectors of texts to a file, batch by batch; returns how many.
+
+    Parameters
+    ----------
+    pooler
+        What pools.
+    texts
+        Any iterable of texts.
+    output
+        ``.npy`` (n, dim); ``.safetensors``, the same under "vectors"; ``.parquet``, a column "vector" of lists of a
+        fixed size. It appears whole or not at all.
+    progress
+        Whether to show a bar; None when standard error is a terminal.
+
+    Raises
+    ------
+    OptionError
+        For another kind of file.
+    """
+    kind = suffix_of(output)
+    count = 0
+    with replacing(output) as part, _SINKS[kind](part, pooler.output_dim) as sink:
+        for batch in pooler.stream(texts, progress=progress):
+            sink.write(batch)
+            count += len(batch)
+    return count
+
+
+def suffix_of(output: str | os.PathLike[str]) -> str:
+    """The kind of file that a name asks for."""
+    kind = Path(output).suffix
+    if kind not in _SINKS:
+        raise OptionError(f"{os.fspath(output)}: vectors are written to {', '.join(_SINKS)}")
+    return kind
+
+
+class _Sink(Protocol):
+    def __enter__(self) -> _Sink: ...
+    def __exit__(self, *_: object) -> None: ...
+    def write(self, rows: npt.NDArray[Any]) -> None: ...
+
+
+class _Raw:
+    """Rows one behind the other; a header of a fixed size is written in front when their number is known."""
+
+    def __init__(self, path: Path, dim: int) -> None:
+        self._dim = dim
+        self._count = 0
+        self._file: IO[bytes] = path.open("wb")
+        self._file.write(b"\0" * _HEADER)
+
+    def __enter__(self) -> _Raw:
+        return self
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(rows, dtype="<f4").data)
+        self._count += len(rows)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.seek(0)
+        self._file.write(self._header(self._count, self._dim))
+        self._file.close()
+
+    @staticmethod
+    def _header(count: int, dim: int) -> bytes:
+        raise NotImplementedError
+
+
+class _Npy(_Raw):
+    @staticmethod
+    def _header(count: int, dim: int) -> bytes:
+        """Version 1 of ``numpy.lib.format``: magic, two bytes of length, a dictionary ended by a line feed."""
+        described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
+        length = _HEADER - 10
+        return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + described.ljust(length - 1).encode() + b"\n"
+
+
+class _Safetensors(_Raw):
+    @staticmethod
+    def _header(count: int, dim: int) -> bytes:
+        entry = {"dtype": "F32", "shape": [count, dim], "data_offsets": [0, 4 * count * dim]}
+        length = _HEADER - 8
+        return length.to_bytes(8, "little") + json.dumps({"vectors": entry}).ljust(length).encode()
+
+
+class _Parquet:
+    def __init__(self, path: Path, dim: int) -> None:
+        self._arrow: Any = require("pyarrow", "arrow")
+        parquet: Any = require("pyarrow.parquet", "arrow")
+        self._kind = self._arrow.list_(self._arrow.float32(), dim)
+        self._schema = self._arrow.schema([(COLUMN, self._kind)])
+        self._writer = parquet.ParquetWriter(path, self._schema)
+
+    def __enter__(self) -> _Parquet:
+        return self
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        self._writer.write_table(self._arrow.Table.from_arrays([column_of(rows)], schema=self._schema))
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+
+_SINKS: dict[str, Callable[[Path, int], _Sink]] = {
+    ".npy": _Npy,
+    ".parquet": _Parquet,
+    ".safetensors": _Safetensors,
+}
+
+
+def column_of(rows: npt.NDArray[Any]) -> Any:
+    """Vectors, (n, dim), as an Arrow array of lists of a fixed size, without a copy."""
+    arrow: Any = require("pyarrow", "arrow")
+    flat = arrow.array(np.ascontiguousarray(rows, dtype=np.float32).reshape(-1))
+    return arrow.FixedSizeListArray.from_arrays(flat, rows.shape[1])
