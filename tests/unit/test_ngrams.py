@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.reference import fasttext as slow
 from vecload.errors import OptionError
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
+from vecload.ngrams import table as table_module
 from vecload.words import Words
 
 DATA = Path(gensim.__file__).parent / "test" / "test_data"
@@ -228,7 +229,7 @@ def test_rows_of_a_file_that_are_read_or_mapped_are_the_same(tmp_path: Path) -> 
 def test_many_words_are_the_same_as_one_by_one() -> None:
     words = Words.from_bytes([RNG.bytes(number % 50) for number in range(9000)])
     table = NgramTable(MATRIX, minn=3, maxn=6)
-    assert len(list(table._blocks(words.offsets))) > 3
+    assert len(list(table._blocks(words.offsets, table_module._BLOCK))) > 3
     together = table.vectors(words)
     for number in range(0, 9000, 700):
         assert np.array_equal(together[number], table[words[number]])

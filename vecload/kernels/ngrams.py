@@ -14,9 +14,18 @@ No index read from the arrays is trusted: a row outside the table adds nothing.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from vecload.kernels import inline, kernel
+
+_AHEAD: Final = 12
+"""Rows of a table that are under way from memory while one is added: they lie all over it, and no cache holds them."""
+_LINE: Final = 64  # bytes of a cache line
 
 _BASIS = np.uint64(2166136261)
 _PRIME = np.uint64(16777619)
@@ -31,6 +40,25 @@ _ADD2 = np.uint64(0x38495AB5)
 _FINAL1 = np.uint64(0xFF51AFD7ED558CCD)
 _FINAL2 = np.uint64(0xC4CEB9FE1A85EC53)
 _U0, _U5, _U8, _U32, _U33 = (np.uint64(v) for v in (0, 5, 8, 32, 33))
+
+
+@intrinsic
+def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
+    """Ask for the cache line `skip` bytes into a row of a C-contiguous matrix; any address may be asked for."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        stride = builder.extract_value(array.strides, 0)
+        start = builder.add(builder.ptrtoint(array.data, ir.IntType(64)), builder.mul(args[1], stride))
+        byte = ir.IntType(8).as_pointer()
+        pointer = builder.inttoptr(builder.add(start, args[2]), byte)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(ask, [pointer, number(0), number(3), number(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.none(matrix, types.int64, types.int64), codegen
 
 
 @inline
@@ -224,9 +252,13 @@ def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes,
 def add_rows(matrix, rows, ends, sums):  # type: ignore[no-untyped-def]
     """Add to each word's line of `sums` (float32) the rows of `matrix` (float32 or float64) that are its own."""
     begin = 0
+    width = matrix.shape[1] * matrix.itemsize
     for word in range(len(ends)):
         total = sums[word]
         for at in range(begin, ends[word]):
+            if at + _AHEAD < len(rows):
+                for skip in range(0, width, _LINE):
+                    _prefetch(matrix, rows[at + _AHEAD], skip)
             row = rows[at]
             if 0 <= row < len(matrix):
                 values = matrix[row]

@@ -61,7 +61,7 @@ class DenseRows:
     Notes
     -----
     A page of a mapped file that is touched comes with its neighbours, up to megabytes of them, so a few thousand rows
-    read at random make a process as large as the file. Where few are wanted they are read (``pread``), not mapped.
+    read at random make a process as large as the file. Where few are wanted they are read (``preadv``), not mapped.
     """
 
     def __init__(self, matrix: npt.NDArray[Any], *, file: int | None = None, offset: int = 0) -> None:
@@ -70,7 +70,7 @@ class DenseRows:
         self.matrix = read_only(matrix)
         self._offset = offset
         self._file = None
-        if file is not None and matrix.nbytes >= _LARGE and hasattr(os, "pread"):
+        if file is not None and matrix.nbytes >= _LARGE and hasattr(os, "preadv"):
             self._file = os.dup(file)
             weakref.finalize(self, os.close, self._file)
 
@@ -93,10 +93,13 @@ class DenseRows:
         if not sparse or self._file is None:
             return self.matrix[rows].astype(np.float32, copy=False)
         size = self.matrix.shape[1] * self.matrix.itemsize
-        raw = b"".join(os.pread(self._file, size, self._offset + size * row) for row in rows.tolist())
-        if len(raw) != size * len(rows):
+        values = np.empty((len(rows), self.matrix.shape[1]), dtype=self.matrix.dtype)
+        places = values.view(np.uint8).reshape(-1).data
+        read = 0
+        for at, row in enumerate(rows.tolist()):
+            read += os.preadv(self._file, [places[size * at : size * (at + 1)]], self._offset + size * row)
+        if read != values.nbytes:
             raise FormatError("the file became shorter while it was open", hint="Load it again.")
-        values = np.frombuffer(raw, dtype=self.matrix.dtype).reshape(len(rows), -1)
         return values.astype(np.float32, copy=False)
 
     def add(

@@ -27,7 +27,8 @@ MURMUR_SEED: Final = 2166136261
 
 _END_OF_LINE = b"</s>"
 _BLOCK = 1 << 17  # n-grams looked up together
-_FEW = 2048  # words: see `DenseRows`
+_FEW = 2048  # words up to which rows are read from a file, not mapped (`DenseRows`); then in smaller blocks
+_SMALL_BLOCK = 1 << 13
 _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 
 
@@ -164,7 +165,7 @@ class NgramTable:
         """How many rows the mean of each word is taken of: int64, shape (k,)."""
         data, offsets, unwritable = _packed(words)
         counts = np.zeros(len(offsets) - 1, dtype=np.int64)
-        for begin, end in self._blocks(offsets):
+        for begin, end in self._blocks(offsets, _BLOCK):
             counts[begin:end] = np.diff(self._find(data, offsets, begin, end)[1], prepend=0)
         counts[unwritable] = 0
         return counts
@@ -206,7 +207,7 @@ class NgramTable:
             self.rows.add(rows, ends, sums[begin:end], sparse=sparse)
             counts[begin:end] = np.diff(ends, prepend=0)
 
-        blocks = list(self._blocks(offsets))
+        blocks = list(self._blocks(offsets, _SMALL_BLOCK if sparse else _BLOCK))
         if len(blocks) <= 1:
             for block in blocks:
                 work(block)
@@ -250,10 +251,10 @@ class NgramTable:
         room: npt.NDArray[np.int64] = (length * np.maximum(sizes, 0) + (self.kind == "floret")) * self.hash_count
         return room
 
-    def _blocks(self, offsets: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    def _blocks(self, offsets: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
         """First and last + 1 of words that are looked up together."""
         total = np.cumsum(self._room(offsets))
-        cuts = np.searchsorted(total, np.arange(_BLOCK, total[-1] if len(total) else 0, _BLOCK)) + 1
+        cuts = np.searchsorted(total, np.arange(size, total[-1] if len(total) else 0, size)) + 1
         edges = np.unique([0, *cuts, len(total)])
         return itertools.pairwise(edges.tolist())
 
@@ -280,6 +281,11 @@ def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     """Bytes and offsets of words, and the places of those that no file can hold."""
     if isinstance(words, Words):
         return words.data, words.offsets, []
+    words = list(words)
+    text = "".join(words)
+    if text.isascii():
+        lengths = [0, *map(len, words)]
+        return np.frombuffer(text.encode(), dtype=np.uint8), np.cumsum(lengths, dtype=np.int64), []
     raws = [encode(word) for word in words]
     lengths = [0, *(len(raw or b"") for raw in raws)]
     data = np.frombuffer(b"".join(raw or b"" for raw in raws), dtype=np.uint8)

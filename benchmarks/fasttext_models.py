@@ -1,0 +1,131 @@
+"""fastText models: vecload beside the official library and gensim, with memory.
+
+    python benchmarks/fasttext_models.py [--quick]
+
+The first model is trained by the official library on the Lee corpus that gensim ships, with 2 000 000 buckets of 100
+values; the second on 200 000 made-up words. Every case runs in a process of its own, in turn with its peers, with a
+warm page cache; a time is from opening the file to the last vector, the best of its runs. Memory is of the whole
+process with the model still open, imports included: anonymous (its own, not the file's pages) and the most that was
+ever resident.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import string
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from measure import row, title, versions
+
+CHILD = """
+import json, sys, time
+path, words = sys.argv[1], json.load(open(sys.argv[2]))
+{setup}
+begin = time.perf_counter()
+model = load(path)
+result = use(model)
+seconds = time.perf_counter() - begin
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+print(json.dumps([seconds, *(1024 * int(status[name].split()[0]) for name in ('RssAnon', 'VmHWM'))]))
+"""
+WARM = "import io, vecload; vecload.load({warm!r}).ngrams.vectors(['a'])\n"
+FASTTEXT = "import fasttext, numpy as np\nload = fasttext.load_model\n"
+GENSIM = "from gensim.models.fasttext import load_facebook_vectors as load\n"
+UNSEEN = {
+    "vecload": WARM
+    + "load = lambda path: vecload.load(path, vocab=[])\nuse = lambda model: model.ngrams.vectors(words)",
+    "fastText": FASTTEXT + "use = lambda model: np.array([model.get_word_vector(word) for word in words])",
+    "gensim": GENSIM + "use = lambda model: model[words]",
+}
+ALL = {
+    "vecload": WARM + "load = vecload.load\nuse = lambda model: model.matrix",
+    "fastText, word by word": FASTTEXT
+    + "use = lambda model: np.array([model.get_word_vector(word) for word in model.get_words()])",
+    "gensim": GENSIM + "use = lambda model: model.vectors",
+}
+
+
+class Seen(NamedTuple):
+    """Best time, and the memory of that run."""
+
+    seconds: float
+    anonymous: int
+    peak: int
+
+
+def run(setup: str, path: Path, words: Path, turns: int) -> list[Seen]:
+    command = [sys.executable, "-c", CHILD.format(setup=setup), str(path), str(words)]
+    return [Seen(*json.loads(subprocess.run(command, check=True, capture_output=True).stdout)) for _ in range(turns)]
+
+
+def train(path: Path, text: Path, **options: int) -> Path:
+    import fasttext
+
+    fasttext.train_unsupervised(str(text), epoch=1, minCount=1, dim=100, verbose=0, **options).save_model(str(path))
+    return path
+
+
+def made_up(count: int, seed: int) -> list[str]:
+    letters = random.Random(seed)
+    words = {"".join(letters.choices(string.ascii_lowercase, k=letters.randint(5, 12))) for _ in range(count)}
+    return sorted(words)
+
+
+def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: Path, turns: int) -> None:
+    title(
+        heading, "", "seconds", "times vecload's", "anonymous MB", "of fastText's", "peak resident MB", "of fastText's"
+    )
+    seen: dict[str, list[Seen]] = {name: [] for name in cases}
+    for _ in range(turns):
+        for name, setup in cases.items():
+            seen[name] += run(setup.format(warm=str(warm)) if "{warm" in setup else setup, path, words, 1)
+    best = {name: min(runs) for name, runs in seen.items()}
+    official = next(result for name, result in best.items() if name.startswith("fastText"))
+    for name, (seconds, anonymous, peak) in best.items():
+        row(
+            name,
+            f"{seconds:.3f}",
+            f"{seconds / best['vecload'].seconds:.1f}",
+            f"{anonymous / 1e6:.0f}",
+            f"{anonymous / official.anonymous:.0%}",
+            f"{peak / 1e6:.0f}",
+            f"{peak / official.peak:.0%}",
+        )
+
+
+def main() -> None:
+    import gensim
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="small models, one turn")
+    quick = parser.parse_args().quick
+    data = Path(gensim.__file__).parent / "test" / "test_data"
+    bucket, count, turns = (200_000, 10_000, 1) if quick else (2_000_000, 100_000, 3)
+    print(f"## fastText models\n\n{versions('vecload', 'fasttext-numpy2', 'gensim', 'numpy', 'numba')}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unseen = made_up(count, seed=0)
+        (folder / "unseen.json").write_text(json.dumps(unseen))
+        (folder / "some.json").write_text(json.dumps(unseen[:1000]))
+        warm = data / "toy-model.bin"
+        lee = train(folder / "lee.bin", data / "lee_background.cor", bucket=bucket)
+        size = lee.stat().st_size / 1e6
+        what = f"{bucket:,} buckets × 100 ({size:.0f} MB)"
+        compare(f"Open, then {len(unseen):,} words not seen; {what}", UNSEEN, lee, folder / "unseen.json", warm, turns)
+        compare(f"Open, then 1 000 words not seen; {what}", UNSEEN, lee, folder / "some.json", warm, turns)
+        lee.unlink()
+        text = folder / "made_up.txt"
+        text.write_text("\n".join(" ".join(made_up(2 * count, seed)) for seed in (1, 1)))
+        large = train(folder / "large.bin", text, bucket=bucket)
+        heading = f"All vectors of a model of {2 * count:,} words; {bucket:,} buckets × 100"
+        compare(heading, ALL, large, folder / "some.json", warm, turns)
+
+
+if __name__ == "__main__":
+    main()
