@@ -33,6 +33,14 @@ class TableOf:
         return len(self.vectors) if self.counted else None
 
     @property
+    def expected(self) -> int:
+        return len(self.vectors) if self.counted else 7
+
+    @property
+    def words(self) -> Words:
+        return self.vectors.words
+
+    @property
     def dim(self) -> int:
         return self.vectors.dim
 

@@ -40,7 +40,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import fasttext, foreign, gensim, native, spacy, text, word2vec
+from vecload.formats import arrow, fasttext, foreign, gensim, native, numpy, parquet, spacy, text, word2vec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -62,6 +62,9 @@ FORMATS: tuple[ModuleType, ...] = (
     gensim,
     spacy,
     native,
+    numpy,
+    parquet,
+    arrow,
 )
 
 HEAD = 1 << 16

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import tokenize
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _VALUES: Final = 1 << 18  # in a batch
 _LARGEST_VALUE: Final = 8
+_PIECE: Final = 1 << 20
 
 
 def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
@@ -54,6 +56,44 @@ def open_npy(path: Path, *, dims: int = 2, kinds: str = "f") -> npt.NDArray[Any]
         raise FormatError(f"not a NumPy array ({error})", file=str(path)) from error
     check_array(array, str(path), dims=dims, kinds=kinds)
     return array
+
+
+def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
+    """The array of a ``.npy`` file of so many bytes that is no file of its own: there is no room made for more.
+
+    Raises
+    ------
+    ValueError
+        When it is none, or another size than it says.
+    """
+    shape, fortran, dtype = npy_layout(file)
+    rest = size - file.tell()
+    if math.prod(shape) * dtype.itemsize != rest:
+        raise ValueError(f"shape {shape} of {dtype} in {rest:,} bytes")
+    array = np.empty(shape, dtype=dtype, order="F" if fortran else "C")
+    room = array.ravel(order="K").view(np.uint8).data
+    for begin in range(0, rest, _PIECE):
+        room[begin : begin + _PIECE] = file.read(min(_PIECE, rest - begin))
+    return array
+
+
+def npy_layout(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type: what a ``.npy`` file says at its beginning, which is taken.
+
+    Raises
+    ------
+    ValueError
+        When it says nothing that can be, or that its values are Python objects.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(file)
+    except (SyntaxError, TypeError, tokenize.TokenError) as error:
+        raise ValueError(str(error)) from error
+    if dtype.hasobject:
+        raise ValueError("Python objects, which only running the file would make")
+    return shape, fortran, dtype
 
 
 def check_array(array: npt.NDArray[Any], name: str, *, dims: int = 2, kinds: str = "f") -> None:

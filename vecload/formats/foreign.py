@@ -25,8 +25,6 @@ _MAGIC: tuple[tuple[bytes, Look], ...] = (
     (b"\x89HDF\r\n", Look("an HDF5 file", _EXPORT)),
     (b"SQLite format 3\0", Look("an SQLite database (Magnitude)", _EXPORT)),
     (b"FiFu", Look("a finalfusion file", "Convert it with ffp-convert to text.")),
-    (b"PAR1", Look("a Parquet file", _EXPORT)),
-    (b"ARROW1", Look("an Arrow file", _EXPORT)),
     (b"PK\x03\x04", Look("a zip archive inside another file", _UNPACK)),
     (b"\x1f\x8b", Look("a gzip stream inside another compressed file", _UNPACK)),
     (b"7z\xbc\xaf\x27\x1c", Look("a 7-Zip archive", _UNPACK)),

@@ -25,7 +25,6 @@ Sources: gensim's ``utils.SaveLoad``, ``models/keyedvectors.py`` and ``models/fa
 
 from __future__ import annotations
 
-import itertools
 import re
 import struct
 import zipfile
@@ -36,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.formats.arrays import ArrayReader
+from vecload.formats.arrays import ArrayReader, read_npy
 from vecload.formats.unpickling import Held, unpickle
 from vecload.ngrams import NgramTable
 from vecload.vectors import Vectors
@@ -57,7 +56,7 @@ _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|c(copy_reg|copyreg)\n_reconstruct
 _KEYS: Final = ("index_to_key", "index2word", "index2entity")
 _MATRICES: Final = ("vectors", "syn0")
 _INNER: Final = ("wv", "kv")
-_PIECE: Final = 1 << 20
+_TOGETHER: Final = 1 << 14  # words written together
 _ENTRY: Final = [("get", "S1"), ("memo", "<u4"), ("int", "S1"), ("row", "<i4")]  # of the dict of the words' rows
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
@@ -267,19 +266,9 @@ class _Beside:
 
 
 def _packed(path: Path) -> npt.NDArray[Any]:
-    """The array ``val`` of an ``.npz``, its size checked against the archive before there is room made for it."""
+    """The array ``val`` of an ``.npz``."""
     with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
-        version = np.lib.format.read_magic(member)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(member)
-        size = archive.getinfo("val.npy").file_size - member.tell()
-        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize != size:
-            raise ValueError(f"shape {shape} of {dtype} in {size:,} bytes")
-        array = np.empty(shape, dtype=dtype, order="F" if fortran else "C")
-        room = array.ravel(order="K").view(np.uint8).data
-        for begin in range(0, size, _PIECE):
-            room[begin : begin + _PIECE] = member.read(min(_PIECE, size - begin))
-        return array
+        return read_npy(member, archive.getinfo("val.npy").file_size)
 
 
 def write(path: Path, table: Table) -> None:
@@ -289,7 +278,6 @@ def write(path: Path, table: Table) -> None:
     which numpy's pickles do not know, becomes float32. An n-gram table has no place in it.
     """
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
-    words: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]] = []
     rows = 0
     with path.open("wb") as file:
         file.write(b"\x80\x04cgensim.models.keyedvectors\nKeyedVectors\n)\x81}(" + _text("vectors"))
@@ -302,17 +290,14 @@ def write(path: Path, table: Table) -> None:
         file.write(struct.pack("<Q", 0))
         for batch in table.batches():
             file.write(np.ascontiguousarray(batch.rows, dtype=dtype.newbyteorder("<")).data)
-            words.append((batch.data, batch.offsets))
             rows += len(batch.rows)
         file.write(b"tb" + _text("vector_size") + _number(table.dim))
         file.write(_text("index_to_key") + b"](")
-        for data, offsets in words:
-            raw = data.tobytes()
-            strings = (raw[a:b].decode("utf-8", "surrogateescape") for a, b in itertools.pairwise(offsets.tolist()))
-            file.write(b"".join(_text(string) + b"\x94" for string in strings))
+        for begin in range(0, rows, _TOGETHER):
+            file.write(b"".join(_text(word) + b"\x94" for word in table.words[begin : begin + _TOGETHER]))
         file.write(b"e" + _text("key_to_index") + b"}(")
-        for begin in range(0, rows, _PIECE):
-            entries = np.empty(min(_PIECE, rows - begin), dtype=_ENTRY)
+        for begin in range(0, rows, _TOGETHER):
+            entries = np.empty(min(_TOGETHER, rows - begin), dtype=_ENTRY)
             entries["get"], entries["int"] = b"j", b"J"
             entries["memo"] = entries["row"] = np.arange(begin, begin + len(entries))
             file.write(entries.tobytes())

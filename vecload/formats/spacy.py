@@ -207,7 +207,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     words
         "refuse" or "drop" words that are not UTF-8.
     """
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     holdable = Filter(NAME, b"", words, empty=True, utf8=True)
     keys: list[npt.NDArray[np.uint64]] = []
     numbers = _symbols()
@@ -217,7 +217,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     def header(rows: int) -> bytes:
         return npy_header((rows, table.dim), np.dtype("<f4"))
 
-    with CountedFile(path / "vectors", table.rows or 0, header) as file, (path / "strings.json").open("wb") as strings:
+    with CountedFile(path / "vectors", table.expected, header) as file, (path / "strings.json").open("wb") as strings:
         separator = b"["
         for given in table.batches():
             batch = holdable(given)

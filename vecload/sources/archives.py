@@ -32,6 +32,18 @@ def archive_in(source: Source) -> str | None:
     return "tar" if source.head(_USTAR.stop)[_USTAR] == b"ustar" else None
 
 
+def holds_arrays(file: IO[bytes]) -> bool:
+    """Whether a zip archive is NumPy's ``.npz``, whose members are one value together. `file` stays where it is."""
+    here = file.tell()
+    try:
+        names = zipfile.ZipFile(file).namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
+    finally:
+        file.seek(here)
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
 def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     """A member of a zip archive; its only one, if none is named.
 
@@ -46,7 +58,7 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     """
     try:
         archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         problem = f"the zip archive is cut short or damaged ({error})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
     names = [info.filename for info in archive.infolist() if not info.is_dir()]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vecload.errors import FormatError, MissingExtra, OptionError, require
-from vecload.sources.archives import archive_in, tar_member, zip_member
+from vecload.sources.archives import archive_in, holds_arrays, tar_member, zip_member
 from vecload.sources.compression import unpacked
 from vecload.sources.stream import Source
 
@@ -124,9 +124,15 @@ def _member(plain: Source, file: IO[bytes], member: str) -> Source:
         return tar_member(inner, None, member)
     choose = zip_member if kind == "zip" else tar_member
     if inner is plain and hasattr(file, "seekable") and file.seekable():
-        file.seek(-len(plain.head(_LOOK)), os.SEEK_CUR)  # no more than that was looked at
+        looked = len(plain.head(_LOOK))  # no more than that was
+        file.seek(-looked, os.SEEK_CUR)
+        if kind == "zip" and not member and holds_arrays(file):
+            file.seek(looked, os.SEEK_CUR)
+            return inner
         return choose(inner, file, member)
     spool = inner.spooled()
+    if kind == "zip" and not member and holds_arrays(spool):
+        return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
     try:
         chosen = choose(inner, spool, member)
     except BaseException:

@@ -1,0 +1,156 @@
+"""NumPy's archives, against numpy."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import itertools
+import random
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import vecload
+from tests.formats.tables import ODD, TableOf, same, sample
+from vecload import FormatError
+from vecload.formats import numpy as format_numpy
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
+    path = tmp_path / "written.npz"
+    vectors = sample(dtype=dtype)
+    format_numpy.write(path, TableOf(vectors, counted=counted))
+    assert zipfile.ZipFile(path).testzip() is None
+    with np.load(path, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["matrix", "words.data", "words.offsets"]
+        assert arrays["matrix"].dtype == dtype
+        assert np.array_equal(arrays["matrix"], vectors.matrix)
+        raw, ends = arrays["words.data"].tobytes(), arrays["words.offsets"]
+        words = [raw[begin:end].decode("utf-8", "surrogateescape") for begin, end in itertools.pairwise(ends)]
+        assert words == ODD
+    again = vecload.load(path)
+    assert same(again, vectors)
+    assert isinstance(again.matrix.base, np.memmap)
+    assert again.matrix.flags.aligned
+    assert again.matrix.ctypes.data % 64 == 0
+
+
+def test_the_same_vectors_give_the_same_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        sample().save(tmp_path / f"{name}.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
+    vectors = sample(dtype=ml_dtypes.bfloat16)
+    vectors.save(tmp_path / "written.npz")
+    assert np.array_equal(np.load(tmp_path / "written.npz")["matrix"], vectors.matrix.astype(np.float32))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("names", [("words", "matrix"), ("vocab", "embeddings"), ("words", "vectors")])
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_archives_made_with_numpy(save: Any, names: tuple[str, str], kind: str, tmp_path: Path) -> None:
+    vectors = sample([word for word in ODD if kind == "U" or word.isascii()])
+    words = np.array(list(vectors.words)) if kind == "U" else np.array([word.encode() for word in vectors.words])
+    for order in "CF":
+        save(tmp_path / "made.npz", **{names[0]: words, names[1]: np.asarray(vectors.matrix, order=order)})
+        assert same(vecload.load(tmp_path / "made.npz"), vectors)
+
+
+def test_the_ways_in(tmp_path: Path) -> None:
+    vectors = sample()
+    path = tmp_path / "written.npz"
+    vectors.save(path)
+    assert same(vecload.load(io.BytesIO(path.read_bytes())), vectors)
+    assert same(vecload.load(io.BytesIO(gzip.compress(path.read_bytes()))), vectors)
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
+        outer.write(path, "inner.npz")
+    assert same(vecload.load(tmp_path / "outer.zip"), vectors)
+    assert same(vecload.load(tmp_path / "outer.zip" / "inner.npz"), vectors)
+    assert list(vecload.load(path, vocab=["cat", "New York"]).words) == ["cat", "New York"]
+    assert list(vecload.load(path, limit=2).words) == ODD[:2]
+    look = vecload.info(path)
+    assert (look.rows, look.dim, look.format) == (len(ODD), 5, "NumPy npz")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"matrix": np.eye(2)}, "an array is missing: found matrix, expected words or vocab"),
+        ({"words": np.array(["a"])}, "an array is missing: found words, expected matrix or vectors or embeddings"),
+        ({"words": np.array(["a"]), "matrix": np.eye(2)}, "words and vectors do not match: found 1 and 2"),
+        ({"words": np.array(["a", None], dtype=object), "matrix": np.eye(2)}, "Python objects"),
+        ({"words": np.array(["a"]), "matrix": np.array([[{}]], dtype=object)}, "Python objects"),
+        ({"words": np.array([1, 2]), "matrix": np.eye(2)}, "words that are none"),
+        ({"words": np.array([["a"]]), "matrix": np.eye(1)}, "words that are none"),
+        ({"words": np.array(["\ud800"]), "matrix": np.eye(1)}, "words that are none"),
+        ({"words": np.frombuffer(b"\xff\xff\xff\x7f", dtype="<U1"), "matrix": np.eye(1)}, "words that are none"),
+        ({"words": np.array(["a"]), "matrix": np.zeros(1)}, "an array that cannot be"),
+        ({"words": np.array(["a"]), "matrix": np.zeros((1, 1), dtype=int)}, "an array that cannot be"),
+        ({"words": np.array(["a"]), "matrix": np.zeros((1, 0))}, "an array that cannot be"),
+        (
+            {"words.data": np.zeros(2, "u1"), "words.offsets": np.array([0, 3]), "matrix": np.eye(1)},
+            "offsets that do not fit",
+        ),
+        (
+            {"words.data": np.zeros(2, "u1"), "words.offsets": np.array([0, 3, -1, 2]), "matrix": np.eye(3)},
+            "offsets that do not fit",
+        ),
+        (
+            {"words.data": np.zeros(2, "u2"), "words.offsets": np.array([0, 2]), "matrix": np.eye(1)},
+            "offsets that do not fit",
+        ),
+        (
+            {"words.data": np.zeros(0, "u1"), "words.offsets": np.zeros(0, int), "matrix": np.eye(1)},
+            "offsets that do not fit",
+        ),
+    ],
+)
+def test_what_cannot_be(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(FormatError, match=message):
+        vecload.load(tmp_path / "bad.npz")
+
+
+def test_a_lying_shape_takes_no_memory(tmp_path: Path) -> None:
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(tmp_path / "bad.npz", "w", compression) as archive:
+            archive.writestr("matrix.npy", format_numpy.npy_header((1 << 40, 300), np.dtype("<f4")) + bytes(1200))
+            archive.writestr("words.npy", b"")
+        with pytest.raises(FormatError, match=r"the array (cannot be read|is damaged)"):
+            vecload.load(tmp_path / "bad.npz")
+
+
+def test_cut_at_every_byte_and_mutated(tmp_path: Path) -> None:
+    path = tmp_path / "cut.npz"
+    sample(["a", "é"], dim=2).save(path)
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(FormatError):
+            vecload.load(path)
+    rng = random.Random(0)
+    for _ in range(400):
+        raw = bytearray(whole)
+        for _ in range(rng.randint(1, 5)):
+            raw[rng.randrange(len(raw))] = rng.randrange(256)
+        path.write_bytes(raw)
+        with contextlib.suppress(FormatError):
+            vecload.load(path, allow_nonfinite=True)
+
+
+def test_a_zip_of_other_things_is_still_an_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.writestr("matrix.npy", struct.pack("<f", 1))
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(FormatError, match="a zip archive of 2 files"):
+        vecload.load(tmp_path / "some.zip")

@@ -1,0 +1,88 @@
+"""Arrow IPC files and streams, Feather among them; the columns are those of `vecload.formats.columns`.
+
+Source: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from vecload.errors import FormatError, require
+from vecload.formats.columns import Columns, Reader, Writer, arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vecload.formats import Table
+    from vecload.sources import Source
+    from vecload.vectors import Request
+
+NAME: Final = "Arrow"
+ALIASES: Final[dict[str, dict[str, Any]]] = {"Feather": {}}
+SUFFIXES: Final = (".arrow", ".feather", ".ipc")
+
+_FILE: Final = b"ARROW1\0\0"
+_STREAM: Final = b"\xff\xff\xff\xff"  # then the length of a message, in whose first bytes its schema is announced
+_LONGEST_SCHEMA: Final = 1 << 20
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """95 for a file's magic number, or a stream's with the length of a schema behind it."""
+    if head.startswith(_FILE):
+        return 95
+    length = int.from_bytes(head[4:8], "little")
+    return 91 if head.startswith(_STREAM) and length % 8 == 0 and 64 <= length <= _LONGEST_SCHEMA else 0
+
+
+def read(source: Source, request: Request) -> Reader:
+    """Read an Arrow IPC file or stream batch by batch.
+
+    Raises
+    ------
+    FormatError
+        When it is damaged, or has no columns of words and vectors.
+    MissingExtra
+        When pyarrow is not installed.
+    """
+    pa = arrow()
+    data = source.mapped()
+    whole = data[: len(_FILE)].tobytes() == _FILE
+    try:
+        buffer = pa.BufferReader(pa.py_buffer(data))
+        file = _ipc().open_file(buffer) if whole else _ipc().open_stream(buffer)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FormatError(f"not a whole Arrow file ({error})", file=source.name) from error
+    columns = Columns(file.schema, source.name)
+
+    def batches() -> Iterator[Any]:
+        given = map(file.get_batch, range(file.num_record_batches)) if whole else file
+        for batch in given:
+            yield batch.select([columns.word, columns.vector])
+            source.position = min(len(data), source.position + batch.nbytes)
+
+    return Reader(source.name, columns, batches, request, form=NAME, rows=None, most=len(data))
+
+
+def _ipc() -> Any:
+    return require("pyarrow.ipc", "arrow")
+
+
+def write(path: Path, table: Table) -> None:
+    """Write an Arrow IPC file (Feather version 2). bfloat16, which it does not know, becomes float32.
+
+    Raises
+    ------
+    MissingExtra
+        When pyarrow is not installed.
+    """
+
+    def open_sink(path: Path, schema: Any) -> Any:
+        return _ipc().new_file(path, schema)
+
+    def open_batches(path: Path) -> Iterator[Any]:
+        with arrow().OSFile(str(path)) as file:
+            reader = _ipc().open_file(file)
+            yield from map(reader.get_batch, range(reader.num_record_batches))
+
+    Writer(path, table, open_sink, open_batches).write()

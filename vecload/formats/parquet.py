@@ -1,0 +1,83 @@
+"""Parquet files of words and vectors; the columns are those of `vecload.formats.columns`.
+
+Written without compression, which vectors hardly allow and which costs time. pandas, polars, DuckDB and Spark read it.
+
+Source: https://parquet.apache.org/docs/file-format/, by way of pyarrow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from vecload.errors import FormatError, require
+from vecload.formats.columns import TOGETHER, Columns, Reader, Writer, arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vecload.formats import Table
+    from vecload.sources import Source
+    from vecload.vectors import Request
+
+NAME: Final = "Parquet"
+SUFFIXES: Final = (".parquet", ".pq")
+
+_MAGIC: Final = b"PAR1"
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """95 for the magic number."""
+    return 95 if head.startswith(_MAGIC) else 0
+
+
+def read(source: Source, request: Request) -> Reader:
+    """Read a Parquet file batch by batch.
+
+    Raises
+    ------
+    FormatError
+        When it is damaged, or has no columns of words and vectors.
+    MissingExtra
+        When pyarrow is not installed.
+    """
+    pa = arrow()
+    data = source.mapped()
+    try:
+        file = _parquet().ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FormatError(f"not a whole Parquet file ({error})", file=source.name) from error
+    columns = Columns(schema, source.name)
+
+    def batches() -> Iterator[Any]:
+        names = [columns.word, columns.vector]
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(TOGETHER, row_groups=[group], columns=names, use_threads=False)
+            source.position = len(data) * (group + 1) // file.num_row_groups
+
+    return Reader(source.name, columns, batches, request, form=NAME, rows=rows, most=len(data))
+
+
+def _parquet() -> Any:
+    return require("pyarrow.parquet", "arrow")
+
+
+def write(path: Path, table: Table) -> None:
+    """Write a Parquet file. bfloat16, which it does not know, becomes float32.
+
+    Raises
+    ------
+    MissingExtra
+        When pyarrow is not installed.
+    """
+
+    def open_sink(path: Path, schema: Any) -> Any:
+        plain = {"compression": "NONE", "use_dictionary": False, "write_statistics": False}
+        return _parquet().ParquetWriter(path, schema, **plain)
+
+    def open_batches(path: Path) -> Iterator[Any]:
+        with _parquet().ParquetFile(path) as file:
+            yield from file.iter_batches(TOGETHER)
+
+    Writer(path, table, open_sink, open_batches).write()
