@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vecload import catalog as catalog
+    from vecload import evaluation as evaluation
     from vecload import layers as layers
     from vecload import oov as oov
     from vecload import pooling as pooling
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
     from vecload.errors import VocabularyError as VocabularyError
+    from vecload.evaluation import compare as compare
+    from vecload.evaluation import evaluate as evaluate
     from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
@@ -69,6 +72,9 @@ _PUBLIC = {
     "catalog": "catalog",
     "convert": "conversion",
     "from_gensim": "formats.gensim",
+    "compare": "evaluation",
+    "evaluate": "evaluation",
+    "evaluation": "evaluation",
     "info": "loading",
     "layers": "layers",
     "load": "loading",

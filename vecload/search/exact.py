@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Metric = Literal["cosine", "dot", "euclidean"]
 
 _QUERIES = 1024  # queries in a product
-_SCORES = 1 << 20  # scores in a product: 4 MB, about a processor's cache
+_SCORES = 1 << 22  # scores in a product: few enough for a cache, enough that BLAS threads seldom wait for each other
 _FEWEST, _MOST = 1024, 1 << 16  # rows in a product
 _VALUES = 1 << 22  # values converted or gathered together
 _SPARE = 8  # rows kept beyond those asked for, so that rounding in float32 drops none of them

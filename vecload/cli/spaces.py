@@ -1,0 +1,82 @@
+"""Commands about what vectors mean: `neighbors`, `evaluate`, `compare`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+_File = Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")]
+_Limit = Annotated[int | None, typer.Option(metavar="N", help="Read only the first N rows.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def neighbors(
+    file: _File,
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words to find the neighbours of.")],
+    k: Annotated[int, typer.Option("--k", "-k", help="Neighbours of each.")] = 10,
+    metric: Annotated[str, typer.Option(help="cosine, dot or euclidean.")] = "cosine",
+    limit: _Limit = None,
+) -> None:
+    """Show the nearest words.
+
+    Example: vecload neighbors glove.6B.50d.txt frog toad -k 5
+    """
+    from vecload import loading
+
+    vectors = loading.load(file, limit=limit)
+    for word, found in zip(words, vectors.neighbors(words, k, metric=metric), strict=True):  # type: ignore[arg-type]
+        typer.echo(f"{word}: " + ", ".join(f"{near} {score:.4f}" for near, score in found))
+
+
+def evaluate(
+    file: _File,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATASET",
+            help="A file of word pairs or analogies, or a set that comes with gensim: wordsim353, simlex999, "
+            "questions-words. May be given several times; these three if not at all.",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Missing words and case: gensim, gensim-dummy, web, lower or exact.")
+    ] = "gensim",
+    method: Annotated[str, typer.Option(help="Of analogies: 3cosadd or 3cosmul.")] = "3cosadd",
+    limit: _Limit = None,
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Measure vectors on word similarity and analogies.
+
+    Example: vecload evaluate glove.6B.50d.txt --data wordsim353 --data my-pairs.tsv
+    """
+    from vecload import evaluation, loading
+
+    vectors = loading.load(file, limit=limit)
+    found = evaluation.evaluate(vectors, data, protocol=protocol, method=method)  # type: ignore[arg-type]
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else str(found))
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A file of word vectors.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    k: Annotated[int, typer.Option("--k", "-k", help="Neighbours of a word.")] = 10,
+    sample: Annotated[int, typer.Option(help="Words whose neighbours are compared.")] = 1000,
+    limit: _Limit = None,
+    *,
+    as_json: _Json = False,
+) -> None:
+    """Compare two files: words in common, cosines, neighbours.
+
+    Example: vecload compare glove.6B.50d.txt transformed.safetensors
+    """
+    from vecload import evaluation, loading
+
+    found = evaluation.compare(loading.load(a, limit=limit), loading.load(b, limit=limit), k=k, sample=sample)
+    typer.echo(json.dumps(asdict(found), indent=2) if as_json else str(found))
+
+
+COMMANDS = (neighbors, evaluate, compare)
