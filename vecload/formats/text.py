@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -25,12 +24,12 @@ import numpy as np
 from vecload.errors import FormatError
 from vecload.formats.lines import BOM, Flaw, count_digits, count_lines, fields_of, inspect, numbers_at_end, parse_line
 from vecload.formats.printing import write as write
+from vecload.formats.turns import in_turn
 from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
 
     import numpy.typing as npt
 
@@ -94,6 +93,14 @@ class _Chunk(NamedTuple):
         return np.frombuffer(self.buffer, dtype=np.uint8)
 
 
+class _Task(NamedTuple):
+    """A chunk, where its lines end, and where its rows shall lie if that is not their own business."""
+
+    chunk: _Chunk
+    ends: npt.NDArray[np.int32]
+    rows: npt.NDArray[Any] | None
+
+
 class _Parsed(NamedTuple):
     """What the kernels made of a chunk: `total` lines, of which those numbered `lines` (None: all) were parsed.
 
@@ -141,7 +148,6 @@ class Reader:
         """Lines read so far, a header included."""
         self.row_lines = 0
         """Lines with a row read so far, skipped ones included."""
-        self._room = np.empty(0, dtype=np.int32)  # for the ends of a chunk's lines, as many as it can have
         self._blanks: list[tuple[int, int]] = []  # line and byte of empty lines that no row follows so far
         self._average = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))  # bytes in a line
 
@@ -175,30 +181,14 @@ class Reader:
 
     def into(self, place: Place) -> Iterator[Batch]:
         """As by iteration, but rows are parsed where `place` says, so that they need not be copied there."""
-        straight = self._only is None and self._parsed == self.dtype  # else rows are made from those that are parsed
-        workers = min(_MOST_WORKERS, _processors())
         spare: list[bytearray] = []  # buffers to fill again
-        chunks = self._chunks(spare)
-        pending: deque[Future[_Parsed]] = deque()
-        with ThreadPoolExecutor(workers, thread_name_prefix="vecload") as pool:
-            try:
-                while True:
-                    # One chunk more than workers, so that none waits while this thread reads or settles.
-                    while len(pending) <= workers and (chunk := next(chunks, None)) is not None:
-                        ends = self._ends(chunk)
-                        pending.append(pool.submit(self._parse, chunk, ends, place(len(ends)) if straight else None))
-                    if not pending:
-                        break
-                    parsed = pending.popleft().result()
-                    batch = self._settle(parsed)
-                    spare.append(parsed.chunk.buffer)
-                    if len(batch.rows):
-                        yield batch
-                    if self._limit is not None and self.row_lines >= self._limit:
-                        return
-            finally:
-                for future in pending:
-                    future.cancel()
+        for parsed in in_turn(self._tasks(spare, place), self._parse, min(_MOST_WORKERS, _processors())):
+            batch = self._settle(parsed)
+            spare.append(parsed.chunk.buffer)
+            if len(batch.rows):
+                yield batch
+            if self._limit is not None and self.row_lines >= self._limit:
+                return
         if self.declared is not None and self.declared != self.row_lines:
             self._report_count()
 
@@ -209,6 +199,18 @@ class Reader:
                 "the header's count is wrong", file=self._source.name, found=found, expected=f"{self.declared:,}"
             )
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, self.row_lines)
+
+    def _tasks(self, spare: list[bytearray], place: Place) -> Iterator[_Task]:
+        """Chunks, where their lines end and where their rows belong: lines are found first, to know the latter."""
+        from vecload.kernels import plain
+
+        straight = self._only is None and self._parsed == self.dtype  # else rows are made from those that are parsed
+        room = np.empty(0, dtype=np.int32)  # for the ends of a chunk's lines, as many as it can have
+        for chunk in self._chunks(spare):
+            if len(room) < chunk.stop:
+                room = np.empty(chunk.stop, dtype=np.int32)
+            ends = room[: plain.find_lines(chunk.bytes(), chunk.stop, room)].copy()
+            yield _Task(chunk, ends, place(len(ends)) if straight else None)
 
     def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
         """Cut the source after line feeds; the last line gets one if it has none."""
@@ -247,18 +249,11 @@ class Reader:
         found = f"no line feed in {LONGEST_LINE:,} bytes"
         return FormatError("a line without end", file=self._source.name, line=line, byte=byte, found=found, hint=hint)
 
-    def _ends(self, chunk: _Chunk) -> npt.NDArray[np.int32]:
-        """Where the lines of a chunk end: so fast that one thread does it, to know where each chunk's rows begin."""
-        from vecload.kernels import plain
-
-        if len(self._room) < chunk.stop:
-            self._room = np.empty(chunk.stop, dtype=np.int32)
-        return self._room[: plain.find_lines(chunk.bytes(), chunk.stop, self._room)].copy()
-
-    def _parse(self, chunk: _Chunk, stops: npt.NDArray[np.int32], rows: npt.NDArray[Any] | None) -> _Parsed:
+    def _parse(self, task: _Task) -> _Parsed:
         """The part that runs on the threads: kernels only."""
         from vecload.kernels import plain, table, text
 
+        chunk, stops, rows = task
         buffer = chunk.bytes()
         total = len(stops)
         starts = np.empty_like(stops)
