@@ -298,6 +298,17 @@ def test_info_and_convert_take_names(archive: Site, tmp_path: Path) -> None:
     assert vecload.convert("toy.2d", tmp_path / "toy.vec").written == 3000
 
 
+def test_the_native_form_is_preferred(archive: Site, cache: Path) -> None:
+    done = CliRunner().invoke(app, ["download", "toy.3d", "--native"])
+    assert done.exit_code == 0, done.output
+    native = cache / "toy" / "toy.3d.safetensors"
+    before = native.stat().st_mtime_ns
+    (cache / "toy" / "toy.zip").unlink()
+    assert "native" in vecload.load("toy.3d").meta["format"]
+    assert CliRunner().invoke(app, ["download", "toy.3d", "--native"]).exit_code == 0
+    assert native.stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize("few", [None, ["w7"]])
 def test_offline(archive: Site, monkeypatch: pytest.MonkeyPatch, few: list[str] | None) -> None:
     monkeypatch.setenv("VECLOAD_OFFLINE", "1")

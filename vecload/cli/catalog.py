@@ -84,12 +84,16 @@ def _show(entry: object) -> None:
 
 def download(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the catalogue.")],
+    *,
+    native: Annotated[
+        bool, typer.Option("--native", help="Also write it in native form, which loads in milliseconds from then on.")
+    ] = False,
 ) -> None:
     """Bring public files into the cache, verified.
 
     What was begun is continued: after a broken connection or Ctrl-C, run it again.
 
-    Example: vecload download glove.6B.50d
+    Example: vecload download glove.6B.50d --native
     """
     from vecload import catalog as room
     from vecload.errors import VocabularyError
@@ -107,6 +111,11 @@ def download(
             typer.echo(f"\nvecload: {entry.name} is unfinished; run this again and it goes on from there", err=True)
             raise typer.Exit(130) from None
         typer.echo(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
+        if native and not room.native(entry).exists():
+            from vecload import conversion
+
+            conversion.convert(f"{path}/{entry.member}" if entry.member else path, room.native(entry))
+            typer.echo(f"{entry.full_name}: {room.native(entry)}")
 
 
 @cache.command()
