@@ -1,0 +1,118 @@
+"""The examples print what docs/examples.md says, and the tour what it shows itself."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CELLS = re.compile(r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", re.M | re.S)
+
+
+def example(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    example(name)["main"]()
+
+
+def shown(name: str) -> str:
+    """What the page says that it prints."""
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\$ python examples/{name}\.py\n(.*?)^```", page, re.M | re.S)
+    assert found is not None
+    return found[1]
+
+
+def without_fractions(text: str) -> str:
+    """Scores and times differ in their last digits from machine to machine."""
+    return re.sub(r"\d+\.\d+", "#", text)
+
+
+def test_unseen_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    run("unseen_words", monkeypatch)
+    out = capsys.readouterr().out
+    said, page = out.splitlines(), shown("unseen_words").splitlines()
+    heads = [(line, other) for line, other in zip(said, page, strict=True) if not line.startswith("    near")]
+    assert all(line == other for line, other in heads)  # n-grams are the same everywhere, nearness nearly
+    nearest = dict(zip(re.findall(r"^  (\w+):", out, re.M), re.findall(r"near (\S+)", out), strict=True))
+    assert nearest["goverment"] == "government"
+    assert nearest["terrrorist"] == "terrorist"
+    assert nearest["policewoman"] in ("policeman", "policemen", "police")
+    assert nearest["新大阪駅"] == "大阪駅"
+
+
+def test_unseen_words_need_ngrams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "v.txt").write_text("cat 1 2\n")
+    with pytest.raises(SystemExit, match=r"has no n-grams: take a \.bin of fastText"):
+        run("unseen_words", monkeypatch, str(tmp_path / "v.txt"), "cat")
+
+
+def test_search_texts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    run("search_texts", monkeypatch)
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == shown("search_texts").splitlines()[0]
+    fires, cricket, leaders = re.split(r"^(?=\S)", out, flags=re.M)[2:]
+    assert len(re.findall(r"^  0\.\d\d  \d{3}\.txt  ", fires, re.M)) == 3
+    assert "firefighters" in fires
+    assert "cricket" in cricket
+    assert "Israeli" in leaders
+
+
+def test_search_texts_with_the_real_vectors(
+    real_glove: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gensim")
+    example("search_texts")["fill"](tmp_path, tmp_path / "small.vec")
+    run("search_texts", monkeypatch, str(tmp_path), str(real_glove), "a plane crashed", "tennis final")
+    _, planes, tennis = re.split(r"^(?=\S)", capsys.readouterr().out, flags=re.M)[1:]
+    assert re.search("crash|plane|aircraft|airport", planes)
+    assert re.search("Cup|Hewitt|tennis|Open|final", tennis)
+
+
+def test_share_vectors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run("share_vectors", monkeypatch)
+    out = capsys.readouterr().out
+    assert without_fractions(out).splitlines()[:3] == without_fractions(shown("share_vectors")).splitlines()[:3]
+    matrix, own = (int(number) for number in re.findall(r"(\d+) MB", out))
+    assert matrix == 20
+    assert own < matrix / 2
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["small", "real"])
+def test_the_tour(
+    real: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    page = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+    file = tmp_path / "glove.6B.50d.txt"
+    if real:
+        file.symlink_to(request.getfixturevalue("real_glove").resolve())
+    else:
+        rng = np.random.default_rng(0)
+        words = sorted({word for word in re.findall(r"\w+", page.lower()) if word != "blorptastic"})
+        rows = [f"{word} " + " ".join(f"{value:.5f}" for value in rng.normal(size=50)) for word in words]
+        file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    cells = CELLS.findall(page)
+    assert len(cells) >= 8
+    kept: dict[str, Any] = {}
+    for code, expected in cells:
+        exec(compile(code, "cell", "exec"), kept)
+        out = capsys.readouterr().out
+        assert bool(out) == bool(expected)
+        if real:
+            assert out == expected
