@@ -275,7 +275,7 @@ class _Stream:
         self._batches = batches
         self._advance = advance
         self._normalize = normalize
-        self._known = GrowingWords()
+        self._known = GrowingWords(reader.expected)
         self.dim = reader.dim
         self.dtype = reader.dtype if dtype is None else type_of(dtype)
         self.meta: Mapping[str, Any] = {**reader.meta, "source": source.name}

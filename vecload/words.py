@@ -25,6 +25,7 @@ _FEW = 64
 """Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
 
 _BLOCK = 1 << 16  # slots looked at together
+_MOST_EXPECTED = 1 << 22  # a guess is not to be believed further
 
 # The hash of `vecload.kernels.table`, word for word.
 _SEED = 0x9E3779B97F4A7C15
@@ -289,6 +290,11 @@ class Words(Sequence[str]):
 class GrowingWords:
     """Words that more are added to, each kept once.
 
+    Parameters
+    ----------
+    expected
+        How many there will be, as a guess.
+
     Examples
     --------
     >>> growing = GrowingWords()
@@ -301,10 +307,10 @@ class GrowingWords:
     ['cat', 'dog', 'cow']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = 0) -> None:
         self._data = np.empty(1 << 16, dtype=np.uint8)
         self._offsets = np.zeros(1 << 12, dtype=np.int64)
-        self._slots = np.zeros(1 << 12, dtype=np.uint64)
+        self._slots = np.zeros(_slots_for(min(expected, _MOST_EXPECTED)), dtype=np.uint64)
         self._count = 0
 
     def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

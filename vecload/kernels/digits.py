@@ -25,7 +25,8 @@ MOST_DECIMALS: Final = 9
 _MINUS: Final = 45
 _POINT: Final = 46
 _ZERO: Final = 48
-_U0, _U1, _U2, _U4, _U10, _U32 = (np.uint64(value) for value in (0, 1, 2, 4, 10, 32))
+_U0, _U1, _U2, _U10, _U32 = (np.uint64(value) for value in (0, 1, 2, 10, 32))
+_MOST_DIGITS: Final = 9  # of a shortest decimal
 _LOW32: Final = np.uint64(0xFFFFFFFF)
 _FRACTION: Final = np.uint64((1 << 23) - 1)
 _IMPLICIT: Final = np.uint64(1 << 23)
@@ -158,7 +159,9 @@ def _put_shortest(out, at, fraction, field, value):  # type: ignore[no-untyped-d
     while digits % _U10 == _U0:
         digits //= _U10
         k += 1
-    count = _length(digits)
+    count = _MOST_DIGITS
+    while digits < _TENS[count - 1]:
+        count -= 1
     point = count + k
     if _SMALLEST_PLAIN <= value < _LARGEST_PLAIN:
         if point <= 0:

@@ -1,0 +1,130 @@
+"""Binary files in, any file out: word2vec binary, native files, `convert`, text writing, gzip, beside gensim.
+
+    python benchmarks/formats.py [glove.6B.50d.txt] [--quick]
+
+Every case runs in a process of its own, several times in turn with its peers; a time is that of the whole call with a
+warm page cache, the best of its runs. --quick makes the tables a tenth and leaves the file of 2 GB out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from load_text import PEERS as TEXT
+from load_text import packed
+from measure import generate, in_turn, row, run, title, versions
+
+PEERS = {
+    "vecload": "import vecload; run = lambda: vecload.load(path)",
+    "gensim, binary": "from gensim.models import KeyedVectors; "
+    "run = lambda: KeyedVectors.load_word2vec_format(path, binary=True)",
+    "convert": "import vecload; run = lambda: vecload.convert(path, path + '.safetensors')",
+    "convert, float16": "import vecload; run = lambda: vecload.convert(path, path + '.safetensors', dtype='float16')",
+    "vecload, text out": "import vecload; vectors = vecload.load(path); "
+    "run = lambda: vectors.save(path + '.out', 'word2vec')",
+    "vecload, 6 decimals": "import vecload; vectors = vecload.load(path); "
+    "run = lambda: vectors.save(path + '.out', 'word2vec', precision=6)",
+    "gensim, text out": "from gensim.models import KeyedVectors\n"
+    "vectors = KeyedVectors.load_word2vec_format(path, binary=True)\n"
+    "run = lambda: vectors.save_word2vec_format(path + '.out', binary=False)",
+    "vecload, binary out": "import vecload; vectors = vecload.load(path); "
+    "run = lambda: vectors.save(path + '.out', 'word2vec binary')",
+    "gensim, binary out": "from gensim.models import KeyedVectors\n"
+    "vectors = KeyedVectors.load_word2vec_format(path, binary=True)\n"
+    "run = lambda: vectors.save_word2vec_format(path + '.out', binary=True)",
+}
+
+REOPEN = """
+import json, sys, time, vecload.loading
+path, word = sys.argv[1:]
+times = []
+for _ in range(6):
+    begin = time.perf_counter()
+    vector = vecload.load(path)[word]
+    times.append(time.perf_counter() - begin)
+print(json.dumps([times[0], min(times[1:])]))
+"""
+
+
+def binary(path: Path, rows: int, dim: int) -> Path:
+    """A word2vec binary file as gensim writes it, without line feeds."""
+    rng = np.random.default_rng(0)
+    with path.open("wb") as file:
+        file.write(f"{rows} {dim}\n".encode())
+        for begin in range(0, rows, 10_000):
+            block = rng.normal(0, 0.4, (min(10_000, rows - begin), dim)).astype("<f4")
+            file.write(b"".join(b"w%d " % (begin + at) + line.tobytes() for at, line in enumerate(block)))
+    return path
+
+
+def peers(rounds: dict[str, int]) -> dict[str, tuple[str, int]]:
+    """The named peers with their rounds."""
+    return {name: ({**TEXT, **PEERS}[name], count) for name, count in rounds.items()}
+
+
+def against(best: dict[str, float]) -> None:
+    """A row for each case; times as often as the first."""
+    first = next(iter(best.values()))
+    for name, seconds in best.items():
+        row(name, f"{seconds:.3f}", f"{seconds / first:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
+    parser.add_argument("--quick", action="store_true", help="small tables, one turn of each")
+    options = parser.parse_args()
+    turns, part = (1, 10) if options.quick else (3, 1)
+    print(versions("vecload", "numpy", "numba", "gensim", "safetensors", "isal"))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        glove = folder / "glove.6B.50d.txt"
+        if options.glove:
+            shutil.copy(options.glove, glove)
+        else:
+            generate(glove, 400_000 // part, 50, 5)
+        vectors = binary(folder / "vectors.bin", 400_000 // part, 50)
+        for name in ("convert", "vecload, text out", "vecload, binary out"):  # compiles what is not compiled yet
+            run(PEERS[name], binary(folder / "tiny.bin", 200, 50), 50, 1)
+
+        title(f"word2vec binary, {400_000 // part:,} × 50 → Vectors", "", "seconds", "× vecload")
+        against(in_turn(peers({"vecload": 5, "gensim, binary": 1}), vectors, 50, turns))
+
+        title("Native file to the first vector", "rows × 50", "milliseconds, first in the process", "again")
+        for rows in (400_000 // part, 2_000_000 // part):
+            source = vectors if rows == 400_000 // part else binary(folder / "more.bin", rows, 50)
+            run(PEERS["convert"], source, 50, 1)
+            command = [sys.executable, "-c", REOPEN, f"{source}.safetensors", f"w{rows - 1}"]
+            runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)]
+            row(f"{rows:,}", *(f"{1000 * min(column):.2f}" for column in zip(*runs, strict=True)))
+
+        title(f"{glove.name}, {glove.stat().st_size:,} bytes → native file", "", "seconds", "× load")
+        against(in_turn(peers({"vecload": 3, "convert": 3, "convert, float16": 3}), glove, 50, turns))
+
+        title("convert: peak memory above the imports'", "bytes in", "rows", "MB")
+        files = [(glove, 50)] if options.quick else [(glove, 50), (generate(folder / "wide.txt", 750_000, 300), 300)]
+        for path, dim in files:
+            _, peak, _ = run(PEERS["convert"], path, dim, 1)
+            with Path(f"{path}.safetensors").open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            row(f"{path.stat().st_size:,}", f"{header['matrix']['shape'][0]:,}", f"{peak / 1e6:.0f}")
+
+        title(f"Writing {400_000 // part:,} × 50", "", "seconds", "× vecload")
+        against(
+            in_turn(peers({"vecload, text out": 2, "vecload, 6 decimals": 2, "gensim, text out": 1}), vectors, 50, 1)
+        )
+        against(in_turn(peers({"vecload, binary out": 3, "gensim, binary out": 1}), vectors, 50, 1))
+
+        title("gzip: decompression alone, and to Vectors", "", "seconds", "× isal")
+        against(in_turn(peers({"isal": 3, "zlib": 1, "vecload": 3}), packed(glove, "gz"), 50, turns))
+
+
+if __name__ == "__main__":
+    main()
