@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from vecload.vectors import Vectors
     from vecload.words import Words
 
+_log = logging.getLogger("vecload")
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _BATCH = 1 << 20  # bytes of rows together
 
@@ -228,6 +230,8 @@ def _with_options(form: ModuleType, options: dict[str, Any], *, precision: int |
 
 def _write(form: ModuleType, table: Table, path: str | os.PathLike[str], options: dict[str, Any]) -> Counter[str]:
     """Write the table, all of it or nothing; rows left out, by cause."""
+    if table.ngrams is not None and table.ngrams.kind not in getattr(form, "NGRAMS", ()):
+        _log.warning("%s: %s has no place for this table of n-grams, which stays behind", path, form.NAME)
     with replacing(path, folder=getattr(form, "FOLDER", False)) as part:
         return form.write(part, table, **options) or Counter()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import vecload
+from vecload import formats
 
 
 def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
@@ -69,6 +70,29 @@ def test_embed(glove: Path, tmp_path: Path) -> None:
     aligned = vecload.Aligned.load(out)
     assert list(aligned.vocab) == ["<pad>", "the", "PARIS", "cow"]
     assert aligned.matrix[:3].tolist() == [[0, 0], [0.5, 0.5], [1, 0]]
+
+
+def test_convert(glove: Path, tmp_path: Path) -> None:
+    out = tmp_path / "v.safetensors"
+    code, shown, err = run("convert", glove, out, "--dtype", "float16", "--normalize", "--limit", "2")
+    assert (code, err) == (0, "")
+    assert shown.startswith(f"{out} (native): 2 of 2 rows; ")
+    whole = vecload.load(glove)
+    assert list(vecload.load(out).words) == list(whole.words)[:2]
+    assert vecload.load(out).dtype == "float16"
+    code, shown, err = run("convert", out, glove, tmp_path / "folder", "--format", "glove", "--precision", "1")
+    assert (code, err) == (0, "")
+    assert sorted(file.name for file in (tmp_path / "folder").iterdir()) == [f"{glove.stem}.txt", "v.txt"]
+    assert len(shown.splitlines()) == 2
+    code, _, err = run("convert", glove)
+    assert (code, err) == (2, "vecload: name what to read and what to write: vecload convert SRC... DST\n")
+
+
+def test_formats_lists_all() -> None:
+    code, shown, _ = run("formats")
+    assert code == 0
+    names = [line[:18].strip() for line in shown.splitlines()]
+    assert names == ["name", *(form.NAME for form in formats.FORMATS)]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from gensim.models import KeyedVectors
 import vecload
 from vecload import FormatError, OptionError, Vectors, Words, conversion
 from vecload.formats.sink import CountedFile
+from vecload.ngrams import NgramTable
 
 TEXT = b"cat 3 4\ndog 0 0.5\ncat 1 1\nbad 1\ncow 1 2\n"
 
@@ -154,3 +155,12 @@ def test_killed_in_the_middle(old: str | None, tmp_path: Path) -> None:
     vecload.convert(source, target)
     assert [file.name for file in target.parent.iterdir()] == ["v.vec"]
     assert len(vecload.load(target)) == 600_000
+
+
+def test_n_grams_do_not_go_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plain = vectors_of(["a", "b"])
+    vectors = Vectors(plain.words, plain.matrix, {}, NgramTable(np.ones((9, 3), dtype=np.float32), minn=3, maxn=6))
+    vectors.save(tmp_path / "v.safetensors")
+    assert not caplog.records
+    vecload.convert(tmp_path / "v.safetensors", tmp_path / "v.txt")
+    assert "text has no place for this table of n-grams" in caplog.text

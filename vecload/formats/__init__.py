@@ -11,6 +11,8 @@ The contract. A format is a plain module with
     no suffix of its own.
 ``FOLDER: bool`` (optional)
     True where what `write` makes is a folder; it is given the name of one that is not there yet.
+``NGRAMS: tuple[str, ...]`` (optional)
+    The kinds of n-gram table that `write` keeps; one of another kind stays behind, which is said.
 ``sniff(head, name) -> int``
     How sure it is, 0 to 100, that a file beginning with the bytes `head` (64 KiB, less if the file is short) is its
     own. Above 90 means a magic number that no other file begins with. Opens nothing and never raises.

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "fastText"
 SUFFIXES: Final[tuple[str, ...]] = ()  # .bin is word2vec's too, and older there
+NGRAMS: Final = ("fasttext",)
 
 _BATCH = 1 << 14  # words composed together
 _FEW = 2048  # words whose rows are read one by one: see `vecload.ngrams.DenseRows`

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 NAME: Final = "native"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"vecload": {}, "safetensors": {}}
 SUFFIXES: Final = (".safetensors",)
+NGRAMS: Final = ("fasttext", "floret")
 
 _MARK: Final = "vecload vectors"
 _VERSION: Final = "1"

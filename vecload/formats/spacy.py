@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 NAME: Final = "spaCy"
 SUFFIXES: Final = ()
 FOLDER: Final = True
+NGRAMS: Final = ("floret",)
 
 _SEED: Final = 1
 _SYMBOLS: Final = 1 << 16  # keys below are numbers of symbols: a hash is so small once in 2**48
