@@ -24,6 +24,9 @@ CASES = {
     "fasttext": Case("fasttext"),
     "gensim": Case("gensim"),
     "native": Case("native"),
+    "npz": Case("npz"),
+    "Arrow": Case("Arrow", raw=False),
+    "Parquet": Case("Parquet", raw=False),
     "spaCy": Case("spaCy", raw=False, folder=True),
 }
 FILES = [case for case in CASES.values() if not case.folder]
