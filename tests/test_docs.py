@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vecload
+
 ROOT = Path(__file__).parent.parent
 TOUR = ROOT / "docs" / "tour.md"  # its cells belong together: see test_examples.py
 PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {TOUR})]
@@ -31,6 +33,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
         archive.writestr("glove.6B.50d.txt", text)
         archive.writestr("glove.6B.100d.txt", text)
+    vectors = vecload.load(tmp_path / "glove.6B.50d.txt")
+    rows = rng.normal(size=(1000, 50)).astype("float32")
+    table = vecload.NgramTable(rows, minn=3, maxn=6)
+    vecload.Vectors(vectors.words, vectors.matrix, ngrams=table).save(tmp_path / "model.bin", format="fasttext")
+    table = vecload.NgramTable(rows, minn=4, maxn=5, kind="floret", hash_count=2)
+    vecload.Vectors(vectors.words[:0], vectors.matrix[:0], ngrams=table).save(tmp_path / "table.floret")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

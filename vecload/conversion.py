@@ -282,7 +282,6 @@ class _Stream:
         self._known = GrowingWords(reader.expected)
         self.dim = reader.dim
         self.dtype = reader.dtype if dtype is None else type_of(dtype)
-        self.meta: Mapping[str, Any] = {**reader.meta, "source": source.name}
         self.ngrams: NgramTable | None = reader.ngrams
         self.read = 0
         """Rows read so far, bad ones not included."""
@@ -292,6 +291,10 @@ class _Stream:
     @property
     def expected(self) -> int:
         return self._reader.expected
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        return {**self._reader.meta, "source": self._source.name}
 
     @property
     def words(self) -> Words:

@@ -344,10 +344,14 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         batches = list(reader)
         words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
-        if not words:
+        if words:
+            rows = np.concatenate([batch.rows for batch in batches]).astype(np.float64)
+        elif reader.ngrams is not None:  # floret: nothing but rows of n-grams
+            some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
+            rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
+        else:
             causes = ", ".join(reader.skipped)
             raise FormatError("no line of the first could be read", file=opened.name, found=causes)
-        rows = np.concatenate([batch.rows for batch in batches]).astype(np.float64)
         norms = np.linalg.norm(rows, axis=1)
         read = len(words) + reader.skipped.total()
         sampled = {
@@ -364,6 +368,6 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             dim=reader.dim,
             words=tuple(words[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
-            sampled=len(words),
+            sampled=len(rows),
             **{**sampled, **told},
         )

@@ -219,7 +219,8 @@ class Vectors:
             When a word is not there.
         """
         rows = self._rows(words)
-        return Vectors(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams)
+        meta = {key: value[rows] if key == "counts" else value for key, value in self.meta.items()}  # one a word
+        return Vectors(self.words.take(rows), self.matrix[rows], meta, self.ngrams)
 
     def neighbors(
         self,

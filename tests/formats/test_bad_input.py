@@ -92,7 +92,6 @@ def test_an_absurd_count_takes_no_memory() -> None:
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document"),
         (b"2 10\ncat 1:0.5 7:0.25\ndog 2:0.5\n", "sparse vectors"),
         (b"cat 1:0.5 7:0.25\ndog 2:0.5\n", "sparse vectors"),
-        (b"500 3 2 3 2 2166136261 < >\n0 1 2 3\n", "a floret table"),
         (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
         (b"\x93NUMPY\x01\0" + bytes(100), "a NumPy array"),
         (gzip.compress(gzip.compress(GOOD)), "a gzip stream inside"),

@@ -562,3 +562,14 @@ def test_words_with_a_nul(tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "model.bin")) == ["c"]
     write(tmp_path / "model.bin", vectors, words="escape")
     assert list(vecload.load(tmp_path / "model.bin")) == ["a%00b", "c"]
+
+
+def test_counts_go_with_their_words(tmp_path: Path) -> None:
+    vectors = vecload.load(DATA / "crime-and-punishment.bin")
+    some = vectors.select(["landlady", "the"])
+    assert some.meta["counts"].tolist() == vectors.meta["counts"][vectors.words.lookup(some.words)].tolist()
+    vecload.convert(DATA / "crime-and-punishment.bin", tmp_path / "copy.bin", format="fasttext")
+    copy = vecload.load(tmp_path / "copy.bin")
+    assert copy.meta["counts"].tolist() == vectors.meta["counts"].tolist()
+    vectors.save(tmp_path / "copy.safetensors")
+    assert "counts" not in vecload.load(tmp_path / "copy.safetensors").meta

@@ -42,7 +42,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import arrow, fasttext, foreign, gensim, native, numpy, parquet, spacy, text, word2vec
+from vecload.formats import arrow, fasttext, floret, foreign, gensim, native, numpy, parquet, spacy, text, word2vec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -61,6 +61,7 @@ FORMATS: tuple[ModuleType, ...] = (
     text,
     word2vec,
     fasttext,
+    floret,
     gensim,
     spacy,
     native,

@@ -230,8 +230,9 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
             rows.write(_own_rows(batch, ngrams).data)
             packed.append(batch._replace(rows=batch.rows[:0]))
         count = sum(len(batch.offsets) - 1 for batch in packed)
-        counts = table.meta.get("counts", ())
-        counts = np.asarray(counts if len(counts) == count else np.ones(count), dtype=np.int64)
+        counts = table.meta.get("counts")
+        if counts is None or len(counts) != count:  # not known, or of rows that were left out too
+            counts = np.ones(count, dtype=np.int64)
         file.write(_head(table, ngrams, counts))
         done = 0
         for batch in packed:

@@ -36,7 +36,6 @@ _SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)
 _JSON = re.compile(rb"^\s*[\[{]\s*[\"\[{]")
-_FLORET = re.compile(rb"^\d+ \d+ \d+ \d+ [1-4] \d+ \S+ \S+ *\r?\n")
 _SPARSE = re.compile(rb"^[^\r\n]*?[^\s][ \t]\d+:[-+.\deE]+(?:[ \t]\d+:[-+.\deE]+)*[ \t]*\r?$", re.MULTILINE)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 
@@ -67,8 +66,6 @@ def describe(head: bytes) -> Look | None:
     if _JSON.match(head):
         return Look("a JSON document", _EXPORT)
     lines = head.split(b"\n", 2)
-    if _FLORET.match(head) and len(lines) > 1 and len(lines[1].split()) != 8:
-        return Look("a floret table (hashed n-grams, not words)", "Load it with floret or spaCy.")
     if _SPARSE.match(lines[1] if len(lines) > 1 and re.match(rb"^\d+ \d+ *\r?$", lines[0]) else lines[0]):
         return Look("sparse vectors (index:value pairs)", "Use the dense edition of these vectors.")
     controls = len(_CONTROLS.findall(head[:4096]))

@@ -281,7 +281,8 @@ def _json(value: dict[str, Any]) -> str:
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What remains true of the rows in another file; where they came from becomes ``origin``."""
-    kept = {key: value for key, value in meta.items() if key not in ("format", "source", "header", "doubt")}
+    gone = ("format", "source", "header", "doubt", "counts")  # counts would make the header as long as the words
+    kept = {key: value for key, value in meta.items() if key not in gone}
     name = Path(str(meta.get("source", ""))).name
     return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept}
 

@@ -235,7 +235,7 @@ class NgramTable:
 
     @property
     def _marks(self) -> tuple[bytes, bytes]:
-        return self.bow.encode(), self.eow.encode()
+        return self.bow.encode("utf-8", "surrogateescape"), self.eow.encode("utf-8", "surrogateescape")
 
     @property
     def _pruning(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], bool]:

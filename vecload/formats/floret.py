@@ -1,0 +1,231 @@
+"""floret's text tables: rows for hashed n-grams, and no words.
+
+::
+
+    bucket dim minn maxn hashCount hashSeed BOW EOW
+    0 v v v ...
+    1 v v v ...
+
+A file gives `Vectors` without words, whose n-gram table has a vector for every string. The rows are text vectors whose
+words are their numbers, and are read as such.
+
+Sources: floret's ``fasttext.cc`` (``saveFloretVectors``) and spaCy's ``training/initialize.py``, which reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError, quote
+from vecload.formats import text
+from vecload.ngrams import LONGEST_NGRAM, NgramTable
+from vecload.vectors import Vectors, type_of
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from vecload.formats import Table
+    from vecload.sources import Source
+    from vecload.vectors import Batch, Request
+
+NAME: Final = "floret"
+SUFFIXES: Final = (".floret",)
+
+_HEADER = re.compile(rb"(\d{1,10}) (\d{1,7}) (\d{1,4}) (\d{1,4}) ([1-4]) (\d{1,10}) (\S+) (\S+) *\r?\n")
+_ROWS = 1 << 12  # rows written together
+
+
+class Header(NamedTuple):
+    """What the first line says."""
+
+    bucket: int
+    dim: int
+    minn: int
+    maxn: int
+    hash_count: int
+    seed: int
+    bow: str
+    eow: str
+
+
+def _header(head: bytes) -> tuple[Header, int] | None:
+    """The header, and where the rows begin."""
+    match = _HEADER.match(head)
+    if match is None:
+        return None
+    *numbers, bow, eow = match.groups()
+    marks = (mark.decode("utf-8", "surrogateescape") for mark in (bow, eow))
+    bucket, dim, minn, maxn, hash_count, seed = map(int, numbers)
+    return Header(bucket, dim, minn, maxn, hash_count, seed, *marks), match.end()
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """95 for the header with row 0 behind it."""
+    found = _header(head)
+    if found is None:
+        return 0
+    header, begin = found
+    fields = head[begin:].split(b"\n", 1)[0].split()
+    return 95 if fields[:1] == [b"0"] and len(fields) == header.dim + 1 else 0
+
+
+def survey(source: Source) -> dict[str, Any]:  # noqa: ARG001 - every format is asked the same way
+    """That there are no words: what else is told is of the n-grams' rows."""
+    return {"rows": 0, "exact": True, "values": "decimal text: rows of n-grams, of any word's, and no words"}
+
+
+class Reader:
+    """Reads a floret table, whole, when it is made; there are no batches, for there are no words."""
+
+    declared = 0
+    expected = 0
+
+    def __init__(self, source: Source, request: Request) -> None:
+        found = _header(source.head(1 << 10))
+        if found is None:
+            line = source.head(1 << 10).split(b"\n")[0]
+            expected = "bucket dim minn maxn hashCount hashSeed BOW EOW"
+            raise FormatError(
+                "no header of a floret table", file=source.name, line=1, found=quote(line), expected=expected
+            )
+        self._header, begin = found
+        self._name = source.name
+        self.dim = self._header.dim
+        self.dtype = type_of(request.dtype or "float32")
+        self.skipped: Counter[str] = Counter()
+        header, size = self._header, source.size
+        least = header.bucket * (2 * self.dim + 3) - 1  # an index, its values of a digit each, and a line feed
+        possible = header.bucket and self.dim and header.maxn <= LONGEST_NGRAM and header.seed < 1 << 32
+        if not possible or (size and least > size - begin):
+            raise FormatError(
+                "the header's sizes cannot be",
+                file=source.name,
+                line=1,
+                found=quote(source.head(begin).strip()),
+                hint="Download or copy the file again.",
+            )
+        source.take(begin)
+        try:
+            rows = self._rows(source, replace(request, only=None, limit=None, errors="raise"))
+        except FormatError as error:  # the reader of rows counts from where they begin
+            error.line = None if error.line is None else error.line + 1
+            error.byte = None if error.byte is None else error.byte + begin
+            raise
+        self.ngrams = NgramTable(
+            rows,
+            kind="floret",
+            minn=header.minn,
+            maxn=header.maxn,
+            hash_count=header.hash_count,
+            seed=header.seed,
+            bow=header.bow,
+            eow=header.eow,
+        )
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the header says."""
+        return {"format": NAME, "header": " ".join(map(str, self._header))}
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from ()
+
+    def mapped(self) -> Vectors:
+        """No words, and the table."""
+        none = np.empty((0, self.dim), dtype=self.dtype)
+        return Vectors(Words.from_bytes([]), none, {**self.meta, "source": self._name}, self.ngrams)
+
+    def _rows(self, source: Source, request: Request) -> npt.NDArray[Any]:
+        """All rows, in order: text vectors whose words are their numbers."""
+        reader = text.read(source, request, header=False)
+        blocks: list[npt.NDArray[Any]] = []
+        done = 0
+        for batch in reader:
+            for number, word in enumerate(Words(batch.data, batch.offsets), start=done):
+                if word != str(number):
+                    line = number + 1
+                    raise FormatError(
+                        "rows out of order", file=self._name, line=line, found=repr(word), expected=number
+                    )
+            blocks.append(batch.rows)
+            done += len(batch.rows)
+        if reader.dim != self.dim or done != self._header.bucket:
+            raise FormatError(
+                "the header's sizes are wrong",
+                file=self._name,
+                found=f"{done:,} rows of {reader.dim:,} values",
+                expected=f"{self._header.bucket:,} of {self.dim:,}",
+                hint="Download or copy the file again.",
+            )
+        return np.concatenate(blocks)
+
+
+def read(source: Source, request: Request) -> Reader:
+    r"""Read a floret table.
+
+    Parameters
+    ----------
+    source
+        The opened file.
+    request
+        Its `dtype` is that of the rows; there are no words to choose from.
+
+    Raises
+    ------
+    FormatError
+        When a row is missing, too many, out of order or no row.
+
+    Examples
+    --------
+    >>> import io
+    >>> from vecload.sources import open_source
+    >>> from vecload.vectors import Request
+    >>> file = io.BytesIO(b"2 1 3 4 2 2166136261 < >\n0 0.5\n1 0.5\n")
+    >>> read(open_source(file), Request()).ngrams["any word"]
+    array([0.5], dtype=float32)
+    """
+    return Reader(source, request)
+
+
+def write(path: Path, table: Table) -> None:
+    """Write a floret table, which floret's and spaCy's readers take; values are the shortest that read back.
+
+    Parameters
+    ----------
+    path
+        The file.
+    table
+        Its n-gram table; a table has no room for words.
+
+    Raises
+    ------
+    OptionError
+        When there is no n-gram table of floret's kind, or there are words.
+    """
+    from vecload.kernels import digits
+
+    ngrams: NgramTable | None = table.ngrams
+    if ngrams is None or ngrams.kind != "floret":
+        raise OptionError("a .floret file holds a floret table: these vectors have none")
+    if any(len(batch.rows) for batch in table.batches()):
+        raise OptionError("a .floret file holds no words; Vectors(vectors.words[:0], ...) are without them")
+    settings = (ngrams.bucket, ngrams.dim, ngrams.minn, ngrams.maxn, ngrams.hash_count, ngrams.seed)
+    header = " ".join(map(str, (*settings, ngrams.bow, ngrams.eow))) + "\n"
+    with path.open("wb") as file:
+        file.write(header.encode("utf-8", "surrogateescape"))
+        for begin in range(0, ngrams.bucket, _ROWS):
+            numbers = np.arange(begin, min(begin + _ROWS, ngrams.bucket))
+            rows = np.ascontiguousarray(ngrams.rows.take(numbers, sparse=False))
+            names = Words.from_bytes([b"%d" % number for number in numbers.tolist()])
+            out = np.empty(len(names.data) + len(rows) * (1 + ngrams.dim * digits.ROOM), dtype=np.uint8)
+            size = digits.print_rows(names.data, names.offsets, rows, rows.view(np.uint32), -1, out)
+            file.write(out[:size].data)
