@@ -350,14 +350,14 @@ class SentencePooler(Borrower):
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write words, rows, state and settings to a folder: safetensors and JSON, no pickle.
+        """Write words, rows, state and settings to a new folder: safetensors and JSON, no pickle.
 
         Rows of another layer than ``nn.Embedding`` are written as they are now, and come back as such a one.
 
         Raises
         ------
         OptionError
-            When the pooler knows no words.
+            When the pooler knows no words, or something is in the folder.
         """
         from vecload.pooling import saving
 

@@ -34,7 +34,7 @@ _ROWS = "embedding."  # of a state_dict: kept with the words
 
 
 def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
-    """Write a pooler to a folder, which appears whole or not at all: see `SentencePooler.save`."""
+    """Write a pooler to a new folder, which appears whole or not at all: see `SentencePooler.save`."""
     from safetensors.torch import save_file
 
     vectors = vectors_of(pooler)
@@ -50,6 +50,7 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
     }
     state = {name: tensor.contiguous() for name, tensor in pooler.state_dict().items() if not name.startswith(_ROWS)}
     with replacing(folder, folder=True) as part:
+        part.mkdir()
         vectors.save(part / _VECTORS)
         save_file(state, part / _STATE)
         (part / _SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")

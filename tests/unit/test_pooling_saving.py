@@ -1,0 +1,129 @@
+"""Poolers in folders: round trips, what cannot be saved, damage."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vecload import FormatError, OptionError, Vectors, Vocab, Words, align, load
+from vecload.ngrams import NgramTable
+from vecload.pooling import SentencePooler, pmeans, sif
+
+WORDS = [f"w{at}" for at in range(30)]
+MATRIX = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+TEXTS = [" ".join(np.random.default_rng(at).choice([*WORDS, "W1", "other"], at % 9)) for at in range(50)]
+
+
+def vectors(**options: Any) -> Vectors:
+    return Vectors(Words.from_strings(WORDS), MATRIX, **options)
+
+
+@pytest.mark.parametrize(
+    "mode", ["mean", "max", sif(a=0.01, components=2), "usif", "tfidf", pmeans([1, 2]), "attention"]
+)
+def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
+    pooler = SentencePooler(vectors(), mode, normalize=True, lowercase=True, tokenize=re.compile(r"[a-z]\d+"))
+    if pooler.mode.name in ("sif", "usif", "tfidf"):
+        pooler.fit(TEXTS)
+    if pooler.query is not None:
+        torch.nn.init.normal_(pooler.query)
+    pooler.save(tmp_path / "pooler")
+    assert sorted(p.name for p in (tmp_path / "pooler").iterdir()) == [
+        "pooler.json", "state.safetensors", "vectors.safetensors",
+    ]  # fmt: skip
+    back = SentencePooler.load(tmp_path / "pooler")
+    assert (back.mode, back.normalize, back.tokenizer.kind) == (pooler.mode, True, "regex")
+    assert np.array_equal(back.encode(TEXTS), pooler.encode(TEXTS))
+    assert np.array_equal(load(tmp_path / "pooler" / "vectors.safetensors").matrix, MATRIX)
+    trained = SentencePooler.load(tmp_path / "pooler", trainable=True)
+    assert trained.embedding.weight.requires_grad
+    with pytest.raises(OptionError, match="a folder with something in it"):
+        pooler.save(tmp_path / "pooler")
+
+
+def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
+    SentencePooler(vectors()).save(tmp_path / "pooler")
+    back = SentencePooler.load(tmp_path / "pooler")
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("no /proc")
+    place = back.embedding.weight.data_ptr()
+    lines = [line for line in maps.read_text().splitlines() if "vectors.safetensors" in line]
+    spans = [tuple(int(end, 16) for end in line.split()[0].split("-")) for line in lines]
+    assert any(begin <= place < end for begin, end in spans)
+    back.load_state_dict(back.state_dict())  # copies the rows before it writes
+    assert np.array_equal(back.embedding.weight.numpy(), MATRIX)
+
+
+def test_padding_unknown_words_and_ngrams_come_back(tmp_path: Path) -> None:
+    aligned = align(vectors(), Vocab.from_words(WORDS, pad="[PAD]", unk="[UNK]"))
+    pooler = aligned.pooler("sum", unknown="unk")
+    pooler.save(tmp_path / "unk")
+    back = SentencePooler.load(tmp_path / "unk")
+    assert (back.padding_idx, back.unk_idx, back.unknown) == (pooler.padding_idx, pooler.unk_idx, "unk")
+    assert np.array_equal(back.encode(TEXTS), pooler.encode(TEXTS))
+    table = NgramTable(np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32), minn=2, maxn=3)
+    pooler = SentencePooler(vectors(ngrams=table), unknown="ngrams")
+    pooler.save(tmp_path / "ngrams")
+    assert np.array_equal(SentencePooler.load(tmp_path / "ngrams").encode(TEXTS), pooler.encode(TEXTS))
+
+
+def test_bfloat16_and_layers(tmp_path: Path) -> None:
+    pooler = SentencePooler(vectors()).to(torch.bfloat16)
+    pooler.save(tmp_path / "narrow")
+    back = SentencePooler.load(tmp_path / "narrow")
+    assert back.embedding.weight.dtype == torch.bfloat16
+    assert np.array_equal(back.encode(TEXTS), pooler.encode(TEXTS))
+    partly = align(vectors(), Vocab.from_words(["w1", "new"])).embedding(mode="new-rows")
+    pooler = SentencePooler(partly, words=Words.from_strings(["w1", "new"]))
+    pooler.save(tmp_path / "partly")
+    np.testing.assert_allclose(SentencePooler.load(tmp_path / "partly").encode(["w1 new"]), pooler.encode(["w1 new"]))
+
+
+def test_a_function_is_passed_again(tmp_path: Path) -> None:
+    SentencePooler(vectors(), tokenize=str.split).save(tmp_path / "pooler")
+    with pytest.raises(OptionError, match="was saved with a function: pass it again as tokenize="):
+        SentencePooler.load(tmp_path / "pooler")
+    back = SentencePooler.load(tmp_path / "pooler", tokenize=str.split)
+    assert np.array_equal(back.encode(TEXTS), SentencePooler(vectors()).encode(TEXTS))
+    SentencePooler(vectors()).save(tmp_path / "plain")
+    with pytest.raises(OptionError, match="has a tokenizer"):
+        SentencePooler.load(tmp_path / "plain", tokenize=str.split)
+
+
+def test_a_hugging_face_tokenizer_comes_back(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: at for at, word in enumerate(WORDS)}, "w0"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    pooler = SentencePooler(vectors(), tokenize=tokenizer)
+    pooler.save(tmp_path / "pooler")
+    assert np.array_equal(SentencePooler.load(tmp_path / "pooler").encode(TEXTS), pooler.encode(TEXTS))
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="save its state_dict instead"):
+        SentencePooler(torch.nn.Embedding(3, 2)).save(tmp_path / "none")
+    with pytest.raises(FormatError, match=r"no pooler\.json in it"):
+        SentencePooler.load(tmp_path)
+    SentencePooler(vectors(), "sif").fit(TEXTS).save(tmp_path / "pooler")
+    settings = tmp_path / "pooler" / "pooler.json"
+    whole = settings.read_text()
+    kept = json.loads(whole)
+    for damage in ('{"format": 1}', whole[:-20], json.dumps({**kept, "mode": {"name": "mean"}}), json.dumps([])):
+        settings.write_text(damage)
+        with pytest.raises(FormatError, match="damaged pooler"):
+            SentencePooler.load(tmp_path / "pooler")
+    settings.write_text(json.dumps({**kept, "version": 9}))
+    with pytest.raises(FormatError, match="another vecload saved it: found version 9"):
+        SentencePooler.load(tmp_path / "pooler")
+    settings.write_text(whole)
+    state = tmp_path / "pooler" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(FormatError, match="damaged pooler"):
+        SentencePooler.load(tmp_path / "pooler")
