@@ -89,6 +89,8 @@ def load(
         When the file, or a line of it, is not what it should be: says where.
     FileNotFoundError
         When there is no such file.
+    DownloadError
+        When a file of the catalogue cannot be fetched.
 
     Notes
     -----

@@ -363,6 +363,19 @@ def test_an_error_page_is_no_file(tls: Site, tmp_path: Path, body: bytes) -> Non
         fetch([tls.url], tmp_path / "v", magic=b"PK" if body == b"plain" else b"", policy=QUICK)
 
 
+@pytest.mark.parametrize("page", [{"Content_Type": "text/html; charset=utf-8"}, {}], ids=["named", "of another length"])
+def test_a_page_to_log_in_costs_nothing_that_has_come(site: Site, tmp_path: Path, page: dict[str, str]) -> None:
+    site.plan.extend([cut(150_000), whole(b"<html>log in", **page)])
+    with pytest.raises(
+        DownloadError, match=r"does this network ask to log in|a file of 12 bytes, the catalogue one of"
+    ):
+        fetch([site.url], tmp_path / "v", digest=SHA256, size=len(DATA), policy=QUICK)
+    assert (tmp_path / "v.part").stat().st_size == 150_000
+    bring(site, tmp_path / "v")
+    assert site.from_bytes[2] == "bytes=150000-"
+    assert (tmp_path / "v").read_bytes() == DATA
+
+
 def test_md5(site: Site, tmp_path: Path) -> None:
     bring(site, tmp_path / "v", digest=Digest("md5", hashlib.md5(DATA).hexdigest()))
     with pytest.raises(FormatError, match="found md5"):

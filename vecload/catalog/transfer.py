@@ -212,9 +212,10 @@ def _receive(session: Any, url: str, part: _Part, job: _Job) -> bool:
         else:
             length = response.headers.get("Content-Length", "")
             begin, total = 0, int(length) if length.isdecimal() else None
-            part.restart(url, name)
-        _check_length(url, response, total, job)
+        _check_answer(url, response, total, job)  # before what has come is given up for it
         _check_space(part, (total or job.size or 0) - begin)
+        if response.status_code == 200:
+            part.restart(url, name)
         with _bar(part, total or job.size, begin, job) as advance:
             _append(response, part, advance)
     if total is not None and part.size != total:
@@ -224,7 +225,9 @@ def _receive(session: Any, url: str, part: _Part, job: _Job) -> bool:
     return begin == 0
 
 
-def _check_length(url: str, response: Any, total: int | None, job: _Job) -> None:
+def _check_answer(url: str, response: Any, total: int | None, job: _Job) -> None:
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise DownloadError(f"{url}: a web page came in place of the file: does this network ask to log in first?")
     if total is None:
         chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         if not chunked and job.size is None and job.digest is None:
