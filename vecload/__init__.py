@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
+    from vecload.layers import extend_embedding as extend_embedding
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
@@ -71,6 +72,7 @@ _PUBLIC = {
     "align": "alignment",
     "catalog": "catalog",
     "convert": "conversion",
+    "extend_embedding": "layers",
     "from_gensim": "formats.gensim",
     "compare": "evaluation",
     "evaluate": "evaluation",

@@ -186,9 +186,10 @@ class PartialEmbedding(torch.nn.Module):
         return embedding(torch.where(here, slot, spare), table, padding_idx=spare, scale_grad_by_freq=True)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
-        if keep_vars or isinstance(self.frozen, StoredEmbedding):
-            super()._save_to_state_dict(destination, prefix, keep_vars)
-        else:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not keep_vars and not isinstance(self.frozen, StoredEmbedding):
+            for name in ("frozen", *(f"trained{band}" for band in range(len(self.trained)))):
+                del destination[prefix + name]
             destination[f"{prefix}weight"] = self.weight.detach()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:

@@ -1,0 +1,185 @@
+"""`extend_embedding` on plain layers and on tiny Hugging Face models with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vecload import OptionError, PartialEmbedding, Vectors, Vocab, Words, extend_embedding
+from vecload.layers import PartialHead, TiedHead
+
+WORDS = ["<pad>", *(f"w{at}" for at in range(30))]
+NEW = ["new", "newer", "unheard"]
+RNG = np.random.default_rng(0)
+SOURCE = Vectors(Words.from_strings([*WORDS[1:], "new", "newer", "other"]), RNG.normal(size=(33, 4)))
+MAP, CONSTANT = RNG.normal(size=(4, 8)), RNG.normal(size=8)
+
+
+def in_model_space(words: list[str]) -> torch.Tensor:
+    return torch.from_numpy(SOURCE[words] @ MAP + CONSTANT).float()
+
+
+def layer(**options: Any) -> torch.nn.Embedding:
+    weight = torch.cat([torch.zeros(1, 8), in_model_space(WORDS[1:])])
+    return torch.nn.Embedding.from_pretrained(weight, freeze=False, padding_idx=0, **options)
+
+
+def test_a_linear_map_is_found() -> None:
+    old = layer()
+    extended = extend_embedding(old, NEW, SOURCE, vocab=Vocab.from_words(WORDS, pad="<pad>"))
+    assert (extended.mapped, extended.averaged, extended.shared) == (("new", "newer"), ("unheard",), 30)
+    assert extended.ids.tolist() == [31, 32, 33]
+    weight = extended.layer.weight
+    assert type(extended.layer) is torch.nn.Embedding
+    assert extended.layer.padding_idx == 0
+    assert torch.equal(weight[:31], old.weight)
+    torch.testing.assert_close(weight[31:33], in_model_space(["new", "newer"]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(weight[33], old.weight[1:].mean(0))
+    assert weight.requires_grad
+    assert old.num_embeddings == 31
+
+
+def test_only_new_rows_are_trained() -> None:
+    extended = extend_embedding(layer(sparse=True), NEW, SOURCE, vocab=WORDS, train="new").layer
+    assert isinstance(extended, PartialEmbedding)
+    assert (extended.padding_idx, extended.sparse) == (0, True)
+    assert [tuple(rows.shape) for rows in extended.trained] == [(3, 8)]
+    assert extended.place[-3:].tolist() == [~0, ~1, ~2]
+
+
+def test_noise() -> None:
+    old = layer()
+    one, same, other = (extend_embedding(old, NEW, noise=0.1, seed=seed).layer.weight[31:] for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one[0], one[1])
+    deviation = old.weight[1:].std(0, correction=0)
+    assert ((one - old.weight[1:].mean(0)).abs() < 0.5 * deviation).all()
+    alone = extend_embedding(old, NEW[1:2], noise=0.1).layer.weight[31]
+    assert torch.equal(alone, one[1])
+    assert extend_embedding(old, ["a"]).averaged == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: extend_embedding(layer(), "new"), "new_tokens is a list of tokens, each once"),
+        (lambda: extend_embedding(layer(), ["a", "a"]), "new_tokens is a list of tokens, each once"),
+        (lambda: extend_embedding(layer(), ["w1"], vocab=WORDS), "'w1' has a row already"),
+        (lambda: extend_embedding(layer(), ["a"], vocab=["b"]), "vocab has 1 words for the 31 old rows"),
+        (
+            lambda: extend_embedding(layer(), ["a"], SOURCE),
+            "vectors need vocab: what the old rows stand for, to learn the map on",
+        ),
+        (
+            lambda: extend_embedding(layer(), ["a"], SOURCE.select(["new"]), vocab=WORDS),
+            "vectors and vocab have no token in common, so there is nothing to learn the map on",
+        ),
+        (
+            lambda: extend_embedding(layer(), ["a"], train="head"),  # type: ignore[arg-type]
+            "train='head' is not one of 'all', 'new'",
+        ),
+        (
+            lambda: extend_embedding(layer(max_norm=1.0), ["a"], train="new"),
+            "train='new' cannot go with max_norm: torch would shorten the frozen rows in place",
+        ),
+        (
+            lambda: extend_embedding(PartialEmbedding(torch.eye(2), torch.tensor([True, False])), ["a"]),
+            "a PartialEmbedding cannot be extended: pass a torch.nn.Embedding, perhaps .merged()",
+        ),
+    ],
+)
+def test_refusals(call: Any, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def tiny(kind: str) -> tuple[Any, Any]:
+    """A model with random weights and a tokenizer for its 40 rows, of which the last are of no token."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    if kind == "bert":
+        config = transformers.BertConfig(
+            vocab_size=40, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+        )
+        model = transformers.BertForMaskedLM(config)
+        names = ["[UNK]", "##s", *WORDS[1:]]
+    else:
+        config = transformers.LlamaConfig(
+            vocab_size=40,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            intermediate_size=8,
+            tie_word_embeddings=kind == "tied",
+        )
+        model = transformers.LlamaForCausalLM(config)
+        names = ["[UNK]", "w0", *(f"Ġ{word}" for word in WORDS[1:])]
+    backend = Tokenizer(models.WordLevel({name: row for row, name in enumerate(names)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    if kind != "bert":
+        from tokenizers import decoders
+
+        backend.decoder = decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
+    with torch.no_grad():
+        model.get_input_embeddings().weight[2:32] = in_model_space(WORDS[1:])
+    return model.eval(), tokenizer
+
+
+@pytest.mark.parametrize("kind", ["bert", "tied", "untied"])
+@pytest.mark.parametrize("train", ["all", "new"])
+def test_a_whole_model(kind: str, train: Any, tmp_path: Path) -> None:
+    model, tokenizer = tiny(kind)
+    new = [*NEW, *(f"n{at}" for at in range(10))]
+    with pytest.raises(OptionError, match="'new' was not added to the tokenizer"):
+        extend_embedding(model, new, SOURCE, vocab=tokenizer)
+    tokenizer.add_tokens(new)
+    ids = torch.tensor([[2, 3, 4]])
+    before = model(ids).logits.detach()
+    extended = extend_embedding(model, new, SOURCE, vocab=tokenizer, train=train)
+    assert extended.layer is model.get_input_embeddings()
+    assert model.config.vocab_size == 45  # 32 tokens and 13 new ones; 40 rows would not have held them
+    assert extended.ids.tolist() == list(range(32, 45))
+    assert (extended.mapped, extended.shared) == (("new", "newer"), 30)
+    torch.testing.assert_close(extended.layer.weight[32:34], in_model_space(["new", "newer"]), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(model(ids).logits[..., :32], before[..., :32])
+    both = torch.tensor([[2, 32, 44]])
+    model(both, labels=both).loss.backward()
+    head = model.get_output_embeddings()
+    if train == "all":
+        assert (head.weight is extended.layer.weight) == (kind != "untied")
+    else:
+        assert type(head) is (PartialHead if kind == "untied" else TiedHead)
+        names = [name for name, _ in model.named_parameters() if "trained0" in name]
+        assert len(names) == (2 if kind == "untied" else 1)
+        assert extended.layer.trained[0].grad.shape == (13, 8)
+        assert torch.equal(head.weight, extended.layer.weight) == (kind != "untied")
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path).eval()
+    assert type(again.get_input_embeddings()) is torch.nn.Embedding
+    torch.testing.assert_close(again(both).logits, model(both).logits)
+
+
+def test_rows_a_model_has_to_spare_are_used() -> None:
+    model, tokenizer = tiny("tied")
+    tokenizer.add_tokens(["new"])
+    extended = extend_embedding(model, ["new"], SOURCE, vocab=tokenizer)
+    assert (model.config.vocab_size, extended.ids.tolist()) == (40, [32])
+    torch.testing.assert_close(extended.layer.weight[32], in_model_space(["new"])[0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_model_without_a_tokenizer() -> None:
+    model, _ = tiny("untied")
+    old = model.lm_head.weight.detach().clone()
+    extended = extend_embedding(model, ["a", "b"])
+    assert extended.ids.tolist() == [40, 41]
+    torch.testing.assert_close(model.lm_head.weight[40:], old.mean(0).expand(2, 8))

@@ -1,0 +1,192 @@
+"""When and how fast rows are trained: bands by frequency, unfreezing, learning rates, an anchor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vecload.alignment.aligned import special_rows
+from vecload.errors import OptionError
+from vecload.layers.partial import PartialEmbedding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from vecload.vocab import Vocab
+
+Layer = torch.nn.Embedding | PartialEmbedding
+
+
+def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Bands of words by frequency, for the `rows` of a `PartialEmbedding`.
+
+    Parameters
+    ----------
+    vocab
+        The words. Their counts say which are frequent; without counts, their order.
+    edges
+        ``[1000, 10_000]`` makes three bands: the 1,000 most frequent words, the 9,000 behind them, and the rest.
+
+    Returns
+    -------
+    int64, shape (len(vocab),)
+        1 for the first band …, 0 for the padding row. Specials, which no file knows, are in the first.
+
+    Examples
+    --------
+    >>> import vecload
+    >>> vocab = vecload.Vocab.from_counter({"cow": 1, "cat": 9, "dog": 5}, pad="<pad>", unk="<unk>")
+    >>> list(vocab), frequency_bands(vocab, [1]).tolist()
+    (['<pad>', '<unk>', 'cat', 'dog', 'cow'], [0, 1, 1, 2, 2])
+    """
+    if not all(0 < edge < after for edge, after in zip(edges, [*edges[1:], np.inf], strict=True)):
+        raise OptionError(f"edges={list(edges)} do not rise from 1")
+    order = np.flatnonzero(~special_rows(vocab))
+    if vocab.counts is not None:
+        order = order[np.argsort(-vocab.counts[order], kind="stable")]
+    bands = np.ones(len(vocab), dtype=np.int64)
+    bands[order] = 1 + np.searchsorted(np.asarray(edges), np.arange(len(order)), side="right")
+    if vocab.pad_idx is not None:
+        bands[vocab.pad_idx] = 0
+    return bands
+
+
+class UnfreezeAfter:
+    """What `unfreeze_after` returns: call `step` after each step of the optimiser, as with torch's schedulers."""
+
+    def __init__(self, bands: Sequence[tuple[torch.nn.Parameter, int]]) -> None:
+        self._bands = tuple(bands)
+        self.load_state_dict({"step": 0})
+
+    def step(self) -> None:
+        """Count a step, and unfreeze the bands whose time has come."""
+        self.load_state_dict({"step": self._step + 1})
+
+    def state_dict(self) -> dict[str, int]:
+        """The steps counted."""
+        return {"step": self._step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from the steps that `state_dict` gave."""
+        self._step = state["step"]
+        for rows, begin in self._bands:
+            rows.requires_grad_(self._step >= begin)
+
+
+def unfreeze_after(layer: Layer, step: int | Sequence[int]) -> UnfreezeAfter:
+    """Keep a layer's rows frozen for so many steps, while the rest of the model learns to read them.
+
+    Parameters
+    ----------
+    layer
+        The layer; its frozen rows stay so.
+    step
+        The step from which rows are trained; of a `PartialEmbedding`, one for each band, so that frequent words may go
+        first (gradual unfreezing: Howard and Ruder 2018, there layer by layer).
+
+    Returns
+    -------
+    UnfreezeAfter
+        Call its ``step()`` after the optimiser's. Give the optimiser all parameters from the beginning: it leaves out
+        those without gradient, their weight decay too.
+
+    Notes
+    -----
+    DistributedDataParallel looks once, when it wraps the model, at what has a gradient: wrap the model again after each
+    of these steps.
+
+    Examples
+    --------
+    >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([1, 2, 0]))
+    >>> schedule = unfreeze_after(layer, [0, 2])
+    >>> schedule.step(), [rows.requires_grad for rows in layer.trained]
+    (None, [True, False])
+    >>> schedule.step(), [rows.requires_grad for rows in layer.trained]
+    (None, [True, True])
+    """
+    bands = _bands(layer)
+    steps = [step] * len(bands) if isinstance(step, int) else list(step)
+    return UnfreezeAfter(list(zip(bands, _one_each(steps, bands, "step"), strict=True)))
+
+
+def anchor(layer: Layer) -> Callable[..., torch.Tensor]:
+    """A penalty for leaving the pretrained value: squared distance (L2) between the rows then and now.
+
+    Parameters
+    ----------
+    layer
+        The layer, before it is trained: its trained rows are copied, and only they.
+
+    Returns
+    -------
+    function
+        ``penalty()`` is the sum over all trained rows, ``penalty(ids)`` that over the rows of a batch, each once: much
+        less work, and the rows of other words are not touched. Both scalars, to be weighted and added to a loss.
+
+    Examples
+    --------
+    >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([True, True, False]))
+    >>> penalty = anchor(layer)
+    >>> _ = layer.trained[0].data.add_(1)
+    >>> penalty().item(), penalty(torch.tensor([[0, 0, 2]])).item()
+    (6.0, 3.0)
+    """
+    then = {name: rows.detach().clone() for name, rows in layer.named_parameters()}
+
+    def penalty(ids: torch.Tensor | None = None) -> torch.Tensor:
+        if ids is None:
+            squares = [(rows - then[name].to(rows.device)).square().sum() for name, rows in layer.named_parameters()]
+            return torch.stack(squares).sum()
+        rows = torch.unique(ids)
+        start: torch.Tensor = torch.func.functional_call(layer, then, (rows,))
+        now: torch.Tensor = layer(rows)
+        return (now - start).square().sum()
+
+    return penalty
+
+
+def param_groups(model: torch.nn.Module, *, lr: float, embedding_lr: float | Sequence[float]) -> list[dict[str, Any]]:
+    """Groups for an optimiser: embeddings learn at a rate of their own, each band of a `PartialEmbedding` at its own.
+
+    Parameters
+    ----------
+    model
+        The model, or a layer.
+    lr
+        Rate of what is no embedding.
+    embedding_lr
+        Rate of the embeddings, or one for each band.
+
+    Examples
+    --------
+    >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([1, 2, 0]))
+    >>> groups = param_groups(torch.nn.Sequential(layer, torch.nn.Linear(3, 1)), lr=0.1, embedding_lr=[0.01, 0.001])
+    >>> [(len(group["params"]), group["lr"]) for group in torch.optim.Adam(groups).param_groups]
+    [(2, 0.1), (1, 0.01), (1, 0.001)]
+    """
+    rates: dict[torch.nn.Parameter, float] = {}
+    for layer in model.modules():
+        if isinstance(layer, (torch.nn.Embedding, PartialEmbedding)):
+            bands = _bands(layer)
+            given = list(embedding_lr) if isinstance(embedding_lr, (list, tuple)) else [embedding_lr] * len(bands)
+            rates.update(zip(bands, _one_each(given, bands, "embedding_lr"), strict=True))
+    others = [parameter for parameter in model.parameters() if parameter not in rates]
+    own = [
+        {"params": [rows for rows, one in rates.items() if one == rate], "lr": rate}
+        for rate in dict.fromkeys(rates.values())
+    ]
+    return [*([{"params": others, "lr": lr}] if others else []), *own]
+
+
+def _bands(layer: Layer) -> tuple[torch.nn.Parameter, ...]:
+    return layer.trained if isinstance(layer, PartialEmbedding) else tuple(layer.parameters())
+
+
+def _one_each(given: list[Any], bands: Sequence[torch.nn.Parameter], name: str) -> list[Any]:
+    if len(given) != len(bands):
+        raise OptionError(f"{name}: {len(given)} given for {len(bands)} bands")
+    return given
