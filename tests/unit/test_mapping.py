@@ -323,7 +323,7 @@ class TestRefused:
         ("options", "problem"),
         [
             ({"method": "magic"}, "method='magic' is not one of"),
-            ({"normalize": "unit"}, "is 'iterative' or a sequence"),
+            ({"normalize": "length"}, "is not a sequence of 'unit' and 'center'"),
             ({"normalize": ["length"]}, "is not a sequence of 'unit' and 'center'"),
             ({"normalize": ["unit", "center"], "method": "refine"}, "the last step of normalize must be 'unit'"),
             ({"restrict": 0}, "leaves no words"),

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from vecload.cli import catalog, files, pool, spaces
+from vecload.cli import catalog, files, mapping, pool, spaces
 
 app = typer.Typer(
     name="vecload",
@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (files, spaces, pool, catalog):
+for group in (files, spaces, mapping, pool, catalog):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(catalog.cache, name="cache")

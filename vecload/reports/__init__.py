@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.evaluation import Evaluation
     from vecload.reports.figures import Plot
     from vecload.spaces.dictionaries import Pair
 
@@ -38,7 +39,7 @@ def report(
     path: str | os.PathLike[str],
     *,
     title: str | None = None,
-    tables: Sequence[Grid] = (),
+    evaluation: Evaluation | None = None,
     pairs: Sequence[Pair] | str = "identical",
     words: int = 400,
     pictures: str | os.PathLike[str] | None = None,
@@ -54,8 +55,8 @@ def report(
         The page.
     title
         Its heading; None to name the subject.
-    tables
-        More tables to show, such as an evaluation's.
+    evaluation
+        What `vecload.evaluate` found, to be shown as tables.
     pairs
         Of two spaces: the pairs of words whose cosines are shown, as for `map_spaces`.
     words
@@ -88,7 +89,7 @@ def report(
         facts, plots, near = _spaces(*subject, pairs, words)
     shown = title or _named(subject)
     made_by = f"Made by vecload {vecload.__version__}. Colours follow the reader's light or dark setting."
-    page = html(shown, [*facts, *tables], plots, near, made_by=made_by)
+    page = html(shown, [*facts, *_figures(evaluation)], plots, near, made_by=made_by)
     if pictures is not None:
         folder = Path(pictures)
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +127,20 @@ def _facts(vectors: Vectors, title: str = "Facts") -> Grid:
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 200 else text[:197] + "…"
+
+
+def _figures(evaluation: Evaluation | None) -> list[Grid]:
+    """The tables of an evaluation."""
+    if evaluation is None:
+        return []
+    pairs = [(one.dataset, one.spearman, one.pearson, one.used, one.total) for one in evaluation.similarities]
+    head = ("word similarity", "Spearman", "Pearson", "pairs", "of")
+    grids = [Grid(f"Word similarity, protocol {evaluation.protocol}", head, tuple(pairs))]
+    for score in evaluation.analogies:
+        sections = [*score.sections, score.total] if len(score.sections) > 1 else [score.total]
+        rows = tuple((one.name, one.accuracy, one.correct, one.used, one.total) for one in sections)
+        grids.append(Grid(f"Analogies, {score.method}", (score.dataset, "accuracy", "correct", "asked", "of"), rows))
+    return grids
 
 
 def _vectors(vectors: Vectors, count: int) -> _Parts:

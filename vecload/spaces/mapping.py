@@ -44,7 +44,7 @@ def map_spaces(
     *,
     pairs: Iterable[Pair] | str | os.PathLike[str] = "identical",
     method: Method = "procrustes",
-    normalize: Sequence[str] | Literal["iterative"] | None = None,
+    normalize: Sequence[str] | str | None = None,
     restrict: int = 20_000,
     seed: int = 0,
     progress: bool | None = None,
@@ -95,15 +95,13 @@ def map_spaces(
     >>> bool(np.allclose(found.apply(space).matrix, found.apply_target(turned).matrix, atol=1e-5))
     True
     """
-    if method not in _NORMALIZE:
-        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, _NORMALIZE))}")
+    steps = steps_of(method, normalize)
     if method != "least-squares" and source.dim != target.dim:
         raise OptionError(
             f"method={method!r} maps spaces of one dimension, not {source.dim} to {target.dim}: use 'least-squares'"
         )
     if restrict < 1:
         raise OptionError(f"restrict={restrict} leaves no words")
-    steps = _steps(method, normalize)
     for vectors in (source, target):
         if not len(vectors) or not np.isfinite(vectors.matrix[:restrict]).all():
             raise OptionError(f"{vectors!r} has no rows or holds NaN or infinity: load it without allow_nonfinite")
@@ -128,15 +126,35 @@ def _read(pairs: Iterable[Pair] | str | os.PathLike[str]) -> Iterable[Pair] | st
     return pairs
 
 
-def _steps(method: str, normalize: Sequence[str] | str | None) -> tuple[str, ...]:
-    steps = _NORMALIZE[method] if normalize is None else tuple(normalize)
-    if normalize == "iterative":
-        steps = ITERATIVE
+def steps_of(method: str, normalize: Sequence[str] | str | None) -> tuple[str, ...]:
+    """The steps that `normalize` stands for with a method; a string may also name steps with commas between.
+
+    Raises
+    ------
+    OptionError
+        For a method that is none, and for steps that do not go with it.
+
+    Examples
+    --------
+    >>> steps_of("procrustes", None), steps_of("procrustes", "center,unit"), steps_of("least-squares", None)
+    (('unit', 'center', 'unit'), ('center', 'unit'), ())
+    """
+    if method not in _NORMALIZE:
+        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, _NORMALIZE))}")
+    if normalize is None:
+        steps = _NORMALIZE[method]
     elif isinstance(normalize, str):
-        raise OptionError(f"normalize={normalize!r} is 'iterative' or a sequence of steps: [{normalize!r}]")
+        steps = ITERATIVE if normalize == "iterative" else tuple(step.strip() for step in normalize.split(","))
+    else:
+        steps = tuple(normalize)
     if method in _COSINES and steps[-1:] != ("unit",):
         raise OptionError(f"method={method!r} compares words by cosine: the last step of normalize must be 'unit'")
     return steps
+
+
+def looks_at_pairs_only(method: str, steps: Sequence[str]) -> bool:
+    """Whether a map by this method is learned from the words of the pairs alone."""
+    return method in ("least-squares", "procrustes", "vecmap") and "center" not in steps
 
 
 def _solve(

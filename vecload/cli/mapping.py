@@ -1,0 +1,155 @@
+"""Commands about two spaces, and about what is in one: `map`, `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from vecload.evaluation.crossing import Retrieval
+    from vecload.spaces.mapping import Method
+
+
+def map_(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The vectors to map.")],
+    target: Annotated[str, typer.Argument(metavar="TGT", help="The vectors whose space they are mapped onto.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the mapped vectors.")],
+    dictionary: Annotated[
+        str,
+        typer.Option(
+            "--dictionary",
+            "-d",
+            metavar="D",
+            help="What is known to mean the same: a file with a source and a target word on each line; or identical, "
+            "numerals, unsupervised.",
+        ),
+    ] = "identical",
+    method: Annotated[
+        str, typer.Option(help="least-squares, procrustes, refine, self-learning, vecmap or rcsls.")
+    ] = "procrustes",
+    normalize: Annotated[
+        str | None,
+        typer.Option(metavar="STEPS", help="unit and center in any order, with commas between; iterative; or none."),
+    ] = None,
+    restrict: Annotated[
+        int, typer.Option(metavar="N", help="So many of the most frequent words take part where all are compared.")
+    ] = 20_000,
+    test: Annotated[
+        float, typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file's words, and translate it.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of self-learning, and of what is held out.")] = 0,
+    target_output: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Where to write the target vectors in the common space.")
+    ] = None,
+    map_output: Annotated[Path | None, typer.Option(metavar="OUT", help="Where to write the map itself.")] = None,
+    report: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--report", help="Write a page about both spaces beside OUT, ending in .html.")
+    ] = False,
+) -> None:
+    """Map one space of vectors onto another, so that words of both can be compared.
+
+    OUT and the vectors of --target-output lie in one space. A map that looks at the dictionary's words only (without
+    centring, and without a method that compares all words) is learned without reading others.
+
+    Example: vecload map wiki.de.vec wiki.en.vec -d de-en.txt --test 0.2 -o de.safetensors --report
+    """
+    from vecload.evaluation import induction
+    from vecload.loading import load
+    from vecload.reports import report as write_report
+    from vecload.spaces import SEEDS, map_spaces, read_pairs, split_pairs
+    from vecload.spaces.mapping import looks_at_pairs_only, steps_of
+
+    if test and dictionary in SEEDS:
+        raise typer.BadParameter("only a part of a dictionary file can be held out", param_hint="--test")
+    pairs = dictionary if dictionary in SEEDS else read_pairs(dictionary)
+    held_out: list[tuple[str, str]] = []
+    if test and not isinstance(pairs, str):
+        pairs, held_out = split_pairs(pairs, test=test, seed=seed)
+    steps = steps_of(method, [] if normalize == "none" else normalize)
+    few = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
+    known = [None, None] if not few else [{pair[at] for pair in pairs} for at in (0, 1)]
+    found = map_spaces(
+        load(source, vocab=known[0]),
+        load(target, vocab=known[1]),
+        pairs=pairs,
+        method=cast("Method", method),  # what is none of them is refused there
+        normalize=steps,
+        restrict=restrict,
+        seed=seed,
+    )
+    typer.echo(repr(found))
+    mapped = found.apply(load(source))
+    mapped.save(output)
+    typer.echo(f"{output}: {len(mapped):,} × {mapped.dim}")
+    if map_output is not None:
+        found.save(map_output)
+    if not (target_output or held_out or report):
+        return
+    goal = found.apply_target(load(target))
+    if target_output is not None:
+        goal.save(target_output)
+    retrievals: tuple[Retrieval, ...] = ("nn", "csls") if held_out else ()
+    for retrieval in retrievals:
+        score = induction(mapped, goal, held_out, retrieval=retrieval)
+        shares = ", ".join(f"P@{k} {100 * share:.1f}%" for k, share in score.precision.items())
+        typer.echo(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
+    if report:
+        page = output.with_suffix(".html")
+        write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=held_out or pairs)
+        typer.echo(f"{page}")
+
+
+def report(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The page to write, .html.")],
+    vocab: Annotated[
+        Path | None,
+        typer.Option(metavar="WORDS", help="Show how much of this vocabulary the file has: as for `vecload embed`."),
+    ] = None,
+    oov: Annotated[
+        str, typer.Option(metavar="STEPS", help="With --vocab: what to try for absent words, as for `vecload embed`.")
+    ] = "casefold,normal",
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Show FILE beside another file in the same space.")
+    ] = None,
+    dictionary: Annotated[
+        str, typer.Option("--dictionary", "-d", metavar="D", help="With --against: pairs, as for `vecload map`.")
+    ] = "identical",
+    evaluate: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--evaluate", help="Add the table of `vecload evaluate`.")
+    ] = False,
+    words: Annotated[int, typer.Option(metavar="N", help="So many of the most frequent words are on the map.")] = 400,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the figures there too, as PNG files.")
+    ] = None,
+) -> None:
+    """Write one page that shows a file, a vocabulary's rows or two spaces; it needs no network.
+
+    Example: vecload report glove.6B.50d.txt --vocab words.txt -o report.html
+    """
+    from vecload.alignment import align
+    from vecload.errors import OptionError
+    from vecload.evaluation import evaluate as measure
+    from vecload.loading import load
+    from vecload.reports import report as write_report
+    from vecload.spaces import SEEDS, read_pairs
+    from vecload.vocab import Vocab
+
+    if vocab is not None and (against is not None or evaluate):
+        raise OptionError("--vocab shows the rows of a vocabulary only: leave --against and --evaluate out")
+    if vocab is not None:
+        subject = align(file, Vocab.load(vocab), oov=[step.strip() for step in oov.split(",")])
+        write_report(subject, output, words=words, pictures=pictures)
+    else:
+        vectors = load(file)
+        figures = measure(vectors) if evaluate else None
+        both = vectors if against is None else (vectors, load(against))
+        pairs = dictionary if dictionary in SEEDS else read_pairs(dictionary)
+        write_report(both, output, evaluation=figures, pairs=pairs, words=words, pictures=pictures)
+    typer.echo(f"{output}")
+
+
+map_.__name__ = "map"  # the command; Python has a map of its own
+COMMANDS = (map_, report)
