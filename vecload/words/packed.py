@@ -1,10 +1,4 @@
-"""Packed words: millions of strings in three arrays.
-
-Two million Python strings cost more time and memory than the floats beside them, so words stay as the bytes they were
-in the file, one behind the other, with a hash table of row numbers; a ``str`` is made when someone looks at it.
-Words are bytes first. What is not valid UTF-8 becomes a lone surrogate in a ``str`` (PEP 383, ``surrogateescape``) and
-the same bytes again on the way back.
-"""
+"""`Words`, and how words are packed."""
 
 from __future__ import annotations
 
@@ -25,7 +19,6 @@ _FEW = 64
 """Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
 
 _BLOCK = 1 << 16  # slots looked at together
-_MOST_EXPECTED = 1 << 22  # a guess is not to be believed further
 
 # The hash of `vecload.kernels.table`, word for word.
 _SEED = 0x9E3779B97F4A7C15
@@ -67,7 +60,7 @@ class Words(Sequence[str]):
     offsets
         Where each word begins, and the end of the last: int64, shape (n + 1,).
     slots
-        The hash table of `vecload.kernels.table`: uint64, a power of two long. Built when not given.
+        The hash table of `vecload.kernels.table`: uint64, a power of two long. Built at the first look-up if not given.
     checked
         False for arrays that come from a file as they are. Then they are checked once, before compiled code follows
         them; looking up single words does without.
@@ -98,7 +91,7 @@ class Words(Sequence[str]):
         self._checked = checked
         self._data = read_only(data)
         self._offsets = read_only(offsets)
-        self._slots = read_only(build_slots(data, offsets)[0] if slots is None else slots)
+        self._slots = None if slots is None else read_only(slots)
 
     @classmethod
     def from_strings(cls, strings: Iterable[str]) -> Words:
@@ -147,6 +140,11 @@ class Words(Sequence[str]):
     def slots(self) -> npt.NDArray[np.uint64]:
         """The hash table, uint64, read-only."""
         self._check()
+        return self._table()
+
+    def _table(self) -> npt.NDArray[np.uint64]:
+        if self._slots is None:
+            self._slots = read_only(build_slots(self._data, self._offsets)[0])
         return self._slots
 
     def _check(self) -> None:
@@ -156,8 +154,9 @@ class Words(Sequence[str]):
         offsets, count = self._offsets, len(self)
         fits = offsets[0] == 0 and offsets[-1] <= len(self._data) and bool((offsets[1:] >= offsets[:-1]).all())
         free = 0
-        for begin in range(0, len(self._slots), _BLOCK):
-            block = self._slots[begin : begin + _BLOCK]
+        slots = self._table()
+        for begin in range(0, len(slots), _BLOCK):
+            block = slots[begin : begin + _BLOCK]
             free += int(np.count_nonzero(block == 0))
             rows = block.astype(np.uint32)  # the lower half
             fits &= bool(rows.max() <= count) and np.count_nonzero(rows) == np.count_nonzero(block)
@@ -169,7 +168,7 @@ class Words(Sequence[str]):
     @property
     def nbytes(self) -> int:
         """Bytes taken by the three arrays."""
-        return self._data.nbytes + self._offsets.nbytes + self._slots.nbytes
+        return self._data.nbytes + self._offsets.nbytes + self._table().nbytes
 
     def bytes(self, row: int) -> bytes:
         """The bytes of one word."""
@@ -211,7 +210,7 @@ class Words(Sequence[str]):
         return f"<Words: {len(self):,} words, {self[0]!r} … {self[-1]!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self.data, self._offsets, self._slots)
+        return _unpickle, (self.data, self._offsets, self.slots)
 
     def get(self, word: str, default: int = -1) -> int:
         """Row number of one word, or `default`. Needs no compiled code."""
@@ -219,10 +218,11 @@ class Words(Sequence[str]):
         if raw is None:
             return default
         hashed = _hash(raw)
-        mask = len(self._slots) - 1
+        slots = self._table()
+        mask = len(slots) - 1
         slot = hashed & mask
-        for _ in range(len(self._slots)):  # one free slot ends it sooner, unless the table is damaged
-            entry = int(self._slots[slot])
+        for _ in range(len(slots)):  # one free slot ends it sooner, unless the table is damaged
+            entry = int(slots[slot])
             if entry == 0:
                 break
             if (entry ^ hashed) >> 32 == 0:
@@ -267,9 +267,8 @@ class Words(Sequence[str]):
         rows = np.empty(len(offsets) - 1, dtype=np.int64)
         from vecload.kernels import table  # not needed to open a file and look at a few words
 
-        self._check()
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
-        table.lookup(*queries, self._data, self._offsets, self._slots, rows)
+        table.lookup(*queries, self.data, self._offsets, self._table(), rows)
         rows[absent] = -1
         return rows
 
@@ -287,65 +286,7 @@ class Words(Sequence[str]):
         return Words(*pack(self._data, self._offsets[at], self._offsets[at + 1]))
 
 
-class GrowingWords:
-    """Words that more are added to, each kept once.
-
-    Parameters
-    ----------
-    expected
-        How many there will be, as a guess.
-
-    Examples
-    --------
-    >>> growing = GrowingWords()
-    >>> for text in (["cat", "dog"], ["dog", "cow"]):
-    ...     more = Words.from_strings(text)
-    ...     print(growing.add(more.data, more.offsets))
-    [ True  True]
-    [False  True]
-    >>> list(growing.words)
-    ['cat', 'dog', 'cow']
-    """
-
-    def __init__(self, expected: int = 0) -> None:
-        self._data = np.empty(1 << 16, dtype=np.uint8)
-        self._offsets = np.zeros(1 << 12, dtype=np.int64)
-        self._slots = np.zeros(_slots_for(min(expected, _MOST_EXPECTED)), dtype=np.uint64)
-        self._count = 0
-
-    def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Add packed words; says which are new (bool, shape (n,))."""
-        from vecload.kernels import table
-
-        count = self._count + len(offsets) - 1
-        self._data = _with_room(self._data, int(self._offsets[self._count]) + len(data))
-        self._offsets = _with_room(self._offsets, count + 1)
-        if _slots_for(count) > len(self._slots):
-            self._slots = np.zeros(_slots_for(count), dtype=np.uint64)
-            packed = read_only(self._data), read_only(self._offsets[: self._count + 1])
-            table.build_table(*packed, self._slots, np.empty(self._count, dtype=np.bool_))
-        fresh = np.empty(len(offsets) - 1, dtype=np.bool_)
-        own = self._data, self._offsets, self._slots
-        self._count = table.add_words(read_only(data), read_only(offsets), *own, self._count, fresh)
-        return fresh
-
-    @property
-    def words(self) -> Words:
-        """All so far; a view, which holds until more are added."""
-        offsets = self._offsets[: self._count + 1]
-        return Words(self._data[: offsets[-1]], offsets, slots=self._slots)
-
-
-def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """The array, or a copy of twice its length or more if it is shorter than `size`."""
-    if size <= len(array):
-        return array
-    larger = np.empty(max(size, 2 * len(array)), dtype=array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
-def _slots_for(count: int) -> int:
+def slots_for(count: int) -> int:
     """Slots of a table of so many words: at most two thirds of them are taken."""
     return 1 << (3 * count // 2).bit_length()
 
@@ -355,7 +296,7 @@ def build_slots(
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """The hash table of packed words, and which words had been there before (bool, shape (n,))."""
     count = len(offsets) - 1
-    slots = np.zeros(_slots_for(count), dtype=np.uint64)
+    slots = np.zeros(slots_for(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
     if count > _FEW:
         from vecload.kernels import table  # not needed for a handful of words

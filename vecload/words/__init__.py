@@ -1,0 +1,12 @@
+"""Packed words: millions of strings in three arrays.
+
+Two million Python strings cost more time and memory than the floats beside them, so words stay as the bytes they were
+in the file, one behind the other, with a hash table of row numbers; a ``str`` is made when someone looks at it.
+Words are bytes first. What is not valid UTF-8 becomes a lone surrogate in a ``str`` (PEP 383, ``surrogateescape``) and
+the same bytes again on the way back.
+"""
+
+from vecload.words.growing import GrowingWords
+from vecload.words.packed import Words, build_slots, encode, pack, read_only
+
+__all__ = ["GrowingWords", "Words", "build_slots", "encode", "pack", "read_only"]
