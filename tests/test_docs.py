@@ -7,6 +7,7 @@ import runpy
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,13 +63,40 @@ def test_readme_shows_what_it_prints(folder: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == shown[1]
 
 
-def test_the_classifier(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def example(name: str) -> dict[str, Any]:
     pytest.importorskip("gensim")
-    example = runpy.run_path(str(ROOT / "examples" / "text_classification.py"))
-    monkeypatch.setitem(example["main"].__globals__, "SEEDS", 1)
+    return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))
+
+
+def test_the_classifier(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    main = example("text_classification")["main"]
+    monkeypatch.setitem(main.__globals__, "SPLITS", 1)
+    monkeypatch.setitem(main.__globals__, "STEPS", 3)
     monkeypatch.setattr(sys, "argv", ["text_classification.py"])
-    example["main"]()
+    main()
     out = capsys.readouterr().out
-    found = [float(number) for number in re.findall(r"accuracy from .*?([\d.]+)%", out)]
-    assert len(found) == 2
-    assert all(40 < number < 80 for number in found)
+    assert "196 posts, 788 paragraphs" in out
+    rows = re.findall(r"^(\S.*?)  +([\d,]+) +([\d.]+)% ± 0.0 +[01] of 1$", out, re.M)
+    names = ["random rows, finetune", "freeze", "new-rows", "rows=frequent", "finetune"]
+    assert [name for name, _, _ in rows] == names
+    trained = {name: int(count.replace(",", "")) for name, count, _ in rows}
+    assert 0 == trained["freeze"] < trained["new-rows"] < trained["finetune"] == trained["random rows, finetune"]
+    assert 0 < trained["rows=frequent"] < trained["finetune"]
+    assert all(30 < float(accuracy) < 100 for _, _, accuracy in rows)
+
+
+def test_one_hot(capsys: pytest.CaptureFixture[str]) -> None:
+    example("one_hot_and_embedding")["main"]()
+    out = capsys.readouterr().out
+    assert "one-hot @ weight = layer(ids)  (3, 3)  [[4, 5, 6], [1, 2, 3], [0, 0, 0]]" in out
+    assert "padding 0:   [[0, 0, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0]]" in out
+
+
+def test_the_tagger(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    main = example("sequence_tagger")["main"]
+    monkeypatch.setitem(main.__globals__, "STEPS", 15)
+    main()
+    out = capsys.readouterr().out
+    assert out.count("rows trained: ['six']") == 2
+    assert all(float(share) > 65 for share in re.findall(r"([\d.]+)% of the tags right", out))
+    assert all(float(apart) < 1e-5 for apart in re.findall(r"differ by (\S+)", out))
