@@ -110,6 +110,8 @@ def load(
     request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
     with catalog.located(source, few=vocab is not None) as place, open_source(place, folders=True) as opened:
         form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
+        if not hasattr(form, "read"):
+            raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
         reader: Reader = form.read(opened, request, **options)
         vectors = None if prefix else reader.mapped()
         if vectors is not None:

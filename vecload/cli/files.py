@@ -24,12 +24,12 @@ def formats() -> None:
     """List the formats that are read and written."""
     from vecload import formats as rooms
 
-    typer.echo(f"{'name':<18} {'other names':<38} reads writes suffixes")
+    typer.echo(f"{'name':<22} {'other names':<38} reads writes suffixes")
     for form in rooms.FORMATS:
-        writes = "yes" if hasattr(form, "write") else "no"
+        reads, writes = ("yes" if hasattr(form, verb) else "no" for verb in ("read", "write"))
         names = ", ".join(getattr(form, "ALIASES", {})) or "-"
         suffixes = " ".join(form.SUFFIXES) or ("a folder" if getattr(form, "FOLDER", False) else "-")
-        typer.echo(f"{form.NAME:<18} {names:<38} {'yes':<5} {writes:<6} {suffixes}")
+        typer.echo(f"{form.NAME:<22} {names:<38} {reads:<5} {writes:<6} {suffixes}")
 
 
 def convert(

@@ -18,7 +18,7 @@ The contract. A format is a plain module with
     own. Above 90 means a magic number that no other file begins with. Opens nothing and never raises.
 ``sniff_folder(path) -> int`` (optional)
     The same for a folder, for formats whose file is one. May look at what the folder holds.
-``read(source, request) -> Reader``
+``read(source, request) -> Reader`` (optional, where there is ``write``)
     Reads the opened `Source` as the `Request` says. `only` and `limit` are pushed down to it, so rows nobody asked for
     are not parsed. What it raises, at once or on the way, is `FormatError` with the place.
 ``write(path, table, *, ...) -> Counter[str] | None`` (optional)
@@ -42,7 +42,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats import arrow, fasttext, floret, foreign, gensim, native, numpy, parquet, spacy, text, word2vec
+from vecload.formats import (
+    arrow,
+    fasttext,
+    floret,
+    foreign,
+    gensim,
+    models,
+    native,
+    numpy,
+    parquet,
+    spacy,
+    tensorboard,
+    text,
+    word2vec,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -68,6 +82,8 @@ FORMATS: tuple[ModuleType, ...] = (
     numpy,
     parquet,
     arrow,
+    models,
+    tensorboard,
 )
 
 HEAD = 1 << 16

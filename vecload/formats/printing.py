@@ -74,7 +74,7 @@ def write(
                 if first and len(batch.rows):
                     _check_first(batch)
                     first = False
-                pending.append(pool.submit(_printed, batch, precision))
+                pending.append(pool.submit(printed, batch, precision))
             if not pending:
                 return holdable.dropped
             file.write(*pending.popleft().result())
@@ -88,7 +88,7 @@ def _check_first(batch: Batch) -> None:
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
 
 
-def _printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8], int]:
+def printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8], int]:
     """The lines of a batch, and their number."""
     if batch.rows.dtype.itemsize > _SINGLE:
         return _printed_double(batch, precision), len(batch.rows)

@@ -1,0 +1,155 @@
+"""Folders for other libraries, opened by those libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import vecload
+from tests.formats.tables import ODD, TableOf, same, sample
+from vecload import FormatError, OptionError
+from vecload.formats import models, tensorboard
+
+TEXT = [word for word in ODD if "\udcff" not in word]
+REACHED = [word for word in TEXT if word.split() == [word]]
+LAYOUTS = pytest.mark.parametrize("layout", ["sentence-transformers", "model2vec"])
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def encoder(layout: str, path: Path) -> Any:
+    if layout == "model2vec":
+        return pytest.importorskip("model2vec").StaticModel.from_pretrained(str(path))
+    return pytest.importorskip("sentence_transformers").SentenceTransformer(str(path), device="cpu")
+
+
+@LAYOUTS
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_library_loads_it(layout: str, dtype: str, tmp_path: Path) -> None:
+    vectors = sample(TEXT, dtype=dtype)
+    vectors.save(tmp_path / "model", layout)
+    model = encoder(layout, tmp_path / "model")
+    text = " ".join(REACHED)
+    got = model.encode([text, *REACHED])
+    want = vectors[REACHED].astype(np.float64)
+    np.testing.assert_allclose(got[0], want.mean(axis=0), atol=1e-6 if dtype == "float32" else 2e-3)
+    np.testing.assert_allclose(got[1:], want, atol=1e-6)
+    known, unknown = model.encode(["the cat", "the nothing cat nowhere"])
+    if layout == "model2vec":  # passes over unknown words
+        np.testing.assert_allclose(unknown, known, atol=1e-6)
+    else:  # counts them
+        np.testing.assert_allclose(unknown, known / 2, atol=1e-3)
+    assert np.all(model.encode(["nothing"])[0] == 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
+    vectors = sample(["a", "b"])
+    vectors.save(tmp_path / "model", "model2vec")
+    got = encoder("model2vec", tmp_path / "model").encode(["a " * 600 + "b " * 600])
+    np.testing.assert_allclose(got[0], vectors.matrix.mean(axis=0), atol=1e-5)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> None:
+    vectors = sample([*TEXT, "[UNK]", 'quo"te', "li\nne", "nul\0"], dtype=dtype)
+    models.write(tmp_path / "model", TableOf(vectors, counted=counted), layout=layout)
+    again = vecload.load(tmp_path / "model")
+    assert same(again, vectors)
+    assert again.meta["format"] == layout
+    tokenizer = json.loads((tmp_path / "model" / "tokenizer.json").read_text(encoding="utf-8"))
+    assert tokenizer["model"]["unk_token"] == "[[UNK]]"
+
+
+@LAYOUTS
+def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
+    vectors = sample(["a", "\udcff", "", "b"])
+    with pytest.raises(FormatError, match=f"a word that {layout} cannot hold"):
+        vectors.save(tmp_path / "refused", layout)
+    assert not (tmp_path / "refused").exists()
+    vectors.save(tmp_path / "dropped", layout, words="drop")
+    assert same(vecload.load(tmp_path / "dropped"), vectors.select(["a", "b"]))
+    brain = sample(["a", "b"], dtype=ml_dtypes.bfloat16)
+    brain.save(tmp_path / "wide", layout)
+    assert np.array_equal(vecload.load(tmp_path / "wide").matrix, brain.matrix.astype(np.float32))
+    with pytest.raises(OptionError, match="layout='other'"):
+        models.write(tmp_path / "other", TableOf(vectors), layout="other")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer.json", b"{}", "not a tokenizer"),
+        ("tokenizer.json", b"[1]", "not a tokenizer"),
+        ("tokenizer.json", b'{"model": {"type": "WordPiece", "vocab": {}}}', "not a model of whole words"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": "b"}}}', "not a tokenizer"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": 9}}}', "tokens without rows"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": -1}}}', "tokens without rows"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": ["a"]}}', "not a tokenizer"),
+        ("model.safetensors", b"", "not a safetensors file"),
+    ],
+)
+def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    sample(["a", "b"]).save(tmp_path / "bad", "model2vec")
+    (tmp_path / "bad" / name).write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        vecload.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
+def test_cut_at_every_byte_and_mutated(name: str, tmp_path: Path) -> None:
+    sample(["a", "b"], dim=2).save(tmp_path / "cut", "StaticEmbedding")
+    path = tmp_path / "cut" / name
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(FormatError):
+            vecload.load(tmp_path / "cut")
+    rng = random.Random(0)
+    for _ in range(200):
+        raw = bytearray(whole)
+        raw[rng.randrange(len(raw))] = rng.randrange(256)
+        path.write_bytes(raw)
+        with contextlib.suppress(FormatError):
+            vecload.load(tmp_path / "cut", allow_nonfinite=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_projector(dtype: str, tmp_path: Path) -> None:
+    """By the projector's own rules: lines, tabs, no headers, as many names as rows."""
+    words = [*TEXT, "a\u2028b"]
+    vectors = sample(words, dtype=dtype)
+    tensorboard.write(tmp_path / "log", TableOf(vectors))
+    lines = (tmp_path / "log" / "vectors.tsv").read_text().split("\n")
+    assert lines.pop() == ""
+    values = np.array([line.split("\t") for line in lines], dtype=float).astype(dtype)
+    assert np.array_equal(values, vectors.matrix)
+    assert (tmp_path / "log" / "metadata.tsv").read_bytes().decode() == "".join(f"{word}\n" for word in words)
+    config = (tmp_path / "log" / "projector_config.pbtxt").read_text()
+    assert config.split() == (
+        'embeddings { tensor_name: "words" tensor_path: "vectors.tsv" metadata_path: "metadata.tsv" }'.split()
+    )
+
+
+def test_words_the_projector_cannot_show(tmp_path: Path) -> None:
+    vectors = sample(["a", "b\tc", "d\re", "f\ng"])
+    with pytest.raises(FormatError, match=r"a word that TensorBoard cannot hold: found 'b\\tc'"):
+        vectors.save(tmp_path / "log", "TensorBoard")
+    vectors.save(tmp_path / "log", "projector", words="escape", precision=3)
+    assert (tmp_path / "log" / "metadata.tsv").read_text() == "a\nb%09c\nd%0De\nf%0Ag\n"
+    assert (tmp_path / "log" / "vectors.tsv").read_text().split("\n")[0].split("\t")[0] == f"{vectors.matrix[0, 0]:.3f}"
+    with pytest.raises(OptionError, match="TensorBoard is written, not read"):
+        vecload.load(tmp_path / "log", format="TensorBoard")

@@ -1,0 +1,205 @@
+"""Folders that sentence-transformers and model2vec load: each word is a token, a text is the mean of its rows.
+
+::
+
+    model.safetensors   embedding.weight (sentence-transformers) or embeddings (model2vec): shape (words + 1, dim)
+    tokenizer.json      white space separates, one token a word; row 0 is that of words unknown, all zeros
+    modules.json, config_sentence_transformers.json or config.json, README.md
+
+sentence-transformers counts unknown words when it divides, model2vec passes over them: the mean of a text with unknown
+words is shorter in the first, and points the same way. Texts must be cut at white space and spelt as the vectors are.
+Words that hold white space have rows that no text leads to. N-grams have no place in such a folder.
+
+Written is what both libraries read in their first versions with these models (sentence-transformers 3.2, model2vec
+0.3). Read are folders whose tokens are whole words.
+
+Sources: sentence-transformers ``models/StaticEmbedding.py``, model2vec ``persistence``, the Hugging Face *tokenizers*
+format, and the safetensors format (https://github.com/huggingface/safetensors#format).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from vecload.errors import FormatError, OptionError, VocabularyError
+from vecload.formats.arrays import ArrayReader, PickedRows, check_array
+from vecload.formats.sink import CountedFile, Filter
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from vecload.formats import Table
+    from vecload.sources import Source
+    from vecload.vectors import Request
+
+NAME: Final = "sentence-transformers"
+ALIASES: Final[dict[str, dict[str, Any]]] = {"StaticEmbedding": {}, "model2vec": {"layout": "model2vec"}}
+SUFFIXES: Final = ()
+FOLDER: Final = True
+
+_TENSORS: Final = {"sentence-transformers": "embedding.weight", "model2vec": "embeddings"}
+_UNKNOWN: Final = "[UNK]"
+_HEADER: Final = 192  # bytes of a safetensors file before its values: a multiple of 64, whatever the number of rows
+_CODES: Final = {"float16": "F16", "float32": "F32", "float64": "F64"}
+_README: Final = """---
+library_name: {layout}
+tags: [word-vectors, static-embeddings]
+---
+{rows:,} word vectors of {dim} values. A text's embedding is the mean of its words' rows; white space separates words.
+"""
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """0: it is a folder."""
+    return 0
+
+
+def sniff_folder(path: Path) -> int:
+    """90 when there is a tokenizer beside a tensor."""
+    return 90 if _folder(path) is not None else 0
+
+
+def _folder(path: Path) -> Path | None:
+    for folder in (path, path / "0_StaticEmbedding"):
+        if all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json")):
+            return folder
+    return None
+
+
+def read(source: Source, request: Request, *, layout: str = "sentence-transformers") -> ArrayReader:  # noqa: ARG001 - both are told apart by their tensors
+    """Read a folder whose tokens are words.
+
+    Raises
+    ------
+    FormatError
+        When they are pieces of words, or the files are not what they should be.
+    """
+    folder = None if source.path is None else _folder(source.path)
+    if folder is None:
+        raise FormatError("not a folder with model.safetensors and tokenizer.json", file=source.name)
+    tokens, numbers = _tokens(folder / "tokenizer.json")
+    tensors = _tensors(folder / "model.safetensors")
+    matrix = next((tensors[name] for name in _TENSORS.values() if name in tensors), None)
+    if matrix is None:
+        raise FormatError("no tensor of word vectors", file=str(folder / "model.safetensors"), found=", ".join(tensors))
+    check_array(matrix, str(folder / "model.safetensors"))
+    if {"mapping", "weights"} & tensors.keys():
+        hint = "model2vec keeps some models so; load it with that library."
+        raise FormatError("rows that tokens share or weigh", file=str(folder / "model.safetensors"), hint=hint)
+    if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(matrix):
+        raise FormatError("tokens without rows", file=source.name, found=f"{len(matrix):,} rows")
+    meta = {"format": "model2vec" if "embeddings" in tensors else NAME}
+    return ArrayReader(source.name, tokens, PickedRows(matrix, numbers), request, meta=meta)
+
+
+def _tokens(path: Path) -> tuple[Words, npt.NDArray[np.int64]]:
+    """The words of a word-level tokenizer and their rows, in the rows' order; the unknown word is none."""
+    try:
+        model = json.loads(path.read_bytes())["model"]
+        if model["type"] != "WordLevel":
+            hint = "Its tokens are pieces of words, which mean something only to its tokenizer."
+            raise FormatError("not a model of whole words", file=str(path), found=str(model["type"])[:40], hint=hint)
+        unknown = model.get("unk_token")
+        pairs = sorted((number, word) for word, number in model["vocab"].items() if word != unknown)
+        numbers = np.array([number for number, _ in pairs], dtype=np.int64)
+        return Words.from_strings([word for _, word in pairs]), numbers
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, VocabularyError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"not a tokenizer ({error})", file=str(path)) from error
+
+
+def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    import safetensors
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"not a safetensors file that can be read ({error})", file=str(path)) from error
+
+
+def write(path: Path, table: Table, *, layout: str = "sentence-transformers", words: str = "refuse") -> Counter[str]:
+    """Write a folder that ``SentenceTransformer(path)`` or ``StaticModel.from_pretrained(path)`` loads.
+
+    Parameters
+    ----------
+    path
+        The folder to make.
+    table
+        What to write. bfloat16 becomes float32.
+    layout
+        "sentence-transformers" or "model2vec".
+    words
+        "refuse" or "drop" words that are not UTF-8, and the empty word.
+    """
+    if layout not in _TENSORS:
+        raise OptionError(f"layout={layout!r} is not one of {', '.join(map(repr, _TENSORS))}")
+    path.mkdir(exist_ok=True)
+    holdable = Filter(layout, b"", words, utf8=True)
+    dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+    seen = 1
+
+    def header(rows: int) -> bytes:
+        size = rows * table.dim * dtype.itemsize
+        tensor = {"dtype": _CODES[dtype.name], "shape": [rows, table.dim], "data_offsets": [0, size]}
+        return struct.pack("<Q", _HEADER - 8) + json.dumps({_TENSORS[layout]: tensor}).encode().ljust(_HEADER - 8)
+
+    unknown = _UNKNOWN
+    with (
+        CountedFile(path / "model.safetensors", table.expected + 1, header) as file,
+        (path / "tokenizer.json").open("wb") as tokenizer,
+    ):
+        tokenizer.write(b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,')
+        tokenizer.write(b'"pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"decoder":null,')
+        tokenizer.write(b'"model":{"type":"WordLevel","vocab":{')
+        file.write(np.zeros(table.dim * dtype.itemsize, dtype=np.uint8), 1)
+        for given in table.batches():
+            batch = holdable(given)
+            rows = np.ascontiguousarray(batch.rows, dtype=dtype.newbyteorder("<"))
+            file.write(rows.view(np.uint8).ravel(), len(rows))
+            named = Words(batch.data, batch.offsets)
+            lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(named, seen))
+            tokenizer.write("".join(lines).encode())
+            seen += len(rows)
+        while unknown in table.words:
+            unknown = f"[{unknown}]"
+        tokenizer.write(f'{json.dumps(unknown)}:0}},"unk_token":{json.dumps(unknown)}}}}}'.encode())
+    for name, content in _settings(layout, table.dim, dtype).items():
+        (path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
+    (path / "README.md").write_text(_README.format(layout=layout, rows=seen - 1, dim=table.dim), encoding="utf-8")
+    return holdable.dropped
+
+
+def _settings(layout: str, dim: int, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """The small JSON files, by name."""
+    kind = "sentence_transformers.models.StaticEmbedding"
+    if layout == "model2vec":
+        config = {
+            "model_type": "model2vec",
+            "architectures": ["StaticModel"],
+            "hidden_dim": dim,
+            "seq_length": 1_000_000,
+            "max_length": None,
+            "normalize": False,
+            "embedding_dtype": dtype.name,
+        }
+        return {"modules.json": [{"idx": 0, "name": "0", "path": ".", "type": kind}], "config.json": config}
+    config = {
+        "model_type": "SentenceTransformer",
+        "prompts": {},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine",
+    }
+    return {
+        "modules.json": [{"idx": 0, "name": "0", "path": "", "type": kind}],
+        "config_sentence_transformers.json": config,
+    }

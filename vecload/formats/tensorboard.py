@@ -1,0 +1,76 @@
+"""TensorBoard's embedding projector: a folder to point ``tensorboard --logdir`` at, or two files for the web page.
+
+::
+
+    vectors.tsv               a row's values on each line, between tabs; no header
+    metadata.tsv              a word on each line; no header, as there is one column
+    projector_config.pbtxt    names the two files
+
+Values are the fewest digits that read back to the same number. A word with a tab or a line break has no place on its
+line. This format is written, not read.
+
+Source: TensorBoard's ``projector_plugin.py`` and ``projector_config.proto``; https://projector.tensorflow.org.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vecload.formats.printing import printed
+from vecload.formats.sink import Filter
+from vecload.vectors import Batch
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from pathlib import Path
+
+    from vecload.formats import Table
+
+NAME: Final = "TensorBoard"
+ALIASES: Final[dict[str, dict[str, object]]] = {"projector": {}}
+SUFFIXES: Final = ()
+FOLDER: Final = True
+
+_CONFIG: Final = """embeddings {
+  tensor_name: "words"
+  tensor_path: "vectors.tsv"
+  metadata_path: "metadata.tsv"
+}
+"""
+
+
+def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+    """0: it is only written."""
+    return 0
+
+
+def write(path: Path, table: Table, *, precision: int | None = None, words: str = "refuse") -> Counter[str]:
+    """Write the projector's files.
+
+    Parameters
+    ----------
+    path
+        The folder to make.
+    table
+        What to write.
+    precision
+        Digits behind the point; None for the fewest that read back to the same float32.
+    words
+        What to do about words with a tab or a line break, and the empty word: "refuse", "drop" or "escape".
+    """
+    path.mkdir(exist_ok=True)
+    holdable = Filter(NAME, b"\t\r\n", words, utf8=True)
+    with (path / "vectors.tsv").open("wb") as vectors, (path / "metadata.tsv").open("wb") as metadata:
+        for given in table.batches():
+            batch = holdable(given)
+            raw = batch.data.tobytes()
+            ends = batch.offsets.tolist()
+            metadata.write(b"".join(raw[begin:end] + b"\n" for begin, end in itertools.pairwise(ends)))
+            nameless = Batch(batch.data[:0], np.zeros_like(batch.offsets), batch.rows)
+            text, _ = printed(nameless, precision)  # a space, then the values between spaces
+            vectors.write(text.tobytes().replace(b"\n ", b"\n").lstrip(b" ").replace(b" ", b"\t"))
+    (path / "projector_config.pbtxt").write_text(_CONFIG, encoding="utf-8")
+    return holdable.dropped
