@@ -91,7 +91,7 @@ def test_convert(glove: Path, tmp_path: Path) -> None:
 def test_formats_lists_all() -> None:
     code, shown, _ = run("formats")
     assert code == 0
-    names = [line[:18].strip() for line in shown.splitlines()]
+    names = [line[:22].strip() for line in shown.splitlines()]
     assert names == ["name", *(form.NAME for form in formats.FORMATS)]
 
 
