@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from vecload.reports import report as report
     from vecload.spaces import SpaceMap as SpaceMap
     from vecload.spaces import map_spaces as map_spaces
+    from vecload.spaces import transform as transform
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
@@ -86,6 +87,7 @@ _PUBLIC = {
     "report": "reports",
     "search": "search",
     "spaces": "spaces",
+    "transform": "spaces",
 }
 """Public name → the room it lives in; a room that is public itself names itself."""
 

@@ -1,9 +1,10 @@
-"""Commands about what vectors mean: `neighbors`, `evaluate`, `compare`."""
+"""Commands about what vectors mean: `neighbors`, `evaluate`, `compare`, `transform`."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -79,4 +80,43 @@ def compare(
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else str(found))
 
 
-COMMANDS = (neighbors, evaluate, compare)
+def transform(
+    file: _File,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its name says the format.")],
+    step: Annotated[
+        list[str],
+        typer.Option(
+            metavar="STEP",
+            help="unit, center, abtt:K, pca:K, raunak:K, whiten, weight:A, top:N, prune:N, float16, bfloat16, int8, "
+            "pq:PARTS. Several are taken in turn.",
+        ),
+    ],
+    evaluate_on: Annotated[
+        list[str] | None,
+        typer.Option("--evaluate", metavar="DATASET", help="Show figures before and after, as `vecload evaluate`."),
+    ] = None,
+    limit: _Limit = None,
+) -> None:
+    """Transform vectors by declared steps.
+
+    A .safetensors OUT keeps what vecload.spaces.undo needs. int8 and pq write the rows as they come back from so many
+    bits.
+
+    Example: vecload transform glove.6B.50d.txt out.safetensors --step center --step abtt:3 --step unit
+    """
+    from vecload import evaluation, loading, spaces
+
+    before = loading.load(file, limit=limit)
+    after = spaces.transform(before, step)
+    after.save(output)
+    typer.echo(f"{output}: {len(after):,} x {after.dim} {after.dtype}")
+    if "loss" in after.meta:
+        loss = after.meta["loss"]
+        shown = f"cosine {loss['cosine']:.6f}, squared error {loss['relative']:.3e} of the values'"
+        typer.echo(f"reconstruction: {shown}, {loss['bytes']:,} bytes, {100 * loss['ratio']:.1f}% of float32")
+    if evaluate_on:
+        typer.echo(f"\nbefore, {evaluation.evaluate(before, evaluate_on)}")
+        typer.echo(f"\nafter, {evaluation.evaluate(after, evaluate_on)}")
+
+
+COMMANDS = (neighbors, evaluate, compare, transform)
