@@ -31,12 +31,15 @@ CASES = {
 }
 FILES = [case for case in CASES.values() if not case.folder]
 BINARY = [case for case in FILES if case.exact]
+ELSEWHERE = {"floret": "holds rows of n-grams, and no words"}
+"""Writers that cannot stand the battery, and why."""
 MODULES = {formats.named(name)[0] for name in CASES}
 WORDS = ["the", "cat", "北海道", "a\u00a0b", "\u0085", "x" * 300, "é", "🙂", "e\u0301", "0", "\u3000", "w5", "w7"]
 
 
 def test_every_writer_is_here() -> None:
-    assert {form.NAME for form in formats.FORMATS if hasattr(form, "write")} == {form.NAME for form in MODULES}
+    writers = {form.NAME for form in formats.FORMATS if hasattr(form, "write")}
+    assert writers - set(ELSEWHERE) == {form.NAME for form in MODULES}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -164,3 +164,14 @@ def test_n_grams_do_not_go_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert not caplog.records
     vecload.convert(tmp_path / "v.safetensors", tmp_path / "v.txt")
     assert "text has no place for this table of n-grams" in caplog.text
+
+
+def test_a_prefix_over_many_chunks() -> None:
+    """Rows of other prefixes lie between, so none stays where the reader parsed it."""
+    lines = [b"%s%d %d.5 -%d.25\n" % ((b"/c/en/", b"/c/de/", b"x")[at % 3], at, at, at) for at in range(200_000)]
+    vectors = vecload.load(io.BytesIO(b"".join(lines)), prefix="/c/en/")
+    numbers = np.arange(0, 200_000, 3)
+    assert list(vectors.words) == [str(number) for number in numbers]
+    assert np.array_equal(vectors.matrix, np.stack([numbers + 0.5, -(numbers + 0.25)], axis=1).astype(np.float32))
+    few = vecload.load(io.BytesIO(b"".join(lines)), prefix="/c/en/", vocab=["9", "12", "10", "x2"])
+    assert few.matrix.tolist() == [[9.5, -9.25], [12.5, -12.25]]
