@@ -1,0 +1,105 @@
+"""Ray with two workers, one of which dies; the same function in datasets; conversion as tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vecload import OptionError, Vectors, Words, distributed, load
+from vecload.distributed import PoolBatch
+from vecload.pooling import SentencePooler
+
+WORDS = [f"w{at}" for at in range(100)]
+MATRIX = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, at % 20)) for at in range(2000)]
+
+
+@pytest.fixture
+def pooler(tmp_path: Path) -> Path:
+    made = SentencePooler(Vectors(Words.from_strings(WORDS), MATRIX), "sif").fit(TEXTS)
+    made.save(tmp_path / "pooler")
+    return tmp_path / "pooler"
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield ray
+    ray.shutdown()
+
+
+class Dying(PoolBatch):
+    """Kills its process at a batch in the middle, once."""
+
+    def __call__(self, batch: Any) -> Any:
+        mark = Path(self.folder).parent / "died"
+        if 700 in batch.column("id").to_pylist() and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(batch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_dies_and_nothing_is_missing(
+    ray: Any, pooler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    source = tmp_path / "texts"
+    source.mkdir()
+    for part in range(4):
+        ids = range(part * 500, part * 500 + 500)
+        table = arrow.table({"id": list(ids), "body": [TEXTS[at] for at in ids]})
+        parquet.write_table(table, source / f"{part}.parquet")
+    monkeypatch.setattr(distributed, "PoolBatch", Dying)
+    ray.cloudpickle.register_pickle_by_value(__import__("sys").modules[__name__])
+    distributed.pool_parquet(
+        str(source), tmp_path / "out", pooler=pooler, text_column="body", workers=2, batch_size=100
+    )
+    assert (tmp_path / "died").exists()
+    found = parquet.read_table(tmp_path / "out").sort_by("id")
+    assert found["id"].to_pylist() == list(range(2000))
+    assert found["body"].to_pylist() == TEXTS
+    vectors = np.array(found["vector"].to_pylist(), dtype=np.float32)
+    np.testing.assert_array_equal(vectors, SentencePooler.load(pooler).encode(TEXTS))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["died", "out", "pooler", "texts"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_many_files_are_converted(ray: Any, tmp_path: Path) -> None:
+    sources = []
+    for at in range(3):
+        sources.append(str(tmp_path / f"v{at}.txt"))
+        Path(sources[-1]).write_text(f"cat {at} 1\ndog 2 3\n")
+    done = distributed.convert_files(sources, tmp_path / "out", format="native", dtype="float16")
+    assert [conversion.rows for conversion in done] == [2, 2, 2]
+    assert load(tmp_path / "out" / "v2.safetensors").matrix.tolist() == [[2, 1], [2, 3]]
+
+
+def test_the_function_takes_batches_of_any_library(pooler: Path) -> None:
+    expected = SentencePooler.load(pooler).encode(TEXTS[:10])
+    call = PoolBatch(pooler, vector_column="v")
+    assert np.array_equal(call({"text": TEXTS[:10]})["v"], expected)
+    arrow = pytest.importorskip("pyarrow")
+    batch = arrow.RecordBatch.from_pydict({"text": TEXTS[:10]})
+    pooled = next(map(call, iter([batch])))  # as Spark's mapInArrow does
+    assert pooled.schema.names == ["text", "v"]
+    assert np.array_equal(np.array(pooled["v"].to_pylist(), dtype=np.float32), expected)
+    with pytest.raises(OptionError, match="no column 'text' among 'body'"):
+        call({"body": []})
+    with pytest.raises(OptionError, match="no column 'text' among 'body'"):
+        call(arrow.table({"body": []}))
+
+
+def test_in_datasets(pooler: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    made = datasets.Dataset.from_dict({"text": TEXTS[:300]}).map(PoolBatch(pooler), batched=True, batch_size=64)
+    found = np.array(made["vector"], dtype=np.float32)
+    assert np.array_equal(found, SentencePooler.load(pooler).encode(TEXTS[:300]))
