@@ -76,6 +76,20 @@ def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monke
     assert one.matrix.tobytes() == align(WIKI, ["NewYork", "catFish"], oov=STEPS).matrix.tobytes()
 
 
+def test_a_models_ngrams_are_what_gensim_composes() -> None:
+    fasttext = pytest.importorskip("gensim.models.fasttext")
+    from gensim.test.utils import datapath
+
+    file = datapath("lee_fasttext_new.bin")
+    words, steps = ["the", "zyzzyx", "AUSTRALIA", "The"], ["casefold", "ngrams", "normal"]
+    aligned = align(file, words, oov=steps)
+    assert [aligned.origin_of(word) for word in words] == ["exact", "ngrams", "casefold", "exact"]
+    peer = fasttext.load_facebook_vectors(file)
+    expected = [peer[word] for word in ("the", "zyzzyx", "Australia", "The")]
+    np.testing.assert_allclose(aligned.matrix, expected, rtol=1e-5, atol=1e-6)
+    assert aligned.matrix.tobytes() == align(vecload.load(file), words, oov=steps).matrix.tobytes()
+
+
 def test_pieces_of_a_tokenizer() -> None:
     tokenizers = pytest.importorskip("tokenizers")
     transformers = pytest.importorskip("transformers")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import OptionError, Vectors, Vocab, Words
-from vecload.layers import StoredEmbedding
+from vecload import OptionError, Vectors, Vocab, Words, load
+from vecload.layers import PartialEmbedding, StoredEmbedding
 
 IDS = torch.tensor([[2, 0], [1, 1]])
 
@@ -88,6 +88,25 @@ def test_from_vectors() -> None:
     assert np.array_equal(layer.weight[[1, 3]].float().numpy(), vectors[["d", "a"]])
     assert layer.weight[[0, 2]].abs().sum() == 0
     assert layer._table.data_ptr() == vectors.matrix.ctypes.data
+
+
+def test_on_vecloads_own_file(tmp_path: Path) -> None:
+    Vectors(Words.from_strings(["a", "b", "c", "d"]), table(np.float16)).save(tmp_path / "v.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vectors = load(tmp_path / "v.safetensors")
+        layer = StoredEmbedding.from_vectors(vectors, Vocab.from_words(["d", "x"], pad="<pad>"))
+    assert not vectors.matrix.flags.writeable
+    assert layer._table.data_ptr() == vectors.matrix.ctypes.data
+    trained = PartialEmbedding(layer, ~layer.found)
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (trained(torch.arange(3)) - 1).square().sum().backward()
+        optimizer.step()
+    assert trained.weight[0].tolist() == [0] * 3
+    assert np.array_equal(trained.weight[1].detach().numpy(), table(np.float16)[3].astype(np.float32))
+    assert trained.weight[2].abs().min() > 0.1
 
 
 def test_copied_and_compiled() -> None:

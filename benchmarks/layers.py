@@ -1,0 +1,131 @@
+"""Partly trained layers: lookups, optimiser steps and memory, beside a masked gradient and PEFT's trainable tokens.
+
+    python benchmarks/layers.py [--quick]
+
+A table of 400,000 × 300, of which some rows are trained; batches of 64 × 128 ids. Every case in turn in the same
+process, many rounds; a time is the best of its rounds. "Masked" is a full `nn.Embedding` whose gradient a hook
+multiplies by 0 in the frozen rows; PEFT is `TrainableTokensConfig` on a model of one embedding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from measure import row, title, versions
+
+from vecload.layers import PartialEmbedding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH = (64, 128)
+
+
+def best(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Best time of each case, in seconds, the cases in turn."""
+    times = dict.fromkeys(cases, float("inf"))
+    for step in range(rounds + 1):
+        for name, case in cases.items():
+            begin = time.perf_counter()
+            case()
+            if step:  # the first is to warm up
+                times[name] = min(times[name], time.perf_counter() - begin)
+    return times
+
+
+def plain(weight: torch.Tensor, **options: Any) -> torch.nn.Embedding:
+    return torch.nn.Embedding.from_pretrained(weight.clone(), freeze=False, **options)
+
+
+def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.nn.Embedding:
+    layer, keep = plain(weight), mask.unsqueeze(1).to(weight.dtype)
+    layer.weight.register_hook(lambda grad: grad * keep)
+    return layer
+
+
+def peft_tokens(weight: torch.Tensor, mask: torch.Tensor) -> torch.nn.Module:
+    from peft import TrainableTokensConfig, get_peft_model
+
+    model = torch.nn.Sequential()
+    model.embed = plain(weight)
+    config = TrainableTokensConfig(target_modules=["embed"], token_indices=mask.nonzero().flatten().tolist())
+    return get_peft_model(model, config)
+
+
+def forward(layer: torch.nn.Module, ids: torch.Tensor) -> None:
+    with torch.no_grad():
+        layer(ids)
+
+
+def both_ways(layer: torch.nn.Module, ids: torch.Tensor, grad: torch.Tensor) -> None:
+    layer(ids).backward(grad)
+    layer.zero_grad(set_to_none=True)
+
+
+def lookups(rows: int, dim: int, rounds: int, shares: tuple[float, ...]) -> None:
+    weight, ids = torch.randn(rows, dim), torch.randint(0, rows, BATCH)
+    grad = torch.randn(*BATCH, dim)
+    layers: dict[str, torch.nn.Module] = {
+        "nn.Embedding": plain(weight),
+        "nn.Embedding, sparse=True": plain(weight, sparse=True),
+    }
+    for share in shares:
+        mask = torch.rand(rows) < share
+        layers[f"PartialEmbedding, {share:.0%} trained"] = PartialEmbedding(weight, mask)
+        layers[f"PartialEmbedding, {share:.0%} trained, sparse=True"] = PartialEmbedding(weight, mask, sparse=True)
+    mask = torch.rand(rows) < shares[0]
+    layers[f"masked gradient, {shares[0]:.0%} trained"] = masked(weight, mask)
+    layers[f"PEFT TrainableTokens, {shares[0]:.0%} trained"] = peft_tokens(weight, mask)
+    there = best({name: lambda layer=layer: forward(layer, ids) for name, layer in layers.items()}, rounds)
+    back = best(
+        {name: lambda layer=layer: both_ways(layer, ids, grad) for name, layer in layers.items()}, max(3, rounds // 10)
+    )
+    title(
+        f"Lookups, {rows:,} × {dim}, batch {BATCH[0]} × {BATCH[1]}",
+        *("layer", "forward, ms", "times nn.Embedding", "forward and backward, ms", "times nn.Embedding"),
+    )
+    for name in layers:
+        ratios = [times[name] / times["nn.Embedding"] for times in (there, back)]
+        row(name, f"{1e3 * there[name]:.2f}", f"{ratios[0]:.2f}", f"{1e3 * back[name]:.2f}", f"{ratios[1]:.3f}")
+
+
+def steps(rows: int, dim: int, rounds: int, counts: tuple[int, ...]) -> None:
+    title(
+        f"A step of Adam, {rows:,} × {dim}: lookup, backward and step",
+        *("layer", "rows trained", "ms", "state of the optimiser, MB"),
+    )
+    weight, ids = torch.randn(rows, dim), torch.randint(0, rows, BATCH)
+    for count in counts:
+        mask = torch.arange(rows) < count
+        cases: dict[str, torch.nn.Module] = {"PartialEmbedding": PartialEmbedding(weight, mask)}
+        if count == counts[0]:
+            cases |= {"masked gradient": masked(weight, mask), "PEFT TrainableTokens": peft_tokens(weight, mask)}
+        for name, layer in cases.items():
+            optimizer = torch.optim.Adam([one for one in layer.parameters() if one.requires_grad], lr=1e-3)
+
+            def step(layer: torch.nn.Module = layer, optimizer: torch.optim.Optimizer = optimizer) -> None:
+                optimizer.zero_grad()
+                layer(ids).sum().backward()
+                optimizer.step()
+
+            taken = best({name: step}, rounds)[name]
+            state = sum(one.nbytes for state in optimizer.state.values() for one in state.values())
+            row(name, f"{count:,}", f"{1e3 * taken:.1f}", f"{state / 1e6:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small table")
+    quick = parser.parse_args().quick
+    torch.manual_seed(0)
+    print(versions("torch", "peft"))
+    rows, dim = (40_000, 100) if quick else (400_000, 300)
+    lookups(rows, dim, 20 if quick else 100, (0.01, 0.05, 0.2))
+    steps(rows, dim, 5, (100, 1_000, 10_000, rows // 2))
+
+
+if __name__ == "__main__":
+    main()
