@@ -1,0 +1,125 @@
+"""Searching and comparing spaces: neighbours, analogies and CSLS beside gensim and torch, and how CSLS grows.
+
+    python benchmarks/spaces.py [glove.6B.50d.txt] [--quick]
+
+Every case runs in a process of its own, in turn with its peers; vectors are in memory and norms are known before the
+clock starts. gensim answers fewer questions, and its time is multiplied. Without a file, one of glove.6B.50d's shape is
+generated, and analogies are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from measure import generate, in_turn, row, run, title, versions
+
+LOAD = """
+import numpy as np, vecload
+vectors = vecload.load(path)
+vectors.norms
+words = list(vectors.words)[::len(vectors) // 1000][:1000]
+"""
+GENSIM = (
+    LOAD
+    + """
+from gensim.models import KeyedVectors
+peer = KeyedVectors(vectors.dim, len(vectors))
+peer.index_to_key = list(vectors.words)
+peer.key_to_index = {word: at for at, word in enumerate(peer.index_to_key)}
+peer.vectors = np.array(vectors.matrix)
+peer.fill_norms()
+"""
+)
+TORCH = (
+    LOAD
+    + """
+import torch
+matrix = torch.from_numpy(vectors.matrix / vectors.norms[:, None])
+queries = torch.from_numpy(vectors[words] / np.linalg.norm(vectors[words], axis=1, keepdims=True))
+"""
+)
+NEIGHBORS = {
+    "vecload, 1 000 words together": LOAD + "run = lambda: vectors.neighbors(words, 10)",
+    "torch, product and topk": TORCH + "run = lambda: torch.topk(queries @ matrix.T, 10)",
+    "gensim, a call a word": GENSIM + "run = lambda: [peer.most_similar(word) for word in words[::10]]",
+}
+QUESTIONS = """
+from vecload import evaluation
+some = evaluation.read_analogies("questions-words")
+some = evaluation.Analogies("some", tuple((name, quadruples[::{step}]) for name, quadruples in some.sections))
+protocol = evaluation.Protocol("all", case="fold", restrict=400_000)
+"""
+ANALOGIES = {
+    "vecload": LOAD
+    + QUESTIONS
+    + "run = lambda: evaluation.analogies(vectors, some, protocol=protocol, progress=False)",
+    "gensim": GENSIM
+    + QUESTIONS
+    + """
+import tempfile
+file = tempfile.NamedTemporaryFile("w", suffix=".txt")
+for name, quadruples in some.sections:
+    file.write(f": {{name}}\\n" + "".join(" ".join(one) + "\\n" for one in quadruples))
+file.flush()
+run = lambda: peer.evaluate_word_analogies(file.name, restrict_vocab=400_000)
+""",
+}
+CSLS = """
+import numpy as np, vecload
+rng = np.random.default_rng(0)
+words = vecload.Words.from_strings(map(str, range({rows})))
+one, other = (vecload.Vectors(words, rng.standard_normal(({rows}, dim), dtype=np.float32)) for _ in range(2))
+vecload.search.csls(one, other, np.arange(2), 1)
+def run(): vecload.search.csls(one, other, k=1)
+"""
+
+
+def neighbors(path: Path, turns: int) -> None:
+    title("Ten neighbours of 1 000 words among all", "", "seconds", "× vecload")
+    rounds = {"vecload, 1 000 words together": 3, "torch, product and topk": 3, "gensim, a call a word": 1}
+    best = in_turn({name: (NEIGHBORS[name], count) for name, count in rounds.items()}, path, 50, turns)
+    best["gensim, a call a word"] *= 10  # it answered a tenth of them
+    for name, seconds in best.items():
+        row(name, f"{seconds:.2f}", f"{seconds / best['vecload, 1 000 words together']:.2f}")
+
+
+def analogies(path: Path, turns: int, step: int) -> None:
+    title("questions-words.txt, restrict 400 000", "", "seconds an analogy", "× vecload")
+    steps = {"vecload": step, "gensim": 40 * step}
+    best = {}
+    for name, every in steps.items():
+        case = {name: (ANALOGIES[name].replace("{step}", str(every)).replace("{{", "{").replace("}}", "}"), 1)}
+        best[name] = in_turn(case, path, 50, turns)[name] / (19_544 / every)
+    for name, seconds in best.items():
+        row(name, f"{seconds:.5f}", f"{seconds / best['vecload']:.0f}")
+
+
+def csls(sizes: tuple[int, ...]) -> None:
+    title(
+        "CSLS of all rows with all, dimension 300", "rows × rows", "seconds", "seconds / (rows / 10 000)²", "peak, MB"
+    )
+    for rows in sizes:
+        seconds, peak, _ = run(CSLS.format(rows=rows), Path(), 300, 1)
+        row(f"{rows:,}", f"{seconds:.1f}", f"{seconds / (rows / 10_000) ** 2:.2f}", f"{peak / 1e6:.0f}")
+    row("200,000, by the last line", f"{seconds * (200_000 / rows) ** 2:.0f}", "", "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
+    parser.add_argument("--quick", action="store_true", help="one turn, an eighth of the analogies, small CSLS")
+    options = parser.parse_args()
+    turns = 1 if options.quick else 3
+    print(versions("vecload", "numpy", "numba", "gensim", "torch"))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = options.glove or generate(Path(scratch) / "glove.6B.50d.txt", 400_000, 50, 5)
+        neighbors(path, turns)
+        if options.glove:
+            analogies(path, turns, 8 if options.quick else 1)
+        csls((5_000, 10_000, 20_000) if options.quick else (10_000, 20_000, 40_000))
+
+
+if __name__ == "__main__":
+    main()
