@@ -25,13 +25,15 @@ CASES = {
     "gensim": Case("gensim"),
     "native": Case("native"),
     "npz": Case("npz"),
-    "Arrow": Case("Arrow", raw=False),
-    "Parquet": Case("Parquet", raw=False),
+    "Arrow": Case("Arrow"),
+    "Parquet": Case("Parquet"),
     "spaCy": Case("spaCy", raw=False, folder=True),
+    "sentence-transformers": Case("sentence-transformers", raw=False, folder=True),
+    "model2vec": Case("model2vec", raw=False, folder=True),
 }
 FILES = [case for case in CASES.values() if not case.folder]
 BINARY = [case for case in FILES if case.exact]
-ELSEWHERE = {"floret": "holds rows of n-grams, and no words"}
+ELSEWHERE = {"floret": "holds rows of n-grams, and no words", "TensorBoard": "is not read"}
 """Writers that cannot stand the battery, and why."""
 MODULES = {formats.named(name)[0] for name in CASES}
 WORDS = ["the", "cat", "北海道", "a\u00a0b", "\u0085", "x" * 300, "é", "🙂", "e\u0301", "0", "\u3000", "w5", "w7"]
