@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ def test_analogies_and_sentences_as_they_are_published(tmp_path: Path) -> None:
     assert [(name, len(quadruples)) for name, quadruples in found.sections] == [("one", 1), ("two", 2)]
     file.write_text("a b c d\n")
     assert evaluation.read_analogies(file).sections == (("some", (("a", "b", "c", "d"),)),)
+    with tarfile.open(tmp_path / "sets.tar.gz", "w:gz") as archive:
+        archive.add(file, "sets/some.txt")
+    member = evaluation.read_analogies(tmp_path / "sets.tar.gz" / "sets" / "some.txt")
+    assert member.sections == evaluation.read_analogies(file).sections
     file.write_text("A cat.\tA dog.\t3.5\n")
     assert evaluation.read_sentences(file).gold.tolist() == [3.5]
     file.write_text("main-news\tMSRpar\t2012\t4\t2.5\tOne.\tTwo.\tsource\n")
@@ -162,6 +167,7 @@ def test_protocols_differ_as_they_say() -> None:
     ("call", "error", "message"),
     [
         (lambda v: evaluate(v, ["nowhere"]), OptionError, "'nowhere' is neither a file nor a data set; there are"),
+        (lambda v: evaluate(v, ["no/where"]), FileNotFoundError, "no/where"),
         (lambda v: evaluate(v, protocol="best"), OptionError, "protocol='best' is not one of exact, gensim"),
         (lambda _: Protocol("x", case="upper"), OptionError, "case='upper' is not one of 'exact', 'lower', 'fold'"),
         (lambda v: evaluate(v, ["wordsim353"]), VocabularyError, "wordsim353: of no pair are both words among the 3"),

@@ -45,8 +45,8 @@ class Analogies:
     sections: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...]
 
 
-def find(dataset: str | os.PathLike[str]) -> Path:
-    """The file of a data set: the path itself, or the one gensim has under this name.
+def find(dataset: str | os.PathLike[str]) -> str:
+    """The file of a data set: what was given if it is a path, an archive's member or a URL, else gensim's of this name.
 
     Raises
     ------
@@ -55,18 +55,18 @@ def find(dataset: str | os.PathLike[str]) -> Path:
 
     Examples
     --------
-    >>> find("wordsim353").name
-    'wordsim353.tsv'
+    >>> find("wordsim353").rpartition("/")[2], find("wordsim.tar.gz/EN_RW.txt")
+    ('wordsim353.tsv', 'wordsim.tar.gz/EN_RW.txt')
     """
-    if Path(dataset).exists():
-        return Path(dataset)
     name = os.fspath(dataset)
+    if "/" in name or Path(name).exists():
+        return name
     if name not in SHIPPED:
         raise OptionError(f"{name!r} is neither a file nor a data set; there are {', '.join(SHIPPED)}")
     gensim = find_spec("gensim")  # does not import it
     if gensim is None or gensim.origin is None:
         raise OptionError(f"{name} comes with gensim, which is not installed: give a file, or pip install gensim")
-    return Path(gensim.origin).parent / "test" / "test_data" / SHIPPED[name]
+    return str(Path(gensim.origin).parent / "test" / "test_data" / SHIPPED[name])
 
 
 def read(dataset: str | os.PathLike[str]) -> Pairs | Analogies:
@@ -101,16 +101,14 @@ def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
         if score is None and not rows:
             continue  # names of columns
         if score is None or not fields[0] or not fields[1] or not math.isfinite(float(score)):
-            raise FormatError(
-                "no word pair", file=str(path), line=number, found=repr(line), expected="two words, a score"
-            )
+            raise FormatError("no word pair", file=path, line=number, found=repr(line), expected="two words, a score")
         rows.append((fields[0], fields[1], float(score)))
     if not rows:
-        raise FormatError("no word pairs", file=str(path), expected="two words and a score a line")
+        raise FormatError("no word pairs", file=path, expected="two words and a score a line")
     left, right, gold = zip(*rows, strict=True)
     if all(re.search(r"-[nvja]$", word) for word in left + right):  # MEN's parts of speech
         left, right = (tuple(word[:-2] for word in words) for words in (left, right))
-    return Pairs(path.stem, left, right, np.array(gold))
+    return Pairs(Path(path).stem, left, right, np.array(gold))
 
 
 def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
@@ -129,13 +127,13 @@ def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
             continue
         fields = line.split()
         if len(fields) != 4:
-            raise FormatError("no analogy", file=str(path), line=number, found=repr(line), expected="four words")
+            raise FormatError("no analogy", file=path, line=number, found=repr(line), expected="four words")
         if not sections:
-            sections.append((path.stem, []))
+            sections.append((Path(path).stem, []))
         sections[-1][1].append((fields[0], fields[1], fields[2], fields[3]))
     if not any(quadruples for _, quadruples in sections):
-        raise FormatError("no analogies", file=str(path), expected="four words a line")
-    return Analogies(path.stem, tuple((name, tuple(quadruples)) for name, quadruples in sections))
+        raise FormatError("no analogies", file=path, expected="four words a line")
+    return Analogies(Path(path).stem, tuple((name, tuple(quadruples)) for name, quadruples in sections))
 
 
 def read_sentences(path: str | os.PathLike[str]) -> Pairs:
@@ -147,7 +145,7 @@ def read_sentences(path: str | os.PathLike[str]) -> Pairs:
         For a line that is neither.
     """
     rows: list[tuple[str, str, float]] = []
-    for number, line in _lines(Path(path)):
+    for number, line in _lines(os.fspath(path)):
         fields = line.split("\t")
         left, right, score = (*fields[5:7], fields[4]) if len(fields) >= _STS else (*fields, "", "", "")[:3]
         if not _is_number(score) or not math.isfinite(float(score)):
@@ -160,7 +158,7 @@ def read_sentences(path: str | os.PathLike[str]) -> Pairs:
     return Pairs(Path(path).stem, left_all, right_all, np.array(gold))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, without comments and empty ones."""
     for number, line in enumerate(read_lines(path), 1):
         if line.strip() and not line.startswith("#"):
