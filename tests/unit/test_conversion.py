@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import fasttext
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
@@ -175,3 +176,16 @@ def test_a_prefix_over_many_chunks() -> None:
     assert np.array_equal(vectors.matrix, np.stack([numbers + 0.5, -(numbers + 0.25)], axis=1).astype(np.float32))
     few = vecload.load(io.BytesIO(b"".join(lines)), prefix="/c/en/", vocab=["9", "12", "10", "x2"])
     assert few.matrix.tolist() == [[9.5, -9.25], [12.5, -12.25]]
+
+
+def test_the_official_fasttext_takes_our_vectors_as_pretrained(tmp_path: Path) -> None:
+    words = ["cat", "dog", "北海道", "a\u00a0b", "x"]
+    vectors = vectors_of(words, dim=7)
+    vectors.save(tmp_path / "v.vec")
+    (tmp_path / "corpus.txt").write_text((" ".join(words) + "\n") * 20, encoding="utf-8")
+    model = fasttext.train_unsupervised(  # nothing is learnt at this rate
+        str(tmp_path / "corpus.txt"), dim=7, lr=0.0, epoch=1, minCount=1, minn=0, maxn=0, thread=1, verbose=0,
+        pretrainedVectors=str(tmp_path / "v.vec"),
+    )  # fmt: skip
+    for word in words:
+        assert np.array_equal(model.get_word_vector(word), vectors[word])

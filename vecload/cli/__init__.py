@@ -17,7 +17,7 @@ app = typer.Typer(
     name="vecload",
     help="""Files of pretrained word vectors, ready for a model.
 
-    FILE is a GloVe, word2vec text or fastText .vec file, plain or packed with gzip, bzip2, xz, zstd or zip; what it is,
+    FILE is anything that `vecload formats` lists, plain or packed with gzip, bzip2, xz, zstd, zip or tar; what it is,
     is told from its bytes. `-` is standard input, `archive.zip/member` one file of several, and a name of `vecload
     catalog` brings that file.
     """,
