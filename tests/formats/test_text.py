@@ -316,3 +316,10 @@ def test_rows_find_their_place_whatever_was_expected(declared: bytes, monkeypatc
     ]
     assert vectors.meta["duplicates"] == 50
     assert sum(vectors.meta["skipped"].values()) == 4
+
+
+def test_zeros_in_front_are_no_digits_that_count() -> None:
+    cells = ["0.00012345678901234567", "-0.0000000000000000000000000000012345678901234567891", "0" * 30 + ".25"]
+    cells += ["0." + "0" * 40, "000000000000000000000001234567890123456789.5", "0.00" + "9" * 25]
+    vectors = vecload.load(io.BytesIO(f"w {' '.join(cells)}\n".encode() * 2), dtype="float64")
+    assert vectors.matrix[0].tolist() == [float(cell) for cell in cells]

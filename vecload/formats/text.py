@@ -280,7 +280,7 @@ class Reader:
 
     def _settle(self, parsed: _Parsed) -> Batch:
         """Look at the lines the kernel left, in file order, and keep what was asked for."""
-        from vecload.kernels.text import BLANK, FINE
+        from vecload.kernels.plain import BLANK, FINE
 
         if parsed.packed is not None and parsed.lines is None and self._limit is None and not self._blanks:
             self.lines += parsed.total  # nothing to look at, as in nearly every chunk

@@ -32,7 +32,9 @@ PADDING: Final = 64
 """Readable bytes that every chunk must have behind its last line."""
 FINE: Final = 0
 """Line status: the row and its word are there."""
-LEFT: Final = 2
+BLANK: Final = 1
+"""Line status: nothing but spaces, tabs and a carriage return."""
+ODD: Final = 2
 """Line status: somebody else must look at the line."""
 
 _FEED: Final = 10
@@ -159,7 +161,7 @@ def parse_plain(buffer, starts, stops, rows, word_starts, word_stops, status):  
     word_starts, word_stops : int32 (k,)
         Filled with the words' places in `buffer`.
     status : uint8 (k,)
-        Filled with `FINE` or `LEFT`.
+        Filled with `FINE` or `ODD`.
     """
     dim = rows.shape[1]
     places = np.empty(dim + 1 + _BURST, dtype=np.int32)
@@ -173,7 +175,7 @@ def parse_plain(buffer, starts, stops, rows, word_starts, word_stops, status):  
             stop -= 1
         while stop > start and (load8(buffer, stop - 1) == _SPACE or load8(buffer, stop - 1) == _TAB):
             stop -= 1
-        status[line] = LEFT
+        status[line] = ODD
         if _find_fields(buffer, start, stop, dim, places) and places[0] > start:
             _load_values(buffer, places, firsts, seconds)
             row = rows[line]
@@ -181,5 +183,5 @@ def parse_plain(buffer, starts, stops, rows, word_starts, word_stops, status):  
                 word_starts[line] = start
                 word_stops[line] = places[0]
                 status[line] = FINE
-        left += status[line] == LEFT
+        left += status[line] == ODD
     return left

@@ -17,17 +17,12 @@ import numpy as np
 
 from vecload.kernels import inline, kernel
 from vecload.kernels.machine import as_double, leading_zeros, load8, load64, trailing_zeros
-
-FINE: Final = 0
-"""Line status: the row and its word are there."""
-BLANK: Final = 1
-"""Line status: nothing but spaces, tabs and a carriage return."""
-ODD: Final = 2
-"""Line status: the caller must look at the line himself."""
+from vecload.kernels.plain import BLANK, FINE, ODD
 
 _SPACE: Final = 32
 _TAB: Final = 9
 
+_MOST_DIGITS: Final = 19  # that always fit in 64 bits
 _SMALLEST_POWER: Final = -342
 _LARGEST_POWER: Final = 308
 
@@ -148,7 +143,7 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
     for column in range(dim):
         negative = load8(buffer, at) == 45
         at += negative | (load8(buffer, at) == 43)  # without a branch: signs are a coin toss
-        begin = at
+        begin = first = at
         if (
             load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57
         ):  # nearly always; a guess the processor need not wait for
@@ -164,8 +159,14 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
             digits, at = _digits(buffer, at, digits)
             power = begin - at
             count -= power
-        if count == 0 or count > 19:  # 19 digits always fit in 64 bits
+        if count == 0:
             return False
+        if count > _MOST_DIGITS:
+            while load8(buffer, first) == 48 or load8(buffer, first) == 46:  # zeros in front are no digits that count
+                count -= load8(buffer, first) == 48
+                first += 1
+            if count > _MOST_DIGITS:
+                return False
         if load8(buffer, at) | 32 == 101:
             at += 1
             sign = load8(buffer, at) == 45
