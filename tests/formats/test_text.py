@@ -323,3 +323,14 @@ def test_zeros_in_front_are_no_digits_that_count() -> None:
     cells += ["0." + "0" * 40, "000000000000000000000001234567890123456789.5", "0.00" + "9" * 25]
     vectors = vecload.load(io.BytesIO(f"w {' '.join(cells)}\n".encode() * 2), dtype="float64")
     assert vectors.matrix[0].tolist() == [float(cell) for cell in cells]
+
+
+@pytest.mark.parametrize("word", [b"(\xb5/\xfd", b"BZhou"])
+def test_a_first_word_that_looks_compressed(word: bytes, tmp_path: Path) -> None:
+    vectors = vecload.Vectors(vecload.Words.from_bytes([word, b"cat"]), np.eye(2, dtype=np.float32))
+    with pytest.raises(vecload.FormatError, match=r"begins as a file compressed with \w+ does. Write it with a header"):
+        vectors.save(tmp_path / "first.txt", "glove")
+    vectors.save(tmp_path / "first.txt", "word2vec")
+    assert vecload.load(tmp_path / "first.txt").words == vectors.words
+    vecload.Vectors(vectors.words.take([1, 0]), vectors.matrix).save(tmp_path / "second.txt", "glove")
+    assert vecload.load(tmp_path / "second.txt").words.bytes(1) == word

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError
+from vecload.errors import FormatError, OptionError, quote
 from vecload.formats.lines import BOM
 from vecload.formats.sink import CountedFile, Filter
+from vecload.sources import compression_of
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
@@ -81,8 +82,15 @@ def write(
 
 
 def _check_first(batch: Batch) -> None:
-    """A byte order mark is dropped by whoever reads the file, so no first word can begin with one."""
+    """Refuse a first word that would have the file taken for something else.
+
+    A byte order mark is dropped by whoever reads the file; the magic number of a compression has it unpacked.
+    """
     word = Words(batch.data, batch.offsets).bytes(0)
+    kind = compression_of(word)
+    if kind is not None:
+        problem = f"the first word, {quote(word)}, begins as a file compressed with {kind} does"
+        raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
     if word.startswith(BOM):
         problem = "the first word begins with U+FEFF, which readers take for the byte order mark of a file"
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")

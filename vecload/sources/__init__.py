@@ -4,8 +4,9 @@
 is the way out. What a source is packed with is told from its first bytes, never from its name.
 """
 
+from vecload.sources.compression import compression_of
 from vecload.sources.opening import open_source
 from vecload.sources.stream import Source
 from vecload.sources.writing import replacing
 
-__all__ = ["Source", "open_source", "replacing"]
+__all__ = ["Source", "compression_of", "open_source", "replacing"]

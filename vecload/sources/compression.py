@@ -92,11 +92,22 @@ class _Unpacked:
         return FormatError(problem, file=self._beneath.name, byte=self._beneath.position, hint=hint)
 
 
+def compression_of(head: bytes) -> str | None:
+    r"""What a file that begins with these bytes is taken to be compressed with.
+
+    Examples
+    --------
+    >>> compression_of(b"\x1f\x8b\x08"), compression_of(b"cat 0.1")
+    ('gzip', None)
+    """
+    return next((kind for kind, magic, _ in _COMPRESSIONS if head.startswith(magic)), None)
+
+
 def unpacked(plain: Source) -> Source:
     """The source itself, or what is compressed in it."""
-    head = plain.head(6)
-    for kind, magic, engine in _COMPRESSIONS:
-        if head.startswith(magic):
+    found = compression_of(plain.head(6))
+    for kind, _, engine in _COMPRESSIONS:
+        if kind == found:
             inner = _Unpacked(plain, kind, *engine())
             return Source(plain.name, inner.read, compression=kind, close=plain.close, beneath=plain)
     return plain
