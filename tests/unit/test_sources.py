@@ -13,7 +13,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from vecload import FormatError, OptionError
+from vecload import FormatError, MissingExtra, OptionError
 from vecload.sources import open_source, replacing
 
 
@@ -251,3 +251,12 @@ def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_pat
     with replacing(target, folder=folder) as part:
         part.mkdir(exist_ok=True) if folder else None
     assert {file.name for file in tmp_path.iterdir()} == {target.name, others.name}
+
+
+def test_a_file_system_that_needs_more_says_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("HTTPFileSystem requires aiohttp")
+
+    monkeypatch.setattr(fsspec, "open", missing)
+    with pytest.raises(MissingExtra, match=r'HTTPFileSystem requires aiohttp: pip install "vecload\[remote\]"'):
+        open_source("https://example.org/v.txt")

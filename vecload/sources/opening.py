@@ -89,7 +89,7 @@ def _remote(url: str) -> IO[bytes]:
     try:
         file: IO[bytes] = fsspec.open(url, "rb").open()
     except ImportError as error:  # a file system that needs a package of its own: fsspec says which
-        raise MissingExtra(str(error)) from error
+        raise MissingExtra(f'{error}: pip install "vecload[remote]", or what fsspec names') from error
     except ValueError as error:  # a protocol nobody knows
         raise OptionError(f"{url}: {error}") from error
     return file
