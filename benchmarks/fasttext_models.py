@@ -27,12 +27,12 @@ CHILD = """
 import json, sys, time
 path, words = sys.argv[1], json.load(open(sys.argv[2]))
 {setup}
-begin = time.perf_counter()
+begin, work = time.perf_counter(), time.process_time()
 model = load(path)
 result = use(model)
-seconds = time.perf_counter() - begin
+seconds, work = time.perf_counter() - begin, time.process_time() - work
 status = dict(line.split(':', 1) for line in open('/proc/self/status'))
-print(json.dumps([seconds, *(1024 * int(status[name].split()[0]) for name in ('RssAnon', 'VmHWM'))]))
+print(json.dumps([seconds, work, *(1024 * int(status[name].split()[0]) for name in ('RssAnon', 'VmHWM'))]))
 """
 WARM = "import io, vecload; vecload.load({warm!r}).ngrams.vectors(['a'])\n"
 FASTTEXT = "import fasttext, numpy as np\nload = fasttext.load_model\n"
@@ -52,9 +52,10 @@ ALL = {
 
 
 class Seen(NamedTuple):
-    """Best time, and the memory of that run."""
+    """Best time, and the processor time and memory of that run."""
 
     seconds: float
+    work: float
     anonymous: int
     peak: int
 
@@ -79,7 +80,15 @@ def made_up(count: int, seed: int) -> list[str]:
 
 def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: Path, turns: int) -> None:
     title(
-        heading, "", "seconds", "times vecload's", "anonymous MB", "of fastText's", "peak resident MB", "of fastText's"
+        heading,
+        "",
+        "seconds",
+        "times vecload's",
+        "processor seconds",
+        "anonymous MB",
+        "of fastText's",
+        "peak resident MB",
+        "of fastText's",
     )
     seen: dict[str, list[Seen]] = {name: [] for name in cases}
     for _ in range(turns):
@@ -87,11 +96,12 @@ def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: 
             seen[name] += run(setup.format(warm=str(warm)) if "{warm" in setup else setup, path, words, 1)
     best = {name: min(runs) for name, runs in seen.items()}
     official = next(result for name, result in best.items() if name.startswith("fastText"))
-    for name, (seconds, anonymous, peak) in best.items():
+    for name, (seconds, work, anonymous, peak) in best.items():
         row(
             name,
             f"{seconds:.3f}",
             f"{seconds / best['vecload'].seconds:.1f}",
+            f"{work:.3f}",
             f"{anonymous / 1e6:.0f}",
             f"{anonymous / official.anonymous:.0%}",
             f"{peak / 1e6:.0f}",
