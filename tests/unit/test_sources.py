@@ -260,3 +260,16 @@ def test_a_file_system_that_needs_more_says_what(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fsspec, "open", missing)
     with pytest.raises(MissingExtra, match=r'HTTPFileSystem requires aiohttp: pip install "vecload\[remote\]"'):
         open_source("https://example.org/v.txt")
+
+
+def test_names_as_other_tools_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.tgz"
+    path.write_bytes(tar_of(["./._a.txt", "./a.txt"], "w:gz"))
+    for target in (path, path / "a.txt"):
+        with open_source(target) as source:
+            assert source.take(99) == b"I am ./a.txt"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("__MACOSX/._a.txt", b"\0\5\x16\7")
+        archive.writestr("a.txt", "cat 1 2")
+    with open_source(tmp_path / "a.zip") as source:
+        assert source.take(99) == b"cat 1 2"

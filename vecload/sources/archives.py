@@ -79,17 +79,17 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
     has to be gone through first.
     """
     kind = f"{source.compression}, tar" if source.compression else "tar"
-    names = []
-    found = None
+    members: dict[str, tarfile.TarInfo] = {}
     try:
         stream = tarfile.TarFile(fileobj=file or _Forward(source))
         for info in stream:
-            names += [info.name] if not info.isdir() else []
-            if info.name == member:
-                found = info
+            name = info.name.removeprefix("./")  # as `tar -c .` has it
+            if not info.isdir():
+                members[name] = info
+            if name == member:
                 break
-        chosen = _chosen("tar", source.name, names, member)
-        found = found or stream.getmember(chosen)
+        chosen = _chosen("tar", source.name, list(members), member)
+        found = members[chosen]
         data = stream.extractfile(found) if found.isreg() else None
     except (tarfile.TarError, EOFError) as error:
         problem = f"the tar archive is cut short or damaged ({error})"
@@ -125,6 +125,8 @@ def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
         raise FormatError(
             f"the {kind} archive has no member {member!r}", file=archive, hint=f"It holds: {', '.join(names)}."
         )
+    # macOS adds a "._name" with its attributes to each file.
+    names = [name for name in names if not PurePosixPath(name).name.startswith("._")] or names
     if not member and len(names) != 1:
         hint = "Name one of its members: " + ", ".join(f"{archive}/{name}" for name in names)
         raise FormatError(f"a {kind} archive of {len(names)} files", file=archive, hint=hint)
