@@ -114,6 +114,15 @@ def test_large_and_small_numbers() -> None:
         assert np.array_equal(found.rows, slow(rows[:4], rows, 5, "cosine")[0])
 
 
+def test_distances_far_from_the_origin() -> None:
+    rows = normal(4000).matrix + np.float32(1000)
+    asked = rows[:5] + np.float32(0.25)
+    found = search.nearest(made(rows), asked, 20, metric="euclidean")
+    order, scores = slow(asked, rows, 20, "euclidean")
+    assert np.array_equal(found.rows, order)
+    np.testing.assert_allclose(found.scores, -scores, rtol=1e-6)
+
+
 def test_zeros_and_numbers_that_are_none() -> None:
     vectors = made(np.array([[np.nan, 1], [0, 0], [-1, 0], [np.inf, 1], [1, 0]], dtype=np.float32))
     for metric in ("cosine", "dot", "euclidean"):

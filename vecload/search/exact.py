@@ -31,6 +31,7 @@ _QUERIES = 1024  # queries in a product
 _SCORES = 1 << 22  # scores in a product: few enough for a cache, enough that BLAS threads seldom wait for each other
 _FEWEST, _MOST = 1024, 1 << 16  # rows in a product
 _VALUES = 1 << 22  # values converted or gathered together
+_ROWS = 1 << 13  # rows looked at together
 _SPARE = 8  # rows kept beyond those asked for, so that rounding in float32 drops none of them
 _WORKERS = min(8, os.cpu_count() or 1)
 _NOBODY = np.iinfo(np.int64).max
@@ -51,16 +52,17 @@ class Nearest(NamedTuple):
 class Objective:
     """What is sought: the rows x of greatest ``combine(scale * (q @ x)) + shift``, judged again by `exact`.
 
-    A query is one vector or several, at norm 1 for the product unless this is a `distance`. `scale` and `shift` are
-    float32, shape (n,); a NaN in `scale` keeps a row out. `exact` takes queries (q, parts, dim) as they were given,
-    rows (q, k, dim) and the rows' numbers (q, k), and gives float64 (q, k), negative for a distance.
+    A query is one vector or several, at norm 1 for the product, unless this is a distance: then queries and rows are
+    moved by `origin`, float64 (dim,), amid the rows, because float32 measures small steps far away badly. `scale` and
+    `shift` are float32, shape (n,); a NaN in `scale` keeps a row out. `exact` takes queries (q, parts, dim) as they
+    were given, rows (q, k, dim) and the rows' numbers (q, k), and gives float64 (q, k), negative for a distance.
     """
 
     scale: npt.NDArray[np.float32]
     shift: npt.NDArray[np.float32]
     exact: Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
     combine: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
-    distance: bool = False
+    origin: npt.NDArray[np.float64] | None = None
 
 
 def unit(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -92,11 +94,23 @@ def objective(vectors: Vectors, metric: Metric) -> Objective:
     none = np.zeros_like(norms)
     if metric == "dot":
         return Objective(one, none, lambda q, x, _at: np.einsum("qpd,qkd->qk", q, x))
-    if metric == "euclidean":  # |q - x|² = |q|² - 2 (q @ x - |x|² / 2)
-        return Objective(
-            one, norms * norms * np.float32(-0.5), lambda q, x, _at: -np.linalg.norm(x - q, axis=-1), distance=True
-        )
+    if metric == "euclidean":
+        return _euclidean(vectors, one)
     return Objective(inverse(norms), none, lambda q, x, _at: np.einsum("qpd,qkd->qk", unit(q), unit(x)))
+
+
+def _euclidean(vectors: Vectors, scale: npt.NDArray[np.float32]) -> Objective:
+    """The least |q - x|, which is the greatest q @ x - |x|² / 2 wherever the origin lies."""
+    finite = np.isfinite(vectors.norms)
+    origin = np.zeros(vectors.dim)
+    shift = np.zeros(len(vectors), dtype=np.float32)
+    parts = [slice(begin, begin + _ROWS) for begin in range(0, len(vectors), _ROWS)]
+    for part in parts:
+        origin += vectors.matrix[part][finite[part]].sum(axis=0, dtype=np.float64) / max(1, finite.sum())
+    for part in parts:
+        off = np.where(finite[part, None], vectors.matrix[part] - origin, 0)
+        shift[part] = np.einsum("nd,nd->n", off, off) * -0.5
+    return Objective(scale, shift, lambda q, x, _at: -np.linalg.norm(x - q, axis=-1), origin=origin)
 
 
 def inverse(norms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -210,11 +224,15 @@ def _candidates(
     count, parts, dim = queries.shape
     heap = np.full((count, keep), -np.inf, dtype=np.float32)
     rows = np.full((count, keep), _NOBODY, dtype=np.int64)
-    flat = (queries if sought.distance else unit(queries)).astype(np.float32).reshape(count * parts, dim)
+    flat = (
+        (unit(queries) if sought.origin is None else queries - sought.origin)
+        .astype(np.float32)
+        .reshape(count * parts, dim)
+    )
     scale, shift = read_only(sought.scale), read_only(sought.shift)
     one = read_only(np.ones(_MOST, dtype=np.float32))
     share = -(-count // _WORKERS)
-    for first, block in blocks(matrix, len(flat)):
+    for first, block in blocks(matrix, len(flat), sought.origin):
         products = flat @ block.T
         last = first + len(block)
         factor = scale[first:last]
@@ -233,11 +251,14 @@ def _candidates(
     return rows
 
 
-def blocks(matrix: npt.NDArray[Any], queries: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Rows for a product with so many queries, as float32, with the number of the first."""
+def blocks(
+    matrix: npt.NDArray[Any], queries: int, origin: npt.NDArray[np.float64] | None = None
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Rows for a product with so many queries, as float32, less an origin, with the number of the first."""
     rows = max(1, min(max(_SCORES // max(queries, 1), _FEWEST), _MOST, _VALUES // max(matrix.shape[1], 1)))
     for first in range(0, len(matrix), rows):
-        yield first, matrix[first : first + rows].astype(np.float32, copy=False)
+        block = matrix[first : first + rows]
+        yield first, (block if origin is None else block - origin).astype(np.float32, copy=False)
 
 
 def _judge(
@@ -262,4 +283,4 @@ def _judge(
         at, value = np.take_along_axis(at, order, 1), np.take_along_axis(value, order, 1)
         there = ~np.take_along_axis(out[some], order, 1)
         rows[some, :width] = np.where(there, at, -1)
-        scores[some, :width] = np.where(there, np.abs(value) if sought.distance else value, np.nan)
+        scores[some, :width] = np.where(there, value if sought.origin is None else np.abs(value), np.nan)
