@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.machine import prefetch
+from vecload.kernels.machine import add8, prefetch
 
 UNDIVIDED: Final = 0
 """Divisor of a sum: none."""
@@ -23,7 +23,7 @@ BY_WEIGHTS: Final = 2
 BY_ROOT: Final = 3
 """Divisor of a sum: the square root of their number."""
 
-_AHEAD: Final = 12  # rows asked for ahead of the one being added: what memory needs to answer
+_AHEAD: Final = 16  # rows asked for ahead of the one being added: what memory needs to answer
 _LINE: Final = 16  # float32 in a cache line
 
 
@@ -36,6 +36,16 @@ def _ask(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
             prefetch(matrix, begin + column)
 
 
+@inline
+def _add(target, at, source, begin, weight, dim):  # type: ignore[no-untyped-def]
+    """Add a weighted row of `dim` to another, of flat arrays."""
+    whole = dim & ~7
+    for column in range(0, whole, 8):
+        add8(target, at + column, source, begin + column, weight)
+    for column in range(whole, dim):
+        target[at + column] += weight * source[begin + column]
+
+
 @kernel
 def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, counts):  # type: ignore[no-untyped-def]
     """Sums of the bags into `out` (float32, (bags, dim)), and their tokens that have a vector into `counts` (int64).
@@ -45,6 +55,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
     """
     dim = matrix.shape[1]
     weighted = len(weights) > 0
+    sums, table, made = out.reshape(-1), matrix.reshape(-1), extra.reshape(-1)
     end = bags[len(bags) - 1]
     for bag in range(len(bags) - 1):
         target = out[bag]
@@ -52,20 +63,21 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
         count, total = 0, np.float32(0)
         for at in range(bags[bag], bags[bag + 1]):
             _ask(matrix, rows, at, end, dim)
+            if weighted and at + 2 * _AHEAD < end:
+                prefetch(weights, max(rows[at + 2 * _AHEAD], 0))
             row = rows[at]
             if row == -1:
                 continue
-            source = matrix[row] if row >= 0 else extra[-2 - row]
+            weight = np.float32(1)  # times which every float is what it was
             if weighted:
                 weight = weights[row] if row >= 0 else extra_weights[-2 - row]
                 if weight == np.float32(0):
                     continue
-                total += weight
-                for column in range(dim):
-                    target[column] += weight * source[column]
+            if row >= 0:
+                _add(sums, bag * dim, table, row * dim, weight, dim)
             else:
-                for column in range(dim):
-                    target[column] += source[column]
+                _add(sums, bag * dim, made, (-2 - row) * dim, weight, dim)
+            total += weight
             count += 1
         counts[bag] = count
         if count > 0 and divisor != UNDIVIDED:

@@ -20,31 +20,66 @@ Tensor = torch.Tensor
 _BAG_MODES = ("mean", "sum", "max")  # those of nn.EmbeddingBag
 
 
-def fastest(pooler: SentencePooler, bags: reduction.Bags) -> tuple[Tensor, Tensor]:
-    """Outside of a trace: through the kernels, through torch's own bag, or through plain operations."""
-    tokens = bags.tokens
-    if len(tokens) and int(tokens.max()) >= pooler.num_embeddings:
-        raise OptionError(f"row {int(tokens.max())} is not one of the {pooler.num_embeddings:,} rows")
-    plan = pooler.plan() if bags.weights is None and tokens.device.type == "cpu" else None
+def fastest(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
+    """Pool outside of a trace: through torch's own bag, through the kernels, or through plain operations.
+
+    Torch's sums and means of rows that are all there are as fast as they get; its maxima are slow, so they are the
+    kernels' where no gradient is asked for.
+    """
+    plan = pooler.plan() if bags.weights is None and bags.tokens.device.type == "cpu" else None
+    mode = pooler.mode.name
+    means = mode in ("sif", "usif") and plan is not None and pooler.padding_idx is None
+    if bags.keep is None and (means or ((plan is None or mode != "max") and _has_bag(pooler, bags))):
+        try:
+            if means:
+                return _weighted_means(pooler, bags)
+            return _bag(pooler, bags.tokens, bags.offsets, bags.weights, padding_idx=pooler.padding_idx)
+        except (RuntimeError, IndexError):  # a row that is not there, which may be -1
+            pass
+    low, high = (int(end) for end in bags.tokens.aminmax()) if len(bags.tokens) else (0, -1)
+    if high >= pooler.num_embeddings:
+        raise OptionError(f"row {high} is not one of the {pooler.num_embeddings:,} rows")
+    padding = pooler.padding_idx is not None and bool((bags.tokens == pooler.padding_idx).any())
+    drops = padding or bags.keep is not None or low < 0
+    keep = pooler.kept(bags) if drops else None
     if plan is not None:
-        rows = torch.where(pooler.kept(bags), tokens, -1) if _drops(pooler, bags) else tokens
-        ends = torch.cat([bags.offsets, torch.tensor([len(tokens)])])
+        rows = bags.tokens if keep is None else torch.where(keep, bags.tokens, -1)
+        ends = torch.cat([bags.offsets, torch.tensor([len(rows)])])
         out = np.empty((bags.size, pooler.embedding_dim), dtype=np.float32)
-        found = np.empty(bags.size, dtype=np.int64)
+        counts = np.empty(bags.size, dtype=np.int64)
         extra = Extra(np.empty((0, pooler.embedding_dim), dtype=np.float32))
-        compiled.pool_in_threads(plan, rows.contiguous().numpy(), ends.numpy(), extra, out, found)
-        return torch.from_numpy(out), torch.from_numpy(found)
-    layer = pooler.embedding
-    own = pooler.mode.name in _BAG_MODES and (bags.weights is None or pooler.mode.name == "sum")
-    if not (own and type(layer) is torch.nn.Embedding and layer.max_norm is None):
-        return pooler.reduce(bags)
-    keep, offsets, weights = pooler.kept(bags), bags.offsets, bags.weights
-    numbers = bags.numbers()
-    counts = reduction.sums(keep.long(), numbers, bags.size)
-    if _drops(pooler, bags):
-        tokens, weights = tokens[keep], None if weights is None else weights[keep]
-        offsets = counts.cumsum(0) - counts
+        compiled.pool_in_threads(plan, rows.contiguous().numpy(), ends.numpy(), extra, out, counts)
+        return torch.from_numpy(out)
+    if not _has_bag(pooler, bags):
+        return pooler.reduce(bags)[0]
+    tokens, offsets, weights = bags.tokens, bags.offsets, bags.weights
+    if keep is not None:
+        kept = reduction.sums(keep.long(), bags.numbers(), bags.size)
+        tokens, offsets = tokens[keep], kept.cumsum(0) - kept
+        weights = None if weights is None else weights[keep]
+    return _bag(pooler, tokens, offsets, weights)
+
+
+def _has_bag(pooler: SentencePooler, bags: reduction.Bags) -> bool:
+    layer, mode = pooler.embedding, pooler.mode.name
+    own = mode in _BAG_MODES and (bags.weights is None or mode == "sum")
+    return own and type(layer) is torch.nn.Embedding and layer.max_norm is None
+
+
+def _weighted_means(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
+    weights = pooler.token_weights.index_select(0, bags.tokens)
+    ends = torch.cat([bags.offsets, torch.tensor([len(bags.tokens)])])
     pooled = functional.embedding_bag(
+        bags.tokens, pooler.embedding.weight, bags.offsets, mode="sum", per_sample_weights=weights
+    )
+    return pooled.div_(ends.diff().clamp(min=1)[:, None])
+
+
+def _bag(
+    pooler: SentencePooler, tokens: Tensor, offsets: Tensor, weights: Tensor | None, *, padding_idx: int | None = None
+) -> Tensor:
+    layer = pooler.embedding
+    return functional.embedding_bag(
         tokens,
         layer.weight,
         offsets,
@@ -52,11 +87,5 @@ def fastest(pooler: SentencePooler, bags: reduction.Bags) -> tuple[Tensor, Tenso
         mode=pooler.mode.name,
         sparse=layer.sparse,
         per_sample_weights=weights,
+        padding_idx=padding_idx,
     )
-    return pooled, counts
-
-
-def _drops(pooler: SentencePooler, bags: reduction.Bags) -> bool:
-    """Whether some token may have to be passed over."""
-    padding = pooler.padding_idx is not None and bool((bags.tokens == pooler.padding_idx).any())
-    return padding or bags.keep is not None or (len(bags.tokens) > 0 and int(bags.tokens.min()) < 0)

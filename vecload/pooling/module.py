@@ -223,12 +223,14 @@ class SentencePooler(Borrower):
             raise OptionError(f"per_sample_weights do not go with mode {self.mode.name!r}")
         bags = reduction.bags_of(input, offsets, per_sample_weights, mask)
         if torch.compiler.is_compiling():
-            pooled, counts = self.reduce(bags)
+            pooled, _ = self.reduce(bags)
         else:
             self.check_fitted()
-            pooled, counts = eager.fastest(self, bags)
+            pooled = eager.fastest(self, bags)
         pooled = self.finish(pooled)
-        return (pooled, counts == 0) if return_empty else pooled
+        if not return_empty:
+            return pooled
+        return pooled, reduction.sums(self.kept(bags).long(), bags.numbers(), bags.size) == 0
 
     def reduce(self, bags: reduction.Bags, extra: compiled.Extra | None = None) -> tuple[Tensor, Tensor]:
         """Pool through operations that can be traced and differentiated, on any layer."""
