@@ -104,13 +104,12 @@ def rows(
     OptionError
         When a step of the caller's own makes something else.
     """
-    if isinstance(step, (Composition, Filling)):
-        for begin in range(0, len(asked), BLOCK):
-            block = asked[begin : begin + BLOCK]
-            some = list(words.take(block))
-            made = step.fill(some, found, seed) if isinstance(step, Filling) else step.compose(some, lookup)
-            filled = ~np.isnan(made).any(axis=1)
-            yield block[filled], made[filled]
+    if isinstance(step, Filling):
+        for block in _blocks(asked):
+            yield block, step.fill(list(words.take(block)), found, seed)
+    elif isinstance(step, Composition):
+        for block in _blocks(asked):
+            yield _made(block, step.compose(list(words.take(block)), lookup))
     elif len(asked):
         given = step(list(words.take(asked)), found.dim, np.random.default_rng([seed % SEEDS, number]))
         try:
@@ -120,5 +119,16 @@ def rows(
         if made.shape != (len(asked), found.dim):
             expected = (len(asked), found.dim)
             raise OptionError(f"oov: {name_of(step)} gave rows of shape {made.shape}, expected {expected}")
-        filled = ~np.isnan(made).any(axis=1)
-        yield asked[filled], made[filled]
+        yield _made(asked, made)
+
+
+def _blocks(asked: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    return (asked[begin : begin + BLOCK] for begin in range(0, len(asked), BLOCK))
+
+
+def _made(
+    asked: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Those of the rows that were made: NaN leaves a word to the next step."""
+    made = ~np.isnan(rows).any(axis=1)
+    return asked[made], rows[made]
