@@ -247,7 +247,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     data = b"".join(b"w%d 0.%d %d\n" % (at % 90_000, at, at) for at in range(120_000))
     results = []
     for count in (1, 2, 7):
-        monkeypatch.setattr("vecload.formats.text._processors", lambda count=count: count)
+        monkeypatch.setattr("vecload.kernels.workers", lambda count=count: count)
         results.append(load(data))
     assert all(one.words == results[0].words for one in results)
     assert len({one.matrix.tobytes() for one in results}) == 1

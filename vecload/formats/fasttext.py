@@ -100,7 +100,8 @@ class Reader:
         self.skipped: Counter[str] = Counter()
         self._wanted = np.arange(self.declared if request.limit is None else min(request.limit, self.declared))
         if request.only is not None:
-            words = Words(*self._words(self._wanted), slots=np.zeros(1, dtype=np.uint64))
+            none = np.zeros(1, dtype=np.uint64)  # these words are looked up, nothing is among them: no table
+            words = Words(*self._words(self._wanted), slots=none)
             self._wanted = self._wanted[request.only.lookup(words) >= 0]
         self._given: list[npt.NDArray[np.int64]] = []
         self.expected = len(self._wanted)

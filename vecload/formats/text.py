@@ -15,7 +15,6 @@ Sources: word2vec.c and glove.c (the writers), fastText's ``Vector`` stream oper
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -50,7 +49,6 @@ LONGEST_LINE: Final = 1 << 23
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
 _HEAD = 1 << 16
-_MOST_WORKERS = 8
 _COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
 _SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _INFINITE = {  # from here on a double rounds to infinity in the type
@@ -181,8 +179,10 @@ class Reader:
 
     def into(self, place: Place) -> Iterator[Batch]:
         """As by iteration, but rows are parsed where `place` says, so that they need not be copied there."""
+        from vecload.kernels import workers  # numba is loaded when there is something to parse
+
         spare: list[bytearray] = []  # buffers to fill again
-        for parsed in in_turn(self._tasks(spare, place), self._parse, min(_MOST_WORKERS, _processors())):
+        for parsed in in_turn(self._tasks(spare, place), self._parse, workers()):
             batch = self._settle(parsed)
             spare.append(parsed.chunk.buffer)
             if len(batch.rows):
@@ -356,11 +356,6 @@ def _heads(words: Words) -> Words:
         return words
     raws = (words.bytes(row).replace(b"\t", b" ") for row in range(len(words)))
     return Words.from_bytes(sorted({raw.partition(b" ")[0] for raw in raws}))
-
-
-def _processors() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read(source: Source, request: Request, *, header: bool | None = None) -> Reader:
