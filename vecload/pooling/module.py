@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch.nn import functional
@@ -169,26 +169,6 @@ class SentencePooler(Borrower):
         """Number of values in a result."""
         return self.embedding_dim * max(1, len(self.mode.powers))
 
-    @overload
-    def forward(
-        self,
-        input: Tensor,
-        offsets: Tensor | None = ...,
-        per_sample_weights: Tensor | None = ...,
-        mask: Tensor | None = ...,
-        *,
-        return_empty: Literal[False] = ...,
-    ) -> Tensor: ...
-    @overload
-    def forward(
-        self,
-        input: Tensor,
-        offsets: Tensor | None = ...,
-        per_sample_weights: Tensor | None = ...,
-        mask: Tensor | None = ...,
-        *,
-        return_empty: Literal[True],
-    ) -> tuple[Tensor, Tensor]: ...
     def forward(
         self,
         input: Tensor,  # noqa: A002 - torch's name
@@ -197,7 +177,7 @@ class SentencePooler(Borrower):
         mask: Tensor | None = None,
         *,
         return_empty: bool = False,
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    ) -> Any:
         """Pool row numbers.
 
         Parameters
@@ -217,7 +197,7 @@ class SentencePooler(Borrower):
         Returns
         -------
         torch.Tensor
-            (bags, output_dim), of the layer's type.
+            (bags, output_dim), of the layer's type; with `return_empty`, a pair.
         """
         if per_sample_weights is not None and self.mode.name in ("max", "pmeans", "attention"):
             raise OptionError(f"per_sample_weights do not go with mode {self.mode.name!r}")
@@ -386,6 +366,21 @@ class SentencePooler(Borrower):
         from vecload.pooling import saving
 
         return saving.load_pooler(folder, tokenize=tokenize, trainable=trainable)
+
+    def export(self, folder: str | os.PathLike[str], layout: str = "sentence-transformers") -> None:
+        """Write a folder that ``SentenceTransformer(folder)`` loads, or ``StaticModel.from_pretrained(folder)``.
+
+        Weights and common components are in its rows. sentence-transformers counts unknown words when it divides, which
+        `normalize` makes no difference to. `layout` is "sentence-transformers" or "model2vec".
+
+        Raises
+        ------
+        OptionError
+            For what a mean of one row a word cannot be.
+        """
+        from vecload.pooling import exporting
+
+        exporting.export(self, folder, layout)
 
     def extra_repr(self) -> str:
         """What torch prints of the module."""

@@ -1,0 +1,85 @@
+"""Poolers in other libraries: sentence-transformers, model2vec, scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vecload import OptionError, Vectors, Words
+from vecload.pooling import SentencePooler, sif
+
+WORDS = [f"w{at}" for at in range(30)]
+MATRIX = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, at % 9)) for at in range(50)]
+STRANGE = [*TEXTS, "w1 other w2", "other"]
+MODES = [("mean", False), ("sif", False), (sif(components=2), True), ("usif", False), ("tfidf", True), ("sum", True)]
+
+
+def vectors() -> Vectors:
+    return Vectors(Words.from_strings(WORDS), MATRIX)
+
+
+def made(mode: Any, **options: Any) -> SentencePooler:
+    pooler = SentencePooler(vectors(), mode, **options)
+    return pooler.fit(TEXTS) if pooler.mode.name in ("sif", "usif", "tfidf") else pooler
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("mode", "normalize"), MODES)
+def test_sentence_transformers(mode: Any, normalize: bool, tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    pooler = made(mode, normalize=normalize, lowercase=True)
+    pooler.export(tmp_path / "model")
+    theirs = library.SentenceTransformer(str(tmp_path / "model"), device="cpu", local_files_only=True)
+    texts = [text.upper() for text in (STRANGE if normalize else TEXTS)]
+    np.testing.assert_allclose(theirs.encode(texts), pooler.encode(texts), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("mode", "normalize"), MODES)
+def test_model2vec(mode: Any, normalize: bool, tmp_path: Path) -> None:
+    library = pytest.importorskip("model2vec")
+    pooler = made(mode, normalize=normalize)
+    pooler.export(tmp_path / "model", "model2vec")
+    theirs = library.StaticModel.from_pretrained(tmp_path / "model")
+    np.testing.assert_allclose(theirs.encode(STRANGE), pooler.encode(STRANGE), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pooler", "message"),
+    [
+        (lambda: made("max"), "mode 'max' is no mean of one row a word"),
+        (lambda: made("tfidf"), "with normalize=True it can be"),
+        (lambda: made("mean", tokenize=str.split), "this pooler has another"),
+    ],
+)
+def test_what_a_mean_cannot_be_is_refused(pooler: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=message):
+        pooler().export(tmp_path / "model")
+    with pytest.raises(OptionError, match="layout='onnx' is not one of"):
+        made("mean").export(tmp_path / "model", "onnx")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn() -> None:
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    linear = pytest.importorskip("sklearn.linear_model")
+    from sklearn.base import clone
+    from sklearn.exceptions import NotFittedError
+
+    from vecload.pooling.estimator import SentenceVectorizer
+
+    step = SentenceVectorizer(vectors(), mode="sif", normalize=True)
+    whole = pipeline.make_pipeline(clone(step), linear.LogisticRegression())
+    labels = ["w1" in text.split() for text in TEXTS]
+    whole.fit(TEXTS, labels)
+    assert whole.predict(TEXTS).shape == (50,)
+    assert np.array_equal(step.fit_transform(TEXTS), made("sif", normalize=True).encode(TEXTS))
+    assert whole.set_params(sentencevectorizer__mode="mean").named_steps["sentencevectorizer"].mode == "mean"
+    assert list(step.get_feature_names_out()) == [f"vector{at}" for at in range(6)]
+    with pytest.raises(NotFittedError):
+        clone(step).transform(TEXTS)
