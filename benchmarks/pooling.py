@@ -1,0 +1,258 @@
+"""Sentence vectors: vecload beside nn.EmbeddingBag, model2vec, sentence-transformers and gensim, in one run.
+
+    python benchmarks/pooling.py [glove.6B.50d.txt] [--quick]
+
+The peers get the same 400 000 words and rows and the same sentences. A time is the best of several rounds, the peers in
+turn within each round; the first call of each, which compiles and loads, is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from measure import generate, row, title, versions
+
+import vecload
+from vecload.pooling import SentencePooler, files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SENTENCES = 100_000
+STREAMED = 10_000_000
+
+
+def sentences(words: list[str], count: int, seed: int = 0) -> Iterator[str]:
+    """Sentences of 5 to 40 words, words by Zipf's law, as they are in text."""
+    rng = np.random.default_rng(seed)
+    shares = np.cumsum(1 / np.arange(1, len(words) + 1))
+    while count > 0:
+        lengths = rng.integers(5, 41, min(count, 10_000))
+        drawn = np.searchsorted(shares, rng.random(int(lengths.sum())) * shares[-1])
+        picked = [words[at] for at in drawn.tolist()]
+        begin = 0
+        for length in lengths.tolist():
+            yield " ".join(picked[begin : begin + length])
+            begin += length
+        count -= len(lengths)
+
+
+def best(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Best time of each case, in turn."""
+    for case in cases.values():
+        case()
+    times = dict.fromkeys(cases, float("inf"))
+    for _ in range(rounds):
+        for name, case in cases.items():
+            begin = time.perf_counter()
+            case()
+            times[name] = min(times[name], time.perf_counter() - begin)
+    return times
+
+
+def rows_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> None:
+    rows = [vectors.words.lookup(text.split()) for text in texts]
+    tokens = torch.from_numpy(np.concatenate(rows))
+    lengths = torch.tensor([len(part) for part in rows])
+    offsets = lengths.cumsum(0) - lengths
+    title("Row numbers → vectors", "mode", "nn.EmbeddingBag, s", "vecload, s", "times as fast")
+    weight = torch.tensor(vectors.matrix)
+    times = {}
+    for mode in ("mean", "sum", "max"):
+        theirs = torch.nn.EmbeddingBag.from_pretrained(weight, mode=mode)
+        ours = SentencePooler(vectors, mode)
+        with torch.no_grad():
+            assert torch.equal(ours(tokens, offsets), theirs(tokens, offsets))
+            cases = {"theirs": partial(theirs, tokens, offsets), "ours": partial(ours, tokens, offsets)}
+            times[mode] = best(cases, rounds)
+        row(mode, *(f"{seconds:.4f}" for seconds in times[mode].values()),
+            f"{times[mode]['theirs'] / times[mode]['ours']:.2f}")  # fmt: skip
+    mean, sif = SentencePooler(vectors), SentencePooler(vectors, "sif").fit(texts)
+    with torch.no_grad():
+        both = best({"mean": lambda: mean(tokens, offsets), "sif": lambda: sif(tokens, offsets)}, rounds)
+    title("SIF beside mean, on row numbers", "", "seconds", "times mean")
+    for name, seconds in both.items():
+        row(name, f"{seconds:.4f}", f"{seconds / both['mean']:.2f}")
+
+
+def text_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> None:
+    mean = SentencePooler(vectors)
+    sif = SentencePooler(vectors, "sif").fit(texts)
+    cases: dict[str, Callable[[], object]] = {
+        "vecload, mean": lambda: mean.encode(texts, progress=False),
+        "vecload, SIF": lambda: sif.encode(texts, progress=False),
+    }
+    cases |= peers(vectors, texts)
+    times = best(cases, rounds)
+    words = sum(len(text.split()) for text in texts)
+    title(f"Raw text → vectors: {len(texts):,} sentences, {words:,} words, {len(vectors):,} × {vectors.dim}",
+          "", "seconds", "sentences/s", "vecload's mean is so many times as fast", "vecload's SIF")  # fmt: skip
+    for name, seconds in times.items():
+        row(name, f"{seconds:.3f}", f"{len(texts) / seconds:,.0f}",
+            f"{seconds / times['vecload, mean']:.1f}", f"{seconds / times['vecload, SIF']:.1f}")  # fmt: skip
+
+
+def peers(vectors: vecload.Vectors, texts: list[str]) -> dict[str, Callable[[], object]]:
+    """Each peer on the same words, rows and sentences."""
+    import tokenizers
+    from gensim.models import KeyedVectors
+    from model2vec import StaticModel
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    words = {word: at for at, word in enumerate(vectors.words)}
+    words.setdefault("[UNK]", len(words))
+    matrix = np.zeros((len(words), vectors.dim), dtype=np.float32)
+    matrix[: len(vectors)] = vectors.matrix
+    model = tokenizers.models.WordLevel(words, unk_token="[UNK]")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    static = StaticModel(matrix, tokenizer, config={}, normalize=False)
+    embedding = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=matrix)], device="cpu")
+    keyed = KeyedVectors(vectors.dim)
+    keyed.add_vectors(list(vectors.words), np.array(vectors.matrix))
+    few = texts[: len(texts) // 10]
+
+    def gensim() -> None:
+        for _ in range(10):  # a tenth of the sentences ten times: it has no cache that would gain by it
+            for text in few:
+                keyed.get_mean_vector(text.split(), pre_normalize=False)
+
+    return {
+        "model2vec encode": lambda: static.encode(texts, show_progress_bar=False, use_multiprocessing=False),
+        "model2vec encode, its processes": lambda: static.encode(texts, show_progress_bar=False),
+        "StaticEmbedding encode": lambda: embedding.encode(texts, batch_size=1024, show_progress_bar=False),
+        "gensim get_mean_vector": gensim,
+    }
+
+
+def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Path) -> None:
+    """Threads by the processors a process may use; Ray by its workers."""
+    title("Scaling of the mean, from raw text", "", "seconds", "sentences/s")
+    source = folder / "texts.txt"
+    source.write_text("\n".join(texts), encoding="utf-8")
+    SentencePooler(vectors).save(folder / "pooler")
+    code = (
+        "import os, sys, time; os.sched_setaffinity(0, range(int(sys.argv[1])))\n"
+        "from vecload import SentencePooler\n"
+        "pooler = SentencePooler.load(sys.argv[2]); texts = open(sys.argv[3], encoding='utf-8').read().split('\\n')\n"
+        "pooler.encode(texts, progress=False); best = 9e9\n"
+        f"for _ in range({rounds}):\n"
+        "    begin = time.perf_counter(); pooler.encode(texts, progress=False)\n"
+        "    best = min(best, time.perf_counter() - begin)\n"
+        "print(best)"
+    )
+    for threads in (1, 2):
+        command = [sys.executable, "-c", code, str(threads), str(folder / "pooler"), str(source)]
+        seconds = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        row(f"{threads} thread{'s' * (threads > 1)}", f"{seconds:.3f}", f"{len(texts) / seconds:,.0f}")
+    import pyarrow
+    import pyarrow.parquet
+    import ray
+
+    from vecload.distributed import pool_parquet
+
+    (folder / "parquet").mkdir()
+    many = texts * 10
+    step = len(many) // 8
+    for part in range(8):
+        table = pyarrow.table({"text": many[part * step : (part + 1) * step]})
+        pyarrow.parquet.write_table(table, folder / "parquet" / f"{part}.parquet")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    for workers in (1, 2):
+        begin = time.perf_counter()
+        pool_parquet(str(folder / "parquet"), folder / f"out{workers}", pooler=folder / "pooler", workers=workers)
+        seconds = time.perf_counter() - begin
+        row(f"{workers} Ray worker{'s' * (workers > 1)}, Parquet to Parquet, with their start", f"{seconds:.1f}",
+            f"{len(many) / seconds:,.0f}")  # fmt: skip
+    ray.shutdown()
+
+
+def streamed(glove: Path, count: int) -> None:
+    """Peak memory of sentences that are made as they are asked for, written to a file."""
+    code = f"import pooling; pooling.stream_all({str(glove.resolve())!r}, {count})"
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=here)
+    base, size, peak, seconds = map(float, done.stdout.split())
+    title(f"{count:,} sentences streamed to a .npy file", "", "MB")
+    row("words and rows", f"{size / 1e6:.0f}")
+    row("imports and sentence maker, before the rows are loaded", f"{base / 1e6:.0f}")
+    row("peak", f"{peak / 1e6:.0f}")
+    row("peak less words and rows", f"{(peak - size) / 1e6:.0f}")
+    print(f"\n{count / seconds:,.0f} sentences/s, most of it the making of the sentences")
+
+
+def stream_all(glove: str, count: int) -> None:
+    """Run by `streamed` in a process of its own."""
+
+    def peak() -> int:
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    base = peak()
+    vectors = vecload.load(glove)
+    words = [vectors.words[at] for at in range(0, len(vectors), 40)]
+    size = vectors.matrix.nbytes + vectors.words.nbytes
+    with tempfile.TemporaryDirectory() as scratch:
+        begin = time.perf_counter()
+        files.pool_file(SentencePooler(vectors), sentences(words, count), Path(scratch) / "out.npy", progress=False)
+        print(base, size, peak(), time.perf_counter() - begin)
+
+
+def quality(vectors: vecload.Vectors) -> None:
+    """Spearman with people's judgements of the similarity of 50 news items (Lee, Pincombe and Welsh 2005).
+
+    gensim ships both, and 300 more items to estimate word frequencies from.
+    """
+    from gensim.test.utils import datapath
+    from gensim.utils import simple_preprocess
+
+    from vecload.evaluation.correlation import spearman
+
+    def read(name: str) -> list[str]:
+        with Path(datapath(name)).open(encoding="latin-1") as file:
+            return [" ".join(simple_preprocess(line)) for line in file]
+
+    items, background = read("lee.cor"), read("lee_background.cor")
+    judged = np.loadtxt(datapath("similarities0-1.txt"))
+    above = np.triu_indices(len(items), 1)
+    title("Quality: Lee's 50 news items, 1 225 pairs", "", "Spearman")
+    for mode in ("mean", "tfidf", "sif", "usif"):
+        pooler = SentencePooler(vectors, mode, normalize=True)
+        if mode != "mean":
+            pooler.fit([*background, *items])
+        made = pooler.encode(items)
+        row(mode, f"{spearman((made @ made.T)[above], judged[above]):.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and sentences")
+    options = parser.parse_args()
+    rounds = 2 if options.quick else 5
+    print(versions("vecload", "numpy", "numba", "torch", "model2vec", "sentence-transformers", "gensim", "ray"))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        glove = options.glove or generate(folder / "glove.txt", 400_000, 50, 5)
+        vectors = vecload.load(glove)
+        texts = list(sentences(list(vectors.words), SENTENCES // (10 if options.quick else 1)))
+        rows_to_vectors(vectors, texts, rounds)
+        text_to_vectors(vectors, texts, rounds)
+        if options.glove:
+            quality(vectors)
+        streamed(glove, STREAMED // (100 if options.quick else 1))
+        scaling(vectors, texts, rounds, folder)
+
+
+if __name__ == "__main__":
+    main()
