@@ -11,6 +11,7 @@ import numpy as np
 
 from vecload.spaces.retrieval import BLOCK, hubness
 from vecload.spaces.solvers import procrustes
+from vecload.words import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ _FIRST_KEEP, _GROWTH = 0.1, 2.0  # of stochastic dictionary induction
 _PATIENCE = 10
 _PROGRESS = 1e-6
 _MOST_ROUNDS = 1000
+_ALL64 = (1 << 64) - 1
 
 
 class Dictionary(NamedTuple):
@@ -82,12 +84,11 @@ def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[i
     tell
         Called with the round and its objective.
     """
-    rng = np.random.default_rng(seed)
+    draws = np.random.default_rng(seed % _ALL64)
     keep, best, since = _FIRST_KEEP, -np.inf, 0
-    found = induce(_mapped(x, matrix), y, keep=keep, rng=rng)
     for number in range(_MOST_ROUNDS):
+        found = induce(_mapped(x, matrix), y, keep=keep, seed=int(draws.integers(1 << 62)))
         matrix = procrustes(x[found.source], y[found.target])
-        found = induce(_mapped(x, matrix), y, keep=keep, rng=rng)
         tell(number, found.objective)
         if found.objective > best + _PROGRESS:
             best, since = found.objective, 0
@@ -100,29 +101,26 @@ def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[i
     return found
 
 
-def induce(x: Rows, y: Rows, *, keep: float = 1.0, rng: np.random.Generator | None = None) -> Dictionary:
+def induce(x: Rows, y: Rows, *, keep: float = 1.0, seed: int = 0) -> Dictionary:
     """Each row's nearest in the other space by CSLS, both ways, when a similarity counts with probability `keep`."""
-    ahead, near = _nearest(x, y, hubness(y, x, HUBS), keep, rng)
-    behind, far = _nearest(y, x, hubness(x, y, HUBS), keep, rng)
+    ahead, near = _nearest(x, y, hubness(y, x, HUBS), keep, 2 * seed)
+    behind, far = _nearest(y, x, hubness(x, y, HUBS), keep, 2 * seed + 1)
     source = np.concatenate([np.arange(len(x)), behind])
     target = np.concatenate([ahead, np.arange(len(y))])
     return Dictionary(source, target, float(near.mean() + far.mean()) / 2)
 
 
-def _nearest(
-    queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, rng: np.random.Generator | None = None
-) -> tuple[Ids, Rows]:
-    """The row nearest to each query by CSLS, and the cosine of it; `hubs` are the rows' mean similarities."""
+def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int = 0) -> tuple[Ids, Rows]:
+    """The row nearest to each query by CSLS, and its cosine; `hubs` are the rows' mean similarities."""
+    from vecload.kernels import induction
+
     nearest = np.empty(len(queries), dtype=np.int64)
     cosines = np.empty(len(queries), dtype=np.float32)
+    shift, limit = read_only(hubs / 2), np.uint64(min(int(keep * _ALL64), _ALL64))
     for begin in range(0, len(queries), BLOCK):
-        scores = queries[begin : begin + BLOCK] @ rows.T
-        scores -= hubs / 2
-        if rng is not None and keep < 1:
-            scores[rng.random(scores.shape, dtype=np.float32) >= keep] = -np.inf
-        some = scores.argmax(axis=1)
-        nearest[begin : begin + BLOCK] = some
-        cosines[begin : begin + BLOCK] = np.take_along_axis(scores, some[:, None], axis=1)[:, 0] + hubs[some] / 2
+        some = slice(begin, begin + BLOCK)
+        products = queries[some] @ rows.T
+        induction.nearest_kept(products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some])
     return nearest, cosines
 
 

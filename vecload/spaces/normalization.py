@@ -18,7 +18,7 @@ STEPS: Final = ("unit", "center")
 ITERATIVE: Final = (*("unit", "center") * 5, "unit")
 """Iterative normalisation: after five rounds rows of unit length have a mean of zero to the third digit and more
 (Zhang et al., "Are girls neko or shōjo?", ACL 2019)."""
-_ROWS = 1 << 14
+_ROWS = 1 << 10  # which the caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normali
     """
     if isinstance(steps, str) or any(step not in STEPS for step in steps):
         raise OptionError(f"normalize={steps!r} is not a sequence of {' and '.join(map(repr, STEPS))}")
-    made = rows.astype(np.float32)
+    made = rows.astype(np.float32, copy=bool(steps))
     means = []
     for step in steps:
         if step == "unit":
@@ -84,6 +84,6 @@ def scale_to_unit(rows: npt.NDArray[np.float32]) -> None:
     """Give rows unit length, in place; rows of zeros stay."""
     for begin in range(0, len(rows), _ROWS):
         block = rows[begin : begin + _ROWS]
-        norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
         norms[norms == 0] = 1
-        block /= norms[:, None].astype(np.float32)
+        block /= norms[:, None]
