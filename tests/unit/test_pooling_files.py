@@ -107,6 +107,18 @@ def test_pool_one_file(folder: Path) -> None:
     np.testing.assert_allclose(np.load(folder / "sif.npy"), expected, atol=1e-6)
 
 
+def test_pool_with_a_saved_pooler(folder: Path) -> None:
+    pooler = SentencePooler(vectors(), "sif", normalize=True).fit(["the the cat", "the dog"])
+    pooler.save(folder / "pooler")
+    command = ["pool", folder / "pooler", folder / "texts.txt", "-o", folder / "out.parquet"]
+    code, _, error = run(*command)
+    assert (code, error) == (0, "")
+    assert np.array_equal(read(folder / "out.parquet"), pooler.encode(TEXTS))
+    code, _, error = run(*command, "--mode", "mean")
+    assert code == 2
+    assert "is a pooler of mode 'sif': leave --mode out" in error
+
+
 def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
     out = folder / "vectors"
     more = folder / "more.txt"

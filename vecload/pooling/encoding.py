@@ -78,7 +78,7 @@ def encode(
     -------
     numpy.ndarray or torch.Tensor
         (n, output_dim), float32 where the rows are (bfloat16 comes as float32 to numpy); with `return_empty`, a pair.
-        Never part of a graph: for gradients, call the pooler on `rows`.
+        Never part of a graph: for gradients, call the pooler on row numbers.
 
     Raises
     ------
@@ -126,7 +126,8 @@ def stream(
     words = words_of(pooler)
     if batch_size < 1:
         raise OptionError(f"batch_size={batch_size} is less than 1")
-    plan = pooler.plan()
+    with torch.no_grad():  # rows that are trained are pooled as they are now
+        plan = pooler.plan()
     total = len(texts) if isinstance(texts, Sized) else None
     hidden = not (sys.stderr.isatty() if progress is None else progress)
     numbered = iter(texts)

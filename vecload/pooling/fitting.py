@@ -166,7 +166,8 @@ def _read(spool: IO[bytes], dim: int) -> Iterator[Piece]:
 def _remove(pooler: SentencePooler, pieces: Iterable[Piece]) -> None:
     """Find the first principal components of the weighted means, and how much of each is removed."""
     mode, dim = pooler.mode, pooler.embedding_dim
-    plan = pooler.plan()
+    with torch.no_grad():
+        plan = pooler.plan()
     moment = np.zeros((dim, dim))
     for piece in pieces:
         pooled = encoding.pool_piece(pooler, plan, piece)[0].double().numpy()
