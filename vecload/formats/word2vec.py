@@ -44,6 +44,8 @@ SUFFIXES: Final = (".bin",)
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _LONGEST_WORD = 1 << 16
+_DECIMAL = b"0123456789+-.eE \t\r\n"
+_LINES = 20  # looked at to tell what a file is
 _CHUNK = 1 << 20  # bytes of rows together: they stay in the caches until they are copied to their place
 _MOST_DIM = 1 << 20
 _UNHOLDABLE = b" \n"
@@ -56,16 +58,18 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     if header is None:
         return 0
     dim = int(header[2])
-    second = fields_of(head[header.end() :].split(b"\n", 1)[0])
-    if len(second) > dim and numbers_at_end(second) >= dim:
+    lines = map(fields_of, head[header.end() :].split(b"\n")[:_LINES])
+    if any(len(fields) > dim and numbers_at_end(fields) >= dim for fields in lines):
         return 0
     at, values = header.end(), b""
-    for _ in range(20):
+    for _ in range(_LINES):
         at = head.find(b" ", at) + 1
         if not at or at > len(head):
             break
         values += head[at : at + 4 * dim]
         at += 4 * dim
+    if 2 * len(values.translate(None, _DECIMAL)) < len(values):  # of float32 values, a fourteenth are such bytes
+        return 0  # a text, of which words or a few rows are damaged
     try:
         getincrementaldecoder("utf-8")().decode(values)
     except UnicodeDecodeError:
