@@ -9,7 +9,6 @@ turn within each round; the first call of each, which compiles and loads, is not
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -196,7 +195,9 @@ def stream_all(glove: str, count: int) -> None:
     """Run by `streamed` in a process of its own."""
 
     def peak() -> int:
-        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        """Of this program alone: what getrusage tells begins with the parent's."""
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
     base = peak()
     vectors = vecload.load(glove)
