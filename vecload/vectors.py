@@ -117,7 +117,8 @@ def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
         bits -= np.abs(single) > np.abs(values)  # towards zero ...
         bits |= single != values  # ... and odd where not exact
         values = single
-    return values.astype(dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # who asked for the type judges infinity
+        return values.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

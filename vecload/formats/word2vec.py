@@ -44,7 +44,7 @@ SUFFIXES: Final = (".bin",)
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _LONGEST_WORD = 1 << 16
-_DECIMAL = b"0123456789+-.eE \t\r\n"
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _LINES = 20  # looked at to tell what a file is
 _CHUNK = 1 << 20  # bytes of rows together: they stay in the caches until they are copied to their place
 _MOST_DIM = 1 << 20
@@ -68,7 +68,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
             break
         values += head[at : at + 4 * dim]
         at += 4 * dim
-    if 2 * len(values.translate(None, _DECIMAL)) < len(values):  # of float32 values, a fourteenth are such bytes
+    if 4 * len(values.translate(None, _PRINTABLE)) < len(values):  # of float32 values, two fifths are such bytes
         return 0  # a text, of which words or a few rows are damaged
     try:
         getincrementaldecoder("utf-8")().decode(values)
@@ -174,15 +174,15 @@ class Reader:
             data, offsets, begins = chosen.data, chosen.offsets, begins[wanted]
         rows = np.empty((len(begins), self.dim), dtype="<f4")
         binary.copy_rows(buffer, begins, rows.view(np.uint8))
-        batch = Batch(data, offsets, rows)
+        batch = Batch(data, offsets, narrowed(rows, self.dtype))
         if not self._request.allow_nonfinite:
-            bad = binary.first_nonfinite(rows.view(np.uint32))
+            bad = binary.first_nonfinite(batch.rows.astype("<f4", copy=False).view(np.uint32))
             if bad < len(rows):
                 batch = self._without_nonfinite(batch, bad, base + int(begins[bad]))
-        return batch._replace(rows=narrowed(batch.rows, self.dtype))
+        return batch
 
     def _without_nonfinite(self, batch: Batch, first: int, byte: int) -> Batch:
-        cause = "a value that is not finite"
+        cause = f"a value that is not finite in {self.dtype.name}"
         words = Words(batch.data, batch.offsets)
         if self._request.errors != "skip":
             hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
