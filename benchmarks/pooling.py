@@ -247,7 +247,7 @@ def main() -> None:
         glove = options.glove or generate(folder / "glove.txt", 400_000, 50, 5)
         vectors = vecload.load(glove)
         texts = list(sentences(list(vectors.words), SENTENCES // (10 if options.quick else 1)))
-        rows_to_vectors(vectors, texts, rounds)
+        rows_to_vectors(vectors, texts, 5 * rounds)  # short, and so the first to feel other programs
         text_to_vectors(vectors, texts, rounds)
         if options.glove:
             quality(vectors)

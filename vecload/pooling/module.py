@@ -248,7 +248,8 @@ class SentencePooler(Borrower):
         """Remove what is common, then make lengths 1."""
         if self.mode.components:
             components = self.components.to(pooled.dtype)
-            pooled = pooled - (pooled @ components.T * self.shares.to(pooled.dtype)) @ components
+            scores = pooled @ components.T * self.shares.to(pooled.dtype)
+            pooled = torch.addmm(pooled, scores, components, alpha=-1)
         if self.normalize:
             pooled = functional.normalize(pooled, dim=1, eps=torch.finfo(pooled.dtype).tiny)
         return pooled
