@@ -63,8 +63,8 @@ def normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normali
     Examples
     --------
     >>> fitted, rows = normalization(np.array([[3.0, 4.0], [0.0, 2.0]]), ["unit", "center"])
-    >>> fitted.means.round(4).tolist(), rows.round(4).tolist()
-    ([[0.3, 0.9]], [[0.3, -0.1], [-0.3, 0.1]])
+    >>> fitted.means.round(4).tolist(), (10 * rows).round().tolist()
+    ([[0.3, 0.9]], [[3.0, -1.0], [-3.0, 1.0]])
     """
     if isinstance(steps, str) or any(step not in STEPS for step in steps):
         raise OptionError(f"normalize={steps!r} is not a sequence of {' and '.join(map(repr, STEPS))}")

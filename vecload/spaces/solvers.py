@@ -30,8 +30,8 @@ def least_squares(x: Rows, y: Rows) -> Matrix:
     Examples
     --------
     >>> x = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    >>> least_squares(x, x @ [[0.0, 3.0], [1.0, 0.0]]).round(6).tolist()
-    [[0.0, 3.0], [1.0, 0.0]]
+    >>> least_squares(x, x @ [[2.0, 3.0], [1.0, 4.0]]).round(6).tolist()
+    [[2.0, 3.0], [1.0, 4.0]]
     """
     solution: Matrix = np.linalg.lstsq(x.astype(np.float64), y.astype(np.float64), rcond=None)[0]
     return solution
@@ -45,8 +45,8 @@ def procrustes(x: Rows, y: Rows) -> Matrix:
     Examples
     --------
     >>> x = np.array([[1.0, 0.0], [0.0, 2.0]])
-    >>> procrustes(x, x @ [[0.0, 1.0], [-1.0, 0.0]]).round(6).tolist()
-    [[0.0, 1.0], [-1.0, 0.0]]
+    >>> procrustes(x, x @ [[0.6, 0.8], [-0.8, 0.6]]).round(6).tolist()
+    [[0.6, 0.8], [-0.8, 0.6]]
     """
     u, _, vt = np.linalg.svd(_product(x, y), full_matrices=False)
     polar: Matrix = u @ vt
