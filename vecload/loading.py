@@ -346,18 +346,15 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         form = formats.recognise(opened)
         told = form.survey(opened) if hasattr(form, "survey") else {}
         reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
-        batches = list(reader)
-        words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
-        if words:
-            rows = np.concatenate([batch.rows for batch in batches]).astype(np.float64)
-        elif reader.ngrams is not None:  # floret: nothing but rows of n-grams
+        sample = told.pop("sample", None)
+        words, rows, read = sample if sample and sample[0] else _first_rows(reader)
+        if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
-        else:
+        elif not words:
             causes = ", ".join(reader.skipped)
             raise FormatError("no line of the first could be read", file=opened.name, found=causes)
         norms = np.linalg.norm(rows, axis=1)
-        read = len(words) + reader.skipped.total()
         sampled = {
             "rows": read if read < _SAMPLE else reader.declared or reader.expected,
             "exact": read < _SAMPLE,
@@ -375,3 +372,11 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             sampled=len(rows),
             **{**sampled, **told},
         )
+
+
+def _first_rows(reader: Reader) -> tuple[list[str], npt.NDArray[np.float64], int]:
+    """Words, rows and number of the first rows, those that were left out included."""
+    batches = list(reader)
+    words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
+    rows = [batch.rows.astype(np.float64) for batch in batches]
+    return words, np.concatenate([*rows, np.empty((0, reader.dim))]), len(words) + reader.skipped.total()

@@ -24,6 +24,13 @@ def glove(tmp_path: Path) -> Path:
     return file
 
 
+def test_info_compiles_nothing(glove: Path) -> None:
+    """Starting numba takes longer than all the rest."""
+    code = "import sys; from vecload.loading import info; info(sys.argv[1]); print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, glove], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_info(glove: Path) -> None:
     code, out, err = run("info", glove)
     assert (code, err) == (0, "")

@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.lines import BOM, Flaw, count_digits, count_lines, fields_of, inspect, numbers_at_end, parse_line
+from vecload.formats.lines import (
+    BOM,
+    Flaw,
+    count_digits,
+    count_lines,
+    fields_of,
+    inspect,
+    numbers_at_end,
+    parse_line,
+    sample,
+)
 from vecload.formats.printing import write as write
 from vecload.formats.turns import in_turn
 from vecload.vectors import Batch, Request, narrowed, type_of
@@ -49,6 +59,7 @@ LONGEST_LINE: Final = 1 << 23
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
 _HEAD = 1 << 16
+_SURVEYED, _SAMPLE = 1 << 18, 1000  # bytes, and lines, that `survey` looks at
 _COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
 _SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _INFINITE = {  # from here on a double rounds to infinity in the type
@@ -67,11 +78,13 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
 
 
 def survey(source: Source) -> dict[str, Any]:
-    """How values are written and, for a plain file of up to 4 GB, the number of its rows."""
-    head = source.head(_HEAD)
-    layout = inspect(head, source.name, size=source.size, header=None)
-    digits = count_digits(head[layout.begin :], layout.dim)
+    """The first rows, how values are written and, for a plain file of up to 4 GB, the number of its rows."""
+    head = source.head(_SURVEYED)
+    layout = inspect(head[:_HEAD], source.name, size=source.size, header=None)
+    lines = head if len(source.head(_SURVEYED + 1)) == len(head) else head[: head.rfind(b"\n") + 1]
+    digits = count_digits(head[layout.begin : _HEAD], layout.dim)
     told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
+    told["sample"] = sample(lines[layout.begin :], layout.dim, most=_SAMPLE)
     if source.path is not None and source.size is not None and source.size <= _COUNTED:
         told["rows"] = count_lines(source.path) - (layout.declared is not None)
         told["exact"] = True
@@ -155,7 +168,7 @@ class Reader:
         size = self._source.size
         if size is None:
             done, total = self._source.progress()
-            return self.declared or int(self._source.position * (total or done) / max(done, 1) / self._average) + 1
+            return self.declared or int(self._source.reached * (total or done) / max(done, 1) / self._average) + 1
         return min(self.declared or int(size / self._average * 1.01) + 1, size // (2 * self.dim) + 1)
 
     def mapped(self) -> Vectors | None:

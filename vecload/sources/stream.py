@@ -133,6 +133,11 @@ class Source:
         if rest:
             yield rest
 
+    @property
+    def reached(self) -> int:
+        """Bytes that have come out so far, those only looked at included."""
+        return self.position + len(self._head)
+
     def progress(self) -> tuple[int, int | None]:
         """Bytes taken from the outermost file so far, and their number where known."""
         if self._beneath is not None:
