@@ -59,7 +59,7 @@ LONGEST_LINE: Final = 1 << 23
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
 _HEAD = 1 << 16
-_SURVEYED, _SAMPLE = 1 << 18, 1000  # bytes, and lines, that `survey` looks at
+_SURVEYED, _SAMPLE = 1 << 20, 1000  # bytes, and lines, that `survey` looks at
 _COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
 _SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _INFINITE = {  # from here on a double rounds to infinity in the type
