@@ -43,6 +43,15 @@ def test_map(folder: Path) -> None:
     assert vecload.SpaceMap.load(folder / "map.safetensors").info["pairs"] == 70
 
 
+def test_a_map_from_nothing_is_shown_without_pairs(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    options = "-d", "unsupervised", "--method", "refine", "--restrict", "300", "--report"
+    code, out, err = run("map", folder / "a.vec", folder / "b.safetensors", *options, "-o", folder / "m.safetensors")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == f"{folder / 'm.html'}"
+    assert "cosine of a pair" not in (folder / "m.html").read_text(encoding="utf-8")
+
+
 def test_a_map_of_pairs_alone_reads_their_words_alone(folder: Path) -> None:
     """The rows of words that no pair names are broken, and nobody minds."""
     (folder / "broken.vec").write_text((folder / "a.vec").read_text().replace("w250 ", "w250 nan "))

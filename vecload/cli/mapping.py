@@ -70,9 +70,10 @@ def map_(
     steps = steps_of(method, [] if normalize == "none" else normalize)
     few = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
     known = [None, None] if not few else [{pair[at] for pair in pairs} for at in (0, 1)]
+    vectors, goal = load(source, vocab=known[0]), load(target, vocab=known[1])
     found = map_spaces(
-        load(source, vocab=known[0]),
-        load(target, vocab=known[1]),
+        vectors,
+        goal,
         pairs=pairs,
         method=cast("Method", method),  # what is none of them is refused there
         normalize=steps,
@@ -80,14 +81,14 @@ def map_(
         seed=seed,
     )
     typer.echo(repr(found))
-    mapped = found.apply(load(source))
+    mapped = found.apply(load(source) if few else vectors)
     mapped.save(output)
     typer.echo(f"{output}: {len(mapped):,} × {mapped.dim}")
     if map_output is not None:
         found.save(map_output)
     if not (target_output or held_out or report):
         return
-    goal = found.apply_target(load(target))
+    goal = found.apply_target(load(target) if few else goal)
     if target_output is not None:
         goal.save(target_output)
     retrievals: tuple[Retrieval, ...] = ("nn", "csls") if held_out else ()
@@ -97,7 +98,8 @@ def map_(
         typer.echo(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
     if report:
         page = output.with_suffix(".html")
-        write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=held_out or pairs)
+        shown = None if pairs == "unsupervised" else held_out or pairs
+        write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=shown)
         typer.echo(f"{page}")
 
 
@@ -115,7 +117,13 @@ def report(
         str | None, typer.Option(metavar="OTHER", help="Show FILE beside another file in the same space.")
     ] = None,
     dictionary: Annotated[
-        str, typer.Option("--dictionary", "-d", metavar="D", help="With --against: pairs, as for `vecload map`.")
+        str,
+        typer.Option(
+            "--dictionary",
+            "-d",
+            metavar="D",
+            help="With --against: whose cosines to show: a file, identical, numerals.",
+        ),
     ] = "identical",
     evaluate: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--evaluate", help="Add the table of `vecload evaluate`.")

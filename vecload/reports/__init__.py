@@ -40,7 +40,7 @@ def report(
     *,
     title: str | None = None,
     evaluation: Evaluation | None = None,
-    pairs: Sequence[Pair] | str = "identical",
+    pairs: Sequence[Pair] | str | None = "identical",
     words: int = 400,
     pictures: str | os.PathLike[str] | None = None,
 ) -> None:
@@ -58,7 +58,7 @@ def report(
     evaluation
         What `vecload.evaluate` found, to be shown as tables.
     pairs
-        Of two spaces: the pairs of words whose cosines are shown, as for `map_spaces`.
+        Of two spaces: the pairs of words whose cosines are shown, as for `vecload.spaces.find_pairs`; None for none.
     words
         How many of the most frequent words are on the map.
     pictures
@@ -188,7 +188,7 @@ def _aligned(aligned: Aligned, count: int) -> _Parts:
     return [_facts(vectors), table, missing], plots, _near(vectors, shown[order], vectors)
 
 
-def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str, count: int) -> _Parts:
+def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None, count: int) -> _Parts:
     if a.dim != b.dim:
         raise OptionError(f"the spaces have {a.dim} and {b.dim} dimensions: map one onto the other first")
     half = max(1, count // 2)
@@ -197,11 +197,12 @@ def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str, count: int) -> 
     groups = {"first": np.arange(len(first)), "second": np.arange(len(second)) + len(first)}
     plots = [figures.plane(points, [*first, *second], groups), figures.norms({"first": a.norms, "second": b.norms})]
     facts = [_facts(a, "The first space"), _facts(b, "The second space")]
-    found = find_pairs(a, b, pairs)
-    values = np.einsum("ij,ij->i", _unit(a.matrix[found.source]), _unit(b.matrix[found.target]))
-    plots.insert(1, figures.cosines(values))
-    rows = (("pairs", len(values)), ("pairs with a word that is absent", found.absent))
-    facts.insert(0, Grid("Pairs", (), (*rows, ("mean cosine", float(values.mean())))))
+    if pairs is not None:
+        found = find_pairs(a, b, pairs)
+        values = np.einsum("ij,ij->i", _unit(a.matrix[found.source]), _unit(b.matrix[found.target]))
+        plots.insert(1, figures.cosines(values))
+        rows = (("pairs", len(values)), ("pairs with a word that is absent", found.absent))
+        facts.insert(0, Grid("Pairs", (), (*rows, ("mean cosine", float(values.mean())))))
     near = _near(a, np.arange(len(first)), b) + _near(b, np.arange(len(second)), a)  # neighbours in the other space
     return facts, plots, near
 

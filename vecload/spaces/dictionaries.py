@@ -123,7 +123,7 @@ def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) ->
         if pairs == "numerals":
             rows = rows[[bool(_NUMERAL.fullmatch(source.words[row])) for row in rows.tolist()]]
         elif pairs != "identical":
-            raise OptionError(f"pairs={pairs!r} is not one of 'identical', 'numerals', 'unsupervised', nor pairs")
+            raise OptionError(f"pairs={pairs!r} is neither 'identical' nor 'numerals', nor pairs of words")
         found, absent = Pairing(rows, there[rows], 0), 0
     else:
         listed = list(pairs)
