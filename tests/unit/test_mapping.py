@@ -342,6 +342,17 @@ class TestRefused:
         with pytest.raises(OptionError, match="NaN or infinity"):
             map_spaces(Vectors(source.words, rows), target, pairs=truth(200))
 
+    @pytest.mark.parametrize("normalize", [(), ("center",), ("unit", "center", "unit")])
+    def test_nan_beyond_restrict(self, normalize: tuple[str, ...]) -> None:
+        source, target = spaces()
+        rows = source.matrix.copy()
+        rows[150, 3] = np.nan  # in a pair; and in the mean
+        broken = Vectors(source.words, rows)
+        turned = [(there, here) for here, there in truth(200)]
+        for one, other, pairs in ((broken, target, truth(200)), (target, broken, turned)):
+            with pytest.raises(OptionError, match="NaN or infinity"):
+                map_spaces(one, other, pairs=pairs, normalize=normalize, restrict=100)
+
     @pytest.mark.parametrize(
         ("options", "problem"),
         [

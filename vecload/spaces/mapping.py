@@ -35,6 +35,7 @@ _NORMALIZE: Mapping[str, tuple[str, ...]] = {
     "vecmap": ("unit", "center", "unit"),
     "rcsls": ("unit", "center", "unit"),
 }
+_NOT_FINITE = "{!r} has no rows or holds NaN or infinity: load it without allow_nonfinite"
 _COSINES = ("refine", "self-learning", "rcsls")  # compare words by cosine, so need rows of unit length
 
 
@@ -104,7 +105,7 @@ def map_spaces(
         raise OptionError(f"restrict={restrict} leaves no words")
     for vectors in (source, target):
         if not len(vectors) or not np.isfinite(vectors.matrix[:restrict]).all():
-            raise OptionError(f"{vectors!r} has no rows or holds NaN or infinity: load it without allow_nonfinite")
+            raise OptionError(_NOT_FINITE.format(vectors))
     source_side, x = normalization(source.matrix, steps)
     target_side, y = normalization(target.matrix, steps)
     if pairs == "unsupervised":
@@ -114,6 +115,9 @@ def map_spaces(
         given = Pairing(found.source, found.target, 0)
     else:
         given = find_pairs(source, target, _read(pairs))
+    for vectors, side, made, rows in ((source, source_side, x, given.source), (target, target_side, y, given.target)):
+        if not (np.isfinite(side.means).all() and np.isfinite(made[rows]).all()):  # a row beyond `restrict`
+            raise OptionError(_NOT_FINITE.format(vectors))
     info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
     matrix, target_matrix = _solve(method, x, y, given, restrict, seed=seed, progress=progress, info=info)
     return SpaceMap(source_side, target_side, matrix, target_matrix, method, info)
