@@ -275,6 +275,16 @@ def test_index_finds_nearly_all(metric: search.Metric, tmp_path: Path) -> None:
     assert np.isnan(few.scores[:, 3:]).all()
 
 
+def test_eight_bits_keep_directions_only() -> None:
+    """usearch scales a row to fill them: products and distances of long rows would be wrong, cosines are not."""
+    pytest.importorskip("usearch")
+    vectors = made(5 * normal(300).matrix)
+    assert search.build_index(vectors, dtype="int8").recall(5) > 0.8
+    for metric in ("dot", "euclidean"):
+        with pytest.raises(OptionError, match="keeps the direction of a row only: use metric='cosine'"):
+            search.build_index(vectors, metric=metric, dtype="int8")
+
+
 def test_recall_falls_when_rows_are_missing() -> None:
     """The figure can be bad: an index over other rows finds little."""
     pytest.importorskip("usearch")

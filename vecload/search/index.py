@@ -86,7 +86,7 @@ def build_index(
     metric
         "cosine", "dot" or "euclidean".
     dtype
-        How the index keeps its values.
+        How the index keeps its values; "int8" keeps directions only, so goes with "cosine".
     connectivity
         Edges of a node: more find more, in more memory.
 
@@ -150,6 +150,8 @@ def _empty(vectors: Vectors, metric: Metric, dtype: str, connectivity: int) -> A
     for name, value, known in (("metric", metric, tuple(_KINDS)), ("dtype", dtype, tuple(_DTYPES))):
         if value not in known:
             raise OptionError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+    if dtype == "int8" and metric != "cosine":  # usearch scales each row to fill the eight bits, and forgets by what
+        raise OptionError(f"dtype='int8' keeps the direction of a row only: use metric='cosine', not {metric!r}")
     usearch = require("usearch.index", "index")
     return usearch.Index(
         ndim=vectors.dim,
