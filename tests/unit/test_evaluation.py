@@ -114,6 +114,18 @@ def test_similarity_is_gensims(dataset: str, dummy: bool, rows: int, real_glove:
     assert 100 * found.missing / found.total == pytest.approx(expected[2])
 
 
+@pytest.mark.parametrize("protocol", evaluation.PROTOCOLS)
+def test_a_row_with_nan_is_a_missing_word(protocol: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    broken = rows.copy()
+    broken[5, 2] = np.nan
+    pairs = Pairs("some", ("a", "b", "c", "f"), ("b", "c", "d", "a"), np.array([1.0, 4.0, 2.0, 3.0]))
+    without = evaluation.similarity(Vectors(Words.from_strings("abcde"), rows[:5]), pairs, protocol=protocol)
+    found = evaluation.similarity(Vectors(Words.from_strings("abcdef"), broken), pairs, protocol=protocol)
+    assert found == without
+    assert found.missing == 1
+
+
 def few(questions: Analogies, step: int) -> Analogies:
     return Analogies(questions.name, tuple((name, quadruples[::step]) for name, quadruples in questions.sections))
 

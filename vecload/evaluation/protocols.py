@@ -98,12 +98,15 @@ class Lookup:
                 self.first[row] = self._folded.setdefault(word.upper(), row)
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Row numbers, int64, shape (k,); -1 where there is none."""
+        """Row numbers, int64, shape (k,); -1 where there is none, or one with NaN or infinity."""
         if self.protocol.case == "fold":
-            return np.array([self._folded.get(word.upper(), -1) for word in words], dtype=np.int64)
-        asked = [word.lower() for word in words] if self.protocol.case == "lower" else words
-        rows = self.vectors.words.lookup(asked)
-        rows[rows >= self.count] = -1
+            rows = np.array([self._folded.get(word.upper(), -1) for word in words], dtype=np.int64)
+        else:
+            asked = [word.lower() for word in words] if self.protocol.case == "lower" else words
+            rows = self.vectors.words.lookup(asked)
+            rows[rows >= self.count] = -1
+        there = np.flatnonzero(rows >= 0)
+        rows[there[~np.isfinite(self.vectors.norms[rows[there]])]] = -1
         return rows
 
     def unit(
@@ -119,7 +122,8 @@ class Lookup:
         if self.protocol.missing in ("zero", "mean"):
             usable[:] = True
         if self.protocol.missing == "mean" and len(absent):
-            values[absent] = self.vectors.matrix[: self.count].mean(axis=0, dtype=np.float64)
+            finite = np.isfinite(self.vectors.norms[: self.count])
+            values[absent] = self.vectors.matrix[: self.count].mean(axis=0, dtype=np.float64, where=finite[:, None])
         if self.protocol.missing == "ngrams" and len(absent) and self.vectors.ngrams is not None:
             lost = [words[at] for at in absent.tolist()]
             values[absent] = self.vectors.ngrams.vectors(lost)
