@@ -90,3 +90,43 @@ def test_every_pin_meets_the_published_range() -> None:
     for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
         requirement = Requirement(text)
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
+
+
+def required() -> set[tuple[str, str]]:
+    """(package, extra) of each `require` in the house."""
+    found = set()
+    for path in ROOT.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "require":
+                package, extra = (named[one.id] if isinstance(one, ast.Name) else one.value for one in call.args)
+                found.add((package.partition(".")[0], extra))
+    return found
+
+
+def test_an_extra_brings_what_its_error_says() -> None:
+    settings = ROOT.parent / "pyproject.toml"
+    if not settings.exists():
+        pytest.skip("not a checkout")
+    from importlib.metadata import packages_distributions
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    extras = {
+        extra: {canonicalize_name(Requirement(text).name) for text in texts}
+        for extra, texts in tomllib.loads(settings.read_text())["project"]["optional-dependencies"].items()
+    }
+    packages = packages_distributions()
+    asked = required()
+    assert {extra for _, extra in asked} == set(extras)
+    for package, extra in asked:
+        if package in packages:  # installed: tests of it run too
+            assert extras[extra] & set(map(canonicalize_name, packages[package])), (package, extra)
