@@ -58,6 +58,8 @@ def test_every_family_the_issue_asks_for() -> None:
         ("wiki.{lang}", 294),
         ("wiki.{lang}.align", 44),
         ("{lang}wiki_20180420_{dim}d", 12),
+        ("muse.en-{lang}{part}", 44),
+        ("muse.{lang}-en{part}", 44),
     ],
 )
 def test_languages_are_as_many_as_the_publishers_say(template: str, languages: int) -> None:
@@ -85,7 +87,11 @@ def check(entry: Entry) -> None:
     assert (entry.license in ("unknown", "own terms")) == (entry.license_url == "")
     assert "{" not in f"{entry.name}{entry.urls}{entry.file}{entry.member}{entry.languages}"
     assert catalog.get(entry.full_name) is entry
-    assert entry.dim in (25, 50, 100, 200, 300, 500)
+    if entry.family == "evaluation":
+        assert entry.dim is None
+        assert entry.format in ("word pairs", "analogies", "dictionary")
+    else:
+        assert entry.dim in (25, 50, 100, 200, 300, 500)
 
 
 def test_files_that_share_an_archive_agree() -> None:
@@ -155,7 +161,7 @@ def test_bad_catalogues() -> None:
 
 def test_find() -> None:
     assert [entry.name for entry in catalog.find("GLOVE 840b")] == ["glove.840B.300d"]
-    assert {entry.languages for entry in catalog.find(lang="ja")} == {("ja",)}
+    assert {entry.languages for entry in catalog.find(lang="ja")} == {("ja",), ("en", "ja"), ("ja", "en")}
     assert "gensim:glove-twitter-25" in [entry.full_name for entry in catalog.find("lower-cased twitter")]
     assert [entry.full_name for entry in catalog.find("fasttext:cc.ja.300")] == ["fasttext:cc.ja.300"]
     assert catalog.find("no such thing") == []
@@ -298,6 +304,51 @@ def test_info_and_convert_take_names(archive: Site, tmp_path: Path) -> None:
     assert vecload.convert("toy.2d", tmp_path / "toy.vec").written == 3000
 
 
+@pytest.fixture
+def sets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A dictionary on a server, which reads as word pairs do not."""
+    data = "".join(f"w{at} w{at}\n" for at in range(20)).encode()
+    with serving(Site(data)) as site:
+        listed(
+            monkeypatch,
+            f"""
+            [[entry]]
+            family = "evaluation"
+            name = "toy.en-de.txt"
+            languages = ["en", "de"]
+            urls = ["{site.url}"]
+            file = "toy.en-de.txt"
+            format = "dictionary"
+            license = "unknown"
+            sha256 = "{hashlib.sha256(data).hexdigest()}"
+            """,
+        )
+        yield site
+
+
+def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Callable[..., str]) -> None:
+    from vecload.evaluation import find
+    from vecload.spaces import read_pairs
+
+    assert read_pairs("toy.en-de.txt")[:2] == [("w0", "w0"), ("w1", "w1")]
+    assert find("evaluation:toy.en-de.txt") == str(cache / "evaluation" / "toy.en-de.txt")
+    assert len(sets.asked) == 1
+    vectors = vecload.Vectors(vecload.Words.from_strings(WORDS[:30]), np.eye(30, dtype=np.float32))
+    vectors.save(tmp_path / "v.safetensors")
+    out = run("map", "v.safetensors", "v.safetensors", "-d", "toy.en-de.txt", "-o", "m.safetensors")
+    assert "procrustes from 20 pairs" in out
+    (tmp_path / "toy.en-de.txt").write_text("mine too\n")
+    assert read_pairs("toy.en-de.txt") == [("mine", "too")]
+
+
+def test_a_data_set_is_no_vectors(sets: Site) -> None:
+    with pytest.raises(FormatError, match=r"found dictionary, expected vectors.*for evaluate and map"):
+        vecload.load("toy.en-de.txt")
+    assert sets.asked == []
+    with pytest.raises(OptionError, match="`vecload catalog evaluation` lists more"):
+        vecload.evaluation.find("toy.en-fr.txt")
+
+
 def test_the_native_form_is_preferred(archive: Site, cache: Path) -> None:
     done = CliRunner().invoke(app, ["download", "toy.3d", "--native"])
     assert done.exit_code == 0, done.output
@@ -411,7 +462,7 @@ def run(cache: Path) -> Callable[..., str]:
 
 def test_catalog_command(run: Callable[..., str]) -> None:
     everything = run("catalog").splitlines()
-    assert len(everything) < 80  # families are one line
+    assert len(everything) < 100  # families are one line
     assert any(line.startswith("fasttext:cc.{lang}.300 ") and "158 files: af als am" in line for line in everything)
     japanese = run("catalog", "fasttext", "--lang", "ja")
     assert "fasttext:cc.ja.300.bin" in japanese

@@ -62,7 +62,7 @@ def test_pairs_as_they_are_published(text: str, expected: list[Any], tmp_path: P
 
 def test_analogies_and_sentences_as_they_are_published(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
-    file.write_text(": one\na b c d\n\n: two\ne f g h\ni j k l\n")
+    file.write_text(": one\na b c d\n\n  : two\ne f g h\ni j k l\n")
     found = evaluation.read(file)
     assert isinstance(found, Analogies)
     assert [(name, len(quadruples)) for name, quadruples in found.sections] == [("one", 1), ("two", 2)]

@@ -25,6 +25,7 @@ from vecload.catalog.listing import entries as entries
 from vecload.catalog.listing import find as find
 from vecload.catalog.listing import get as get
 from vecload.catalog.listing import near
+from vecload.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +58,16 @@ def located(
     Raises
     ------
     DownloadError, FormatError
-        As `download` does.
+        As `download` does; and for a data set, which is no vectors.
     FileNotFoundError
         For a name that is no file, but almost one of the catalogue.
     """
     if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := _named(source)) is None:
         yield source
         return
+    if entry.dim is None:
+        hint = "It is for evaluate and map."
+        raise FormatError("a data set of the catalogue", file=source, found=entry.format, expected="vectors", hint=hint)
     target = place(entry)
     if native(entry).exists():
         yield str(native(entry))
@@ -74,6 +78,21 @@ def located(
         return
     path = download(entry, policy=policy)
     yield f"{path}/{entry.member}" if entry.member else str(path)
+
+
+def dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The file of a data set of the catalogue, in the cache; anything else, and a file of that name, as it is.
+
+    Raises
+    ------
+    DownloadError, FormatError
+        As `download` does.
+    """
+    entry = None if not isinstance(name, str) or os.path.lexists(name) else get(name)
+    if entry is None or entry.dim is not None:
+        return name
+    path = download(entry)
+    return f"{path}/{entry.member}" if entry.member else path
 
 
 def _streamed(entry: Entry, policy: Policy | None) -> Member | None:

@@ -64,7 +64,8 @@ class Entry:
     template: str
     """Name of the group of files it belongs to, as ``cc.{lang}.300``; its own name when it stands alone."""
     languages: tuple[str, ...]
-    dim: int
+    dim: int | None = None
+    """None for a data set that vectors are measured by."""
     words: int | None = None
     size: int | None = None
     """Bytes of the download."""
@@ -156,7 +157,8 @@ def _written_out(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entr
         chosen = dict(zip(over, values, strict=True))
         filled = {name: _filled(value, chosen) for name, value in fields.items() if name != "marks"}
         known = {name: value for name, value in filled.items() if value is not None}
-        known["dim"] = int(known["dim"])
+        if "dim" in known:
+            known["dim"] = int(known["dim"])
         known["marks"] = {name: mark for name, mark in fields.get("marks", {}).items() if name in known}
         yield Entry(template=fields["name"], **known)
 

@@ -21,7 +21,7 @@ def catalog(
     lang: Annotated[str | None, typer.Option(metavar="CODE", help="Only files for this language: ja, en, ...")] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything that is known, and how, as JSON.")] = False,
 ) -> None:
-    """List public files of word vectors.
+    """List public files of word vectors, and data sets to measure them by.
 
     A name stands wherever a FILE does; `family:name` where a name alone leaves doubt.
 
@@ -51,6 +51,7 @@ def catalog(
         for entry in entries:
             size = f"{entry.size:,} bytes" if entry.size else entry.about
             words = f"{entry.words:,} x {entry.dim}" if entry.words else f"? x {entry.dim}"
+            words = entry.format if entry.dim is None else words
             typer.echo(f"{entry.full_name:<40} {words:>16}  {entry.license:<13} {size}".rstrip())
     if not found:
         typer.echo("nothing of that description; `vecload catalog` lists all")

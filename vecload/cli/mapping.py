@@ -22,8 +22,8 @@ def map_(
             "--dictionary",
             "-d",
             metavar="D",
-            help="What is known to mean the same: a file with a source and a target word on each line; or identical, "
-            "numerals, unsupervised.",
+            help="What is known to mean the same: a file with a source and a target word on each line, or its name in "
+            "`vecload catalog muse`; or identical, numerals, unsupervised.",
         ),
     ] = "identical",
     method: Annotated[

@@ -38,8 +38,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="DATASET",
-            help="A file of word pairs or analogies, or a set that comes with gensim: wordsim353, simlex999, "
-            "questions-words. May be given several times; these three if not at all.",
+            help="A file of word pairs or analogies; a set that comes with gensim: wordsim353, simlex999, "
+            "questions-words; or one that `vecload catalog evaluation` lists. May be given several times; those three "
+            "if not at all.",
         ),
     ] = None,
     protocol: Annotated[

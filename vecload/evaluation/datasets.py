@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vecload import catalog
 from vecload.errors import FormatError, OptionError
 from vecload.wordlists import read_lines
 
@@ -46,7 +47,8 @@ class Analogies:
 
 
 def find(dataset: str | os.PathLike[str]) -> str:
-    """The file of a data set: what was given if it is a path, an archive's member or a URL, else gensim's of this name.
+    """The file of a data set: what was given if it is a path, an archive's member or a URL, else gensim's of this name,
+    else the catalogue's.
 
     Raises
     ------
@@ -62,7 +64,10 @@ def find(dataset: str | os.PathLike[str]) -> str:
     if "/" in name or Path(name).exists():
         return name
     if name not in SHIPPED:
-        raise OptionError(f"{name!r} is neither a file nor a data set; there are {', '.join(SHIPPED)}")
+        if (known := os.fspath(catalog.dataset(name))) != name:
+            return known
+        known = "`vecload catalog evaluation` lists more"
+        raise OptionError(f"{name!r} is neither a file nor a data set; there are {', '.join(SHIPPED)}; {known}")
     gensim = find_spec("gensim")  # does not import it
     if gensim is None or gensim.origin is None:
         raise OptionError(f"{name} comes with gensim, which is not installed: give a file, or pip install gensim")
@@ -74,7 +79,7 @@ def read(dataset: str | os.PathLike[str]) -> Pairs | Analogies:
     path = find(dataset)
     head = [line for _, line in islice(_lines(path), 2)]  # the first may name columns
     words = [line.split() for line in head]
-    if any(line.startswith(":") for line in head) or (
+    if any(line.lstrip().startswith(":") for line in head) or (
         words and all(len(some) == 4 and not any(map(_is_number, some[2:])) for some in words)
     ):
         return read_analogies(path)
@@ -122,8 +127,8 @@ def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
     path = find(dataset)
     sections: list[tuple[str, list[tuple[str, str, str, str]]]] = []
     for number, line in _lines(path):
-        if line.startswith(":"):
-            sections.append((line[1:].strip(), []))
+        if line.lstrip().startswith(":"):  # fastText's French file has blanks before some
+            sections.append((line.lstrip()[1:].strip(), []))
             continue
         fields = line.split()
         if len(fields) != 4:

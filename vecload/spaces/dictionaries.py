@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from vecload import wordlists
+from vecload import catalog, wordlists
 from vecload.errors import FormatError, OptionError, quote
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Pair]:
     r"""The pairs of a dictionary file in the form of MUSE and VecMap: a source and a target word a line.
 
     A tab or, where a line has none, spaces stand between them. Empty lines are passed over; a pair that comes twice
-    is kept once.
+    is kept once. The catalogue's dictionaries go by their names: "muse.en-ja.0-5000.txt".
 
     Raises
     ------
@@ -54,6 +54,7 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Pair]:
     [('cat', 'Katze'), ('dog', 'Hund')]
     """
     pairs: dict[Pair, None] = {}
+    path = catalog.dataset(path)
     for number, line in enumerate(wordlists.read_lines(path, progress=False), start=1):
         fields = line.strip(" \t").split("\t") if "\t" in line.strip(" \t") else line.split(" ")
         words = [field for field in fields if field]
