@@ -51,6 +51,18 @@ def test_only_new_rows_are_trained() -> None:
     assert extended.place[-3:].tolist() == [~0, ~1, ~2]
 
 
+@pytest.mark.parametrize("train", ["all", "new"])
+def test_a_padding_row_stays_what_it_was(train: Any) -> None:
+    old = layer()
+    with torch.no_grad():
+        old.weight[0] = 5  # as of models that pad with a token they use
+    extended = extend_embedding(old, NEW, train=train).layer
+    assert extended.padding_idx == 0
+    extended(torch.tensor([0, 1, 31])).sum().backward()
+    torch.optim.SGD(extended.parameters(), lr=1).step()
+    assert torch.equal(extended.weight[0], old.weight[0])
+
+
 def test_noise() -> None:
     old = layer()
     one, same, other = (extend_embedding(old, NEW, noise=0.1, seed=seed).layer.weight[31:] for seed in (0, 0, 1))

@@ -95,7 +95,8 @@ def extend_embedding(
     Notes
     -----
     A Hugging Face model is resized by its own ``resize_token_embeddings``, and heads that were tied stay so. After
-    ``train="new"`` it is saved as ever, and ``from_pretrained`` reads it back with plain layers.
+    ``train="new"`` it is saved as ever, and ``from_pretrained`` reads it back with plain layers. Save and load it so
+    before it is resized or its ``tie_weights()`` is called: transformers asks the layers for a parameter named weight.
 
     Examples
     --------
@@ -184,13 +185,15 @@ def _padding(table: torch.nn.Embedding | torch.nn.Linear) -> list[int]:
 
 
 def _partial(layer: torch.nn.Embedding, weight: torch.Tensor, ids: npt.NDArray[np.int64]) -> PartialEmbedding:
-    return PartialEmbedding(
+    partial = PartialEmbedding(
         weight,
         np.isin(np.arange(len(weight)), ids),
         padding_idx=layer.padding_idx,
         scale_grad_by_freq=layer.scale_grad_by_freq,
         sparse=layer.sparse,
     )
+    partial.load_state_dict({"weight": weight})  # BERT's padding row is not zero, and some models pad with </s>
+    return partial
 
 
 def _plain(layer: torch.nn.Embedding, weight: torch.Tensor) -> torch.nn.Embedding:
