@@ -54,3 +54,9 @@ def test_it_is_get_sentence_vector(model: tuple[Any, Path], options: dict[str, A
     texts = [text for text in TEXTS if not options.get("tokenize") or "\u00a0" not in text]
     expected = np.array([theirs.get_sentence_vector(text) for text in texts])
     np.testing.assert_allclose(pooler.encode(texts), expected, atol=2e-6)
+
+
+def test_it_comes_back_from_a_folder(model: tuple[Any, Path], tmp_path: Path) -> None:
+    pooler = SentencePooler(vecload.load(model[1]), "fasttext")
+    pooler.save(tmp_path / "pooler")
+    assert np.array_equal(SentencePooler.load(tmp_path / "pooler").encode(TEXTS), pooler.encode(TEXTS))

@@ -112,7 +112,8 @@ def vectors_of(pooler: SentencePooler) -> Vectors:
     with torch.no_grad():
         every = torch.arange(pooler.num_embeddings)
         rows = layer.weight.detach() if type(layer) is torch.nn.Embedding else layer(every)
-    return Vectors(pooler.words, as_numpy(rows), {}, pooler.ngrams)
+    meta = {} if pooler.trained is None else {"args": pooler.trained}  # by which `load` knows a supervised model
+    return Vectors(pooler.words, as_numpy(rows), meta, pooler.ngrams)
 
 
 def as_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
