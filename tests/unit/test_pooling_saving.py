@@ -115,7 +115,9 @@ def test_refusals(tmp_path: Path) -> None:
     settings = tmp_path / "pooler" / "pooler.json"
     whole = settings.read_text()
     kept = json.loads(whole)
-    for damage in ('{"format": 1}', whole[:-20], json.dumps({**kept, "mode": {"name": "mean"}}), json.dumps([])):
+    elsewhere = [json.dumps({**kept, "unknown": "unk", "unk_idx": row}) for row in (30, -5, 1.0, "w1")]
+    nameless = json.dumps({**kept, "mode": {"name": "mean"}})
+    for damage in ('{"format": 1}', whole[:-20], nameless, json.dumps([]), *elsewhere):
         settings.write_text(damage)
         with pytest.raises(FormatError, match="damaged pooler"):
             SentencePooler.load(tmp_path / "pooler")

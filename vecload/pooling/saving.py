@@ -74,9 +74,8 @@ def load_pooler(folder: str | os.PathLike[str], *, tokenize: Any = None, trainab
         tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
         vectors = load(path / _VECTORS)
         pooler = SentencePooler(vectors, mode, normalize=kept["normalize"], trainable=trainable, tokenize=tokenizer)
-        pooler.unknown, pooler.unk_idx, pooler.padding_idx = (
-            kept[name] for name in ("unknown", "unk_idx", "padding_idx")
-        )
+        pooler.unknown = kept["unknown"]
+        pooler.unk_idx, pooler.padding_idx = (_row(kept[name], len(vectors)) for name in ("unk_idx", "padding_idx"))
         pooler.check()
         _restore(pooler, load_file(path / _STATE))
     except (OptionError, FormatError):
@@ -84,6 +83,13 @@ def load_pooler(folder: str | os.PathLike[str], *, tokenize: Any = None, trainab
     except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise FormatError(f"a damaged pooler ({error})", file=os.fspath(folder)) from error
     return pooler
+
+
+def _row(kept: object, rows: int) -> int | None:
+    """The number of a row, which compiled code would follow anywhere."""
+    if kept is None or (type(kept) is int and 0 <= kept < rows):
+        return kept
+    raise ValueError(f"{kept!r} is not one of its {rows:,} rows")
 
 
 def _restore(pooler: SentencePooler, state: dict[str, torch.Tensor]) -> None:
