@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vecload import OptionError, Vectors, Words
+from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif
 
 WORDS = [f"w{at}" for at in range(30)]
@@ -20,6 +21,10 @@ MODES = [("mean", False), ("sif", False), (sif(components=2), True), ("usif", Fa
 
 def vectors() -> Vectors:
     return Vectors(Words.from_strings(WORDS), MATRIX)
+
+
+def with_ngrams() -> Vectors:
+    return Vectors(Words.from_strings(WORDS), MATRIX, ngrams=NgramTable(MATRIX, minn=2, maxn=3))
 
 
 def made(mode: Any, **options: Any) -> SentencePooler:
@@ -54,6 +59,8 @@ def test_model2vec(mode: Any, normalize: bool, tmp_path: Path) -> None:
         (lambda: made("max"), "mode 'max' is no mean of one row a word"),
         (lambda: made("tfidf"), "with normalize=True it can be"),
         (lambda: made("mean", tokenize=str.split), "this pooler has another"),
+        (lambda: SentencePooler(with_ngrams(), unknown="ngrams"), "cannot do unknown='ngrams'"),
+        (lambda: SentencePooler(with_ngrams(), "fasttext"), "cannot do unknown='ngrams'"),
     ],
 )
 def test_what_a_mean_cannot_be_is_refused(pooler: Any, message: str, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _refuse(pooler: SentencePooler, layout: str) -> None:
         reason = f"mode {mode!r} is no mean of one row a word"
     elif mode in _DIRECTIONS and not pooler.normalize:
         reason = f"mode {mode!r} divides by something else than the number of words: with normalize=True it can be"
-    elif pooler.unknown == "unk" or (pooler.unknown == "ngrams" and mode != "fasttext"):
+    elif pooler.unknown != "skip":
         reason = f"it passes over words it does not know, and cannot do unknown={pooler.unknown!r}"
     elif pooler.tokenizer.cut is not None:
         reason = "vecload writes a tokenizer that cuts at white space, and this pooler has another"
