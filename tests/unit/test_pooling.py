@@ -230,6 +230,9 @@ def test_state_dict_and_rows_that_are_shared() -> None:
     with torch.no_grad():
         other.embedding.weight += 1
     assert np.array_equal(source.matrix, MATRIX)
+    parent = torch.nn.Sequential(SentencePooler(source)).requires_grad_(True)
+    with pytest.raises(OptionError, match="these rows are shared with their Vectors: trainable=True"):
+        parent(torch.tensor([[1]]))
     with pytest.raises(OptionError, match="call fit"):
         other(torch.tensor([[1]]))
 

@@ -199,6 +199,7 @@ class SentencePooler(Borrower):
         torch.Tensor
             (bags, output_dim), of the layer's type; with `return_empty`, a pair.
         """
+        self.check_owned()
         if per_sample_weights is not None and self.mode.name in ("max", "pmeans", "attention"):
             raise OptionError(f"per_sample_weights do not go with mode {self.mode.name!r}")
         bags = reduction.bags_of(input, offsets, per_sample_weights, mask)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from vecload.errors import OptionError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -27,6 +29,14 @@ class Borrower(torch.nn.Module):
         if self.borrowed:
             self.embedding.weight = torch.nn.Parameter(self.embedding.weight.detach().clone(), requires_grad=False)
             self.borrowed = False
+
+    def check_owned(self) -> None:
+        """Raise `OptionError` when an optimiser would write to rows of others, which in a mapped file ends the process.
+
+        A parent's ``requires_grad_()`` goes to the parameters, past the one below.
+        """
+        if self.borrowed and self.embedding.weight.requires_grad:
+            raise OptionError("these rows are shared with their Vectors: trainable=True makes the pooler its own")
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
         """As in torch; rows that were shared become the module's own."""
