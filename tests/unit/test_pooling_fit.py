@@ -7,6 +7,7 @@ import pytest
 
 from tests.reference import pooling as reference
 from vecload import OptionError, Vectors, Words
+from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif, usif
 
 RNG = np.random.default_rng(0)
@@ -62,6 +63,15 @@ def test_given_counts_give_the_same() -> None:
         SentencePooler(vectors(), usif(length=5)).fit(known).encode(TEXTS),
         atol=1e-6,
     )
+
+
+def test_what_ngrams_compose_takes_no_part() -> None:
+    table = NgramTable(RNG.normal(size=(40, 8)).astype(np.float32), minn=2, maxn=3)
+    composing = Vectors(Words.from_strings(WORDS), MATRIX, ngrams=table)
+    for counts in (None, np.ones(len(WORDS), dtype=np.int64)):
+        plain = SentencePooler(vectors(), usif(length=5)).fit(TEXTS, counts=counts)
+        made = SentencePooler(composing, usif(length=5), unknown="ngrams").fit(TEXTS, counts=counts)
+        assert np.array_equal(made.components, plain.components)
 
 
 def test_words_the_corpus_lacks_weigh_as_impossible_ones() -> None:

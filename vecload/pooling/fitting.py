@@ -146,11 +146,11 @@ def _rows(pooler: SentencePooler, texts: Iterable[str], *, progress: bool | None
 
 
 def _write(spool: IO[bytes], piece: Piece) -> None:
-    """Rows as int32, behind their number and that of the texts; vectors made of n-grams take no part in the fit."""
+    """Rows as int32, behind their number and that of the texts."""
     lengths = np.diff(piece.bags).astype(np.int32)
     spool.write(np.array([len(lengths), len(piece.rows)], dtype=np.int64).tobytes())
     spool.write(lengths.tobytes())
-    spool.write(np.maximum(piece.rows, -1).astype(np.int32).tobytes())
+    spool.write(piece.rows.astype(np.int32).tobytes())
 
 
 def _read(spool: IO[bytes], dim: int) -> Iterator[Piece]:
@@ -170,7 +170,8 @@ def _remove(pooler: SentencePooler, pieces: Iterable[Piece]) -> None:
         plan = pooler.plan()
     moment = np.zeros((dim, dim))
     for piece in pieces:
-        pooled = encoding.pool_piece(pooler, plan, piece)[0].double().numpy()
+        known = piece._replace(rows=np.maximum(piece.rows, -1))  # n-grams take no part: the spool holds no vectors
+        pooled = encoding.pool_piece(pooler, plan, known)[0].double().numpy()
         moment += pooled.T @ pooled
     variances, vectors = np.linalg.eigh(moment)
     first = np.argsort(-variances)[: mode.components]

@@ -319,7 +319,8 @@ class SentencePooler(Borrower):
         Returns
         -------
         SentencePooler
-            Itself. A word's probability is its share of all tokens, those without a row among them.
+            Itself. A word's probability is its share of all tokens, those without a row among them. Components are
+            those of words with a row: what n-grams compose takes no part.
 
         Examples
         --------
