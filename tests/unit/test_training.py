@@ -89,6 +89,18 @@ def test_the_anchor_is_the_squared_distance(make: Callable[[], PartialEmbedding 
         torch.testing.assert_close(embed.weight.grad[[1, 3, 2]], 2 * moved[[1, 3, 2]] * torch.tensor([[1], [1], [0]]))
 
 
+@pytest.mark.parametrize("make", [layer, plain])
+def test_an_anchor_goes_where_its_layer_goes(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
+    embed = make()
+    penalty = anchor(embed)
+    embed.to(torch.bfloat16)
+    with torch.no_grad():
+        for rows in embed.parameters():
+            rows.add_(1)
+    ids = torch.arange(embed.num_embeddings)
+    assert penalty(ids).item() == pytest.approx(penalty().item(), rel=0.02) != 0
+
+
 def test_a_strong_anchor_holds() -> None:
     distances = []
     for weight in (0.0, 10.0):

@@ -142,8 +142,9 @@ def anchor(layer: Layer) -> Callable[..., torch.Tensor]:
             squares = [(rows - then[name].to(rows.device)).square().sum() for name, rows in layer.named_parameters()]
             return torch.stack(squares).sum()
         rows = torch.unique(ids)
-        start: torch.Tensor = torch.func.functional_call(layer, then, (rows,))
         now: torch.Tensor = layer(rows)
+        before = {name: values.to(now) for name, values in then.items()}
+        start: torch.Tensor = torch.func.functional_call(layer, before, (rows,))
         return (now - start).square().sum()
 
     return penalty
