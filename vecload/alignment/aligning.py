@@ -48,7 +48,8 @@ def align(
         What to do with several: "first" takes a word's row from the first that has it, step by step of the chain (a
         word as it is in the second goes before another spelling of it in the first); "average" from all that have it,
         each under its own first spelling; "concatenate" puts their rows side by side, each filled by the chain where
-        its file lacks the word.
+        its file lacks the word. A word's origin is then the best of them, so one that a single file has is found, and
+        ``mode="new-rows"`` freezes all of its row, filled parts too.
     oov
         What to try for a word the file does not have; the first step that gives a row wins. Names: "casefold" (lower,
         title, upper case), "nfc", "nfkc", "digits" (each to ``#``, then to ``0``) look for another spelling, each on

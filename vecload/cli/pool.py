@@ -42,8 +42,10 @@ def pool(
 ) -> None:
     """Turn texts into sentence vectors.
 
-    Texts are cut at white space and streamed, so they may be larger than memory. The modes sif, usif and tfidf weigh
-    words by a corpus: that of a saved pooler, else TEXTS themselves, which are read once more for it.
+    Texts are cut at white space and streamed, so they may be larger than memory. Words that VECTORS lack are passed
+    over (mode fasttext composes them from n-grams), and a text without any other is zeros; a saved pooler does what it
+    was made to. The modes sif, usif and tfidf weigh words by a corpus: that of a saved pooler, else TEXTS themselves,
+    which are read once more for it.
 
     With several TEXTS, OUT is a folder. Each of its files appears whole or not at all, and those that are there are
     not made again: run the same command again to go on after an interruption.

@@ -77,8 +77,8 @@ def encode(
     Returns
     -------
     numpy.ndarray or torch.Tensor
-        (n, output_dim), float32 where the rows are (bfloat16 comes as float32 to numpy); with `return_empty`, a pair.
-        Never part of a graph: for gradients, call the pooler on row numbers.
+        (n, output_dim), float32 whatever the rows are; with `return_empty`, a pair. Never part of a graph: for
+        gradients, call the pooler on row numbers.
 
     Raises
     ------
