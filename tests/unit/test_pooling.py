@@ -271,21 +271,28 @@ def test_export(mode: str) -> None:
     torch.testing.assert_close(program.module()(*other), made(*other))
 
 
-@pytest.mark.parametrize("mode", ["mean", "max", "sif", "pmeans", "attention"])
+@pytest.mark.parametrize("mode", ALL)
 def test_onnx(mode: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    made = pooler(mode).eval()
-    tokens = torch.tensor([[1, 2, 5], [-1, -1, -1], [7, 7, -1]])
-    shapes = {"input": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
-    file = tmp_path / "pooler.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(made, (tokens,), file, dynamic_shapes=shapes, dynamo=True, verbose=False)
-    session = onnxruntime.InferenceSession(file)
-    for given in (tokens, ragged(9)[0][:20].reshape(4, 5)):
-        found = session.run(None, {session.get_inputs()[0].name: given.numpy()})[0]
-        np.testing.assert_allclose(found, made(given).detach().numpy(), atol=1e-5)
+    made = pooler(mode, normalize=True).eval()
+    free = torch.export.Dim.DYNAMIC
+    padded = torch.tensor([[1, 2, 5], [-1, -1, -1], [7, 7, -1]]), None
+    others = (ragged(9)[0][:20].reshape(4, 5), None), ragged(8, bags=11)
+    inputs: list[Any] = [(padded, others[0], {0: free, 1: free}, None)]
+    if mode in ("mean", "tfidf"):
+        inputs.append((ragged(7), others[1], {0: free}, {0: free}))
+    for first, other, rows, offsets in inputs:
+        file = tmp_path / f"{len(rows)}.onnx"
+        shapes = {"input": rows, "offsets": offsets}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(made, first, file, dynamic_shapes=shapes, dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(file)
+        for given in (first, other):
+            named = zip(session.get_inputs(), given, strict=False)
+            found = session.run(None, {to.name: tensor.numpy() for to, tensor in named})[0]
+            np.testing.assert_allclose(found, made(*given).detach().numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize(
