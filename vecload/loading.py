@@ -183,7 +183,10 @@ def _collect(
         rows = min(rows, _STEP // row_bytes + 1)
     only = None if request.only is None else len(request.only)
     rows = min(bound for bound in (rows, request.limit, only) if bound is not None)
-    matrix = np.empty((rows, reader.dim), dtype=reader.dtype)
+    try:
+        matrix = np.empty((rows, reader.dim), dtype=reader.dtype)
+    except (MemoryError, ValueError):  # an archive may say anything of a member's size: room is made as rows come
+        matrix = np.empty((0, reader.dim), dtype=reader.dtype)
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -139,6 +140,15 @@ def test_damaged_archives(tmp_path: Path) -> None:
     file.write_bytes(raw[:60])
     with pytest.raises(vecload.FormatError, match="cut short or damaged"):
         vecload.load(file)
+
+
+def test_the_size_of_a_member_is_not_believed(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("v.txt")
+    member.size = 1 << 44
+    path = tmp_path / "v.tar"
+    path.write_bytes(member.tobuf() + GOOD * 5_000)
+    with pytest.raises(vecload.FormatError, match="tar member is damaged"):
+        vecload.load(path / "v.txt")
 
 
 def test_nothing_left_to_skip_is_an_error() -> None:

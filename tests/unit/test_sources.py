@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import shutil
 import signal
 import subprocess
@@ -173,6 +174,47 @@ def test_a_tar_archive_cut_anywhere() -> None:
     for cut in range(600, whole.index(b"I am a") + 6, 7):
         with pytest.raises(FormatError, match="tar"), open_source(io.BytesIO(whole[:cut])) as source:
             source.take(99)
+
+
+def header_of(size: bytes, kind: bytes) -> bytes:
+    """A tar header that says of its member's size what it likes."""
+    header = bytearray(tarfile.TarInfo("a").tobuf())
+    header[124:136], header[156:157], header[148:156] = size, kind, b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("size", [b"\x80" + (1 << 60).to_bytes(11, "big"), b"\xff" * 10 + b"\xfe\0"])
+def test_sizes_in_a_tar_archive_are_not_believed(size: bytes, kind: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "v.tar"
+    path.write_bytes(tar_of(["b"])[: 3 * 512] + header_of(size, kind) + tar_of(["c"]))
+    for place in (path, path / "c"):
+        with pytest.raises(FormatError, match="tar archive is cut short or damaged"):
+            open_source(place)
+
+
+METHODS = {"stored": zipfile.ZIP_STORED, "deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2}
+
+
+@pytest.mark.parametrize("method", [*METHODS.values(), zipfile.ZIP_LZMA], ids=[*METHODS, "lzma"])
+def test_any_byte_of_a_zip_archive_may_be_wrong(method: int, tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", method) as archive:
+        archive.writestr("é.txt", b"cat 0.5 0.25\n" * 20)
+    path, refusals = tmp_path / "v.zip", 0
+    for at, byte in itertools.product(range(4, len(whole.getvalue())), (0x00, 0x80, 0xFF)):
+        damaged = bytearray(whole.getvalue())
+        damaged[at] = byte
+        path.write_bytes(damaged)
+        for given in (path, io.BytesIO(damaged)):
+            try:
+                with open_source(given) as source:
+                    while source.take(1 << 10):
+                        pass
+            except FormatError:
+                refusals += 1
+    assert refusals > 100
 
 
 class Stream:

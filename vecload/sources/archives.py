@@ -6,6 +6,7 @@ A member whose name would leave the folder it is unpacked to, and one that is a 
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import tarfile
 import zipfile
@@ -23,6 +24,8 @@ _AGAIN = "Download or copy the file again."
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 _USTAR = slice(257, 262)
+_ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
+"""What `zipfile` raises on damaged bytes: its own errors, those of places and names it makes of them, and codecs'."""
 
 
 def archive_in(source: Source) -> str | None:
@@ -37,7 +40,7 @@ def holds_arrays(file: IO[bytes]) -> bool:
     here = file.tell()
     try:
         names = zipfile.ZipFile(file).namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+    except _ZIP_DAMAGE:
         return False
     finally:
         file.seek(here)
@@ -58,7 +61,7 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     """
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except _ZIP_DAMAGE as error:
         problem = f"the zip archive is cut short or damaged ({error})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
@@ -66,9 +69,9 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     name = f"{source.name}/{chosen}"
     try:
         stream = archive.open(chosen)
-    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:  # encrypted; an unknown method; damage
+    except (RuntimeError, *_ZIP_DAMAGE) as error:  # encrypted; an unknown method; damage
         raise FormatError(f"the zip member cannot be read ({error})", file=name) from error
-    read = _guarded(stream.read, name, "zip", zipfile.BadZipFile, EOFError, zlib.error)
+    read = _guarded(stream.read, name, "zip", *_ZIP_DAMAGE)
     return Source(name, read, size=archive.getinfo(chosen).file_size, compression="zip", close=source.close)
 
 
@@ -83,6 +86,8 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
     try:
         stream = tarfile.TarFile(fileobj=file or _Forward(source))
         for info in stream:
+            if info.size < 0:  # the next header would be this one again
+                raise tarfile.ReadError(f"a member of {info.size} bytes")
             name = info.name.removeprefix("./")  # as `tar -c .` has it
             if not info.isdir():
                 members[name] = info
@@ -91,8 +96,10 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
         chosen = _chosen("tar", source.name, list(members), member)
         found = members[chosen]
         data = stream.extractfile(found) if found.isreg() else None
-    except (tarfile.TarError, EOFError) as error:
-        problem = f"the tar archive is cut short or damaged ({error})"
+    except FormatError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, MemoryError) as error:
+        problem = f"the tar archive is cut short or damaged ({str(error) or 'no room for what it says'})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
     name = f"{source.name}/{chosen}"
     if data is None:
@@ -117,7 +124,12 @@ class _Forward(io.RawIOBase):
         return self._source.position
 
     def read(self, count: int = -1) -> bytes:
-        return self._source.take(count)
+        if count < 0:
+            raise tarfile.ReadError(f"{count} bytes to read")
+        data = bytearray()  # as long as there are bytes: the count is what a header says
+        while piece := self._source.take(min(_BLOCK, count - len(data))):
+            data += piece
+        return bytes(data)
 
 
 def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
