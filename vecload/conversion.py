@@ -231,6 +231,8 @@ def _with_options(form: ModuleType, options: dict[str, Any], *, precision: int |
 def _write(form: ModuleType, table: Table, path: str | os.PathLike[str], options: dict[str, Any]) -> Counter[str]:
     """Write the table, all of it or nothing; rows left out, by cause."""
     if table.ngrams is not None and table.ngrams.kind not in getattr(form, "NGRAMS", ()):
+        if not table.expected:
+            raise OptionError(f"{form.NAME} has no place for a table of n-grams, and there are no words to write")
         _log.warning("%s: %s has no place for this table of n-grams, which stays behind", path, form.NAME)
     with replacing(path, folder=getattr(form, "FOLDER", False)) as part:
         return form.write(part, table, **options) or Counter()
@@ -312,7 +314,8 @@ class _Stream:
             if len(values):
                 yield batch._replace(rows=narrowed(values, self.dtype))
             self._advance(*self._source.progress())
-        if self.read == self.duplicates:
+        only_ngrams = self.ngrams is not None and self._reader.declared == 0  # a floret table is whole without words
+        if self.read == self.duplicates and not only_ngrams:
             causes = ", ".join(f"{cause} ({count:,})" for cause, count in self._reader.skipped.items())
             raise FormatError("no row of it is wanted or could be read", file=self._source.name, found=causes or None)
 

@@ -66,6 +66,24 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (tmp_path / "table.floret").read_text().splitlines()[0] == HEADER
 
 
+def test_converted_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    way = [("v.safetensors", None), ("v", "spacy"), ("v.floret", None)]
+    source: object = io.BytesIO(text())
+    for name, form in way:
+        done = vecload.convert(source, tmp_path / name, format=form)  # type: ignore[arg-type]
+        assert (done.rows, done.written) == (0, 0)
+        source = tmp_path / name
+    assert not caplog.records
+    again = vecload.load(tmp_path / "v.floret")
+    assert np.array_equal(again.ngrams.vectors(WORDS), load(text()).ngrams.vectors(WORDS))
+    for target, form in (("v.vec", None), ("v.bin", "fasttext")):
+        with pytest.raises(OptionError, match="no place for a table of n-grams, and there are no words"):
+            vecload.convert(source, tmp_path / target, format=form)  # type: ignore[arg-type]
+        with pytest.raises(OptionError, match="no place for a table of n-grams, and there are no words"):
+            again.save(tmp_path / target, form)
+        assert not (tmp_path / target).exists()
+
+
 def test_what_is_no_table_is_not_written(tmp_path: Path) -> None:
     words, matrix = Words.from_strings(["cat"]), MATRIX[:1]
     with pytest.raises(OptionError, match="have none"):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "floret"
 SUFFIXES: Final = (".floret",)
+NGRAMS: Final = ("floret",)
 
 _HEADER = re.compile(rb"(\d{1,10}) (\d{1,7}) (\d{1,4}) (\d{1,4}) ([1-4]) (\d{1,10}) (\S+) (\S+) *\r?\n")
 _ROWS = 1 << 12  # rows written together
