@@ -152,6 +152,25 @@ def test_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
         open_source(path / "c")
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", None])
+def test_members_may_be_compressed(mode: str | None, tmp_path: Path) -> None:
+    packed = gzip.compress(b"cat 1 2")
+    path = tmp_path / "v.tar"
+    if mode is None:
+        path = tmp_path / "v.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.gz", packed)
+    else:
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            info = tarfile.TarInfo("a.gz")
+            info.size = len(packed)
+            archive.addfile(info, io.BytesIO(packed))
+    for given in (path, path / "a.gz", Stream(path.read_bytes())):
+        with open_source(given) as source:  # type: ignore[arg-type]
+            assert source.take(99) == b"cat 1 2"
+            assert source.compression == {None: "zip, gzip", "w": "tar, gzip", "w:gz": "gzip, tar, gzip"}[mode]
+
+
 @pytest.mark.parametrize("name", ["../a.txt", "folder/../../a", "/etc/a", "C:\\a", "..\\a"])
 def test_a_member_that_escapes_its_folder_is_refused(name: str) -> None:
     with pytest.raises(FormatError, match="leaves its folder"):

@@ -109,5 +109,6 @@ def unpacked(plain: Source) -> Source:
     for kind, _, engine in _COMPRESSIONS:
         if kind == found:
             inner = _Unpacked(plain, kind, *engine())
-            return Source(plain.name, inner.read, compression=kind, close=plain.close, beneath=plain)
+            packed = kind if plain.compression is None else f"{plain.compression}, {kind}"
+            return Source(plain.name, inner.read, compression=packed, close=plain.close, beneath=plain)
     return plain

@@ -112,7 +112,7 @@ def _from_file(file: IO[bytes], name: object, *, close: Callable[[], object] = l
 
 
 def _member(plain: Source, file: IO[bytes], member: str) -> Source:
-    """The source itself, what is compressed in it, or a member of the archive it is."""
+    """The source itself, what is compressed in it, or a member of the archive it is, unpacked too."""
     inner = unpacked(plain)
     kind = archive_in(inner)
     if kind is None:
@@ -121,7 +121,7 @@ def _member(plain: Source, file: IO[bytes], member: str) -> Source:
             raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
         return inner
     if kind == "tar" and member:
-        return tar_member(inner, None, member)
+        return unpacked(tar_member(inner, None, member))
     choose = zip_member if kind == "zip" else tar_member
     if inner is plain and hasattr(file, "seekable") and file.seekable():
         looked = len(plain.head(_LOOK))  # no more than that was
@@ -129,7 +129,7 @@ def _member(plain: Source, file: IO[bytes], member: str) -> Source:
         if kind == "zip" and not member and holds_arrays(file):
             file.seek(looked, os.SEEK_CUR)
             return inner
-        return choose(inner, file, member)
+        return unpacked(choose(inner, file, member))
     spool = inner.spooled()
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
@@ -139,4 +139,4 @@ def _member(plain: Source, file: IO[bytes], member: str) -> Source:
         spool.close()
         raise
     chosen.close = lambda: (spool.close(), inner.close())
-    return chosen
+    return unpacked(chosen)
