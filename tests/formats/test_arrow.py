@@ -190,6 +190,14 @@ def test_other_tables(form: ModuleType, columns: dict[str, Any], tmp_path: Path)
 
 
 @BOTH
+def test_two_columns_of_one_name(form: ModuleType, tmp_path: Path) -> None:
+    columns = [pa.array(["a"]), pa.array(["b"]), pa.array([[1.0]], pa.list_(pa.float32(), 1))]
+    table = pa.Table.from_arrays(columns, names=["word", "word", "vector"])
+    with pytest.raises(FormatError, match=r"not a table of word vectors: found word: string, word: string, vector"):
+        vecload.load(put(table, tmp_path / f"made{form.SUFFIXES[0]}"))
+
+
+@BOTH
 def test_cut_at_every_byte_and_mutated(form: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / f"cut{form.SUFFIXES[0]}"
     sample(["a", "é"], dim=2).save(path)

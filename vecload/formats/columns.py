@@ -61,16 +61,17 @@ class Columns:
     def __init__(self, schema: Any, name: str) -> None:
         types = arrow().types
         try:
-            kinds = {field.name: field.type for field in schema}
+            fields = [(field.name, field.type) for field in schema]
         except ValueError as error:  # a name that is no text
             raise FormatError(f"a schema that cannot be read ({error})", file=name) from error
+        kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}  # -1: a name of two columns
         words = [column for column, kind in kinds.items() if _is_text(kind)]
         lists = [column for column, kind in kinds.items() if _is_list(kind) and types.is_floating(kind.value_type)]
         word = WORD if WORD in words else words[0] if len(words) == 1 else None
         vector = VECTOR if VECTOR in lists else lists[0] if len(lists) == 1 else None
         if word is None or vector is None:
             expected = f"columns {WORD!r} of strings and {VECTOR!r} of lists of floats"
-            found = ", ".join(f"{column}: {kind}" for column, kind in kinds.items())[:300]
+            found = ", ".join(f"{column}: {kind}" for column, kind in fields)[:300]
             raise FormatError("not a table of word vectors", file=name, found=found, expected=expected)
         self.word, self.vector = word, vector
         self.dtype = np.dtype(kinds[vector].value_type.to_pandas_dtype())
@@ -202,7 +203,7 @@ class Reader:
         """The rows that are fine; the others are refused or counted."""
         bad = at[~fine]
         if len(bad) and self._request.errors != "skip":
-            hint = "Pass errors='skip' to leave such rows out."
+            hint = "errors='skip' (--errors skip) leaves such rows out."
             raise FormatError(cause, file=self._name, found=f"in row {begin + int(bad[0]) + 1:,}", hint=hint)
         if len(bad):
             self.skipped[cause] += len(bad)
