@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -83,6 +83,10 @@ class Request:
     dtype: str | None = None
     errors: str = "raise"
     allow_nonfinite: bool = False
+
+
+NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."
+"""What can be done about a value that is not finite in the type asked for."""
 
 
 def type_of(name: str) -> np.dtype[Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import vecload
@@ -112,6 +113,18 @@ def check_every_way_in(case: Case, vectors: Vectors, folder: Path) -> None:
     assert same(half, Vectors(vectors.words, vectors.matrix.astype(np.float16)))
     look = vecload.info(path)
     assert (look.rows, look.dim, look.words[0]) == (len(vectors), vectors.dim, vectors.words[0])
+    check_overflow(case, folder)
+
+
+def check_overflow(case: Case, folder: Path) -> None:
+    """A value that the type asked for cannot hold is refused, or its row left out and counted: never infinity."""
+    large = np.array([[1, 2], [7e4, 1], [3, 4]], dtype=np.float32)
+    path = case.write(Vectors(Words.from_strings(["a", "b", "c"]), large), folder)
+    with pytest.raises(FormatError, match="not finite in float16"):
+        vecload.load(path, dtype="float16")
+    kept = vecload.load(path, dtype="float16", errors="skip")
+    assert (list(kept.words), sum(kept.meta["skipped"].values())) == (["a", "c"], 1)
+    assert np.array_equal(kept.matrix, large[[0, 2]])
 
 
 def check_cuts(case: Case, vectors: Vectors, folder: Path) -> None:

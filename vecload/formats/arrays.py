@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.vectors import Batch, Vectors, narrowed, type_of
+from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 from vecload.words import Words, build_slots
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ class ArrayReader:
     def _refuse(self, at: npt.NDArray[np.int64]) -> None:
         cause = f"a value that is not finite in {self.dtype}"
         if self._request.errors != "skip":
-            hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
-            raise FormatError(cause, file=self._name, found=f"in the row of {self._words[int(at[0])]!r}", hint=hint)
+            found = f"in the row of {self._words[int(at[0])]!r}"
+            raise FormatError(cause, file=self._name, found=found, hint=NONFINITE_HINT)
         self.skipped[cause] += len(at)
 
     def mapped(self) -> Vectors | None:

@@ -33,7 +33,7 @@ from vecload.formats.fasttext_model import (
     parse,
 )
 from vecload.formats.sink import Filter
-from vecload.vectors import Batch, narrowed, type_of
+from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, build_slots, pack, read_only
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ _PIECE = 1 << 20
 _MATRIX = struct.Struct("<Bqq")
 _DEFAULTS = {"ws": 5, "epoch": 5, "minCount": 1, "neg": 5, "wordNgrams": 1, "lrUpdateRate": 100, "t": 1e-4}
 """What fastText takes where nothing is said."""
-_NONFINITE = "a value that is not finite"
 _log = logging.getLogger("vecload")
 
 
@@ -151,27 +150,28 @@ class Reader:
             data, offsets = self._words(rows)
             values = model.rows.take(rows, sparse=len(self._wanted) <= _FEW)
             model.ngrams.compose(data, offsets, values, own=1)
+            values = narrowed(values, self.dtype)
             if not self._request.allow_nonfinite and not np.isfinite(values).all():
                 rows, values = self._without_nonfinite(rows, values)
                 data, offsets = self._words(rows)
             self._given.append(rows)
             self._source.position = size * (begin + len(rows)) // len(self._wanted)
-            yield Batch(data, offsets, narrowed(values, self.dtype))
+            yield Batch(data, offsets, values)
 
     def _words(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         return pack(self._model.data, self._model.offsets[rows], self._model.offsets[rows + 1])
 
     def _without_nonfinite(
-        self, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        self, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+        cause = f"a value that is not finite in {self.dtype}"
         fine = np.isfinite(values).all(axis=1)
         if self._request.errors != "skip":
             first = int(rows[np.argmin(fine)])
             start, stop = self._model.offsets[first : first + 2]
-            hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
             found = f"one in the vector of {quote(self._model.data[start:stop].tobytes())}"
-            raise FormatError(_NONFINITE, file=self._source.name, found=found, hint=hint)
-        self.skipped[_NONFINITE] += int(np.count_nonzero(~fine))
+            raise FormatError(cause, file=self._source.name, found=found, hint=NONFINITE_HINT)
+        self.skipped[cause] += int(np.count_nonzero(~fine))
         return rows[fine], values[fine]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.errors import FormatError, quote
-from vecload.vectors import narrowed, type_of
+from vecload.vectors import NONFINITE_HINT, narrowed, type_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,9 +210,8 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
         row = narrowed(values, type_of(dtype))
     bad = np.flatnonzero(~np.isfinite(row))
     if len(bad) and not allow_nonfinite:
-        hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
         at = spans[bad[0] - dim][0]
-        raise Flaw(f"a value that is not finite in {dtype}", at=at, found=quote(cells[bad[0]]), hint=hint)
+        raise Flaw(f"a value that is not finite in {dtype}", at=at, found=quote(cells[bad[0]]), hint=NONFINITE_HINT)
     _check_width(line[: first - 1], line[first - 1 : first], cells, dim)
     return first - 1, row
 

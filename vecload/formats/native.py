@@ -22,7 +22,7 @@ import numpy as np
 from vecload.errors import FormatError, OptionError
 from vecload.formats.sink import CountedFile
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
-from vecload.vectors import Batch, Vectors, narrowed, type_of
+from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -98,8 +98,22 @@ class Reader:
         whole = Batch(self._words.data, self._words.offsets, self._matrix)
         for first in range(0, len(rows), step):
             batch = whole.take(rows[first : first + step])
-            yield batch._replace(rows=narrowed(batch.rows, self.dtype))
+            values = narrowed(batch.rows, self.dtype)
+            lost = (np.isinf(values) & np.isfinite(batch.rows)).any(axis=1)
+            if lost.any() and not self._request.allow_nonfinite:
+                batch, values = self._without(lost, batch), values[~lost]
+            yield batch._replace(rows=values)
             self._source.position = int(rows[first]) * row_bytes
+
+    def _without(self, lost: npt.NDArray[np.bool_], batch: Batch) -> Batch:
+        """The batch without rows that the type asked for cannot hold."""
+        cause = f"a value that is not finite in {self.dtype}"
+        if self._request.errors != "skip":
+            found = f"one in the row of {Words(batch.data, batch.offsets)[int(np.argmax(lost))]!r}"
+            raise FormatError(cause, file=self._source.name, found=found, hint=NONFINITE_HINT)
+        self.skipped[cause] += int(np.count_nonzero(lost))
+        self.meta["skipped"] = dict(self.skipped)
+        return batch.take(np.flatnonzero(~lost))
 
 
 def read(source: Source, request: Request) -> Reader:

@@ -77,13 +77,15 @@ class Filter:
         unholdable = offsets[1:] == offsets[:-1] if not self._empty else np.zeros_like(marked)
         if self._utf8:
             unholdable = unholdable | _not_utf8(data, offsets)
+        hopeless = unholdable
         if self._policy != "escape":
             unholdable, marked = unholdable | marked, np.zeros_like(marked)
         if not (marked.any() or unholdable.any()):
             return batch
         words = Words(data, offsets)
         if unholdable.any() and self._policy != "drop":
-            raise self._refusal(words.bytes(int(np.argmax(unholdable))))
+            row = int(np.argmax(unholdable))
+            raise self._refusal(words.bytes(row), escapable=not hopeless[row])
         kept = np.flatnonzero(~unholdable)
         self.dropped[DROPPED] += len(words) - len(kept)
         raws = [self._escaped(words.bytes(row)) if marked[row] else words.bytes(row) for row in kept.tolist()]
@@ -93,8 +95,10 @@ class Filter:
     def _escaped(self, raw: bytes) -> bytes:
         return b"".join(b"%%%02X" % byte if self._marked[byte] else bytes((byte,)) for byte in raw)
 
-    def _refusal(self, raw: bytes) -> FormatError:
-        ways = "words='drop' leaves such words out" + (", words='escape' writes them percent-encoded" if raw else "")
+    def _refusal(self, raw: bytes, *, escapable: bool) -> FormatError:
+        ways = "words='drop' (--words drop) leaves such words out"
+        if escapable:
+            ways += ", 'escape' writes them percent-encoded"
         hint = f"{ways}; or choose a format that holds any word, such as native."
         return FormatError(f"a word that {self._form} cannot hold", found=quote(raw), hint=hint)
 

@@ -24,7 +24,7 @@ import numpy as np
 from vecload.errors import FormatError, quote
 from vecload.formats.lines import fields_of, numbers_at_end
 from vecload.formats.sink import CountedFile, Filter
-from vecload.vectors import Batch, narrowed, type_of
+from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Reader:
                 file=source.name,
                 found=f"{room:,} bytes of rows",
                 expected=f"at least {least:,} for {self.declared:,} rows of {self.dim} values",
-                hint="Download or copy it again; errors='skip' reads the rows that are there.",
+                hint="Download or copy it again; errors='skip' (--errors skip) reads the rows that are there.",
             )
         self.expected = self.declared if room is None else min(self.declared, room // (4 * self.dim + 1))
         self.dtype = type_of(request.dtype or "float32")
@@ -185,9 +185,8 @@ class Reader:
         cause = f"a value that is not finite in {self.dtype.name}"
         words = Words(batch.data, batch.offsets)
         if self._request.errors != "skip":
-            hint = "Pass allow_nonfinite=True to keep it, or errors='skip' to leave its row out."
             found = f"one in the row of {quote(words.bytes(first))}"
-            raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=hint)
+            raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=NONFINITE_HINT)
         keep = np.flatnonzero(np.isfinite(batch.rows).all(axis=1))
         self.skipped[cause] += len(words) - len(keep)
         return batch.take(keep)
@@ -199,7 +198,7 @@ class Reader:
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
             raise FormatError("a word without end", file=self._source.name, byte=byte, found=found, hint=hint)
         if self._request.errors != "skip":
-            hint = "Download or copy the file again; errors='skip' reads the rows that are there."
+            hint = "Download or copy the file again; errors='skip' (--errors skip) reads the rows that are there."
             found = f"{done:,} rows"
             expected = f"{self.declared:,}"
             raise FormatError(
