@@ -53,9 +53,11 @@ def load(
     Parameters
     ----------
     source
-        A path of a file or of a model's folder, ``-`` for standard input, ``archive.zip/member``, a name of the
-        catalogue of public files as ``glove.6B.50d``, or a file opened in binary mode. gzip, bzip2, xz, zstd and zip
-        are unpacked on the way. What a file is, is told from its bytes, not from its name.
+        A path of a file or of a model's folder, ``-`` for standard input, a member of an archive as
+        ``archive.zip/member`` or ``archive.tar.gz/member``, a URL of any file system that fsspec knows (extra
+        "remote"), a name of the catalogue of public files as ``glove.6B.50d``, or a file opened in binary mode. gzip,
+        bzip2, xz, zstd, zip and tar are unpacked on the way. What a file is, is told from its bytes, not from its name;
+        ``vecload formats`` lists what is read.
     vocab
         Read only these words: the rows of others are passed over without parsing them.
     limit

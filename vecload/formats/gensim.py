@@ -247,7 +247,7 @@ class _Beside:
         packed = self._path.suffix in (".gz", ".bz2")
         path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if packed else 'npy'}")
         if not path.is_file():
-            hint = f"gensim saved it in pieces: keep {path.name} in the same folder and name the file by its path."
+            hint = f"gensim saved it in pieces: keep {path.name} in the same folder (unpacked) and name the path."
             raise FormatError("its vectors lie in a file that is not there", file=self.name, hint=hint)
         try:
             return _packed(path) if packed else np.load(path, mmap_mode="r", allow_pickle=False)
