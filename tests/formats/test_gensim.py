@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import pickle
 import shutil
 import sys
@@ -200,6 +201,21 @@ def test_a_side_file_cut_at_every_byte(model: Any, tmp_path: Path) -> None:
             side.write_bytes(whole[:cut])
             with pytest.raises(FormatError):
                 vecload.load(side.with_name(side.name[: -len(".vectors.npy")]))
+
+
+def test_a_damaged_side_file(model: Any, tmp_path: Path) -> None:
+    model.wv.save(str(tmp_path / "kv.gz"), sep_limit=0)
+    side = tmp_path / "kv.gz.vectors.npz"
+    whole, refusals = side.read_bytes(), 0
+    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E: the number of LZMA's method
+        damaged = bytearray(whole)
+        damaged[at] = byte
+        side.write_bytes(damaged)
+        try:
+            vecload.load(tmp_path / "kv.gz")
+        except FormatError:
+            refusals += 1
+    assert refusals > 100
 
 
 def test_a_side_file_is_never_found_by_what_the_pickle_says(tmp_path: Path) -> None:

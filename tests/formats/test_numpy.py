@@ -148,6 +148,21 @@ def test_cut_at_every_byte_and_mutated(tmp_path: Path) -> None:
             vecload.load(path, allow_nonfinite=True)
 
 
+def test_any_byte_may_be_wrong(tmp_path: Path) -> None:
+    path, refusals = tmp_path / "v.npz", 0
+    np.savez_compressed(path, words=np.array(["cat", "dög"]), matrix=np.eye(2, dtype=np.float32))
+    whole = path.read_bytes()
+    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E: the number of LZMA's method
+        damaged = bytearray(whole)
+        damaged[at] = byte
+        path.write_bytes(damaged)
+        try:
+            vecload.load(path)
+        except FormatError:
+            refusals += 1
+    assert refusals > 100
+
+
 def test_a_zip_of_other_things_is_still_an_archive(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         archive.writestr("matrix.npy", struct.pack("<f", 1))

@@ -38,6 +38,7 @@ from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.arrays import ArrayReader, read_npy
 from vecload.formats.unpickling import Held, unpickle
 from vecload.ngrams import NgramTable
+from vecload.sources import ZIP_DAMAGE
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -247,11 +248,12 @@ class _Beside:
         packed = self._path.suffix in (".gz", ".bz2")
         path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if packed else 'npy'}")
         if not path.is_file():
-            hint = f"gensim saved it in pieces: keep {path.name} in the same folder (unpacked) and name the path."
+            hint = f"gensim saved it in pieces: keep {path.name} in the same folder, both unpacked, "
+            hint += "and name the file by its path."
             raise FormatError("its vectors lie in a file that is not there", file=self.name, hint=hint)
         try:
             return _packed(path) if packed else np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+        except (*ZIP_DAMAGE, KeyError, RuntimeError, MemoryError, OverflowError) as error:
             raise FormatError(f"the array is damaged ({error})", file=str(path)) from error
 
     def check(self, what: str, matrix: npt.NDArray[Any], shape: tuple[int | None, int | None]) -> None:

@@ -20,13 +20,13 @@ import shutil
 import struct
 import tempfile
 import zipfile
-import zlib
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
 from vecload.formats.arrays import ArrayReader, check_array, npy_header, npy_layout, read_npy
+from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def read(source: Source, request: Request) -> ArrayReader:
 def _archive(file: IO[bytes], name: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except ZIP_DAMAGE as error:
         raise FormatError(f"the archive is cut short or damaged ({error})", file=name) from error
 
 
@@ -116,10 +116,8 @@ def _array(
                 source.path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order
             )
             return mapped
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, struct.error, zlib.error) as error:
+    except (*ZIP_DAMAGE, KeyError, RuntimeError, MemoryError, OverflowError, struct.error) as error:
         raise FormatError(f"the array cannot be read ({error})", file=f"{source.name}/{name}.npy") from error
-    except (zipfile.BadZipFile, NotImplementedError, MemoryError, OverflowError) as error:
-        raise FormatError(f"the array is damaged ({error})", file=f"{source.name}/{name}.npy") from error
 
 
 def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Words:

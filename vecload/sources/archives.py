@@ -24,7 +24,7 @@ _AGAIN = "Download or copy the file again."
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 _USTAR = slice(257, 262)
-_ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
+ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 """What `zipfile` raises on damaged bytes: its own errors, those of places and names it makes of them, and codecs'."""
 
 
@@ -40,7 +40,7 @@ def holds_arrays(file: IO[bytes]) -> bool:
     here = file.tell()
     try:
         names = zipfile.ZipFile(file).namelist()
-    except _ZIP_DAMAGE:
+    except ZIP_DAMAGE:
         return False
     finally:
         file.seek(here)
@@ -61,7 +61,7 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     """
     try:
         archive = zipfile.ZipFile(file)
-    except _ZIP_DAMAGE as error:
+    except ZIP_DAMAGE as error:
         problem = f"the zip archive is cut short or damaged ({error})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
@@ -69,9 +69,9 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     name = f"{source.name}/{chosen}"
     try:
         stream = archive.open(chosen)
-    except (RuntimeError, *_ZIP_DAMAGE) as error:  # encrypted; an unknown method; damage
+    except (RuntimeError, *ZIP_DAMAGE) as error:  # encrypted; an unknown method; damage
         raise FormatError(f"the zip member cannot be read ({error})", file=name) from error
-    read = _guarded(stream.read, name, "zip", *_ZIP_DAMAGE)
+    read = _guarded(stream.read, name, "zip", *ZIP_DAMAGE)
     return Source(name, read, size=archive.getinfo(chosen).file_size, compression="zip", close=source.close)
 
 
