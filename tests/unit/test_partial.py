@@ -77,6 +77,10 @@ def test_none_some_and_all(rows: torch.Tensor, padding: int | None) -> None:
         assert torch.equal(layer(ids), reference(ids))
     count = int(rows.sum()) - (padding is not None and bool(rows[PAD]))
     assert sum(len(band) for band in layer.trained) == count == ROWS - len(layer.frozen)
+    with torch.no_grad():
+        reference.weight.mul_(2)
+    layer.load_state_dict(reference.state_dict())
+    assert torch.equal(layer.state_dict()["weight"], reference.weight)
     shown = "" if padding is None else f", padding_idx={padding}"
     assert repr(layer) == f"PartialEmbedding({ROWS}, {DIM}{shown}, trained={count})"
 

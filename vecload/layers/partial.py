@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,8 +202,8 @@ class PartialEmbedding(torch.nn.Module):
             return
         if weight is not None:
             state[f"{prefix}frozen"] = _take(weight, self._kept)
-            for band, order in enumerate(np.split(self._order, self._begins[1:-1])):
-                state[f"{prefix}trained{band}"] = _take(weight, order)
+            for band, (begin, end) in enumerate(pairwise(self._begins)):
+                state[f"{prefix}trained{band}"] = _take(weight, self._order[begin:end])
         super()._load_from_state_dict(state, prefix, *rest)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> PartialEmbedding:  # noqa: FBT001, FBT002 - torch's
