@@ -168,6 +168,8 @@ def test_side_by_side() -> None:
     assert origins == ["padding", "special", "exact", "exact", "casefold", "normal"]
     same = align([WIKI, WIKI], ["elk"], combine="concatenate").matrix[0]
     assert not np.array_equal(same[:3], same[3:])  # drawn apart
+    numpys = align([WIKI, wide], vocab, combine="concatenate", oov=["casefold", "normal"], seed=np.int64(4))  # type: ignore[arg-type]
+    assert np.array_equal(numpys.matrix, aligned.matrix)
 
 
 @given(

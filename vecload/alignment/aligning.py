@@ -92,6 +92,7 @@ def align(
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
     if not isinstance(seed, (int, np.integer)):
         raise OptionError(f"seed={seed!r} is not an integer")
+    seed = int(seed)
     several = isinstance(vectors, (list, tuple))
     sources: list[Any] = list(vectors) if isinstance(vectors, (list, tuple)) else [vectors]
     _check(sources, combine, several=several)
@@ -112,7 +113,7 @@ def align(
     dims = [source.dim for source in loaded]
     if len(set(dims)) > 1:
         raise OptionError(f"sources of dimensions {dims} can only be combined by combine='concatenate'")
-    return _align(loaded, vocab, special, chain, len(oov), int(seed), average=combine == "average")
+    return _align(loaded, vocab, special, chain, len(oov), seed, average=combine == "average")
 
 
 def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> None:
