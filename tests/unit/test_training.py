@@ -30,6 +30,7 @@ def test_bands_by_count_and_by_order() -> None:
         **{f"w{at}": 1 if at >= 8 else 2 if at >= 5 else 3 for at in range(10)},
     }
     assert frequency_bands(Vocab.from_words(["b", "a", "c"]), [1]).tolist() == [1, 2, 2]
+    assert frequency_bands(Vocab.from_words(["b", "a", "c"]), []).tolist() == [1, 1, 1]
     assert PartialEmbedding(torch.zeros(12, 2), bands).trained[1].shape == (3, 2)
     for edges in ([0], [3, 3], [5, 2]):
         with pytest.raises(OptionError, match="do not rise from 1"):

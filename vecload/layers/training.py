@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
     >>> list(vocab), frequency_bands(vocab, [1]).tolist()
     (['<pad>', '<unk>', 'cat', 'dog', 'cow'], [0, 1, 1, 2, 2])
     """
-    if not all(0 < edge < after for edge, after in zip(edges, [*edges[1:], np.inf], strict=True)):
+    if not all(edge < after for edge, after in pairwise([0, *edges])):
         raise OptionError(f"edges={list(edges)} do not rise from 1")
     order = np.flatnonzero(~special_rows(vocab))
     if vocab.counts is not None:
