@@ -251,6 +251,12 @@ def test_bfloat16(mode: str) -> None:
     np.testing.assert_allclose(SentencePooler(narrow).encode(TEXTS), pooler().encode(TEXTS), atol=0.02)
 
 
+def test_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        made = pooler("fasttext", trainable=True)
+        assert torch.equal(made(torch.tensor([[1, 2]])), pooler("fasttext")(torch.tensor([[1, 2]])))
+
+
 @pytest.mark.parametrize("mode", ALL)
 def test_compile(mode: str) -> None:
     made = pooler(mode)

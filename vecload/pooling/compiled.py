@@ -92,7 +92,7 @@ def _unit_weights(
     pooler: SentencePooler, weight: torch.Tensor, matrix: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """1 / length of each row, made once for as long as the weight stays as it is."""
-    made = (weight.data_ptr(), weight._version)
+    made = (weight.data_ptr(), None if weight.is_inference() else weight._version)
     if pooler.units is None or pooler.units[0] != made:
         pooler.units = made, read_only(inverse_norms(matrix))
     return pooler.units[1]
