@@ -68,7 +68,8 @@ def test_a_worker_dies_and_nothing_is_missing(
     assert found["id"].to_pylist() == list(range(2000))
     assert found["body"].to_pylist() == TEXTS
     vectors = np.array(found["vector"].to_pylist(), dtype=np.float32)
-    np.testing.assert_array_equal(vectors, SentencePooler.load(pooler).encode(TEXTS))
+    expected = SentencePooler.load(pooler).encode(TEXTS)  # but for the last bit of a product of other batches
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["died", "out", "pooler", "texts"]
 
 
@@ -102,4 +103,4 @@ def test_in_datasets(pooler: Path) -> None:
     datasets = pytest.importorskip("datasets")
     made = datasets.Dataset.from_dict({"text": TEXTS[:300]}).map(PoolBatch(pooler), batched=True, batch_size=64)
     found = np.array(made["vector"], dtype=np.float32)
-    assert np.array_equal(found, SentencePooler.load(pooler).encode(TEXTS[:300]))
+    np.testing.assert_allclose(found, SentencePooler.load(pooler).encode(TEXTS[:300]), rtol=0, atol=1e-6)
