@@ -96,3 +96,47 @@ def rcsls(x: np.ndarray, y: np.ndarray, source: np.ndarray, target: np.ndarray) 
 def translations(mapped: np.ndarray, target: np.ndarray) -> list[int]:
     """The nearest target row of each mapped row by cosine."""
     return [int(np.argmax([row @ other for other in unit(target)])) for row in unit(mapped)]
+
+
+def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The normal equations (Mikolov et al. 2013 descend to the same point)."""
+    return np.linalg.inv(x.T @ x) @ x.T @ y
+
+
+def induced(
+    x: np.ndarray, y: np.ndarray, keep: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Artetxe et al., ACL 2018, section 3.3: neighbours by CSLS both ways, when a similarity is kept by chance."""
+    cosines = x @ y.T
+    r_x, r_y = np.sort(cosines, axis=1)[:, -10:].mean(axis=1), np.sort(cosines, axis=0)[-10:].mean(axis=0)
+    ahead = drawn(2 * cosines - r_x[:, None] - r_y, keep, rng)
+    behind = drawn((2 * cosines - r_x[:, None] - r_y).T, keep, rng)
+    near, far = cosines[np.arange(len(x)), ahead], cosines[behind, np.arange(len(y))]
+    pairs = np.append(np.arange(len(x)), behind), np.append(ahead, np.arange(len(y)))
+    return *pairs, float(near.mean() + far.mean()) / 2
+
+
+def drawn(scores: np.ndarray, keep: float, rng: np.random.Generator) -> np.ndarray:
+    kept = np.where(rng.random(scores.shape) <= keep, scores, -np.inf)
+    return np.where(np.isfinite(kept).any(axis=1), kept.argmax(axis=1), scores.argmax(axis=1))
+
+
+def self_learn(x: np.ndarray, y: np.ndarray, matrix: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same paper's loop, then the supervised map of both sides by the dictionary it ends with."""
+    rng, keep, best, since = np.random.default_rng(seed), 0.1, -np.inf, 0
+    while True:
+        i, j, objective = induced(x @ matrix, y, keep, rng)
+        matrix = procrustes(x[i], y[j])
+        since = 0 if objective > best + 1e-6 else since + 1
+        best = max(best, objective)
+        if since == 10 and keep == 1:
+            return vecmap(x[i], y[j], x, y)
+        if since == 10:
+            keep, since = min(1, 2 * keep), 0
+
+
+def signatures(rows: np.ndarray) -> np.ndarray:
+    """Section 3.2: the sorted rows of the square root of the similarity matrix, normalised."""
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    root = vectors @ np.diag(np.sqrt(values.clip(min=0))) @ vectors.T
+    return normalized(np.array([sorted(row) for row in root]))

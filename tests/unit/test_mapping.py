@@ -13,6 +13,7 @@ import vecload
 from tests.reference import mapping as slow
 from vecload import OptionError, Vectors, Words
 from vecload.spaces import SpaceMap, find_pairs, map_series, map_spaces, read_pairs, split_pairs, stability
+from vecload.spaces.induction import unsupervised_start
 from vecload.spaces.normalization import ITERATIVE, normalization
 from vecload.spaces.solvers import rcsls
 
@@ -141,6 +142,26 @@ class TestPapers:
         got = self.score(found.apply(source).matrix, found.apply_target(target).matrix, noisy)
         assert 0.2 < expected < 0.999  # else the comparison says nothing
         assert abs(got - expected) <= 0.005 or got > expected
+
+    def test_least_squares(self, noisy: tuple) -> None:
+        source, target = noisy[0].matrix, noisy[1].matrix
+        left, right = (
+            vectors[[pair[at] for pair in self.known]].astype(np.float64) for at, vectors in enumerate(noisy[:2])
+        )
+        self.compare("least-squares", noisy, self.score(source @ slow.least_squares(left, right), target, noisy))
+
+    def test_self_learning(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        first = slow.procrustes(*self.rows(noisy, self.known))
+        self.compare("self-learning", noisy, self.score(*slow.self_learn(x, y, first, 0), noisy))
+
+    def test_the_start_from_nothing(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        found = unsupervised_start(x.astype(np.float32), y.astype(np.float32))
+        source, target, objective = slow.induced(slow.signatures(x), slow.signatures(y), 1.0, np.random.default_rng(0))
+        assert (found.source == source).mean() > 0.99  # float32 may decide a tie otherwise
+        assert (found.target == target).mean() > 0.99
+        assert found.objective == pytest.approx(objective, abs=1e-4)
 
     def test_procrustes(self, noisy: tuple) -> None:
         _, _, x, y = noisy
