@@ -98,6 +98,9 @@ def test_odd_vectors(tmp_path: Path) -> None:
     report(Vectors(Words.from_strings("abcde"), rows), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<td>rows that are not finite</td><td class=number>1</td>" in page
+    other = Vectors(Words.from_strings("abcde"), np.ones((5, 1), dtype=np.float32))
+    report((Vectors(Words.from_strings("abcde"), rows), other), tmp_path / "both.html")
+    assert "<td>pairs</td><td class=number>4</td>" in (tmp_path / "both.html").read_text(encoding="utf-8")
 
 
 def browse(page: Path, probe: str, *flags: str) -> dict:

@@ -13,6 +13,7 @@ from vecload.errors import OptionError
 from vecload.reports import figures
 from vecload.reports.page import Grid, Neighbors, html
 from vecload.search import nearest
+from vecload.search.exact import unit
 from vecload.sources import replacing
 from vecload.spaces.dictionaries import find_pairs
 from vecload.vectors import Vectors
@@ -31,7 +32,6 @@ Subject = Vectors | Aligned | tuple[Vectors, Vectors]
 
 _MISSING = 30
 _NEAR = 8
-_TINY = np.finfo(np.float32).tiny
 
 
 def report(
@@ -193,24 +193,19 @@ def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None, count: i
         raise OptionError(f"the spaces have {a.dim} and {b.dim} dimensions: map one onto the other first")
     half = max(1, count // 2)
     first, second = a.words[:half], b.words[:half]
-    points = _plane(np.concatenate([_unit(a.matrix[:half]), _unit(b.matrix[:half])]))
+    points = _plane(np.concatenate([unit(a.matrix[:half]), unit(b.matrix[:half])]))
     groups = {"first": np.arange(len(first)), "second": np.arange(len(second)) + len(first)}
     plots = [figures.plane(points, [*first, *second], groups), figures.norms({"first": a.norms, "second": b.norms})]
     facts = [_facts(a, "The first space"), _facts(b, "The second space")]
     if pairs is not None:
         found = find_pairs(a, b, pairs)
-        values = np.einsum("ij,ij->i", _unit(a.matrix[found.source]), _unit(b.matrix[found.target]))
+        values = np.einsum("ij,ij->i", unit(a.matrix[found.source]), unit(b.matrix[found.target]))
+        values = values[np.isfinite(values)]
         plots.insert(1, figures.cosines(values))
         rows = (("pairs", len(values)), ("pairs with a word that is absent", found.absent))
-        facts.insert(0, Grid("Pairs", (), (*rows, ("mean cosine", float(values.mean())))))
+        facts.insert(0, Grid("Pairs", (), (*rows, ("mean cosine", float(values.mean()) if len(values) else 0.0))))
     near = _near(a, np.arange(len(first)), b) + _near(b, np.arange(len(second)), a)  # neighbours in the other space
     return facts, plots, near
-
-
-def _unit(rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    wide = rows.astype(np.float32)
-    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), _TINY)
-    return wide
 
 
 def _near(vectors: Vectors, rows: npt.NDArray[np.int64], others: Vectors) -> Neighbors:

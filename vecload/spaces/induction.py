@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vecload.spaces.retrieval import BLOCK, hubness
+from vecload.spaces.normalization import normalization
+from vecload.spaces.retrieval import BLOCK, HUBS, hubness
 from vecload.spaces.solvers import procrustes
 from vecload.words import read_only
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int64]
     Matrix = npt.NDArray[np.float64]
 
-HUBS = 10  # neighbours that the local scaling of CSLS looks at (Conneau et al. 2018)
 _REFINEMENTS = 5
 _START = 4000  # words that the unsupervised start compares
 _FIRST_KEEP, _GROWTH = 0.1, 2.0  # of stochastic dictionary induction
@@ -138,12 +138,7 @@ def _signature(rows: Rows) -> Rows:
     u, scales, _ = np.linalg.svd(rows, full_matrices=False)
     similar: Rows = (u * scales) @ u.T
     similar.sort(axis=1)
-    for step in ("unit", "center", "unit"):
-        if step == "center":
-            similar -= similar.mean(axis=0)
-        else:
-            similar /= np.maximum(np.linalg.norm(similar, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return similar
+    return normalization(similar, ("unit", "center", "unit"))[1]
 
 
 def _mapped(x: Rows, matrix: Matrix) -> Rows:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Rows = npt.NDArray[np.float32]
 
+HUBS = 10
+"""Neighbours whose mean product CSLS takes off (Conneau et al. 2018), and RCSLS (Joulin et al. 2018)."""
 BLOCK = 1 << 10
 """Queries multiplied together: with 20 000 rows, 80 MB of products."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from vecload.errors import OptionError
 from vecload.search import nearest
+from vecload.search.exact import unit
 from vecload.spaces.dictionaries import find_pairs
 from vecload.spaces.mapping import map_spaces
 from vecload.vectors import Vectors
@@ -121,15 +122,10 @@ def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k
         raise OptionError(f"{len(missing):,} words are not in both spaces: {', '.join(map(repr, missing[:5]))}")
     first, second = Vectors(shared, a.matrix[common.source]), Vectors(shared, b.matrix[common.target])
     found = map_spaces(first, second, pairs="identical", normalize=("unit", "center"))
-    cosine = _cosines(found.apply(first).matrix[at], found.apply_target(second).matrix[at])
+    sides = found.apply(first).matrix[at], found.apply_target(second).matrix[at]
+    cosine = np.einsum("ij,ij->i", *map(unit, sides)).astype(np.float32)
     near, far = (
         nearest(vectors, vectors.matrix[at], k, exclude=at[:, None]).rows.tolist() for vectors in (first, second)
     )
     overlap = [len(set(one) & set(other)) / k for one, other in zip(near, far, strict=True)]
     return Stability(shared.take(at), np.array(overlap, dtype=np.float32), cosine)
-
-
-def _cosines(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    made: npt.NDArray[np.float32] = np.einsum("ij,ij->i", a, b) / np.where(norms == 0, 1, norms)
-    return made

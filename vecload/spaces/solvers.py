@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.spaces.retrieval import best_rows
+from vecload.spaces.retrieval import HUBS, best_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float64]
 
 _EPOCHS, _STEP = 20, 1.0  # of RCSLS, as in the paper: the loss alone would go on to fit the pairs too well
-_HUBS = 10
 
 
 def least_squares(x: Rows, y: Rows) -> Matrix:
@@ -105,9 +104,9 @@ def _rcsls_loss(matrix: Matrix, x: Singles, y: Singles, source: Singles, target:
     """The loss of equation 6 and its subgradient."""
     single = matrix.astype(np.float32)
     mapped: Singles = x @ single
-    ahead = best_rows(mapped, target, _HUBS).rows
+    ahead = best_rows(mapped, target, HUBS).rows
     turned: Singles = source @ single
-    behind = best_rows(y, turned, _HUBS).rows
+    behind = best_rows(y, turned, HUBS).rows
     near = target[ahead].mean(axis=1)  # (n, e): what each mapped row must stay away from
     far = source[behind].mean(axis=1)
     loss = -2 * _dots(mapped, y) + _dots(mapped, near) + _dots(far @ single, y)
