@@ -328,9 +328,9 @@ def sets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Callable[..., str]) -> None:
     from vecload.evaluation import find
-    from vecload.spaces import read_pairs
+    from vecload.spaces import read_dictionary
 
-    assert read_pairs("toy.en-de.txt")[:2] == [("w0", "w0"), ("w1", "w1")]
+    assert read_dictionary("toy.en-de.txt")[:2] == [("w0", "w0"), ("w1", "w1")]
     assert find("evaluation:toy.en-de.txt") == str(cache / "evaluation" / "toy.en-de.txt")
     assert len(sets.asked) == 1
     vectors = vecload.Vectors(vecload.Words.from_strings(WORDS[:30]), np.eye(30, dtype=np.float32))
@@ -338,7 +338,7 @@ def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Call
     out = run("map", "v.safetensors", "v.safetensors", "-d", "toy.en-de.txt", "-o", "m.safetensors")
     assert "procrustes from 20 pairs" in out
     (tmp_path / "toy.en-de.txt").write_text("mine too\n")
-    assert read_pairs("toy.en-de.txt") == [("mine", "too")]
+    assert read_dictionary("toy.en-de.txt") == [("mine", "too")]
 
 
 def test_a_data_set_is_no_vectors(sets: Site) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import vecload
 from tests.reference import mapping as slow
 from vecload import OptionError, Vectors, Words
-from vecload.spaces import SpaceMap, find_pairs, map_series, map_spaces, read_pairs, split_pairs, stability
+from vecload.spaces import SpaceMap, find_pairs, map_series, map_spaces, read_dictionary, split_pairs, stability
 from vecload.spaces.induction import unsupervised_start
 from vecload.spaces.normalization import ITERATIVE, normalization
 from vecload.spaces.solvers import rcsls
@@ -268,7 +268,7 @@ def test_dictionary_files(tmp_path: Path) -> None:
     file = tmp_path / "en-de.txt"
     file.write_bytes("cat Katze\r\ncat  Kater \n\ndog\tHund\nNew York\tNew York\ncat Katze\n\u00a0x \u3000\n".encode())
     pairs = [("cat", "Katze"), ("cat", "Kater"), ("dog", "Hund"), ("New York", "New York"), ("\u00a0x", "\u3000")]
-    assert read_pairs(file) == pairs
+    assert read_dictionary(file) == pairs
     for content, problem in (
         ("a b c\n", "line 1: not a pair of words"),
         ("\n", "without pairs"),
@@ -276,7 +276,7 @@ def test_dictionary_files(tmp_path: Path) -> None:
     ):
         file.write_text(content)
         with pytest.raises(vecload.FormatError, match=problem):
-            read_pairs(file)
+            read_dictionary(file)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("ABC")), min_size=1), st.floats(0.01, 0.99))

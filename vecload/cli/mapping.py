@@ -58,12 +58,12 @@ def map_(
     from vecload.evaluation import induction
     from vecload.loading import load
     from vecload.reports import report as write_report
-    from vecload.spaces import SEEDS, map_spaces, read_pairs, split_pairs
+    from vecload.spaces import SEEDS, map_spaces, read_dictionary, split_pairs
     from vecload.spaces.mapping import looks_at_pairs_only, steps_of
 
     if test and dictionary in SEEDS:
         raise typer.BadParameter("only a part of a dictionary file can be held out", param_hint="--test")
-    pairs = dictionary if dictionary in SEEDS else read_pairs(dictionary)
+    pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
     held_out: list[tuple[str, str]] = []
     if test and not isinstance(pairs, str):
         pairs, held_out = split_pairs(pairs, test=test, seed=seed)
@@ -142,7 +142,7 @@ def report(
     from vecload.evaluation import evaluate as measure
     from vecload.loading import load
     from vecload.reports import report as write_report
-    from vecload.spaces import SEEDS, read_pairs
+    from vecload.spaces import SEEDS, read_dictionary
     from vecload.vocab import Vocab
 
     if vocab is not None and (against is not None or evaluate):
@@ -154,7 +154,7 @@ def report(
         vectors = load(file)
         figures = measure(vectors) if evaluate else None
         both = vectors if against is None else (vectors, load(against))
-        pairs = dictionary if dictionary in SEEDS else read_pairs(dictionary)
+        pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         write_report(both, output, evaluation=figures, pairs=pairs, words=words, pictures=pictures)
     typer.echo(f"{output}")
 

@@ -1,6 +1,6 @@
 """Spaces of vectors: what is done to one, and how one is mapped onto another."""
 
-from vecload.spaces.dictionaries import SEEDS, Pairing, find_pairs, read_pairs, split_pairs
+from vecload.spaces.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
 from vecload.spaces.mapping import map_spaces
 from vecload.spaces.pipeline import transform
 from vecload.spaces.quantizing import Loss, Quantized, int8, narrow, product
@@ -29,7 +29,7 @@ __all__ = [
     "product",
     "prune",
     "raunak",
-    "read_pairs",
+    "read_dictionary",
     "share",
     "split_pairs",
     "stability",

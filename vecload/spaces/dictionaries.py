@@ -34,7 +34,7 @@ class Pairing(NamedTuple):
     absent: int
 
 
-def read_pairs(path: str | os.PathLike[str]) -> list[Pair]:
+def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
     r"""The pairs of a dictionary file in the form of MUSE and VecMap: a source and a target word a line.
 
     A tab or, where a line has none, spaces stand between them. Empty lines are passed over; a pair that comes twice
@@ -50,7 +50,7 @@ def read_pairs(path: str | os.PathLike[str]) -> list[Pair]:
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "en-de.txt")
     >>> _ = file.write_text("cat Katze\ndog\tHund\n")
-    >>> read_pairs(file)
+    >>> read_dictionary(file)
     [('cat', 'Katze'), ('dog', 'Hund')]
     """
     pairs: dict[Pair, None] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from vecload.errors import OptionError
 from vecload.spaces import induction, solvers
-from vecload.spaces.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_pairs
+from vecload.spaces.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
 from vecload.spaces.normalization import ITERATIVE, normalization
 from vecload.spaces.spacemap import SpaceMap
 
@@ -57,7 +57,7 @@ def map_spaces(
     source, target
         The two spaces, words in order of frequency.
     pairs
-        What is known to mean the same: (source, target) pairs of words; the path of a dictionary file (`read_pairs`);
+        What is known to mean the same: (source, target) pairs of words; the path of a dictionary file (`read_dictionary`);
         "identical" for words written alike; "numerals" for those of them that are numbers; "unsupervised" for nothing.
     method
         "least-squares" (Mikolov et al. 2013); "procrustes", an orthogonal map (Smith et al. 2017); "refine", Procrustes
@@ -126,7 +126,7 @@ def map_spaces(
 def _read(pairs: Iterable[Pair] | str | os.PathLike[str]) -> Iterable[Pair] | str:
     """Pairs, or the word that stands for some, of what may be the path of a file."""
     if isinstance(pairs, (str, os.PathLike)):
-        return str(pairs) if pairs in SEEDS else read_pairs(pairs)
+        return str(pairs) if pairs in SEEDS else read_dictionary(pairs)
     return pairs
 
 
