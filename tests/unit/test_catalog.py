@@ -341,6 +341,33 @@ def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Call
     assert read_dictionary("toy.en-de.txt") == [("mine", "too")]
 
 
+def test_a_set_is_called_what_it_was_asked_for_by(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not by the file in its archive."""
+    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as made:
+        made.writestr("inner/combined.tab", "Word 1\tWord 2\tHuman\nw1\tw2\t3.5\nw2\tw3\t1.5\n")
+    data = (tmp_path / "toy.zip").read_bytes()
+    with serving(Site(data)) as site:
+        listed(
+            monkeypatch,
+            f"""
+            [[entry]]
+            family = "evaluation"
+            name = "Toy-2"
+            languages = ["en"]
+            urls = ["{site.url}"]
+            file = "toy.zip"
+            container = "zip"
+            member = "inner/combined.tab"
+            format = "word pairs"
+            license = "unknown"
+            sha256 = "{hashlib.sha256(data).hexdigest()}"
+            """,
+        )
+        vectors = vecload.Vectors(vecload.Words.from_strings(WORDS[:5]), np.eye(5, dtype=np.float32))
+        (figure,) = vecload.evaluate(vectors, ["Toy-2"]).similarities
+    assert (figure.dataset, figure.used, figure.total) == ("Toy-2", 2, 2)
+
+
 def test_a_data_set_is_no_vectors(sets: Site) -> None:
     with pytest.raises(FormatError, match=r"found dictionary, expected vectors.*for evaluate and map"):
         vecload.load("toy.en-de.txt")

@@ -82,8 +82,8 @@ def read(dataset: str | os.PathLike[str]) -> Pairs | Analogies:
     if any(line.lstrip().startswith(":") for line in head) or (
         words and all(len(some) == 4 and not any(map(_is_number, some[2:])) for some in words)
     ):
-        return read_analogies(path)
-    return read_pairs(path)
+        return read_analogies(dataset)
+    return read_pairs(dataset)
 
 
 def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
@@ -113,7 +113,7 @@ def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
     left, right, gold = zip(*rows, strict=True)
     if all(re.search(r"-[nvja]$", word) for word in left + right):  # MEN's parts of speech
         left, right = (tuple(word[:-2] for word in words) for words in (left, right))
-    return Pairs(Path(path).stem, left, right, np.array(gold))
+    return Pairs(Path(dataset).stem, left, right, np.array(gold))
 
 
 def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
@@ -134,11 +134,11 @@ def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
         if len(fields) != 4:
             raise FormatError("no analogy", file=path, line=number, found=repr(line), expected="four words")
         if not sections:
-            sections.append((Path(path).stem, []))
+            sections.append((Path(dataset).stem, []))
         sections[-1][1].append((fields[0], fields[1], fields[2], fields[3]))
     if not any(quadruples for _, quadruples in sections):
         raise FormatError("no analogies", file=path, expected="four words a line")
-    return Analogies(Path(path).stem, tuple((name, tuple(quadruples)) for name, quadruples in sections))
+    return Analogies(Path(dataset).stem, tuple((name, tuple(quadruples)) for name, quadruples in sections))
 
 
 def read_sentences(path: str | os.PathLike[str]) -> Pairs:

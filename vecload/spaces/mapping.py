@@ -57,8 +57,9 @@ def map_spaces(
     source, target
         The two spaces, words in order of frequency.
     pairs
-        What is known to mean the same: (source, target) pairs of words; the path of a dictionary file (`read_dictionary`);
-        "identical" for words written alike; "numerals" for those of them that are numbers; "unsupervised" for nothing.
+        What is known to mean the same: (source, target) pairs of words; a dictionary file or its name in the catalogue
+        (`read_dictionary`); "identical" for words written alike; "numerals" for those of them that are numbers;
+        "unsupervised" for nothing.
     method
         "least-squares" (Mikolov et al. 2013); "procrustes", an orthogonal map (Smith et al. 2017); "refine", Procrustes
         again on mutual neighbours (MUSE: Conneau et al. 2018); "self-learning" from few, doubtful or no pairs, then
