@@ -82,8 +82,8 @@ def evaluate(
     vectors
         What to evaluate.
     datasets
-        Files of word pairs or analogies, or names of sets that gensim ships: "wordsim353", "simlex999",
-        "questions-words"; None for these three.
+        Files of word pairs or analogies; names of sets that gensim ships: "wordsim353", "simlex999", "questions-words";
+        names of the catalogue's, as "MEN". None for gensim's three.
     protocol
         What becomes of missing words, and which case rule: "gensim", "gensim-dummy", "web", "lower", "exact", or a
         `vecload.evaluation.Protocol`.
