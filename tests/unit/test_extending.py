@@ -43,6 +43,14 @@ def test_a_linear_map_is_found() -> None:
     assert old.num_embeddings == 31
 
 
+def test_vectors_with_nan_count_as_absent() -> None:
+    matrix = SOURCE.matrix.copy()
+    matrix[3], matrix[31] = np.nan, np.inf  # one that both know, and "newer"
+    extended = extend_embedding(layer(), NEW, Vectors(SOURCE.words, matrix), vocab=WORDS)
+    assert (extended.mapped, extended.averaged, extended.shared) == (("new",), ("newer", "unheard"), 29)
+    torch.testing.assert_close(extended.layer.weight[31:32], in_model_space(["new"]), atol=1e-4, rtol=1e-4)
+
+
 def test_only_new_rows_are_trained() -> None:
     extended = extend_embedding(layer(sparse=True), NEW, SOURCE, vocab=WORDS, train="new").layer
     assert isinstance(extended, PartialEmbedding)

@@ -153,8 +153,8 @@ class _New:
         self.found = np.full(len(tokens), -1)
         self.shared = self._at = np.empty(0, dtype=np.int64)  # rows of the table and of the vectors
         if vectors is not None:
-            self.found = vectors.words.lookup(tokens)
-            at = vectors.words.lookup(list(known))
+            self.found = _finite(vectors, tokens)
+            at = _finite(vectors, list(known))
             self.shared, self._at = np.fromiter(known.values(), dtype=np.int64)[at >= 0], at[at >= 0]
             if not len(self.shared):
                 raise OptionError("vectors and vocab have no token in common, so there is nothing to learn the map on")
@@ -173,6 +173,14 @@ class _New:
             told = self.found >= 0
             rows[told] = _with_constant(source[self.found[told]]) @ mapping
         return torch.from_numpy(rows).to(table.weight)
+
+
+def _finite(vectors: Vectors, words: list[str]) -> npt.NDArray[np.int64]:
+    """Rows of words, -1 where there is none without NaN or infinity: one such would spoil the whole map."""
+    rows = vectors.words.lookup(words)
+    there = np.flatnonzero(rows >= 0)
+    rows[there[~np.isfinite(vectors.matrix[rows[there]]).all(axis=1)]] = -1
+    return rows
 
 
 def _with_constant(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
