@@ -140,6 +140,21 @@ def test_unknown_words_from_ngrams(mode: str, tokenize: Any) -> None:
     np.testing.assert_allclose(pooler.encode(texts), SentencePooler(whole, mode).encode(texts), atol=1e-6)
 
 
+@pytest.mark.parametrize("tokenize", [None, str.split])
+def test_surrogates_in_one_text_change_no_other(tokenize: Any) -> None:
+    table = NgramTable(np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32), minn=3, maxn=4)
+    words = Words.from_strings(["cat", "\udcff"])
+    for unknown in ("skip", "ngrams"):
+        whole = Vectors(words, MATRIX[:2], ngrams=table)
+        pooler = SentencePooler(whole, "sum", unknown=unknown, tokenize=tokenize)  # type: ignore[arg-type]
+        texts = ["\udcff", "cat \udcffdogs\n", "\ud800 cat \udcff"]  # a byte that is no UTF-8; and no byte at all
+        alone = [pooler.encode([text])[0] for text in texts]
+        assert np.array_equal(pooler.encode(texts), alone)
+        assert np.array_equal(alone[0], MATRIX[1])
+        plain = SentencePooler(whole, "sum", unknown=unknown)  # type: ignore[arg-type]
+        assert np.array_equal(plain.encode(texts), alone)
+
+
 def test_a_regular_expression() -> None:
     pooler = SentencePooler(vectors(), tokenize=re.compile(r"\w+"))
     assert np.array_equal(pooler.encode(["the, cat!"]), SentencePooler(vectors()).encode(["the cat"]))

@@ -6,6 +6,7 @@ pooled vectors: no token is ever a Python string. Other tokenizers give strings,
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import deque
 from collections.abc import Sized
@@ -186,9 +187,17 @@ def joined(texts: Sequence[str], *, lowercase: bool) -> bytes:
         whole = whole.lower()
     try:
         raw = whole.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that stand for no byte: no word has them
-        raw = whole.encode("utf-8", "surrogatepass")
+    except UnicodeEncodeError:
+        raw = b"".join(map(_bytes, re.split(r"([\t-\r ])", whole)))
     return raw + b"\n" * _PADDING
+
+
+def _bytes(token: str) -> bytes:
+    """A token as `Words` holds it; with surrogates that stand for no byte, which no word has, as bytes that none is."""
+    try:
+        return token.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return token.encode("utf-8", "surrogatepass")
 
 
 def _look_up(
@@ -223,12 +232,10 @@ def _settle(
     extra = _known(pooler, rows)
     if extra is None:
         absent = np.flatnonzero(rows == -1)
-        found = Words.from_bytes([tokens[at].encode("utf-8", "surrogatepass") for at in absent.tolist()])
+        found = Words.from_bytes([_bytes(tokens[at]) for at in absent.tolist()])
         extra = _composed(pooler, found, rows, absent)
     if pooler.trained is not None:
-        rows, bags, extra = end_lines(
-            pooler, rows, bags, extra, lambda at: tokens[at].encode("utf-8", "surrogateescape")
-        )
+        rows, bags, extra = end_lines(pooler, rows, bags, extra, lambda at: _bytes(tokens[at]))
     return Piece(first, last, rows, bags, extra)
 
 
