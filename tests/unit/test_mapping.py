@@ -247,6 +247,15 @@ def test_similarities_are_left_out_by_their_places_alone() -> None:
     assert abs(places.mean() - 3) < 0.7  # and three are passed over on the average
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e25])
+def test_rows_are_scaled_whatever_their_size(size: float) -> None:
+    """Their squares are beyond float32, at either end."""
+    rows = np.random.default_rng(0).normal(size=(2000, 8))
+    rows[7] = 0
+    made = normalization((rows * size).astype(np.float32), ("unit",))[1]
+    np.testing.assert_allclose(made, slow.unit(rows), atol=1e-5)
+
+
 def test_iterative_normalisation_converges() -> None:
     """Zhang et al. 2019: after it, rows have unit length and the mean is zero, which one round does not bring."""
     rows = clusters(300, 10) + 5

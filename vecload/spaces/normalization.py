@@ -19,6 +19,7 @@ ITERATIVE: Final = (*("unit", "center") * 5, "unit")
 """Iterative normalisation: after five rounds rows of unit length have a mean of zero to the third digit and more
 (Zhang et al., "Are girls neko or shōjo?", ACL 2019)."""
 _ROWS = 1 << 10  # which the caches hold
+_LEAST, _MOST = 1e-15, 1e18  # norms between which no square of a float32 was lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,5 +86,8 @@ def scale_to_unit(rows: npt.NDArray[np.float32]) -> None:
     for begin in range(0, len(rows), _ROWS):
         block = rows[begin : begin + _ROWS]
         norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+        odd = ~((norms > _LEAST) & (norms < _MOST))
+        if odd.any():
+            norms[odd] = np.linalg.norm(block[odd].astype(np.float64), axis=1)
         norms[norms == 0] = 1
         block /= norms[:, None]
