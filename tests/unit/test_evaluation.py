@@ -188,7 +188,7 @@ def test_protocols_differ_as_they_say() -> None:
         (lambda v: evaluation.induction(v, v, [], retrieval="l2"), OptionError, "retrieval='l2' is not one of"),
         (lambda v: evaluation.induction(v, v, [], k=[0]), OptionError, "k=(0,): look at one answer or more"),
         (lambda v: evaluation.induction(v, v, [], protocol="web"), OptionError, "protocol 'web' replaces missing"),
-        (lambda v: compare(v, some("d e")), VocabularyError, "3 and 2 words have 0 in common, so nothing to compare"),
+        (lambda v: compare(v, some("d e")), VocabularyError, "3 and 2 words have 0 finite rows in common, so nothing to compare"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(call: Any, error: type[Exception], message: str) -> None:
@@ -276,6 +276,20 @@ def test_comparison() -> None:
     assert seen.overlap == 1.0  # of four words, three neighbours are all others
     assert compare(one, some("a b c d e f", 6, seed=5), k=2).overlap < 1
     assert "none: the dimensions differ" in str(seen)
+
+
+def test_rows_that_are_not_finite_are_in_no_comparison() -> None:
+    one, other = some("a b c d e f"), some("a b c d e f", seed=5)
+    rows = other.matrix.copy()
+    rows[1, 2], rows[4, 0] = np.nan, np.inf
+    broken = Vectors(other.words, rows)
+    keep = np.array([0, 2, 3, 5])
+    seen = compare(one, broken, k=2)
+    left = compare(Vectors(one.words.take(keep), one.matrix[keep]), Vectors(other.words.take(keep), rows[keep]), k=2)
+    assert (seen.cosines, seen.mean_cosine, seen.overlap) == (left.cosines, left.mean_cosine, left.overlap)
+    assert (seen.words, seen.sampled) == ((6, 6, 6), 4)
+    with pytest.raises(VocabularyError, match="have 0 finite rows in common"):
+        compare(one, Vectors(one.words, np.full_like(one.matrix, np.nan)))
 
 
 def test_command_line(tmp_path: Path) -> None:

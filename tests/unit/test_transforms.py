@@ -199,6 +199,8 @@ def test_merged_sources() -> None:
     np.testing.assert_allclose(np.abs(few), np.abs(u[:, :2] * s[:2]), atol=1e-5)
     with pytest.raises(VocabularyError, match="2 sources have no word in common"):
         spaces.merge([one, Vectors(Words.from_strings(["x"]), np.ones((1, 2), "f4"))])
+    with pytest.raises(OptionError, match="rows with NaN or infinity cannot be merged"):
+        spaces.merge([one, Vectors(one.words, np.full((3, 2), np.nan, "f4"))])
 
 
 def test_command_line(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: in
     Raises
     ------
     VocabularyError
-        When they have fewer than two words in common.
+        When they have fewer than two words in common whose rows are finite; others are in no figure.
 
     Notes
     -----
@@ -180,9 +180,12 @@ def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: in
     ((3, 3, 3), 1.0, 1.0)
     """
     at = b.words.lookup(a.words)
-    rows = np.flatnonzero(at >= 0)
+    common = np.flatnonzero(at >= 0)
+    rows = common[np.isfinite(a.norms[common]) & np.isfinite(b.norms[at[common]])]
     if len(rows) < 2:
-        raise VocabularyError(f"{len(a):,} and {len(b):,} words have {len(rows)} in common, so nothing to compare")
+        raise VocabularyError(
+            f"{len(a):,} and {len(b):,} words have {len(rows)} finite rows in common, so nothing to compare"
+        )
     shared = a.words.take(rows)
     one, other = Vectors(shared, a.matrix[rows]), Vectors(shared, b.matrix[at[rows]])
     cosines = None
@@ -192,14 +195,13 @@ def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: in
             [np.einsum("nd,nd->n", unit(one.matrix[part]), unit(other.matrix[part])) for part in parts]
         )
     k = min(k, len(rows) - 1)
-    usable = np.flatnonzero(np.isfinite(one.norms) & np.isfinite(other.norms))
-    drawn = np.random.default_rng(seed).permutation(usable)[:sample]
+    drawn = np.random.default_rng(seed).permutation(len(rows))[:sample]
     found = [nearest(space, space.matrix[drawn], k, exclude=drawn[:, None]).rows for space in (one, other)]
     same = (found[0][:, :, None] == found[1][:, None, :]).any(axis=2)
     return Comparison(
-        words=(len(a), len(b), len(rows)),
-        cosines=None if cosines is None else {level: float(np.nanquantile(cosines, level)) for level in _QUANTILES},
-        mean_cosine=None if cosines is None else float(np.nanmean(cosines)),
+        words=(len(a), len(b), len(common)),
+        cosines=None if cosines is None else {level: float(np.quantile(cosines, level)) for level in _QUANTILES},
+        mean_cosine=None if cosines is None else float(cosines.mean()),
         overlap=float(same.mean()),
         k=k,
         sampled=len(drawn),

@@ -117,7 +117,7 @@ def merge(
     Raises
     ------
     OptionError
-        For fewer than two sources, or options that are none.
+        For fewer than two sources, rows with NaN or infinity, or options that are none.
     VocabularyError
         When no word is common.
     """
@@ -126,6 +126,8 @@ def merge(
     for name, value, known in (("method", method, get_args(Method)), ("words", words, ("common", "all"))):
         if value not in known:
             raise OptionError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+    if not all(np.isfinite(source.norms).all() for source in sources):
+        raise OptionError("rows with NaN or infinity cannot be merged: leave them out before")
     if words == "all":
         listed = Words.from_strings(dict.fromkeys(word for source in sources for word in source.words))
     else:
