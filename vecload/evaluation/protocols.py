@@ -34,8 +34,8 @@ class Protocol:
         What to call it beside a figure.
     missing
         What becomes of a word without a row. "skip": its pair or analogy does not count; "zero": a vector of zeros, so
-        a pair scores 0 and an analogy is wrong; "mean": the mean of all vectors; "ngrams": composed from n-grams, and
-        skipped if that cannot be.
+        a pair scores 0 and an analogy is wrong; "mean": the mean of all vectors at norm 1, which is shorter than they;
+        "ngrams": composed from n-grams, and skipped if that cannot be.
     case
         "exact"; "lower": words of the data set are lower-cased; "fold": words are equal when their upper-case forms
         are, and the first row of those that are equal stands for all.
@@ -60,12 +60,14 @@ PROTOCOLS = {
         Protocol("exact"),
         Protocol("gensim", case="fold", restrict=300_000),
         Protocol("gensim-dummy", missing="zero", case="fold", restrict=300_000),
-        Protocol("web", missing="mean", case="lower"),
+        Protocol("web", missing="mean"),
         Protocol("lower", case="lower"),
     )
 }
 """By name: "gensim" is the default of its ``evaluate_word_pairs`` and ``evaluate_word_analogies``, "gensim-dummy" that
-with ``dummy4unknown``, "web" the word-embeddings-benchmarks package's."""
+with ``dummy4unknown``, "web" ``evaluate_similarity`` of the word-embeddings-benchmarks package."""
+
+_ROWS = 1 << 13  # rows looked at together
 
 
 def protocol_of(protocol: str | Protocol) -> Protocol:
@@ -112,7 +114,9 @@ class Lookup:
     def unit(
         self, words: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Vectors at norm 1, float64 (k, dim); row numbers (k,), -1 for none; which words can be used, bool (k,)."""
+        """Vectors at norm 1 (the mean is shorter), float64 (k, dim); row numbers (k,), -1 for none; which words can be
+        used, bool (k,).
+        """
         rows = self.rows(words)
         there = rows >= 0
         values = np.zeros((len(words), self.vectors.dim))
@@ -121,11 +125,21 @@ class Lookup:
         absent = np.flatnonzero(~there)
         if self.protocol.missing in ("zero", "mean"):
             usable[:] = True
-        if self.protocol.missing == "mean" and len(absent):
-            finite = np.isfinite(self.vectors.norms[: self.count])
-            values[absent] = self.vectors.matrix[: self.count].mean(axis=0, dtype=np.float64, where=finite[:, None])
         if self.protocol.missing == "ngrams" and len(absent) and self.vectors.ngrams is not None:
             lost = [words[at] for at in absent.tolist()]
             values[absent] = self.vectors.ngrams.vectors(lost)
             usable[absent] = self.vectors.ngrams.counts(lost) > 0
-        return unit(values), rows, usable
+        values = unit(values)
+        if self.protocol.missing == "mean" and len(absent):
+            values[absent] = self._mean()
+        return values, rows, usable
+
+    def _mean(self) -> npt.NDArray[np.float64]:
+        """Mean of the rows at norm 1, those that are finite, shape (dim,)."""
+        finite = np.isfinite(self.vectors.norms[: self.count])
+        total: npt.NDArray[np.float64] = np.zeros(self.vectors.dim)
+        for begin in range(0, self.count, _ROWS):
+            part = slice(begin, min(begin + _ROWS, self.count))
+            total += unit(self.vectors.matrix[part][finite[part]]).sum(axis=0)
+        total /= max(1, int(finite.sum()))
+        return total
