@@ -49,6 +49,14 @@ def test_a_folder_is_no_target(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FileNotFoundError, match=r"no such folder to write to: '.*none'$"),
+        replacing(tmp_path / "none/v"),
+    ):
+        pass
+
+
 def test_killed_while_writing(tmp_path: Path) -> None:
     target = tmp_path / "v.txt"
     target.write_text("old")

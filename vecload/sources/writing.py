@@ -41,6 +41,8 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
     'cat 0.1'
     """
     target = Path(os.path.realpath(path))  # through a link, not over it
+    if not target.parent.is_dir():
+        raise FileNotFoundError(2, "no such folder to write to", str(target.parent))
     if target.exists() and target.is_dir() != folder:
         there, asked = ("file", "folder") if folder else ("directory", "file")
         raise OptionError(f"{path} is a {there}: name the {asked} to write")
