@@ -15,7 +15,7 @@ import vecload
 from tests.formats import battery
 from tests.formats.battery import Case
 from tests.formats.tables import sample
-from vecload import formats
+from vecload import FormatError, Vectors, Words, formats
 
 CASES = {
     "word2vec text": Case("word2vec text", exact=False),
@@ -65,6 +65,18 @@ def test_cut_anywhere(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_smallest_tables(case: Case, tmp_path: Path) -> None:
     battery.check_small(case, tmp_path)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_doubles_are_written_as_they_are_or_not_at_all(case: Case, tmp_path: Path) -> None:
+    large = Vectors(Words.from_strings(["a", "b"]), np.array([[0.5, 2], [1e300, 1]]))
+    try:
+        path = case.write(large, tmp_path)
+    except FormatError as error:
+        assert "which holds float32: found one in the row of 'b'" in str(error)
+        assert not list(tmp_path.iterdir())
+        return
+    assert np.array_equal(vecload.load(path, dtype="float64").matrix, large.matrix)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

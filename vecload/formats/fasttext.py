@@ -32,7 +32,7 @@ from vecload.formats.fasttext_model import (
     looks_old,
     parse,
 )
-from vecload.formats.sink import Filter
+from vecload.formats.sink import Filter, single
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, build_slots, pack, read_only
 
@@ -254,7 +254,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
 
 def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32]:
     """The rows that, averaged with those of the n-grams, are the batch's."""
-    values: npt.NDArray[np.float32] = np.ascontiguousarray(batch.rows, dtype="<f4")
+    values = single(batch, NAME)
     if ngrams is None:
         return values
     sums = np.zeros_like(values)

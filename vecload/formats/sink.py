@@ -1,4 +1,4 @@
-"""What writers share: words a format cannot hold, and headers whose count is known only at the end."""
+"""What writers share: words and values a format cannot hold, and headers whose count is known only at the end."""
 
 from __future__ import annotations
 
@@ -114,6 +114,25 @@ def _not_utf8(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> np
         except UnicodeDecodeError:
             broken[word] = True
     return broken
+
+
+def single(batch: Batch, form: str) -> npt.NDArray[np.float32]:
+    """The rows in single precision: little-endian float32 in C order.
+
+    Raises
+    ------
+    FormatError
+        When a double is finite and too large for it: names its word and the format.
+    """
+    with np.errstate(over="ignore"):
+        rows: npt.NDArray[np.float32] = np.ascontiguousarray(batch.rows, dtype="<f4")
+    if batch.rows.dtype.itemsize > rows.itemsize:
+        lost = (np.isinf(rows) & np.isfinite(batch.rows)).any(axis=1)
+        if lost.any():
+            found = f"one in the row of {quote(Words(batch.data, batch.offsets).bytes(int(np.argmax(lost))))}"
+            hint = "Choose a format that holds float64, such as native."
+            raise FormatError(f"a value too large for {form}, which holds float32", found=found, hint=hint)
+    return rows
 
 
 class CountedFile:

@@ -26,7 +26,7 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.arrays import ArrayReader, PickedRows, npy_header, open_npy
-from vecload.formats.sink import CountedFile, Filter
+from vecload.formats.sink import CountedFile, Filter, single
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.words import Words, read_only
 
@@ -223,7 +223,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
         for given in table.batches():
             batch = holdable(given)
             some = Words(batch.data, batch.offsets)
-            file.write(batch.rows.astype("<f4").view(np.uint8).ravel(), len(some))
+            file.write(single(batch, NAME).view(np.uint8).ravel(), len(some))
             known = symbols.lookup(some)
             keys.append(np.where(known >= 0, codes[known], _hashes(some)))
             for word in some:

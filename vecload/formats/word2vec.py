@@ -23,7 +23,7 @@ import numpy as np
 
 from vecload.errors import FormatError, quote
 from vecload.formats.lines import fields_of, numbers_at_end
-from vecload.formats.sink import CountedFile, Filter
+from vecload.formats.sink import CountedFile, Filter, single
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
@@ -258,7 +258,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     holdable = Filter(NAME, _UNHOLDABLE, words, empty=True)
     with CountedFile(path, table.expected, lambda rows: f"{rows} {table.dim}\n".encode()) as file:
         for batch in map(holdable, table.batches()):
-            rows = np.ascontiguousarray(batch.rows, dtype="<f4").view(np.uint8)
+            rows = single(batch, NAME).view(np.uint8)
             out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)
             binary.join_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
             file.write(out, len(rows))
