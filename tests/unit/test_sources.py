@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import itertools
+import lzma
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
+import zstandard
 
 from vecload import FormatError, MissingExtra, OptionError
 from vecload.sources import open_source, replacing
@@ -158,6 +164,31 @@ def test_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
             assert source.take(99) == f"I am {name}".encode()
     with pytest.raises(FormatError, match=r"no member 'c'\. It holds: folder/a\.txt, b\."):
         open_source(path / "c")
+
+
+PACKERS = {
+    "gzip": (gzip.compress, 1 << 27),
+    "bzip2": (bz2.compress, 1 << 26),
+    "xz": (lzma.compress, 1 << 26),
+    "zstd": (zstandard.compress, 1 << 28),
+}
+
+
+@pytest.mark.parametrize(("pack", "size"), PACKERS.values(), ids=PACKERS)
+def test_little_that_unpacks_to_much_takes_less_memory(pack: Callable[[bytes], bytes], size: int) -> None:
+    packed = pack(bytes(size))
+    tracemalloc.start()
+    with open_source(io.BytesIO(packed)) as source:
+        block, count = memoryview(bytearray(1 << 20)), 0
+        while got := source.readinto(block):
+            count += got
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == size
+    assert peak < 3 * size // 4
+    for cut in (len(packed) // 2, len(packed) - 1):
+        with pytest.raises(FormatError, match="cut short"), open_source(io.BytesIO(packed[:cut])) as source:
+            deque(iter(lambda source=source: source.readinto(block), 0), maxlen=0)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", None])

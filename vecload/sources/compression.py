@@ -17,7 +17,10 @@ from vecload.sources.stream import Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PIECE = 1 << 15  # compressed bytes at a time: even a run of zeros, 1000 to 1, stays small
+_PIECE = 1 << 15  # compressed bytes at a time: a run of zeros, in gzip 1000 to 1, stays small
+_SMALL_PIECE = 1 << 11  # for zstd, 32 000 to 1
+_MOST = 1 << 20  # bytes asked for at a time of those that can hold more of the last piece: in bzip2, gigabytes
+_HOLDING = (bz2.BZ2Decompressor, lzma.LZMADecompressor)
 
 
 class _Decompressor(Protocol):
@@ -63,11 +66,13 @@ class _Unpacked:
         self._failure = failure
         self._engine = make()
         self._pending = b""  # compressed, left over behind the end of a stream
-        self._ready = b""  # decompressed
+        self._ready: bytes | memoryview = b""  # decompressed
+        self._piece = _SMALL_PIECE if kind == "zstd" else _PIECE
 
     def read(self, count: int) -> bytes:
         while not self._ready:
-            piece = self._pending or self._beneath.take(_PIECE)
+            held = isinstance(self._engine, _HOLDING) and not (self._engine.eof or self._engine.needs_input)
+            piece = b"" if held else self._pending or self._beneath.take(self._piece)
             self._pending = b""
             if self._engine.eof:
                 if not piece:
@@ -76,16 +81,26 @@ class _Unpacked:
                 if not piece:
                     continue
                 self._engine = self._make()
-            elif not piece:
+            elif not (piece or held):
                 raise self._error(f"the {self._kind} stream is cut short")
             try:
-                self._ready = self._engine.decompress(piece)
+                self._ready = self._decompressed(piece)
             except (self._failure, OSError, EOFError) as error:
                 raise self._error(f"the {self._kind} stream is damaged ({error})") from error
             if self._engine.eof:
                 self._pending = self._engine.unused_data
-        piece, self._ready = self._ready[:count], self._ready[count:]
-        return piece
+        ready = self._ready
+        if len(ready) <= count:
+            self._ready = b""
+            return bytes(ready)
+        view = memoryview(ready)  # the rest is not copied again for each piece taken of it
+        self._ready = view[count:]
+        return bytes(view[:count])
+
+    def _decompressed(self, piece: bytes) -> bytes:
+        if isinstance(self._engine, _HOLDING):
+            return self._engine.decompress(piece, _MOST)
+        return self._engine.decompress(piece)
 
     def _error(self, problem: str) -> FormatError:
         hint = "Download or copy the file again."
