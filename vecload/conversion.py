@@ -89,7 +89,7 @@ def convert(
     dst
         The file or folder to write. It appears whole or not at all.
     format
-        A format's name; None to go by the end of `dst`.
+        A format's name; None to go by the end of `dst`, where ``.bin`` means word2vec binary.
     vocab, limit, prefix, errors, allow_nonfinite, progress
         As for `load`.
     dtype
@@ -198,7 +198,8 @@ def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[t
     if name is None:
         raise OptionError("several files are written to a folder: name their format with format= (--format)")
     form, _ = formats.writer("", name)
-    suffix = form.SUFFIXES[0] if form.SUFFIXES else ""
+    own = f".{name.casefold()}"  # "vec" is a name of text, and one of its suffixes
+    suffix = own if own in form.SUFFIXES else next(iter(form.SUFFIXES), "")
     pairs = [(source, folder / (_stem(source) + suffix)) for source in sources]
     for target, count in Counter(target for _, target in pairs).items():
         if count > 1:

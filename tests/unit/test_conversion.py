@@ -137,6 +137,8 @@ def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
 def test_several_files_at_once(tmp_path: Path) -> None:
     pairs = conversion.targets_in(tmp_path / "out", ["a/x.txt.gz", "y.zip/y.vec", "plain"], "word2vec-binary")
     assert [target.name for _, target in pairs] == ["x.bin", "y.bin", "plain.bin"]
+    for name, suffix in (("vec", ".vec"), ("GloVe", ".txt"), ("feather", ".feather"), ("fasttext", "")):
+        assert conversion.targets_in(tmp_path, ["x.txt"], name) == [("x.txt", tmp_path / f"x{suffix}")]
     with pytest.raises(OptionError, match=r"2 of the files would become .*x\.bin"):
         conversion.targets_in(tmp_path, ["a/x.txt", "b/x.vec"], "word2vec binary")
     with pytest.raises(OptionError, match="name their format"):
