@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +16,7 @@ from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
     import numpy.typing as npt
@@ -22,6 +25,7 @@ POLICIES: Final = ("refuse", "drop", "escape")
 """What can be done about a word that a format cannot hold."""
 DROPPED: Final = "a word the format cannot hold"
 """The cause under which dropped rows are counted."""
+_SYNCED = 1 << 24  # bytes brought to the disk together
 
 
 class Filter:
@@ -141,6 +145,9 @@ class CountedFile:
     Room is made for the header of `guess` rows. If the true one has another length, which takes a guess on the wrong
     side of a power of ten, all that follows is moved.
 
+    While rows are still being made, those written so far are brought to the disk on a thread, so that little is left to
+    wait for when the whole file is synchronised before it takes its name.
+
     Examples
     --------
     >>> import tempfile
@@ -158,6 +165,9 @@ class CountedFile:
         self._header = header
         self._room = self._file.write(header(guess))
         self._rows = 0
+        self._waiting = 0  # bytes not on their way to the disk
+        self._behind = ThreadPoolExecutor(1, thread_name_prefix="vecload")
+        self._sync: Future[None] | None = None
 
     def __enter__(self) -> CountedFile:
         return self
@@ -166,9 +176,13 @@ class CountedFile:
         """Append the bytes of so many rows."""
         self._file.write(memoryview(text))  # type: ignore[arg-type]
         self._rows += rows
+        self._waiting += len(text)
+        if self._waiting >= _SYNCED and hasattr(os, "fdatasync") and (self._sync is None or self._sync.done()):
+            self._waiting = 0
+            self._sync = self._behind.submit(os.fdatasync, self._file.fileno())
 
     def __exit__(self, kind: object, *_: object) -> None:
-        with self._file as file:
+        with self._file as file, self._behind:
             if kind is not None:
                 return
             header = self._header(self._rows)

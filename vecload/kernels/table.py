@@ -118,17 +118,25 @@ def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore
     count.
     """
     end = offsets[count]
-    for i in range(len(starts) - 1):
-        hashed = _hash(text, starts[i], starts[i + 1])
-        slot = _find(hashed, text, starts[i], starts[i + 1], data, offsets, slots)
-        fresh[i] = slots[slot] == _FREE
-        if fresh[i]:
-            for at in range(starts[i], starts[i + 1]):
-                data[end] = text[at]
-                end += 1
-            count += 1
-            offsets[count] = end
-            slots[slot] = (hashed & _TAG) | np.uint64(count)
+    hashes = np.empty(_BLOCK, dtype=np.uint64)
+    mask = np.uint64(len(slots) - 1)
+    for begin in range(0, len(starts) - 1, _BLOCK):  # in blocks, as in `build_table`
+        last = min(begin + _BLOCK, len(starts) - 1)
+        for i in range(begin, last):
+            hashed = _hash(text, starts[i], starts[i + 1])
+            prefetch(slots, np.int64(hashed & mask))
+            hashes[i - begin] = hashed
+        for i in range(begin, last):
+            hashed = hashes[i - begin]
+            slot = _find(hashed, text, starts[i], starts[i + 1], data, offsets, slots)
+            fresh[i] = slots[slot] == _FREE
+            if fresh[i]:
+                for at in range(starts[i], starts[i + 1]):
+                    data[end] = text[at]
+                    end += 1
+                count += 1
+                offsets[count] = end
+                slots[slot] = (hashed & _TAG) | np.uint64(count)
     return count
 
 
