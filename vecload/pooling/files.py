@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -131,10 +132,11 @@ class _Sink(Protocol):
 
 
 class _Raw:
-    """Rows one behind the other; a header of a fixed size is written in front when their number is known."""
+    """Rows one behind the other; the header is written in front, into its room, when their number is known."""
 
-    def __init__(self, path: Path, dim: int) -> None:
+    def __init__(self, path: Path, dim: int, header: Callable[[int, int], bytes]) -> None:
         self._dim = dim
+        self._header = header
         self._count = 0
         self._file: IO[bytes] = path.open("wb")
         self._file.write(b"\0" * _HEADER)
@@ -151,26 +153,19 @@ class _Raw:
         self._file.write(self._header(self._count, self._dim))
         self._file.close()
 
-    @staticmethod
-    def _header(count: int, dim: int) -> bytes:
-        raise NotImplementedError
+
+def _npy(count: int, dim: int) -> bytes:
+    """Version 1 of ``numpy.lib.format``: magic, two bytes of length, a dictionary ended by a line feed."""
+    described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
+    length = _HEADER - 10
+    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + described.ljust(length - 1).encode() + b"\n"
 
 
-class _Npy(_Raw):
-    @staticmethod
-    def _header(count: int, dim: int) -> bytes:
-        """Version 1 of ``numpy.lib.format``: magic, two bytes of length, a dictionary ended by a line feed."""
-        described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
-        length = _HEADER - 10
-        return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + described.ljust(length - 1).encode() + b"\n"
-
-
-class _Safetensors(_Raw):
-    @staticmethod
-    def _header(count: int, dim: int) -> bytes:
-        entry = {"dtype": "F32", "shape": [count, dim], "data_offsets": [0, 4 * count * dim]}
-        length = _HEADER - 8
-        return length.to_bytes(8, "little") + json.dumps({"vectors": entry}).ljust(length).encode()
+def _safetensors(count: int, dim: int) -> bytes:
+    """A header of one tensor, filled up with spaces."""
+    entry = {"dtype": "F32", "shape": [count, dim], "data_offsets": [0, 4 * count * dim]}
+    length = _HEADER - 8
+    return length.to_bytes(8, "little") + json.dumps({"vectors": entry}).ljust(length).encode()
 
 
 class _Parquet:
@@ -192,9 +187,9 @@ class _Parquet:
 
 
 _SINKS: dict[str, Callable[[Path, int], _Sink]] = {
-    ".npy": _Npy,
+    ".npy": partial(_Raw, header=_npy),
     ".parquet": _Parquet,
-    ".safetensors": _Safetensors,
+    ".safetensors": partial(_Raw, header=_safetensors),
 }
 
 
