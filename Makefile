@@ -16,7 +16,7 @@ test: .venv/test
 	$(BIN)/pytest -n 2
 
 bench: .venv/test
-	$(BIN)/python benchmarks/load_text.py
+	for topic in load_text formats fasttext_models layers pooling spaces; do $(BIN)/python benchmarks/$$topic.py || exit; done
 
 clean:
 	rm -rf .venv
