@@ -178,13 +178,20 @@ class CountedFile:
         self._rows += rows
         self._waiting += len(text)
         if self._waiting >= _SYNCED and hasattr(os, "fdatasync") and (self._sync is None or self._sync.done()):
+            self._check()
             self._waiting = 0
             self._sync = self._behind.submit(os.fdatasync, self._file.fileno())
+
+    def _check(self) -> None:
+        """Raise where the disk failed: the system tells of that once, and not again at the last fsync."""
+        if self._sync is not None:
+            self._sync.result()
 
     def __exit__(self, kind: object, *_: object) -> None:
         with self._file as file, self._behind:
             if kind is not None:
                 return
+            self._check()
             header = self._header(self._rows)
             end = file.tell()
             longer = len(header) - self._room
