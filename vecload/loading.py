@@ -352,7 +352,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         told = form.survey(opened) if hasattr(form, "survey") else {}
         reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = told.pop("sample", None)
-        words, rows, read = sample if sample and sample[0] else _first_rows(reader)
+        words, rows, count = sample if sample and sample[0] else _first_rows(reader)
         if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
@@ -361,8 +361,8 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             raise FormatError("no line of the first could be read", file=opened.name, found=causes)
         norms = np.linalg.norm(rows, axis=1)
         sampled = {
-            "rows": read if read < _SAMPLE else reader.declared or reader.expected,
-            "exact": read < _SAMPLE,
+            "rows": reader.declared or reader.expected if count is None else count,
+            "exact": count is not None,
             "values": str(reader.dtype),
         }
         return Info(
@@ -379,9 +379,10 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         )
 
 
-def _first_rows(reader: Reader) -> tuple[list[str], npt.NDArray[np.float64], int]:
-    """Words, rows and number of the first rows, those that were left out included."""
+def _first_rows(reader: Reader) -> tuple[list[str], npt.NDArray[np.float64], int | None]:
+    """Words and values of the first rows; and the number of rows, those left out included, if these are all."""
     batches = list(reader)
     words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
     rows = [batch.rows.astype(np.float64) for batch in batches]
-    return words, np.concatenate([*rows, np.empty((0, reader.dim))]), len(words) + reader.skipped.total()
+    read = len(words) + reader.skipped.total()
+    return words, np.concatenate([*rows, np.empty((0, reader.dim))]), read if read < _SAMPLE else None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vecload
@@ -22,6 +23,18 @@ def glove(tmp_path: Path) -> Path:
     file = tmp_path / "glove.txt"
     file.write_text("the 0.5 0.5\ncat 3 4\nParis 1 0\n")
     return file
+
+
+def test_info_does_not_take_the_first_of_wide_rows_for_all(tmp_path: Path) -> None:
+    """A megabyte holds fewer than a thousand of them."""
+    values = np.random.default_rng(0).normal(size=(900, 300)).tolist()
+    lines = (f"w{at} " + " ".join(f"{value:.6f}" for value in row) for at, row in enumerate(values))
+    (tmp_path / "wide.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    code, out, _ = run("info", tmp_path / "wide.gz")
+    assert code == 0
+    assert "(estimated)" in out
+    estimate = int(out.split("rows")[1].split()[0].replace(",", ""))
+    assert 700 < estimate < 1200
 
 
 def test_info_compiles_nothing(glove: Path) -> None:

@@ -27,7 +27,7 @@ The contract. A format is a plain module with
     option allows that; else None. `sink` has what writers share.
 ``survey(source) -> dict[str, Any]`` (optional)
     What `info` should say otherwise than the reader does (keys of `Info`), told without reading all of the file; and
-    `sample`, the first words, rows and number of rows looked at, where that is quicker than the reader.
+    `sample`, where that is quicker than the reader: the first words, their rows, and how many there are if that is all.
 
 A source gives its bytes once, as a stream (`take`, `readinto`) or as one mapped array (`Source.mapped`); what is
 compressed or comes from a stream is spooled for the latter. A reader that maps sets ``source.position`` to the bytes it

@@ -81,13 +81,14 @@ def survey(source: Source) -> dict[str, Any]:
     """The first rows, how values are written and, for a plain file of up to 4 GB, the number of its rows."""
     head = source.head(_SURVEYED)
     layout = inspect(head[:_HEAD], source.name, size=source.size, header=None)
-    lines = head if len(source.head(_SURVEYED + 1)) == len(head) else head[: head.rfind(b"\n") + 1]
+    whole = len(source.head(_SURVEYED + 1)) == len(head)
+    lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
+    words, rows, looked = sample(lines, layout.dim, most=_SAMPLE)
     digits = count_digits(head[layout.begin : _HEAD], layout.dim)
     told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
-    told["sample"] = sample(lines[layout.begin :], layout.dim, most=_SAMPLE)
+    told["sample"] = words, rows, looked if whole and looked < _SAMPLE else None
     if source.path is not None and source.size is not None and source.size <= _COUNTED:
-        told["rows"] = count_lines(source.path) - (layout.declared is not None)
-        told["exact"] = True
+        told |= {"rows": count_lines(source.path) - (layout.declared is not None), "exact": True}
     return told
 
 
