@@ -83,22 +83,28 @@ def _find(hashed, text, start, stop, data, offsets, slots):  # type: ignore[no-u
         slot = (slot + _ONE) & mask
 
 
+@inline
+def _hash_ahead(text, offsets, begin, end, slots, hashes):  # type: ignore[no-untyped-def]
+    """Hashes of some words into `hashes`; their slots, which lie all over the memory, are asked for."""
+    mask = np.uint64(len(slots) - 1)
+    for word in range(begin, end):
+        hashed = _hash(text, offsets[word], offsets[word + 1])
+        prefetch(slots, np.int64(hashed & mask))
+        hashes[word - begin] = hashed
+
+
 @kernel
 def build_table(data, offsets, slots, repeated):  # type: ignore[no-untyped-def]
     """Enter every word into the zeroed `slots`; a word seen before is marked in `repeated` (bool) and left out.
 
-    Returns the number of repeated words. The first row of a word is the one the table keeps. Slots lie all over the
-    memory, so those of some words are asked for together before the first of them is looked at.
+    Returns the number of repeated words. The first row of a word is the one the table keeps. The slots of some words
+    are asked for together before the first of them is looked at.
     """
     count = 0
     hashes = np.empty(_BLOCK, dtype=np.uint64)
-    mask = np.uint64(len(slots) - 1)
     for begin in range(0, len(offsets) - 1, _BLOCK):
         end = min(begin + _BLOCK, len(offsets) - 1)
-        for row in range(begin, end):
-            hashed = _hash(data, offsets[row], offsets[row + 1])
-            prefetch(slots, np.int64(hashed & mask))
-            hashes[row - begin] = hashed
+        _hash_ahead(data, offsets, begin, end, slots, hashes)
         for row in range(begin, end):
             hashed = hashes[row - begin]
             slot = _find(hashed, data, offsets[row], offsets[row + 1], data, offsets, slots)
@@ -119,13 +125,9 @@ def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore
     """
     end = offsets[count]
     hashes = np.empty(_BLOCK, dtype=np.uint64)
-    mask = np.uint64(len(slots) - 1)
     for begin in range(0, len(starts) - 1, _BLOCK):  # in blocks, as in `build_table`
         last = min(begin + _BLOCK, len(starts) - 1)
-        for i in range(begin, last):
-            hashed = _hash(text, starts[i], starts[i + 1])
-            prefetch(slots, np.int64(hashed & mask))
-            hashes[i - begin] = hashed
+        _hash_ahead(text, starts, begin, last, slots, hashes)
         for i in range(begin, last):
             hashed = hashes[i - begin]
             slot = _find(hashed, text, starts[i], starts[i + 1], data, offsets, slots)
