@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecload import VocabularyError, Words
-from vecload.words import build_slots
+from vecload.words import GrowingWords, build_slots
 
 raw_words = st.lists(st.binary(max_size=20), max_size=150)
 
@@ -48,6 +48,33 @@ def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes])
         assert again == (raw in seen)
         seen.add(raw)
     assert all(words.get(word) == strings(raws).index(word) for word in strings(raws))
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=9).map(lambda raw: raw * 3) | st.binary(max_size=1), max_size=300), max_size=6)
+)
+def test_growing_words_keep_the_first_of_each(batches: list[list[bytes]]) -> None:
+    """Against a dict: words that come twice in one batch or in two, more of them than were expected."""
+    growing = GrowingWords(expected=2)
+    seen: dict[bytes, None] = {}
+    for raws in batches:
+        added = Words.from_bytes(raws)
+        fresh = growing.add(added.data, added.offsets)
+        first = [at for at, raw in enumerate(raws) if raw not in seen and raw not in raws[:at]]
+        assert np.flatnonzero(fresh).tolist() == first
+        seen.update(dict.fromkeys(raws))
+        words = growing.words
+        assert [words.bytes(row) for row in range(len(words))] == list(seen)
+        assert words.lookup(Words.from_bytes(list(seen))).tolist() == list(range(len(seen)))
+
+
+def test_growing_words_outgrow_their_room() -> None:
+    growing = GrowingWords()
+    raws = [b"%d" % number * 40_000 for number in range(100)]
+    for raw in raws * 2:
+        added = Words.from_bytes([raw])
+        growing.add(added.data, added.offsets)
+    assert [growing.words.bytes(row) for row in range(len(growing.words))] == raws
 
 
 def test_sequence_manners() -> None:

@@ -117,25 +117,28 @@ def build_table(data, offsets, slots, repeated):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_words(text, starts, data, offsets, slots, count, fresh):  # type: ignore[no-untyped-def]
-    """Append the words ``text[starts[i]:starts[i + 1]]`` that the table does not have to the `count` it has.
+def add_words(data, offsets, slots, count, total, fresh):  # type: ignore[no-untyped-def]
+    """Enter the words ``count`` to ``total - 1`` into the `slots` of the words before; those there already go.
 
-    `data`, `offsets` and `slots` have room for all of them. `fresh` (bool) is set where a word was new. Returns the new
-    count.
+    What is behind a word that goes moves up, so `data` and `offsets` are packed again. `fresh` (bool, shape
+    ``(total - count,)``) is set where a word was new. Returns the new count.
     """
+    first = count
     end = offsets[count]
     hashes = np.empty(_BLOCK, dtype=np.uint64)
-    for begin in range(0, len(starts) - 1, _BLOCK):  # in blocks, as in `build_table`
-        last = min(begin + _BLOCK, len(starts) - 1)
-        _hash_ahead(text, starts, begin, last, slots, hashes)
-        for i in range(begin, last):
-            hashed = hashes[i - begin]
-            slot = _find(hashed, text, starts[i], starts[i + 1], data, offsets, slots)
-            fresh[i] = slots[slot] == _FREE
-            if fresh[i]:
-                for at in range(starts[i], starts[i + 1]):
-                    data[end] = text[at]
-                    end += 1
+    for begin in range(first, total, _BLOCK):  # in blocks, as in `build_table`
+        last = min(begin + _BLOCK, total)
+        _hash_ahead(data, offsets, begin, last, slots, hashes)
+        for row in range(begin, last):
+            hashed = hashes[row - begin]
+            start, stop = offsets[row], offsets[row + 1]
+            slot = _find(hashed, data, start, stop, data, offsets, slots)
+            fresh[row - first] = slots[slot] == _FREE
+            if fresh[row - first]:
+                if end < start:
+                    for at in range(start, stop):
+                        data[end + at - start] = data[at]
+                end += stop - start
                 count += 1
                 offsets[count] = end
                 slots[slot] = (hashed & _TAG) | np.uint64(count)

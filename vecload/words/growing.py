@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.words.packed import Words, read_only, slots_for
+from vecload.words.packed import Words, slots_for
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 _MOST_EXPECTED = 1 << 22  # a guess is not to be believed further
+_LENGTH = 8  # bytes in a word, as a guess
+_ROOM = 1 << 22  # bytes that cost nothing until they are written to, and then come in huge pages
 
 
 class GrowingWords:
@@ -35,25 +37,29 @@ class GrowingWords:
     """
 
     def __init__(self, expected: int = 0) -> None:
-        self._data = np.empty(1 << 16, dtype=np.uint8)
-        self._offsets = np.zeros(1 << 12, dtype=np.int64)
-        self._slots = np.zeros(slots_for(min(expected, _MOST_EXPECTED)), dtype=np.uint64)
+        expected = min(expected, _MOST_EXPECTED)
+        self._data = np.empty(max(_ROOM, _LENGTH * expected), dtype=np.uint8)
+        self._offsets = np.empty(max(_ROOM // 8, expected + 1), dtype=np.int64)
+        self._offsets[0] = 0
+        self._slots = np.zeros(slots_for(expected), dtype=np.uint64)
         self._count = 0
 
     def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Add packed words; says which are new (bool, shape (n,))."""
+        """Add packed words, the first of which begins at 0; says which are new (bool, shape (n,))."""
         from vecload.kernels import table
 
-        count = self._count + len(offsets) - 1
-        self._data = _with_room(self._data, int(self._offsets[self._count]) + len(data))
-        self._offsets = _with_room(self._offsets, count + 1)
-        if slots_for(count) > len(self._slots):
-            self._slots = np.zeros(slots_for(count), dtype=np.uint64)
-            packed = read_only(self._data), read_only(self._offsets[: self._count + 1])
-            table.build_table(*packed, self._slots, np.empty(self._count, dtype=np.bool_))
+        total = self._count + len(offsets) - 1
+        begin, end = int(self._offsets[self._count]), int(self._offsets[self._count]) + len(data)
+        if slots_for(total) > len(self._slots):
+            known = self.words
+            self._slots = np.zeros(slots_for(total), dtype=np.uint64)
+            table.build_table(known.data, known.offsets, self._slots, np.empty(self._count, dtype=np.bool_))
+        self._data = _with_room(self._data, end)
+        self._data[begin:end] = data
+        self._offsets = _with_room(self._offsets, total + 1)
+        np.add(offsets[1:], begin, out=self._offsets[self._count + 1 : total + 1])
         fresh = np.empty(len(offsets) - 1, dtype=np.bool_)
-        own = self._data, self._offsets, self._slots
-        self._count = table.add_words(read_only(data), read_only(offsets), *own, self._count, fresh)
+        self._count = table.add_words(self._data, self._offsets, self._slots, self._count, total, fresh)
         return fresh
 
     @property
