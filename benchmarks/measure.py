@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHILD = """
 import json, sys, time, resource
 path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+prepare = lambda: None  # before each run, not timed
 {setup}
 if 'vecload' in sys.modules:  # numba and the kernels are loaded once a process: "Starting" shows what that takes
     import io
@@ -26,6 +27,7 @@ if 'vecload' in sys.modules:  # numba and the kernels are loaded once a process:
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 times = []
 for _ in range(rounds):
+    prepare()
     begin = time.perf_counter()
     result = run()
     times.append(time.perf_counter() - begin)
