@@ -68,6 +68,16 @@ def test_growing_words_keep_the_first_of_each(batches: list[list[bytes]]) -> Non
         assert words.lookup(Words.from_bytes(list(seen))).tolist() == list(range(len(seen)))
 
 
+def test_growing_words_that_were_fewer_than_expected() -> None:
+    """The table has the length that they need, and more can be added."""
+    growing = GrowingWords(expected=100_000)
+    for text in (["cat", "dog"], ["dog", "cow"]):
+        more = Words.from_strings(text)
+        growing.add(more.data, more.offsets)
+        assert len(growing.words.slots) == len(Words.from_strings(list(growing.words)).slots)
+    assert growing.words.lookup(["cat", "dog", "cow", "pig"] * 20).tolist() == [0, 1, 2, -1] * 20
+
+
 def test_growing_words_outgrow_their_room() -> None:
     growing = GrowingWords()
     raws = [b"%d" % number * 40_000 for number in range(100)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.words.packed import Words, slots_for
+from vecload.words.packed import Words, read_only, slots_for
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,9 +51,7 @@ class GrowingWords:
         total = self._count + len(offsets) - 1
         begin, end = int(self._offsets[self._count]), int(self._offsets[self._count]) + len(data)
         if slots_for(total) > len(self._slots):
-            known = self.words
-            self._slots = np.zeros(slots_for(total), dtype=np.uint64)
-            table.build_table(known.data, known.offsets, self._slots, np.empty(self._count, dtype=np.bool_))
+            self._enter_all(slots_for(total))
         self._data = _with_room(self._data, end)
         self._data[begin:end] = data
         self._offsets = _with_room(self._offsets, total + 1)
@@ -64,9 +62,19 @@ class GrowingWords:
 
     @property
     def words(self) -> Words:
-        """All so far; a view, which holds until more are added."""
+        """All so far, with a table of the length they need; a view, which holds until more are added."""
+        if slots_for(self._count) < len(self._slots):
+            self._enter_all(slots_for(self._count))
         offsets = self._offsets[: self._count + 1]
         return Words(self._data[: offsets[-1]], offsets, slots=self._slots)
+
+    def _enter_all(self, slots: int) -> None:
+        """Make the table anew, of another length."""
+        from vecload.kernels import table
+
+        self._slots = np.zeros(slots, dtype=np.uint64)
+        packed = read_only(self._data), read_only(self._offsets[: self._count + 1])
+        table.build_table(*packed, self._slots, np.empty(self._count, dtype=np.bool_))
 
 
 def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
