@@ -15,7 +15,7 @@ import numpy as np
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
-from vecload.loading import DType, Errors, Progress, asked, bar, batches_of
+from vecload.loading import DType, Errors, Progress, asked, bar, batches_of, expected_of
 from vecload.sources import open_source, replacing
 from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import GrowingWords
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import ModuleType
 
-    from vecload.formats import Reader, Table
+    from vecload.formats import Place, Reader, Table
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Vectors
+    from vecload.vectors import Request, Vectors
     from vecload.words import Words
 
 _log = logging.getLogger("vecload")
@@ -138,7 +138,7 @@ def convert(
     with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
         reader: Reader = formats.recognise(opened).read(opened, request)
         with bar(opened, progress) as advance:
-            table = _Stream(opened, reader, batches_of(reader, prefix), advance, dtype=dtype, normalize=normalize)
+            table = _Stream(opened, reader, request, prefix, advance, dtype=dtype, normalize=normalize)
             dropped = _write(form, table, dst, options)
     left = {"duplicates": table.duplicates, **reader.skipped, **dropped}
     return Conversion(
@@ -253,7 +253,7 @@ class _Held:
         self.dim, self.dtype, self.words = vectors.dim, vectors.dtype, vectors.words
         self.meta, self.ngrams = vectors.meta, vectors.ngrams
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:  # noqa: ARG002 - the rows are made already
         matrix, words = self._vectors.matrix, self._vectors.words
         step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
         for begin in range(0, self.rows, step):
@@ -271,7 +271,8 @@ class _Stream:
         self,
         source: Source,
         reader: Reader,
-        batches: Iterator[Batch],
+        request: Request,
+        prefix: str,
         advance: Callable[[int, int | None], object],
         *,
         dtype: str | None,
@@ -279,10 +280,11 @@ class _Stream:
     ) -> None:
         self._source = source
         self._reader = reader
-        self._batches = batches
+        self._request = request
+        self._prefix = prefix
         self._advance = advance
         self._normalize = normalize
-        self._known = GrowingWords(reader.expected)
+        self._known = GrowingWords(self.expected)
         self.dim = reader.dim
         self.dtype = reader.dtype if dtype is None else type_of(dtype)
         self.ngrams: NgramTable | None = reader.ngrams
@@ -293,7 +295,7 @@ class _Stream:
 
     @property
     def expected(self) -> int:
-        return self._reader.expected
+        return expected_of(self._reader, self._request)
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -303,8 +305,9 @@ class _Stream:
     def words(self) -> Words:
         return self._known.words
 
-    def batches(self) -> Iterator[Batch]:
-        for data, offsets, rows in self._batches:
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:
+        as_read = not self._normalize and self.dtype == self._reader.dtype
+        for data, offsets, rows in batches_of(self._reader, self._prefix, place if as_read else None):
             self.read += len(rows)
             fresh = self._known.add(data, offsets)
             batch = Batch(data, offsets, rows)

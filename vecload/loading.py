@@ -171,6 +171,12 @@ def batches_of(reader: Reader, prefix: str, place: formats.Place | None = None) 
     return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 
+def expected_of(reader: Reader, request: Request) -> int:
+    """Rows to make room for: what the reader expects, and no more than are asked for."""
+    only = None if request.only is None else len(request.only)
+    return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
+
+
 def _collect(
     source: Source,
     reader: Reader,
@@ -180,11 +186,9 @@ def _collect(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """All batches as one matrix, with the packed words."""
     row_bytes = max(1, reader.dim * reader.dtype.itemsize)
-    rows = reader.expected
+    rows = expected_of(reader, request)
     if source.size is None:  # nothing to check the guess against; room costs no memory until it is written to
         rows = min(rows, _STEP // row_bytes + 1)
-    only = None if request.only is None else len(request.only)
-    rows = min(bound for bound in (rows, request.limit, only) if bound is not None)
     try:
         matrix = np.empty((rows, reader.dim), dtype=reader.dtype)
     except (MemoryError, ValueError):  # an archive may say anything of a member's size: room is made as rows come
@@ -192,7 +196,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in batches_of(reader, prefix, _places(matrix)):
+    for batch in batches_of(reader, prefix, _Matrix(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             matrix.resize((end + _STEP // row_bytes, reader.dim), refcheck=False)
@@ -207,17 +211,20 @@ def _collect(
     return matrix, np.concatenate([*datas, np.empty(0, dtype=np.uint8)]), offsets
 
 
-def _places(matrix: npt.NDArray[Any]) -> formats.Place:
-    """What gives a reader the next rows of `matrix` to parse into; None from when it runs short, for ever: it moves."""
-    room = len(matrix)
-    free = 0
+class _Matrix:
+    """Gives a reader the next rows of a matrix to parse into; none from when it runs short, for ever: it moves."""
 
-    def place(count: int) -> npt.NDArray[Any] | None:
-        nonlocal free
-        begin, free = free, free + count
-        return matrix[begin:free] if free <= room else None
+    def __init__(self, matrix: npt.NDArray[Any]) -> None:
+        self._matrix = matrix
+        self._room = len(matrix)
+        self._taken = 0
 
-    return place
+    def take(self, count: int) -> npt.NDArray[Any] | None:
+        begin, self._taken = self._taken, self._taken + count
+        return self._matrix[begin : self._taken] if self._taken <= self._room else None
+
+    def filled(self, rows: npt.NDArray[Any]) -> None:
+        """They lie where they belong."""
 
 
 def _unique(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecload import Vectors, Words
+from vecload.formats import Place
 from vecload.vectors import Batch
 
 ODD = ["the", "cat", "北海道", "a\u00a0b", "New York", "x" * 300, "\udcff\udc80", "é", "🙂", "e\u0301", "0", "\u3000"]
@@ -56,7 +57,7 @@ class TableOf:
     def ngrams(self) -> Any:
         return self.vectors.ngrams
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:
         for begin in range(0, len(self.vectors), self.step):
             words = self.vectors.words[begin : begin + self.step]
             yield Batch(words.data, words.offsets, self.vectors.matrix[begin : begin + self.step])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -202,17 +200,3 @@ def test_the_official_fasttext_takes_our_vectors_as_pretrained(tmp_path: Path) -
     )  # fmt: skip
     for word in words:
         assert np.array_equal(model.get_word_vector(word), vectors[word])
-
-
-def test_a_disk_that_fails_on_the_way_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system tells of a failed write once, to whoever synchronises first: that must not be a thread nobody asks."""
-
-    def fails(_: int) -> None:
-        raise OSError(errno.EIO, "the disk failed")
-
-    monkeypatch.setattr(os, "fdatasync", fails)
-    with (
-        pytest.raises(OSError, match="the disk failed"),
-        CountedFile(tmp_path / "f", 1, lambda count: b"%d\n" % count) as file,
-    ):
-        file.write(bytes(1 << 25), 1)

@@ -39,7 +39,6 @@ A new format is a new file and one line in `FORMATS`. What is known but cannot b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError
@@ -134,11 +133,17 @@ class Reader(Protocol):
         """The file as it lies, not read and not copied; None where the format or the request does not allow it."""
 
 
-Place = Callable[[int], "npt.NDArray[Any] | None"]
-"""``place(n)``: the memory for the next `n` rows of a file, or None if they are to lie wherever the reader likes.
+class Place(Protocol):
+    """Where the rows of a file are to lie, for a reader that can parse them there."""
 
-The rows of an earlier call are done with when the batch they came in is followed by the next.
-"""
+    def take(self, count: int) -> npt.NDArray[Any] | None:
+        """The memory for the next `count` rows of the file, or None if they are to lie wherever the reader likes.
+
+        The rows of an earlier call are done with when the batch they came in is followed by the next.
+        """
+
+    def filled(self, rows: npt.NDArray[Any]) -> None:
+        """Rows in memory that `take` gave are parsed, all of them: told by the thread that did it, in any order."""
 
 
 @runtime_checkable
@@ -146,7 +151,7 @@ class Placing(Protocol):
     """A `Reader` that can parse rows straight into memory it is given."""
 
     def into(self, place: Place) -> Iterator[Batch]:
-        """The batches of the reader, whose rows lie where `place` says, unless some were left out."""
+        """The batches of the reader, whose rows are those of `place`, unless some were left out."""
 
 
 class Table(Protocol):
@@ -183,8 +188,8 @@ class Table(Protocol):
     def words(self) -> Words:
         """The words of all batches given so far, with their hash table."""
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows."""
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:
+        """The rows, in `place` where they are made and it suits their maker."""
 
 
 def recognise(source: Source) -> ModuleType:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats.sink import CountedFile
+from vecload.formats.sink import RowFile, as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 from vecload.words import Words
@@ -45,7 +45,7 @@ _LONGEST_HEADER: Final = 100_000_000  # as safetensors has it
 _PAGE: Final = 4096
 _ALIGNED: Final = 64
 _BATCH: Final = 1 << 20  # bytes of rows together
-_PIECE: Final = 1 << 24
+_PIECE: Final = 1 << 22
 _CODES: Final = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
     "U64": "uint64", "I64": "int64", "I32": "int32", "U8": "uint8",
@@ -249,7 +249,6 @@ def write(path: Path, table: Table) -> None:
     if codes.get(table.dtype.name) not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
     settings: dict[str, Any] | None = None
-    behind: list[tuple[str, npt.NDArray[Any]]] = []
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def header(rows: int) -> bytes:
@@ -267,14 +266,16 @@ def write(path: Path, table: Table) -> None:
         text += b" " * (-(8 + len(text)) % _PAGE)  # the matrix begins at a page
         return len(text).to_bytes(8, "little") + text
 
-    with CountedFile(path, 0, header) as file:
-        for batch in table.batches():
-            file.write(_bytes(batch.rows), len(batch.rows))
+    with RowFile(path, table.expected, header, table.dim, table.dtype) as file:
+        for batch in table.batches(file):
+            file.append(batch.rows)
         words = table.words
         size = len(words) * table.dim * table.dtype.itemsize
         padding = -(size + len(words.data)) % _ALIGNED  # so that what follows is aligned; the last offset tells the end
-        data = np.concatenate([words.data, np.zeros(padding, dtype=np.uint8)])
-        behind += [("words.data", data), ("words.offsets", words.offsets), ("words.slots", words.slots)]
+        shapes["words.data"] = codes["uint8"], (len(words.data) + padding,)
+        file.write(words.data, 0)
+        file.write(bytes(padding), 0)
+        behind = [("words.offsets", words.offsets), ("words.slots", words.slots)]
         if table.ngrams is not None:
             arrays, settings = _parts(table.ngrams)
             behind += arrays
@@ -282,11 +283,7 @@ def write(path: Path, table: Table) -> None:
             shapes[name] = codes[array.dtype.name], array.shape
             step = max(1, _PIECE // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
-                file.write(_bytes(array[first : first + step]), 0)
-
-
-def _bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+                file.write(as_bytes(array[first : first + step]), 0)
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -189,14 +189,14 @@ class Reader:
         return meta
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.into(lambda _: None)
+        return self.into(None)
 
-    def into(self, place: Place) -> Iterator[Batch]:
+    def into(self, place: Place | None) -> Iterator[Batch]:
         """As by iteration, but rows are parsed where `place` says, so that they need not be copied there."""
         from vecload.kernels import workers  # numba is loaded when there is something to parse
 
         spare: list[bytearray] = []  # buffers to fill again
-        for parsed in in_turn(self._tasks(spare, place), self._parse, workers()):
+        for parsed in in_turn(self._tasks(spare, place), lambda task: self._parse(task, place), workers()):
             batch = self._settle(parsed)
             spare.append(parsed.chunk.buffer)
             if len(batch.rows):
@@ -214,7 +214,7 @@ class Reader:
             )
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, self.row_lines)
 
-    def _tasks(self, spare: list[bytearray], place: Place) -> Iterator[_Task]:
+    def _tasks(self, spare: list[bytearray], place: Place | None) -> Iterator[_Task]:
         """Chunks, where their lines end and where their rows belong: lines are found first, to know the latter."""
         from vecload.kernels import plain
 
@@ -224,7 +224,7 @@ class Reader:
             if len(room) < chunk.stop:
                 room = np.empty(chunk.stop, dtype=np.int32)
             ends = room[: plain.find_lines(chunk.bytes(), chunk.stop, room)].copy()
-            yield _Task(chunk, ends, place(len(ends)) if straight else None)
+            yield _Task(chunk, ends, place.take(len(ends)) if place is not None and straight else None)
 
     def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
         """Cut the source after line feeds; the last line gets one if it has none."""
@@ -263,16 +263,14 @@ class Reader:
         found = f"no line feed in {LONGEST_LINE:,} bytes"
         return FormatError("a line without end", file=self._source.name, line=line, byte=byte, found=found, hint=hint)
 
-    def _parse(self, task: _Task) -> _Parsed:
+    def _parse(self, task: _Task, place: Place | None) -> _Parsed:
         """The part that runs on the threads: kernels only."""
         from vecload.kernels import plain, table, text
 
         chunk, stops, rows = task
         buffer = chunk.bytes()
         total = len(stops)
-        starts = np.empty_like(stops)
-        starts[0] = 0
-        starts[1:] = stops[:-1] + 1
+        starts = np.concatenate([[0], stops[:-1] + 1], dtype=np.int32)
         kept = None
         blanks = 0
         if self._heads is not None:
@@ -290,6 +288,8 @@ class Reader:
         if plain.parse_plain(*lines, rows, words[0], words[1], status):
             text.parse_lines(*lines, _INFINITE[self._type], rows, words[0], words[1], status)
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
+        if packed is not None and place is not None and rows is task.rows:
+            place.filled(rows)
         return _Parsed(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, packed)
 
     def _settle(self, parsed: _Parsed) -> Batch:
