@@ -246,22 +246,26 @@ class RowFile(CountedFile):
 
     def take(self, count: int) -> npt.NDArray[Any] | None:
         """Memory for rows to come."""
-        if not self._ahead:
-            return None
         rows = np.empty((count, self._dim), dtype=self._dtype)
-        self._places[id(rows)] = rows, self._taken
-        self._taken += rows.nbytes
-        if self._taken > self._reserved:
-            self._reserve()
-        return rows
+        with self._turn:
+            if not self._ahead:
+                return None
+            begin, self._taken = self._taken, self._taken + rows.nbytes
+            self._places[id(rows)] = rows, begin
+            if self._taken > self._reserved:
+                self._reserve(begin)
+            return rows
 
-    def _reserve(self) -> None:
-        """Have the disk set room aside, where it can: finding it piece by piece takes as long as writing."""
-        size = min(_RESERVED, self._most - self._reserved)
+    def _reserve(self, begin: int) -> None:
+        """Have the disk set room aside, where it can: finding it piece by piece takes as long as writing.
+
+        Only where nobody writes yet: the C library may do so by writing zeros.
+        """
+        size = min(_RESERVED, self._most - begin)
         if size > 0 and hasattr(os, "posix_fallocate"):
             with suppress(OSError):  # the guess may be too high for a disk that has room for the rows
-                os.posix_fallocate(self._file.fileno(), self._reserved, size)
-            self._reserved += size
+                os.posix_fallocate(self._file.fileno(), begin, size)
+            self._reserved = begin + size
 
     def filled(self, rows: npt.NDArray[Any]) -> None:
         """Write rows where they belong unless some before them are left out."""
@@ -321,5 +325,7 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
         return None
     import ctypes
 
-    made = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return made(("sync_file_range", ctypes.CDLL(None)))
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is not None:
+        call.argtypes = ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint
+    return call
