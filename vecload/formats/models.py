@@ -27,7 +27,7 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.arrays import ArrayReader, PickedRows, check_array
-from vecload.formats.sink import CountedFile, Filter
+from vecload.formats.sink import CountedFile, Filter, as_bytes
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ def write(path: Path, table: Table, *, layout: str = "sentence-transformers", wo
         file.write(np.zeros(table.dim * dtype.itemsize, dtype=np.uint8), 1)
         for given in table.batches():
             batch = holdable(given)
-            rows = np.ascontiguousarray(batch.rows, dtype=dtype.newbyteorder("<"))
-            file.write(rows.view(np.uint8).ravel(), len(rows))
+            rows = batch.rows.astype(dtype.newbyteorder("<"), copy=False)
+            file.write(as_bytes(rows), len(rows))
             named = Words(batch.data, batch.offsets)
             lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(named, seen))
             tokenizer.write("".join(lines).encode())

@@ -172,7 +172,7 @@ class CountedFile:
         self._end = 0
         self._sent = 0  # bytes on their way to the disk, or there
         self._rows = 0
-        CountedFile.write(self, bytes(self._room), 0)
+        CountedFile.write(self, bytes(self._room), 0)  # not a subclass's, which is not ready
 
     def __enter__(self) -> CountedFile:
         return self

@@ -26,7 +26,7 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.arrays import ArrayReader, PickedRows, npy_header, open_npy
-from vecload.formats.sink import CountedFile, Filter, single
+from vecload.formats.sink import CountedFile, Filter, as_bytes, single
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.words import Words, read_only
 
@@ -223,7 +223,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
         for given in table.batches():
             batch = holdable(given)
             some = Words(batch.data, batch.offsets)
-            file.write(single(batch, NAME).view(np.uint8).ravel(), len(some))
+            file.write(as_bytes(single(batch, NAME)), len(some))
             known = symbols.lookup(some)
             keys.append(np.where(known >= 0, codes[known], _hashes(some)))
             for word in some:
@@ -231,7 +231,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
                 separator = b",\n"
         floret: NgramTable | None = None if keys else table.ngrams
         if floret is not None and floret.kind == "floret" and isinstance(floret.rows, DenseRows):
-            file.write(floret.rows.matrix.astype("<f4").view(np.uint8).ravel(), floret.bucket)
+            file.write(as_bytes(floret.rows.matrix.astype("<f4")), floret.bucket)
         else:
             floret = None
         strings.write(b"[]" if separator == b"[" else b"]")
