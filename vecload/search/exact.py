@@ -33,6 +33,7 @@ _FEWEST, _MOST = 1024, 1 << 16  # rows in a product
 _VALUES = 1 << 22  # values converted or gathered together
 _ROWS = 1 << 13  # rows looked at together
 _SPARE = 8  # rows kept beyond those asked for, so that rounding in float32 drops none of them
+_MORE = 8  # times as many, where those are too few
 _WORKERS = min(8, os.cpu_count() or 1)
 _NOBODY = np.iinfo(np.int64).max
 
@@ -190,24 +191,34 @@ def best(
     sought: Objective,
     restrict: int | None = None,
     exclude: npt.NDArray[np.int64] | None = None,
+    *,
+    spare: int = _SPARE,
 ) -> Nearest:
-    """The k best rows of each query, shape (q, parts, dim), by an objective; distances come out positive."""
+    """The k best rows of each query, shape (q, parts, dim), by an objective; distances come out positive.
+
+    `spare` rows more than asked for are judged. Where all of them share the last place's score, which rows they are is
+    a matter of rounding: such a query is answered again from more.
+    """
     if k < 1:
         raise OptionError(f"k={k}: ask for one neighbour or more")
     if restrict is not None and restrict < 1:
         raise OptionError(f"restrict={restrict}: search one row or more")
     matrix = vectors.matrix if restrict is None else vectors.matrix[:restrict]
     excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
-    keep = min(k + excluded.shape[1] + _SPARE, len(matrix))
+    keep = min(k + excluded.shape[1] + spare, len(matrix))
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), np.nan, dtype=np.float32)
+    crowded = np.zeros(len(queries), dtype=np.bool_)
     ignored = np.errstate(invalid="ignore", over="ignore")  # rows that are not finite: the kernel takes none of them
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="vecload") as pool, ignored:
         for begin in range(0, len(queries) if keep else 0, _QUERIES):
             some = slice(begin, begin + _QUERIES)
             wide = queries[some].astype(np.float64)
-            found = _candidates(matrix, wide, keep, sought, pool)
-            _judge(matrix, wide, found, excluded[some], sought, rows[some], scores[some])
+            found, rough = _candidates(matrix, wide, keep, sought, pool)
+            crowded[some] = _judge(matrix, wide, found, rough, excluded[some], sought, rows[some], scores[some])
+    if crowded.any() and keep < len(matrix):
+        again = best(vectors, queries[crowded], k, sought, restrict, excluded[crowded], spare=_MORE * spare)
+        rows[crowded], scores[crowded] = again
     return Nearest(rows, scores)
 
 
@@ -217,8 +228,8 @@ def _candidates(
     keep: int,
     sought: Objective,
     pool: ThreadPoolExecutor,
-) -> npt.NDArray[np.int64]:
-    """Rows that may be the best, int64, shape (q, keep), in any order; -1 for none."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Rows that may be the best, int64, shape (q, keep), in any order, -1 for none; and how good they seem, float32."""
     from vecload.kernels import search  # the kernel room, and numba with it
 
     count, parts, dim = queries.shape
@@ -248,7 +259,7 @@ def _candidates(
         for other in others:
             other.result()
     rows[rows == _NOBODY] = -1
-    return rows
+    return rows, heap
 
 
 def blocks(
@@ -265,12 +276,18 @@ def _judge(
     matrix: npt.NDArray[Any],
     queries: npt.NDArray[np.float64],
     found: npt.NDArray[np.int64],
+    rough: npt.NDArray[np.float32],
     excluded: npt.NDArray[np.int64],
     sought: Objective,
     rows: npt.NDArray[np.int64],
     scores: npt.NDArray[np.float32],
-) -> None:
-    """Score candidates again from their rows, and write the best of them, in order, into `rows` and `scores`."""
+) -> npt.NDArray[np.bool_]:
+    """Score candidates again from their rows, and write the best of them, in order, into `rows` and `scores`.
+
+    Says of which queries some of equal score may be missing (bool, shape (q,)): where the candidate that seemed least
+    is as good as the last written. Products with rows of zeros, of which there may be many, are exact.
+    """
+    crowded = np.zeros(len(queries), dtype=np.bool_)
     out = (found < 0) | (found[:, :, None] == excluded[:, None, :]).any(axis=2)
     width = min(rows.shape[1], found.shape[1])
     step = max(1, _VALUES // (found.shape[1] * matrix.shape[1] + 1))
@@ -280,7 +297,12 @@ def _judge(
         value = sought.exact(queries[some], matrix[at].astype(np.float64), at).astype(np.float32)
         value[out[some]] = -np.inf
         order = np.lexsort((at, -value))[:, :width]
+        last = np.take_along_axis(value, order[:, -1:], 1)
+        least = rough[some].argmin(axis=1)[:, None]
+        seemed, worst = np.take_along_axis(rough[some], least, 1), np.take_along_axis(value, least, 1)
+        crowded[some] = (np.isfinite(last) & (worst == last) & ((worst != 0) | (seemed != 0)))[:, 0]
         at, value = np.take_along_axis(at, order, 1), np.take_along_axis(value, order, 1)
         there = ~np.take_along_axis(out[some], order, 1)
         rows[some, :width] = np.where(there, at, -1)
         scores[some, :width] = np.where(there, value if sought.origin is None else np.abs(value), np.nan)
+    return crowded
