@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vecload import MissingExtra, OptionError, Vectors, VocabularyError, Words, load, search
@@ -73,6 +73,7 @@ def test_nearest_is_the_slow_search(metric: search.Metric, count: int, queries: 
 @given(
     st.integers(1, 60), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from(["cosine", "dot", "euclidean"])
 )
+@example(count=52, k=6, seed=249, metric="euclidean")  # more rows share the last place's distance than are kept spare
 def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metric: search.Metric) -> None:
     """Small integers make ties everywhere, rows of zeros among them."""
     rng = np.random.default_rng(seed)
@@ -80,6 +81,18 @@ def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metr
     asked = rng.integers(-1, 2, size=(4, 3)).astype(np.float32)
     rows, _ = slow(asked, vectors.matrix, k, metric)
     assert np.array_equal(search.nearest(vectors, asked, k, metric=metric).rows[:, : rows.shape[1]], rows)
+
+
+def test_zeros_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows are as near to a query of zeros, and rows of zeros to any."""
+    seen = []
+    judge = exact._judge
+    monkeypatch.setattr(exact, "_judge", lambda *given: seen.append(given[2].shape) or judge(*given))
+    vectors = normal(3000)
+    assert search.nearest(vectors, np.zeros((2, vectors.dim), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
+    empty = made(np.zeros((3000, 4), dtype=np.float32))
+    assert search.nearest(empty, np.ones((2, 4), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
+    assert len(seen) == 2
 
 
 def test_equal_rows_are_in_order_wherever_they_lie() -> None:
@@ -268,8 +281,9 @@ def test_index_finds_nearly_all(metric: search.Metric, tmp_path: Path) -> None:
         mine = again.nearest(vectors.matrix[:count])
         exactly = search.nearest(vectors, vectors.matrix[:count], metric=metric)
         same = mine.rows == exactly.rows
-        assert same.mean() > 0.8
+        assert np.mean([np.isin(*pair).mean() for pair in zip(mine.rows, exactly.rows, strict=True)]) > 0.8
         np.testing.assert_allclose(mine.scores[same], exactly.scores[same], atol=1e-3)
+    assert same.mean() > 0.8  # of 20 queries: one neighbour that is missing moves all behind it
     few = search.build_index(normal(3), metric=metric).nearest(normal(2).matrix, 5)
     assert (few.rows[:, 3:] == -1).all()
     assert np.isnan(few.scores[:, 3:]).all()
