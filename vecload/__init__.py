@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vecload.errors import MissingExtra as MissingExtra
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
+    from vecload.errors import VecloadWarning as VecloadWarning
     from vecload.errors import VocabularyError as VocabularyError
     from vecload.evaluation import compare as compare
     from vecload.evaluation import evaluate as evaluate
@@ -67,6 +68,7 @@ _PUBLIC = {
     "SentencePooler": "pooling",
     "Vectors": "vectors",
     "VecloadError": "errors",
+    "VecloadWarning": "errors",
     "Vocab": "vocab",
     "VocabularyError": "errors",
     "Words": "words",

@@ -9,18 +9,24 @@
     ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
     └── MissingExtra(ImportError)       an optional package is needed: says the pip line
 
+    VecloadWarning(UserWarning)         a result that is probably not the intended one
+
 Each class is also the builtin that people already catch.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 _LONGEST_QUOTE = 60
+_PACKAGE = str(Path(__file__).parent)
 
 
 class VecloadError(Exception):
@@ -109,6 +115,47 @@ class DownloadError(VecloadError, ConnectionError):
 
 class MissingExtra(VecloadError, ImportError):  # noqa: N818 - it reads as what it is: an extra is missing
     """An optional package is needed for what was asked."""
+
+
+class VecloadWarning(UserWarning):
+    """A result that is probably not the intended one, and how to get that."""
+
+
+def warn(message: str) -> None:
+    """Issue a `VecloadWarning` that points at the first caller outside this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, VecloadWarning, stacklevel=level)
+
+
+def refuse_string(argument: str, value: object) -> None:
+    """Refuse a single string where a list of strings is expected.
+
+    A string is also an iterable of strings, its characters, so the mistake would otherwise pass unnoticed.
+
+    Parameters
+    ----------
+    argument
+        Name of the argument, for the message.
+    value
+        What was passed.
+
+    Raises
+    ------
+    OptionError
+        If `value` is a ``str`` or ``bytes``.
+
+    Examples
+    --------
+    >>> refuse_string("tokens", ["the", "cat"])
+    >>> refuse_string("tokens", "the cat")
+    Traceback (most recent call last):
+    vecload.errors.OptionError: tokens must be a list of strings, not one string: found 'the cat'; pass ['the cat']
+    """
+    if isinstance(value, (str, bytes)):
+        shown = quote(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
+        raise OptionError(f"{argument} must be a list of strings, not one string: found {shown}; pass [{shown}]")
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -38,8 +39,11 @@ _BAD_USE = 2
 
 def main() -> None:
     """Run the command line, with errors as one paragraph."""
-    from vecload.errors import MissingExtra, OptionError, VecloadError
+    from vecload.errors import MissingExtra, OptionError, VecloadError, VecloadWarning
 
+    # On the command line, a warning is one line of text without the place in the code that issued it.
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", VecloadWarning)
     try:
         app()
     except (OptionError, MissingExtra) as error:
@@ -51,6 +55,10 @@ def main() -> None:
         sys.exit(_BAD_DATA)
     except OSError as error:
         _stop(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _BAD_USE)
+
+
+def _show_warning(message: Warning | str, *_place: object, **_options: object) -> None:
+    typer.echo(f"vecload: warning: {message}", err=True)
 
 
 def _stop(error: object, code: int) -> None:
