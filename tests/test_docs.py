@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import vecload
 
@@ -72,6 +73,18 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_can_be_reached() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in readme]
+
+
+@pytest.mark.parametrize("name", ["glossary.md", "glossary.ja.md"])
+def test_glossary_explains_every_option_of_the_layer(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    options = {option for option in torch.nn.Embedding.__constants__ if not option.startswith("_")}
+    assert {option for option in options if not re.search(rf"^### .*\b{option}\b", text, re.M)} == set()
+    terms = re.split(r"^### ", text, flags=re.M)[1:]
+    assert len(terms) == 25
+    for term in terms:
+        assert "```python" in term
+        assert "**Pitfall:**" in term or "**落とし穴:**" in term
 
 
 def test_readme_shows_what_it_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
