@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vecload.errors import DownloadError as DownloadError
     from vecload.errors import FormatError as FormatError
     from vecload.errors import MissingExtra as MissingExtra
+    from vecload.errors import MissingWordError as MissingWordError
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
     from vecload.errors import VecloadWarning as VecloadWarning
@@ -60,6 +61,7 @@ _PUBLIC = {
     "FormatError": "errors",
     "Info": "loading",
     "MissingExtra": "errors",
+    "MissingWordError": "errors",
     "NgramTable": "ngrams",
     "OptionError": "errors",
     "PartialEmbedding": "layers",

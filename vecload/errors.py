@@ -5,7 +5,8 @@
     VecloadError
     ├── FormatError(ValueError)         a file is not what it should be: says which file, line and byte
     ├── OptionError(ValueError)         an argument that cannot be used
-    ├── VocabularyError(LookupError)    a word that is not there, a vocabulary that cannot be built
+    ├── VocabularyError(LookupError)    a vocabulary that cannot be built or used
+    │   └── MissingWordError(KeyError)  a word that the vectors or the vocabulary do not have
     ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
     └── MissingExtra(ImportError)       an optional package is needed: says the pip line
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
 
 _LONGEST_QUOTE = 60
@@ -106,7 +108,33 @@ class OptionError(VecloadError, ValueError):
 
 
 class VocabularyError(VecloadError, LookupError):
-    """A word that is not there, or a vocabulary that cannot be built."""
+    """A vocabulary that cannot be built or used."""
+
+
+class MissingWordError(VocabularyError, KeyError):
+    """A word that the vectors or the vocabulary do not have.
+
+    Parameters
+    ----------
+    message
+        A sentence for people.
+    words
+        The missing words, as far as they are known.
+
+    Examples
+    --------
+    >>> error = MissingWordError("'cow' is not in the vocabulary", ["cow"])
+    >>> isinstance(error, KeyError), str(error), error.words
+    (True, "'cow' is not in the vocabulary", ('cow',))
+    """
+
+    def __init__(self, message: str, words: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.words = tuple(words)
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which is unreadable for a whole sentence.
+        return str(self.args[0])
 
 
 class DownloadError(VecloadError, ConnectionError):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from vecload.errors import OptionError, VocabularyError, require
-from vecload.words import pack
+from vecload.errors import MissingWordError, OptionError, VocabularyError, require
+from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from vecload.ngrams import NgramTable
     from vecload.search import Method, Metric
-    from vecload.words import Words
 
 T = TypeVar("T")
 
@@ -125,42 +124,64 @@ def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
         return values.astype(dtype, copy=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Vectors:
-    """Words and one vector for each: immutable.
+    """Immutable table of words and their vectors.
+
+    ``numpy.asarray(vectors)`` is the matrix.
 
     Parameters
     ----------
     words
-        The words, in file order.
+        Any iterable of strings, each once.
     matrix
-        Their vectors, shape (len(words), dim), C order.
+        Anything ``numpy.asarray`` takes: numbers, shape (number of words, dim). It is not copied if it is a C-ordered
+        array of the machine's byte order.
     meta
-        Where they come from: ``format``, ``source``, and what was left out on reading.
+        Description of the source: ``format``, ``source``, and the rows that were skipped on reading.
     ngrams
-        What composes vectors of other words, where the file has it (fastText models, floret tables).
+        Character n-grams that compose vectors of other words (fastText models, floret tables).
+
+    Raises
+    ------
+    OptionError
+        For a matrix of another shape, or not of numbers.
+    VocabularyError
+        When a word occurs twice or is not a string.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from vecload import Words
-    >>> vectors = Vectors(Words.from_strings(["cat", "dog"]), np.eye(2, 3, dtype="float32"))
+    >>> vectors = Vectors(["cat", "dog"], np.eye(2, 3, dtype="float32"))
     >>> vectors["dog"], "cow" in vectors, vectors[["dog", "cat"]].shape
     (array([0., 1., 0.], dtype=float32), False, (2, 3))
+    >>> np.asarray(vectors)
+    array([[1., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
     """
 
     words: Words
     matrix: npt.NDArray[Any]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    ngrams: NgramTable | None = None
+    meta: Mapping[str, Any]
+    ngrams: NgramTable | None
 
-    def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or len(self.matrix) != len(self.words):
-            raise OptionError(f"{len(self.words):,} words need a matrix of as many rows, not shape {self.matrix.shape}")
-        matrix = self.matrix.view()
-        matrix.flags.writeable = False
-        object.__setattr__(self, "matrix", matrix)
-        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+    def __init__(
+        self,
+        words: Iterable[str],
+        matrix: npt.ArrayLike,
+        meta: Mapping[str, Any] | None = None,
+        ngrams: NgramTable | None = None,
+    ) -> None:
+        packed, rows = Words.from_strings(words), _as_matrix(matrix)
+        if len(rows) != len(packed):
+            raise OptionError(f"{len(packed):,} words need a matrix of {len(packed):,} rows, got shape {rows.shape}")
+        if not packed.distinct:
+            word = packed[int(np.flatnonzero(packed.lookup(packed) != np.arange(len(packed)))[0])]
+            raise VocabularyError(f"{word!r} occurs twice among the words; keep one row of each word")
+        object.__setattr__(self, "words", packed)
+        object.__setattr__(self, "matrix", read_only(rows))
+        object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
+        object.__setattr__(self, "ngrams", ngrams)
 
     @property
     def dim(self) -> int:
@@ -181,6 +202,14 @@ class Vectors:
         norms.flags.writeable = False
         return norms
 
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001
+        """Return the matrix, so that ``numpy.asarray(vectors)`` does not collect the words."""
+        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.dtype:
+            raise ValueError(f"cannot convert {self.dtype} vectors to {wanted} without a copy")
+        converted = narrowed(self.matrix, wanted)
+        return converted.copy() if copy and converted is self.matrix else converted
+
     def __len__(self) -> int:
         return len(self.words)
 
@@ -191,17 +220,21 @@ class Vectors:
         return iter(self.words)
 
     def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]:
-        """The vector of a word, shape (dim,), or of several, shape (k, dim).
+        """Return the vector of a word, shape (dim,), or of several words, shape (k, dim).
 
         Raises
         ------
-        VocabularyError
-            When a word is not there.
+        MissingWordError
+            For an unknown word: a ``KeyError``, as a dict raises it.
+        OptionError
+            For anything but strings.
         """
         if isinstance(word, str):
             row = self.words.get(word)
             if row < 0:
-                raise VocabularyError(f"{word!r} is not among the {len(self):,} words; `get` gives a default instead")
+                raise MissingWordError(
+                    f"{word!r} is not among the {len(self):,} words; use get() for a default", [word]
+                )
             vector: npt.NDArray[Any] = self.matrix[row]
             return vector
         return self.matrix[self._rows(word)]
@@ -216,12 +249,14 @@ class Vectors:
         return default if row < 0 else self.matrix[row]
 
     def select(self, words: Iterable[str]) -> Vectors:
-        """Only these words, in this order.
+        """Return only these words, in this order.
 
         Raises
         ------
+        MissingWordError
+            For an unknown word.
         VocabularyError
-            When a word is not there.
+            When a word is given twice.
         """
         rows = self._rows(words)
         meta = {key: value[rows] if key == "counts" else value for key, value in self.meta.items()}  # one a word
@@ -267,8 +302,7 @@ class Vectors:
 
         Examples
         --------
-        >>> from vecload import Words
-        >>> vectors = Vectors(Words.from_strings(["cat", "dog"]), np.eye(2, dtype="float32"))
+        >>> vectors = Vectors(["cat", "dog"], np.eye(2, dtype="float32"))
         >>> kept = vectors.to_gensim()
         >>> kept.index_to_key, np.shares_memory(kept.vectors, vectors.matrix)
         (['cat', 'dog'], True)
@@ -282,12 +316,17 @@ class Vectors:
         return kept
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
+        if isinstance(words, (int, np.integer, slice)):
+            raise OptionError(f"vectors are looked up by word, got {words!r}; use matrix[...] for rows by number")
         wanted = list(words)
+        for word in wanted:
+            if not isinstance(word, str):
+                raise OptionError(f"vectors are looked up by word, got {type(word).__name__} among the words")
         rows = self.words.lookup(wanted)
         absent = [wanted[at] for at in np.flatnonzero(rows < 0)]
         if absent:
             some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
-            raise VocabularyError(f"{len(absent):,} of {len(wanted):,} words are not there: {some}")
+            raise MissingWordError(f"{len(absent):,} of {len(wanted):,} words are missing: {some}", absent)
         return rows
 
     def save(
@@ -309,3 +348,16 @@ class Vectors:
     def __repr__(self) -> str:
         origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)
         return f"<Vectors: {len(self):,} words × {self.dim} {self.dtype}{origin}>"
+
+
+def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return `given` as a C-ordered array of numbers in two dimensions, copied only where that is necessary."""
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"the matrix cannot be converted to a NumPy array: {error}") from error
+    if array.ndim != 2:
+        raise OptionError(f"the matrix must have two dimensions (words, values), got shape {array.shape}")
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise OptionError(f"the matrix must hold numbers, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))

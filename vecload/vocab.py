@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import wordlists
-from vecload.errors import FormatError, OptionError, VocabularyError
+from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError
 from vecload.sources import replacing
 from vecload.words import Words, read_only
 
@@ -269,7 +269,7 @@ class Vocab:
 
         Raises
         ------
-        VocabularyError
+        MissingWordError
             When the word is unknown and there is no `unk`.
         """
         return int(self.encode([word])[0])
@@ -279,7 +279,7 @@ class Vocab:
 
         Raises
         ------
-        VocabularyError
+        MissingWordError
             When a token is unknown and there is no `unk`.
         """
         tokens = list(tokens)
@@ -288,8 +288,8 @@ class Vocab:
         if absent.any():
             if self.unk is None:
                 word = tokens[int(np.argmax(absent))]
-                raise VocabularyError(
-                    f"{word!r} is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
+                raise MissingWordError(
+                    f"{word!r} is not in the vocabulary, which has no unknown word: pass unk='<unk>'", [word]
                 )
             rows[absent] = self.words.get(self.unk)
         return rows

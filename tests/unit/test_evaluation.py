@@ -120,8 +120,8 @@ def test_a_row_with_nan_is_a_missing_word(protocol: str) -> None:
     broken = rows.copy()
     broken[5, 2] = np.nan
     pairs = Pairs("some", ("a", "b", "c", "f"), ("b", "c", "d", "a"), np.array([1.0, 4.0, 2.0, 3.0]))
-    without = evaluation.similarity(Vectors(Words.from_strings("abcde"), rows[:5]), pairs, protocol=protocol)
-    found = evaluation.similarity(Vectors(Words.from_strings("abcdef"), broken), pairs, protocol=protocol)
+    without = evaluation.similarity(Vectors(list("abcde"), rows[:5]), pairs, protocol=protocol)
+    found = evaluation.similarity(Vectors(list("abcdef"), broken), pairs, protocol=protocol)
     assert found == without
     assert found.missing == 1
 
@@ -331,4 +331,4 @@ def test_command_line(tmp_path: Path) -> None:
     assert json.loads(shown("compare", file, file, "--json", "-k", "1"))["overlap"] == 1.0
     assert "100.00% of 1" in shown("compare", file, file, "-k", "1")
     code, _, err = run("neighbors", file, "cow")
-    assert (code, err) == (1, "vecload: 1 of 1 words are not there: 'cow'; there is no n-gram table to compose them\n")
+    assert (code, err) == (1, "vecload: 1 of 1 words are missing: 'cow'; there is no n-gram table to compose them\n")

@@ -95,11 +95,11 @@ def test_two_spaces(tmp_path: Path) -> None:
 def test_odd_vectors(tmp_path: Path) -> None:
     rows = np.zeros((5, 1), dtype=np.float32)
     rows[1] = np.nan
-    report(Vectors(Words.from_strings("abcde"), rows), tmp_path / "page.html")
+    report(Vectors(list("abcde"), rows), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<td>rows that are not finite</td><td class=number>1</td>" in page
-    other = Vectors(Words.from_strings("abcde"), np.ones((5, 1), dtype=np.float32))
-    report((Vectors(Words.from_strings("abcde"), rows), other), tmp_path / "both.html")
+    other = Vectors(list("abcde"), np.ones((5, 1), dtype=np.float32))
+    report((Vectors(list("abcde"), rows), other), tmp_path / "both.html")
     assert "<td>pairs</td><td class=number>4</td>" in (tmp_path / "both.html").read_text(encoding="utf-8")
 
 

@@ -87,7 +87,7 @@ def test_specials() -> None:
 
 def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
     vocab = Vocab.from_words(["a"])
-    message = "'b' is not in the vocabulary, which has no word for unknown ones: pass unk='<unk>'"
+    message = "'b' is not in the vocabulary, which has no unknown word: pass unk='<unk>'"
     for call in (lambda: vocab["b"], lambda: vocab.encode(["a", "b"])):
         with pytest.raises(VocabularyError) as caught:
             call()

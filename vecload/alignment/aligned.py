@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.alignment.coverage import Count, Coverage
-from vecload.errors import FormatError, OptionError, VocabularyError
+from vecload.errors import FormatError, MissingWordError, OptionError
 from vecload.sources import replacing
 from vecload.vocab import Vocab
 from vecload.words import Words, read_only
@@ -101,9 +101,9 @@ class Aligned:
         return read_only(new & (self.origin != PADDING))
 
     def origin_of(self, word: str) -> str:
-        """Where the row of a word came from."""
+        """Return where the row of a word came from."""
         if word not in self.vocab:
-            raise VocabularyError(f"{word!r} is not in the vocabulary")
+            raise MissingWordError(f"{word!r} is not in the vocabulary", [word])
         return self.origins[int(self.origin[self.vocab[word]])]
 
     def embedding(
@@ -157,6 +157,10 @@ class Aligned:
             tokenize=tokenize,
             lowercase=lowercase,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The mapping proxy of `meta` cannot be pickled.
+        return Aligned, (self.vocab, self.matrix, self.origin, self.origins, self.spellings, dict(self.meta))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file: `weight`, `origin`, the packed words and counts, and the rest as metadata.

@@ -61,9 +61,8 @@ def geometry(vectors: Vectors, *, seed: int = 0) -> Geometry:
 
     Examples
     --------
-    >>> from vecload import Words
     >>> rows = np.array([[2, 0], [-2, 0], [0, 2], [0, -2]], dtype="float32")
-    >>> look = geometry(Vectors(Words.from_strings("abcd"), rows))
+    >>> look = geometry(Vectors(list("abcd"), rows))
     >>> look.norms, round(look.isotropy, 6)
     ((2.0, 2.0, 2.0, 0.0), 1.0)
     """

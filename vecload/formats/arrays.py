@@ -12,7 +12,6 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
-from vecload.words import Words, build_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from vecload.ngrams import NgramTable
     from vecload.vectors import Request
+    from vecload.words import Words
 
 _VALUES: Final = 1 << 18  # in a batch
 _LARGEST_VALUE: Final = 8
@@ -222,6 +222,6 @@ class ArrayReader:
         blocks = () if request.allow_nonfinite else range(0, len(rows), self._step)
         if not all(np.isfinite(rows[begin : begin + self._step]).all() for begin in blocks):
             return None  # the batches will say where
-        if build_slots(self._words.data, self._words.offsets)[1].any():
+        if not self._words.distinct:
             return None
         return Vectors(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)

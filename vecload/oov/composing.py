@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,11 @@ def ngrams() -> Composition:
 
     A file without such a table leaves every word to the next step.
     """
-    return Composition("ngrams", lambda words, lookup: lookup.ngrams(words))
+    return Composition("ngrams", _from_ngrams)
+
+
+def _from_ngrams(words: list[str], lookup: Lookup) -> npt.NDArray[np.float64]:
+    return lookup.ngrams(words)
 
 
 def mean_of_parts(split: Callable[[str], Sequence[str]] | None = None) -> Composition:
@@ -56,36 +61,40 @@ def subwords(tokenizer: Any) -> Composition:
         When it is something else.
     """
     fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
-
-    def by_offsets(word: str) -> Sequence[str]:
-        pieces = (word[begin:end].strip() for begin, end in fast.encode(word, add_special_tokens=False).offsets)
-        return [piece for piece in pieces if piece]
-
-    def by_marks(word: str) -> Sequence[str]:
-        pieces = (tokenizer.convert_tokens_to_string([token]).strip() for token in tokenizer.tokenize(word))
-        return [piece.removeprefix("##") for piece in pieces if piece]
-
+    # Functions of the module instead of closures, so that the step can be pickled.
     if hasattr(fast, "get_added_tokens_decoder"):  # a tokenizers.Tokenizer: offsets are those of the word as written
-        return _mean("subword-composition", by_offsets)
+        return _mean("subword-composition", partial(_pieces_by_offset, fast))
     if hasattr(tokenizer, "convert_tokens_to_string"):
-        return _mean("subword-composition", by_marks)
+        return _mean("subword-composition", partial(_pieces_by_mark, tokenizer))
     raise OptionError(f"oov: subwords takes a Hugging Face tokenizer, not a {type(tokenizer).__name__}")
 
 
-def _mean(name: str, split: Callable[[str], Sequence[str]]) -> Composition:
-    def compose(words: list[str], lookup: Lookup) -> npt.NDArray[np.float64]:
-        parts = [split(word) for word in words]
-        rows = lookup.rows([part for some in parts for part in some])
-        known = np.asarray(np.isfinite(rows).all(axis=1))
-        ends = np.cumsum([0, *map(len, parts)]).tolist()
-        means = np.full((len(words), rows.shape[1]), np.nan)
-        for at, (begin, end) in enumerate(pairwise(ends)):
-            some = rows[begin:end][known[begin:end]]
-            if len(some):
-                means[at] = some.mean(axis=0)
-        return means
+def _pieces_by_offset(tokenizer: Any, word: str) -> Sequence[str]:
+    pieces = (word[begin:end].strip() for begin, end in tokenizer.encode(word, add_special_tokens=False).offsets)
+    return [piece for piece in pieces if piece]
 
-    return Composition(name, compose, split)
+
+def _pieces_by_mark(tokenizer: Any, word: str) -> Sequence[str]:
+    pieces = (tokenizer.convert_tokens_to_string([token]).strip() for token in tokenizer.tokenize(word))
+    return [piece.removeprefix("##") for piece in pieces if piece]
+
+
+def _mean(name: str, split: Callable[[str], Sequence[str]]) -> Composition:
+    return Composition(name, partial(_mean_rows, split), split)
+
+
+def _mean_rows(split: Callable[[str], Sequence[str]], words: list[str], lookup: Lookup) -> npt.NDArray[np.float64]:
+    """Return the mean row of the known parts of each word; NaN where it has none."""
+    parts = [split(word) for word in words]
+    rows = lookup.rows([part for some in parts for part in some])
+    known = np.asarray(np.isfinite(rows).all(axis=1))
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    means = np.full((len(words), rows.shape[1]), np.nan)
+    for at, (begin, end) in enumerate(pairwise(ends)):
+        some = rows[begin:end][known[begin:end]]
+        if len(some):
+            means[at] = some.mean(axis=0)
+    return means
 
 
 def _split(word: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from vecload.errors import OptionError
 from vecload.oov.kinds import Filling, Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -86,18 +87,20 @@ def normal(mean: float | None = None, std: float | None = None, *, match: Match 
     >>> normal(0.0, 0.1).fill(["cat"], Found(np.empty((0, 2)), 1, 2), 0).shape
     (1, 2)
     """
-
-    def fill(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
-        draws = uniform_draws(words, 2 * found.dim, seed)  # two a column, side by side: no draw depends on dim
-        radius = np.sqrt(-2.0 * np.log(draws[:, 0::2]))  # Box and Muller 1958
-        middle, spread = _matched(found, match)
-        unit = radius * np.cos(2.0 * np.pi * draws[:, 1::2])
-        return _scaled((middle if mean is None else mean) + (spread if std is None else std) * unit, found, match)
-
     _check("normal", match, mean=mean, std=std)
     if std is not None and std < 0:
         raise OptionError(f"normal: std={std} is negative")
-    return Filling("normal", fill)
+    return Filling("normal", partial(_normal, mean=mean, std=std, match=match))
+
+
+def _normal(
+    words: list[str], found: Found, seed: int, *, mean: float | None, std: float | None, match: Match
+) -> npt.NDArray[np.float64]:
+    draws = uniform_draws(words, 2 * found.dim, seed)  # two a column, side by side: no draw depends on dim
+    radius = np.sqrt(-2.0 * np.log(draws[:, 0::2]))  # Box and Muller 1958
+    middle, spread = _matched(found, match)
+    unit = radius * np.cos(2.0 * np.pi * draws[:, 1::2])
+    return _scaled((middle if mean is None else mean) + (spread if std is None else std) * unit, found, match)
 
 
 def uniform(low: float | None = None, high: float | None = None, *, match: Match = "global") -> Filling:
@@ -115,24 +118,26 @@ def uniform(low: float | None = None, high: float | None = None, *, match: Match
     >>> uniform(-0.1, 0.1).fill(["cat"], Found(np.empty((0, 2)), 1, 2), 0).max() < 0.1
     np.True_
     """
-
-    def fill(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
-        middle, spread = _matched(found, match)
-        least = middle - 3**0.5 * spread if low is None else np.float64(low)
-        most = middle + 3**0.5 * spread if high is None else np.float64(high)
-        if (least > most).any():  # one end given, the other matched
-            given = (
-                f"low={low:g} is above high={np.min(most):g}"
-                if high is None
-                else f"low={np.max(least):g} is above high={high:g}"
-            )
-            raise OptionError(f"uniform: {given}, the end matched to the rows found")
-        return _scaled(least + (most - least) * uniform_draws(words, found.dim, seed), found, match)
-
     _check("uniform", match, low=low, high=high)
     if low is not None and high is not None and low > high:
         raise OptionError(f"uniform: low={low} is above high={high}")
-    return Filling("uniform", fill)
+    return Filling("uniform", partial(_uniform, low=low, high=high, match=match))
+
+
+def _uniform(
+    words: list[str], found: Found, seed: int, *, low: float | None, high: float | None, match: Match
+) -> npt.NDArray[np.float64]:
+    middle, spread = _matched(found, match)
+    least = middle - 3**0.5 * spread if low is None else np.float64(low)
+    most = middle + 3**0.5 * spread if high is None else np.float64(high)
+    if (least > most).any():  # one end given, the other matched
+        given = (
+            f"low={low:g} is above high={np.min(most):g}"
+            if high is None
+            else f"low={np.max(least):g} is above high={high:g}"
+        )
+        raise OptionError(f"uniform: {given}, the end matched to the rows found")
+    return _scaled(least + (most - least) * uniform_draws(words, found.dim, seed), found, match)
 
 
 def _matched(found: Found, match: Match) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -160,26 +165,45 @@ def _check(step: str, match: Match, **values: float | None) -> None:
 
 def xavier() -> Filling:
     """Rows as ``torch.nn.init.xavier_uniform_`` draws them for the whole matrix (Glorot and Bengio 2010)."""
-    return _within("xavier", lambda found: (6.0 / (found.num_embeddings + found.dim)) ** 0.5)
+    return Filling("xavier", _xavier)
 
 
 def kaiming() -> Filling:
     """Rows as ``torch.nn.init.kaiming_uniform_`` draws them for the whole matrix (He et al. 2015)."""
-    return _within("kaiming", lambda found: (6.0 / found.dim) ** 0.5)
-
-
-def _within(name: str, bound: Callable[[Found], float]) -> Filling:
-    return Filling(name, lambda words, found, seed: bound(found) * (2.0 * uniform_draws(words, found.dim, seed) - 1.0))
+    return Filling("kaiming", _kaiming)
 
 
 def zeros() -> Filling:
     """Rows of zeros."""
-    return Filling("zeros", lambda words, found, _seed: np.zeros((len(words), found.dim)))
+    return Filling("zeros", _zeros)
 
 
 def mean() -> Filling:
     """The mean of the rows that were found; zeros when there are none."""
-    return Filling("mean", lambda words, found, _seed: np.tile(found.mean, (len(words), 1)))
+    return Filling("mean", _mean)
+
+
+# Steps hold functions of the module and no closures, so that they can be pickled.
+
+
+def _xavier(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
+    bound = (6.0 / (found.num_embeddings + found.dim)) ** 0.5
+    rows: npt.NDArray[np.float64] = bound * (2.0 * uniform_draws(words, found.dim, seed) - 1.0)
+    return rows
+
+
+def _kaiming(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:
+    bound = (6.0 / found.dim) ** 0.5
+    rows: npt.NDArray[np.float64] = bound * (2.0 * uniform_draws(words, found.dim, seed) - 1.0)
+    return rows
+
+
+def _zeros(words: list[str], found: Found, _seed: int) -> npt.NDArray[np.float64]:
+    return np.zeros((len(words), found.dim))
+
+
+def _mean(words: list[str], found: Found, _seed: int) -> npt.NDArray[np.float64]:
+    return np.tile(found.mean, (len(words), 1))
 
 
 FILLINGS = {made.__name__: made for made in (normal, uniform, xavier, kaiming, zeros, mean)}

@@ -14,14 +14,26 @@ if TYPE_CHECKING:
     from vecload.words import Words
 
 
+def _cases(word: str) -> Sequence[str]:
+    return word.lower(), word.title(), word.upper()
+
+
+def _nfc(word: str) -> Sequence[str]:
+    return (unicodedata.normalize("NFC", word),)
+
+
+def _nfkc(word: str) -> Sequence[str]:
+    return (unicodedata.normalize("NFKC", word),)
+
+
 def _digits(word: str) -> Sequence[str]:
     return re.sub(r"\d", "#", word), re.sub(r"\d", "0", word)
 
 
 SPELLINGS = {
-    "casefold": Spelling("casefold", lambda word: (word.lower(), word.title(), word.upper())),
-    "nfc": Spelling("nfc", lambda word: (unicodedata.normalize("NFC", word),)),
-    "nfkc": Spelling("nfkc", lambda word: (unicodedata.normalize("NFKC", word),)),
+    "casefold": Spelling("casefold", _cases),
+    "nfc": Spelling("nfc", _nfc),
+    "nfkc": Spelling("nfkc", _nfkc),
     "digits": Spelling("digits", _digits),
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
-from vecload.errors import OptionError, VocabularyError
+from vecload.errors import MissingWordError, OptionError
 from vecload.search.exact import Metric, Nearest, Objective, best, inverse, nearest, unit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def neighbors(
 
     Raises
     ------
-    VocabularyError
+    MissingWordError
         When a word is not there and cannot be composed.
     OptionError
         For a vector of another dimension or with NaN.
@@ -136,7 +136,7 @@ def analogy(
 
     Raises
     ------
-    VocabularyError
+    MissingWordError
         When a word is not there and cannot be composed from n-grams.
 
     Examples
@@ -205,7 +205,7 @@ def _composed(vectors: Vectors, words: list[str]) -> tuple[npt.NDArray[np.float6
             if vectors.ngrams is None
             else "they have no n-grams in the table"
         )
-        raise VocabularyError(f"{len(absent):,} of {len(words):,} words are not there: {some}; {hint}")
+        raise MissingWordError(f"{len(absent):,} of {len(words):,} words are missing: {some}; {hint}", absent)
     return queries, rows[:, None]
 
 

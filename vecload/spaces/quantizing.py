@@ -62,6 +62,10 @@ class Quantized:
             self.words, _decoded(self.codes, self.scales, self.centroids), {**self.meta, "loss": vars(self.loss)}
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `meta` may be the mapping proxy of the vectors, which cannot be pickled.
+        return Quantized, (self.words, self.codes, self.loss, dict(self.meta), self.scales, self.centroids)
+
     def __repr__(self) -> str:
         return f"<Quantized: {len(self.words):,} words, {self.codes.dtype} {self.codes.shape}, {self.loss}>"
 

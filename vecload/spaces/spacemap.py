@@ -113,6 +113,10 @@ class SpaceMap:
             moved[begin : begin + _ROWS] = rows
         return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The mapping proxy of `info` cannot be pickled.
+        return SpaceMap, (self.source, self.target, self.matrix, self.target_matrix, self.method, dict(self.info))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file that `load` reads."""
         from safetensors.numpy import save_file

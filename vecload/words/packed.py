@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from vecload.errors import FormatError, VocabularyError
+from vecload.errors import FormatError, OptionError, VocabularyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ class Words(Sequence[str]):
     array([ 1, -1])
     """
 
-    __slots__ = ("_checked", "_data", "_offsets", "_slots")
+    __slots__ = ("_checked", "_data", "_distinct", "_offsets", "_slots")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Words(Sequence[str]):
         checked: bool = True,
     ) -> None:
         self._checked = checked
+        self._distinct: bool | None = None
         self._data = read_only(data)
         self._offsets = read_only(offsets)
         self._slots = None if slots is None else read_only(slots)
@@ -100,7 +101,9 @@ class Words(Sequence[str]):
         Raises
         ------
         VocabularyError
-            When a string holds a surrogate that stands for no byte and so has no place in any file.
+            For anything but a string, and for a lone surrogate that stands for no byte: no file can store it.
+        OptionError
+            For one string instead of several.
 
         Examples
         --------
@@ -109,8 +112,13 @@ class Words(Sequence[str]):
         """
         if isinstance(strings, Words):
             return strings
+        if isinstance(strings, str):
+            raise OptionError(f"words must be a list of strings, got one string; pass [{strings[:40]!r}]")
         packed = []
         for string in strings:
+            if not isinstance(string, str):
+                found = f"{type(string).__name__} at position {len(packed):,}"
+                raise VocabularyError(f"words must be strings, got {found}")
             raw = encode(string)
             if raw is None:
                 raise VocabularyError(f"{string!a} holds a lone surrogate, which is no character of any text")
@@ -164,6 +172,19 @@ class Words(Sequence[str]):
             hint = "The file is damaged: write or fetch it again."
             raise FormatError("the words' offsets or their hash table lead nowhere", hint=hint)
         self._checked = True
+
+    @property
+    def distinct(self) -> bool:
+        """Whether no word occurs twice.
+
+        Words mapped from a file count as distinct until they are checked, because looking would read all of them.
+        """
+        if not self._checked:
+            return True
+        if self._distinct is None:
+            # The table has one entry for each different word.
+            self._distinct = int(np.count_nonzero(self._table())) == len(self)
+        return self._distinct
 
     @property
     def nbytes(self) -> int:
