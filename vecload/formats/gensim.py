@@ -35,8 +35,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.formats.arrays import ArrayReader, read_npy
-from vecload.formats.unpickling import Held, unpickle
+from vecload.formats.arrays import ArrayReader, open_npy, read_npy
+from vecload.formats.standins import Held, Pairs, cause, shown
+from vecload.formats.unpickling import unpickle
 from vecload.ngrams import NgramTable
 from vecload.sources import ZIP_DAMAGE
 from vecload.vectors import Vectors
@@ -57,13 +58,17 @@ _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|c(copy_reg|copyreg)\n_reconstruct
 _KEYS: Final = ("index_to_key", "index2word", "index2entity")
 _MATRICES: Final = ("vectors", "syn0")
 _INNER: Final = ("wv", "kv")
+_INTEGERS: Final = range(-(1 << 63), 1 << 63)  # document tags; turning a longer integer into text takes n² steps
+_BUCKETS: Final = range(1 << 31)
+_WORDS: Final = 1 << 20
+_WORDS_PER_BYTE: Final = 4  # a pickle may hold one long string, and name it as a word a million times
 _TOGETHER: Final = 1 << 14  # words written together
 _ENTRY: Final = [("get", "S1"), ("memo", "<u4"), ("int", "S1"), ("row", "<i4")]  # of the dict of the words' rows
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
 
 def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for any pickle: what else than gensim's it is, its reader says."""
+    """Return 95 for any pickle; the reader names those that are not gensim's."""
     return 95 if _PICKLE.match(head) else 0
 
 
@@ -73,16 +78,17 @@ def read(source: Source, request: Request) -> ArrayReader:
     Raises
     ------
     FormatError
-        When the pickle is none of gensim's word vectors, or would have something run.
+        If the pickle does not hold gensim's word vectors, or would run anything.
     """
     data = source.mapped()
     value = unpickle(data, source.name)
     source.position += len(data)
     if not isinstance(value, Held):
-        found = f"a pickled {type(value).__name__}"
+        found = "a pickled dict" if isinstance(value, Pairs) else f"a pickled {type(value).__name__}"
         raise FormatError("a pickle without gensim's vectors", file=source.name, found=found, hint=_EXPORT)
     holder, prefix = _holder(value)
-    words, rows, ngrams, skipped = _parts(holder, _Beside(source.name, source.path, prefix))
+    beside = _Beside(source.name, source.path, prefix)
+    words, rows, ngrams, skipped = _parts(holder, beside, _WORDS + _WORDS_PER_BYTE * len(data))
     meta = {"format": f"gensim {value.kind.rpartition('.')[2]}"}
     if ngrams is None and "FastText" in holder.kind:
         meta["ngrams"] = "left out: made by a version of gensim whose hash was not fastText's"
@@ -114,7 +120,7 @@ def from_gensim(model: object) -> Vectors:
     """
     name = f"the {type(model).__name__}"
     holder, prefix = _holder(_Live(model))
-    words, rows, ngrams, _ = _parts(holder, _Beside(name, None, prefix))
+    words, rows, ngrams, _ = _parts(holder, _Beside(name, None, prefix), None)
     return Vectors(words, np.asarray(rows), {"format": f"gensim {type(model).__name__}"}, ngrams)
 
 
@@ -150,12 +156,17 @@ def _keys(holder: _Holder) -> list[object] | None:
     return next((keys for name in _KEYS if isinstance(keys := holder.get(name), list)), None)
 
 
-def _parts(holder: _Holder, beside: _Beside) -> tuple[Words, Rows, NgramTable | None, Counter[str]]:
-    """Words, rows, n-grams and what was left out."""
+def _parts(
+    holder: _Holder, beside: _Beside, longest: int | None
+) -> tuple[Words, Rows, NgramTable | None, Counter[str]]:
+    """Return the words, rows and n-grams, and the number of rows left out by cause.
+
+    `longest` bounds the characters of all words together.
+    """
     keys = _keys(holder)
     if keys is None:
         raise FormatError("a gensim object without word vectors", file=beside.name, found=f"a {holder.kind}")
-    words, skipped = _words(keys, beside.name)
+    words, skipped = _words(keys, beside.name, longest)
     ngrams = _ngrams(holder, beside)
     rows: Rows | None = next((found for name in _MATRICES if (found := beside.array(holder, name)) is not None), None)
     own = None if rows is not None else beside.array(holder, "vectors_vocab")
@@ -179,15 +190,27 @@ def _ngrams(holder: _Holder, beside: _Beside) -> NgramTable | None:
     if matrix is None:
         return None
     beside.check("n-gram rows", matrix, (None, None))
-    packed = holder.get("hash2index")
     sizes = {name: holder.get(name) for name in ("min_n", "max_n", "bucket")}
-    if not all(isinstance(size, int) for size in sizes.values()):
-        raise FormatError("n-grams of no length", file=beside.name, found=str(sizes))
+    if not all(type(size) is int and size in _BUCKETS for size in sizes.values()):
+        found = "min_n, max_n or bucket that is not a number from 0 to 2147483647"
+        raise FormatError("invalid sizes of n-grams", file=beside.name, found=found)
+    kept = _kept(holder.get("hash2index"), beside.name)
     try:
-        kept = None if packed is None else np.array(sorted(packed.items()), dtype=np.int32).reshape(-1, 2)
         return NgramTable(matrix, minn=sizes["min_n"], maxn=sizes["max_n"], bucket=sizes["bucket"], kept=kept)
-    except (OptionError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise FormatError(f"an n-gram table that cannot be ({error})", file=beside.name) from error
+    except OptionError as error:
+        raise FormatError(f"an invalid n-gram table ({error})", file=beside.name) from error
+
+
+def _kept(packed: object, name: str) -> npt.NDArray[np.int32] | None:
+    """Return the bucket and row of each n-gram of a pruned table: int32, shape (k, 2). None for a table of all."""
+    if packed is None:
+        return None
+    pairs = list(packed.items()) if isinstance(packed, (dict, Pairs)) else [(packed, None)]
+    if not all(isinstance(part, (int, np.integer)) and part in _BUCKETS for pair in pairs for part in pair):
+        raise FormatError("an invalid n-gram table", file=name, found="buckets or rows that are not row numbers")
+    # The last row of a bucket counts, as in a dict. Its keys are the file's choice, so they are sorted, not hashed.
+    backwards = np.array(pairs, dtype=np.int64).reshape(-1, 2)[::-1]
+    return backwards[np.unique(backwards[:, 0], return_index=True)[1]].astype(np.int32)
 
 
 class _Composed:
@@ -210,17 +233,22 @@ class _Composed:
         return self[np.arange(len(self._own))]
 
 
-def _words(keys: list[object], name: str) -> tuple[Words, Counter[str]]:
-    """The keys, packed. Where a word came twice in its input, gensim leaves None at the end; tags may be numbers."""
+def _words(keys: list[object], name: str, longest: int | None) -> tuple[Words, Counter[str]]:
+    """Pack the keys. Where a word occurred twice in its input, gensim leaves None at the end; tags may be numbers."""
     skipped: Counter[str] = Counter()
     strings = []
     for key in keys:
         if key is None:
             skipped["a row without a word"] += 1
-        elif isinstance(key, (str, int)):
+        elif isinstance(key, str):
+            strings.append(key)
+        elif isinstance(key, int) and key in _INTEGERS:
             strings.append(str(key))
         else:
-            raise FormatError("a key that is no word", file=name, found=f"a {type(key).__name__}")
+            found = "an integer of more than 64 bits" if isinstance(key, int) else shown(key)
+            raise FormatError("a word that is not text", file=name, found=found)
+    if longest is not None and sum(map(len, strings)) > longest:
+        raise FormatError("words longer than the file", file=name, found=f"more than {longest:,} characters")
     try:
         return Words.from_strings(strings), skipped
     except VocabularyError as error:
@@ -228,7 +256,7 @@ def _words(keys: list[object], name: str) -> tuple[Words, Counter[str]]:
 
 
 class _Beside:
-    """Attributes that are arrays, in the pickle or in a file beside it."""
+    """Attributes that are arrays, in the pickle or in a side file."""
 
     def __init__(self, name: str, path: Path | None, prefix: str) -> None:
         self.name = name
@@ -236,41 +264,40 @@ class _Beside:
         self._path = path or Path(name)  # what is compressed has a name only
 
     def array(self, holder: _Holder, attribute: str) -> npt.NDArray[Any] | None:
-        """An attribute if it is an array of the object; None if it has none of the name.
+        """Return an attribute of the object that is an array, or None if it is missing.
 
-        The file's name is the pickle's with the attribute's behind it: nothing in the pickle adds to it.
+        The name of a side file is the pickle's, then the attribute's: nothing in the pickle changes it.
         """
         value = holder.get(attribute)
         if isinstance(value, np.ndarray):
             return value
-        if value is not None or attribute not in (holder.get("__numpys") or ()):
+        apart = holder.get("__numpys")
+        if value is not None or not isinstance(apart, list) or attribute not in apart:
             return None
         packed = self._path.suffix in (".gz", ".bz2")
         path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if packed else 'npy'}")
         if not path.is_file():
             hint = f"gensim saved it in pieces: keep {path.name} in the same folder, both unpacked, "
             hint += "and name the file by its path."
-            raise FormatError("its vectors lie in a file that is not there", file=self.name, hint=hint)
-        try:
-            return _packed(path) if packed else np.load(path, mmap_mode="r", allow_pickle=False)
-        except (*ZIP_DAMAGE, KeyError, RuntimeError, MemoryError, OverflowError) as error:
-            raise FormatError(f"the array is damaged ({error})", file=str(path)) from error
+            raise FormatError("a file with its vectors is missing", file=self.name, found="no " + path.name, hint=hint)
+        return _packed(path) if packed else open_npy(path)
 
     def check(self, what: str, matrix: npt.NDArray[Any], shape: tuple[int | None, int | None]) -> None:
-        """Refuse what is no matrix of floating-point numbers, or not of this shape."""
+        """Refuse an array that is not a matrix of floating-point numbers of this shape."""
         fits = matrix.ndim == 2 and all(want in (None, have) for want, have in zip(shape, matrix.shape, strict=True))
         if not fits or not matrix.shape[1] or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
             rows, dim = ("any number of" if side is None else f"{side:,}" for side in shape)
             found = f"shape {matrix.shape} of {matrix.dtype}"
-            raise FormatError(
-                f"{what} that cannot be", file=self.name, found=found, expected=f"{rows} rows of {dim} floats"
-            )
+            raise FormatError(f"invalid {what}", file=self.name, found=found, expected=f"{rows} rows of {dim} floats")
 
 
 def _packed(path: Path) -> npt.NDArray[Any]:
-    """The array ``val`` of an ``.npz``."""
-    with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
-        return read_npy(member, archive.getinfo("val.npy").file_size)
+    """Return the array ``val`` of an ``.npz``."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
+            return read_npy(member, archive.getinfo("val.npy").file_size)
+    except (*ZIP_DAMAGE, KeyError, RuntimeError, OverflowError) as error:
+        raise FormatError(f"the array is damaged ({cause(error)})", file=str(path)) from error
 
 
 def write(path: Path, table: Table) -> None:

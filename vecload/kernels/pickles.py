@@ -1,14 +1,23 @@
-"""A walk over the instructions of a pickle, before anything is made of them.
+"""A pass over the instructions of a pickle, before any of them is carried out.
 
-A pickle is a program for a stack machine without jumps, so one pass sees all of it. The pass makes sure that every
-argument lies within the bytes, that memo numbers are those a pickler gives (an index of four billion would make the
-unpickler reserve 32 GB), that nothing is popped from an empty stack, and that no tuple is so large, counted as the tree
-it is, that hashing it as the key of a dict would take for ever or overflow the C stack. What the values mean is the
-business of `vecload.formats.unpickling`.
+A pickle is a program for a stack machine without jumps, so one pass sees every instruction once, and can follow every
+value: its kind, its size, and for a dict the instruction that made it. The pass makes sure that
 
-The tables are indexed by opcode: `argument` int8, the bytes behind the opcode or one of the kinds below; `takes` int8,
-the items popped (those down to the mark not counted); `marked` bool, whether the items down to the mark are popped too;
-`leaves` int8, the items pushed.
+- every argument lies within the bytes, and nothing is popped from an empty stack;
+- memo numbers are those a pickler assigns (an index of four billion would make the unpickler reserve 32 GB);
+- only results of calls are given a state, only lists are appended to, and so on. An unpickler accepts a state of None
+  for anything, which would hide from this pass what a tuple holds;
+- nothing is hashed but text and a few small numbers. Tuples may be deep (the C stack overflows) or hold one another
+  many times over (hashing takes for ever); integers can be chosen to collide. Dicts with keys other than text are
+  reported, so that the unpickler makes a list of pairs of each;
+- what the instructions spend (bytes of memory, bytes hashed, arguments packed again) stays below a given budget.
+
+The meaning of the values is the business of `vecload.formats.unpickling`.
+
+The tables are indexed by opcode: `argument` int8, the number of bytes after the opcode or one of the constants below;
+`takes` int8, the number of items popped (those down to the mark not counted); `marked` bool, whether the items down to
+the mark are popped too; `makes` int8, the kind of the item pushed, NOTHING where there is none; `costs` int64, the
+bytes of memory that carrying it out takes, arguments not counted.
 """
 
 from __future__ import annotations
@@ -18,27 +27,42 @@ import numpy as np
 from vecload.kernels import kernel
 
 REFUSED, LINE, TWO_LINES, PREFIX1, PREFIX4, PREFIX8 = -1, -2, -3, -4, -5, -6
-FINE, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, TOO_NESTED = 0, 1, 2, 3, 4, 5
-LARGEST_TUPLE = 256
-"""Items in a tuple, items of its items included. The largest that gensim's classes need has fewer than 20."""
+NOTHING, NUMBER, TEXT, TUPLE, LIST, DICT, SET, NAME, OBJECT = -1, 0, 1, 2, 3, 4, 5, 6, 7
+FINE, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
 
-_STOP, _MARK, _DUP = ord("."), ord("("), ord("2")
-_TUPLE, _TUPLE1, _TUPLE2, _TUPLE3, _FROZENSET = ord("t"), 0x85, 0x86, 0x87, 0x91
+NUMBERS_HASHED = 1024
+"""Numbers that may be put into sets, and into the dicts that the text protocol makes: n of them can cost n² steps."""
+_NUMBER_HASHED = 16  # bytes of the longest of them
+_PAIR = 64  # bytes of memory for an entry of a dict
+_PAIRS = 256  # bytes of memory for a list of pairs
+_PART = 8  # bytes of memory for an item of a tuple or list
+
+_STOP, _MARK, _DUP, _BUILD = ord("."), ord("("), ord("2"), ord("b")
+_APPEND, _APPENDS, _SETITEM, _SETITEMS, _ADDITEMS = ord("a"), ord("e"), ord("s"), ord("u"), 0x90
+_DICT, _FROZENSET, _STACK_GLOBAL, _OBJ = ord("d"), 0x91, 0x93, ord("o")
+_REDUCE, _NEWOBJ, _NEWOBJ_EX = ord("R"), 0x81, 0x92
 _GET, _BINGET, _LONG_BINGET = ord("g"), ord("h"), ord("j")
 _PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE = ord("p"), ord("q"), ord("r"), 0x94
 _FIRST = 1 << 12
+_LARGEST = np.int64(1) << 48  # weights stop here: a tuple of itself twice, sixty times over, exceeds 64 bits
 
 
 @kernel
-def walk(data, argument, takes, marked, leaves):  # type: ignore[no-untyped-def]
-    """Status, the byte of the instruction it is about, and the byte behind the last instruction.
+def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[no-untyped-def]
+    """Return a status, the byte of the instruction it is about, the rest of the budget, and dicts to be lists of pairs.
 
-    `data` is uint8, the pickle; the tables are as above.
+    `data` is uint8, the pickle; the tables are as above. The last result is int64, shape (dicts,): the offset of the
+    instruction that makes each, in order.
     """
-    sizes = np.empty(_FIRST, dtype=np.int64)  # of each item on the stack: 1, or that of a tuple as a tree
+    kinds = np.empty(_FIRST, dtype=np.int8)  # of each item on the stack
+    weights = np.empty(_FIRST, dtype=np.int64)  # its bytes; those of a tuple count its parts as a tree
+    origins = np.empty(_FIRST, dtype=np.int64)  # which dict it is
+    memo = np.empty((_FIRST, 3), dtype=np.int64)  # kind, weight, origin
     marks = np.empty(_FIRST, dtype=np.int64)
-    memo = np.empty(_FIRST, dtype=np.int64)
-    top = depth = known = count = 0  # items, marks, memo numbers, instructions
+    made = np.empty(_FIRST, dtype=np.int64)  # of each dict the offset of its instruction, or -1
+    paired = np.zeros(_FIRST, dtype=np.bool_)  # whether it must become a list of pairs
+    nowhere = np.empty(0, dtype=np.int64)
+    top = depth = known = count = dicts = hashed = 0  # items, marks, memo numbers, instructions, dicts, numbers hashed
     at = np.int64(0)
     end = np.int64(len(data))
     while at < end:
@@ -50,7 +74,7 @@ def walk(data, argument, takes, marked, leaves):  # type: ignore[no-untyped-def]
         number = np.int64(0)
         if kind >= 0:
             if kind > end - at:
-                return CUT_SHORT, begin, end
+                return CUT_SHORT, begin, budget, nowhere
             for offset in range(min(kind, 4)):
                 number |= np.int64(data[at + offset]) << (8 * offset)
             at += kind
@@ -62,24 +86,28 @@ def walk(data, argument, takes, marked, leaves):  # type: ignore[no-untyped-def]
                     number = number * 10 + digit if 0 <= digit <= 9 and number < end else end
                     at += 1
                 if at == end:
-                    return CUT_SHORT, begin, end
+                    return CUT_SHORT, begin, budget, nowhere
                 at += 1
         elif kind == REFUSED:
-            return NOT_ADMITTED, begin, at
+            return NOT_ADMITTED, begin, budget, nowhere
         else:
             width = 1 if kind == PREFIX1 else 4 if kind == PREFIX4 else 8
             if width > end - at:
-                return CUT_SHORT, begin, end
+                return CUT_SHORT, begin, budget, nowhere
             length = np.uint64(0)
             for offset in range(width):
                 length |= np.uint64(data[at + offset]) << np.uint64(8 * offset)
             at += width
             if length > np.uint64(end - at):
-                return CUT_SHORT, begin, end
+                return CUT_SHORT, begin, budget, nowhere
             at += np.int64(length)
+        weight = at - begin
+        budget -= costs[code] + weight
 
         if code == _STOP:
-            return FINE if top == 1 and depth == 0 else EMPTY_STACK, begin, at
+            if top != 1 or depth:
+                return EMPTY_STACK, begin, budget, nowhere
+            return FINE, begin, budget, made[:dicts][paired[:dicts]]
         if code == _MARK:
             if depth == len(marks):
                 marks = np.concatenate((marks, np.empty_like(marks)))
@@ -88,48 +116,105 @@ def walk(data, argument, takes, marked, leaves):  # type: ignore[no-untyped-def]
             continue
         if code in (_PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE):
             if top == 0 or (depth and top == marks[depth - 1]):
-                return EMPTY_STACK, begin, at
+                return EMPTY_STACK, begin, budget, nowhere
             if code == _MEMOIZE:
                 number = np.int64(known)
             if number > count:
-                return BAD_MEMO, begin, at
+                return BAD_MEMO, begin, budget, nowhere
             while number >= len(memo):
                 memo = np.concatenate((memo, np.empty_like(memo)))
             while known <= number:
-                memo[known] = 1
+                memo[known, 0] = NOTHING
                 known += 1
-            memo[number] = sizes[top - 1]
+            memo[number, 0] = kinds[top - 1]
+            memo[number, 1] = weights[top - 1]
+            memo[number, 2] = origins[top - 1]
             continue
 
-        floor = marks[depth - 1] if depth else 0
-        size = np.int64(1)
+        # The items from `first` to `top` are popped. Where the instruction changes a value, that one stays.
+        first = marks[depth - 1] if depth else 0
+        taken = takes[code]
         if marked[code]:
             if depth == 0:
-                return EMPTY_STACK, begin, at
-            for item in range(floor, top):
-                size += sizes[item]
-            top = floor
+                return EMPTY_STACK, begin, budget, nowhere
             depth -= 1
-            floor = marks[depth - 1] if depth else 0
-        if top - floor < takes[code]:
-            return EMPTY_STACK, begin, at
-        for _ in range(takes[code]):
-            top -= 1
-            size += sizes[top]
-        if code in (_TUPLE, _TUPLE1, _TUPLE2, _TUPLE3, _FROZENSET):
-            if size > LARGEST_TUPLE:
-                return TOO_NESTED, begin, at
-        elif code == _DUP:
-            size = sizes[top]
-        elif code in (_GET, _BINGET, _LONG_BINGET):
-            if number >= known:
-                return BAD_MEMO, begin, at
-            size = memo[number]
+            below = marks[depth - 1] if depth else 0
         else:
-            size = np.int64(1)
-        for _ in range(leaves[code]):
-            if top == len(sizes):
-                sizes = np.concatenate((sizes, np.empty_like(sizes)))
-            sizes[top] = size
+            below = first
+            first = top
+        if first - below < taken:
+            return EMPTY_STACK, begin, budget, nowhere
+        first -= taken
+        for item in range(first, top):
+            weight = min(weight + weights[item], _LARGEST)
+        origin = np.int64(-1)
+
+        # Keys: of a new dict, of one on the stack, or of a set.
+        keys, step = top, 2
+        if code in (_SETITEM, _SETITEMS) and kinds[first] == DICT:
+            keys = first + 1
+            origin = origins[first]
+        elif code == _DICT:
+            keys = first
+        elif code in (_FROZENSET, _ADDITEMS):
+            keys, step = first + (1 if code == _ADDITEMS else 0), 1
+        for item in range(keys, top, step):
+            if kinds[item] == TEXT:
+                budget -= weights[item] + _PAIR
+                if budget < 0:
+                    return OVER_BUDGET, begin, budget, nowhere
+            elif origin >= 0 and made[origin] >= 0:
+                budget -= 2 * _PART + (0 if paired[origin] else _PAIRS)
+                paired[origin] = True
+            else:
+                hashed += 1
+                if kinds[item] != NUMBER or weights[item] > _NUMBER_HASHED or hashed > NUMBERS_HASHED:
+                    return BAD_KEY, begin, budget, nowhere
+
+        if code in (_APPEND, _APPENDS, _SETITEM, _SETITEMS, _ADDITEMS, _BUILD):
+            wanted = DICT if code in (_SETITEM, _SETITEMS) else SET if code == _ADDITEMS else LIST
+            if kinds[first] != OBJECT and (code == _BUILD or kinds[first] != wanted):
+                return WRONG_KIND, begin, budget, nowhere
+            budget -= _PART * (top - first)
+            top = first + 1
+            if budget < 0:
+                return OVER_BUDGET, begin, budget, nowhere
+            continue
+
+        result = makes[code]
+        if code in (_REDUCE, _NEWOBJ, _NEWOBJ_EX, _OBJ):
+            if top == first or kinds[first] != NAME or (code != _OBJ and kinds[first + 1] != TUPLE):
+                return WRONG_KIND, begin, budget, nowhere
+        elif code == _STACK_GLOBAL:
+            if kinds[first] != TEXT or kinds[first + 1] != TEXT:
+                return WRONG_KIND, begin, budget, nowhere
+        elif code == _DUP:
+            result, weight, origin = kinds[first], weights[first], origins[first]
+        elif code in (_GET, _BINGET, _LONG_BINGET):
+            if number >= known or memo[number, 0] == NOTHING:
+                return BAD_MEMO, begin, budget, nowhere
+            result, weight, origin = np.int8(memo[number, 0]), memo[number, 1], memo[number, 2]
+        elif result == DICT:
+            if dicts == len(made):
+                made = np.concatenate((made, np.empty_like(made)))
+                paired = np.concatenate((paired, np.zeros_like(paired)))
+            origin = np.int64(dicts)
+            made[dicts] = -1 if code == _DICT else begin
+            dicts += 1
+        if result in (OBJECT, NAME):
+            budget -= weight  # arguments are packed once more
+        elif marked[code] or taken:
+            budget -= _PART * (top - first)
+        top = first
+        for _ in range(2 if code == _DUP else 0 if result == NOTHING else 1):
+            if top == len(kinds):
+                kinds = np.concatenate((kinds, np.empty_like(kinds)))
+                weights = np.concatenate((weights, np.empty_like(weights)))
+                origins = np.concatenate((origins, np.empty_like(origins)))
+            kinds[top] = result
+            weights[top] = weight if result in (TUPLE, TEXT, NUMBER) else 1
+            origins[top] = origin
             top += 1
-    return CUT_SHORT, end, end
+        if budget < 0:
+            return OVER_BUDGET, begin, budget, nowhere
+    return CUT_SHORT, end, budget, nowhere
