@@ -15,6 +15,7 @@ import numpy as np
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
+from vecload.formats import guarding
 from vecload.loading import DType, Errors, Progress, asked, bar, batches_of, expected_of
 from vecload.sources import open_source, replacing
 from vecload.vectors import Batch, narrowed, type_of
@@ -136,7 +137,7 @@ def convert(
     stored = None if normalize else dtype  # rounded once, after the last step
     request = asked(vocab, limit, stored, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
     with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
-        reader: Reader = formats.recognise(opened).read(opened, request)
+        reader = guarding.read(formats.recognise(opened), opened, request)
         with bar(opened, progress) as advance:
             table = _Stream(opened, reader, request, prefix, advance, dtype=dtype, normalize=normalize)
             dropped = _write(form, table, dst, options)

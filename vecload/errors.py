@@ -17,18 +17,24 @@ Each class is also the builtin that people already catch.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import reprlib
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
 _LONGEST_QUOTE = 60
 _PACKAGE = str(Path(__file__).parent)
+_LONGEST_PART = 200
+_LONGEST_PROBLEM = 600
+_LONGEST_HINT = 2000
 
 
 class VecloadError(Exception):
@@ -53,6 +59,10 @@ class FormatError(VecloadError, ValueError):
     hint
         What the caller can do.
 
+    Notes
+    -----
+    A file controls much of this text, so it is cut: `file`, `found` and `expected` to 200 characters.
+
     Examples
     --------
     >>> print(FormatError("too few values", file="v.txt", line=3, found="2 values", expected="50"))
@@ -70,14 +80,15 @@ class FormatError(VecloadError, ValueError):
         expected: object = None,
         hint: str | None = None,
     ) -> None:
+        problem = shorten(problem, _LONGEST_PROBLEM)
         super().__init__(problem)
         self.problem = problem
-        self.file = file
+        self.file = None if file is None else shorten(file)
         self.line = line
         self.byte = byte
-        self.found = found
-        self.expected = expected
-        self.hint = hint
+        self.found = None if found is None else shorten(found)
+        self.expected = None if expected is None else shorten(expected)
+        self.hint = None if hint is None else shorten(hint, _LONGEST_HINT)
 
     def __str__(self) -> str:
         where = [
@@ -210,6 +221,82 @@ def require(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtra(f'this needs {module}: pip install "vecload[{extra}]"') from error
+
+
+@contextlib.contextmanager
+def as_format_errors(file: str, size: int | None = None) -> Iterator[None]:
+    """Raise `FormatError` in place of any error that callers of a reader do not expect.
+
+    Readers check what a file says and raise `FormatError` themselves. This is the safety net below them: an error that
+    slips through a missing check reaches the caller as the documented one, with the original as its cause. Errors of
+    vecload, of the operating system and of memory pass unchanged, and so do warnings that the user turned into errors.
+
+    Parameters
+    ----------
+    file
+        Name of the file that is read.
+    size
+        Its number of bytes, where known: named by a `MemoryError` that does not say what was asked for.
+
+    Notes
+    -----
+    With the environment variable ``VECLOAD_RAW_ERRORS=1``, every error passes unchanged. Fuzzing sets it to see the
+    missing checks.
+
+    Examples
+    --------
+    >>> with as_format_errors("v.bin"):
+    ...     {}["header"]
+    Traceback (most recent call last):
+    vecload.errors.FormatError: v.bin: the file cannot be read: found KeyError: 'header'. ...
+    """
+    try:
+        yield
+    except MemoryError as error:
+        if error.args:  # NumPy names the size, shape and dtype
+            raise
+        size_text = "of unknown size" if size is None else f"of {size:,} bytes"
+        raise MemoryError(f"not enough memory to read {shorten(file)}, a file {size_text}") from error
+    except (VecloadError, OSError, Warning):
+        raise
+    except Exception as error:
+        if os.environ.get("VECLOAD_RAW_ERRORS", "0") not in ("", "0"):
+            raise
+        hint = "The file may be damaged. If other programs read it, please report this as a bug in vecload."
+        found = f"{type(error).__name__}: {error}"
+        raise FormatError("the file cannot be read", file=file, found=found, hint=hint) from error
+
+
+class _Bounded(reprlib.Repr):
+    """`repr` in bounded time and length, whatever the value holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxstring = self.maxother = self.maxlong = _LONGEST_QUOTE
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write integers of more than 4300 digits, and needs quadratic time for shorter ones.
+        if x.bit_length() > _LONGEST_PART:
+            return f"an integer of {x.bit_length():,} bits"
+        return super().repr_int(x, level)
+
+
+def shorten(value: object, longest: int = _LONGEST_PART) -> str:
+    """Return a value as text of at most `longest` characters, cut in the middle.
+
+    Examples
+    --------
+    >>> shorten("catalog"), shorten("abcdefghijklmnop", 9)
+    ('catalog', 'abc...nop')
+    >>> shorten((1, 10**5000))
+    '(1, an integer of 16,610 bits)'
+    """
+    text = value if isinstance(value, str) else _Bounded().repr(value)
+    if len(text) <= longest:
+        return text
+    kept = longest - 3
+    return f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
 
 
 def quote(raw: bytes) -> str:

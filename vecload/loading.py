@@ -13,6 +13,7 @@ import numpy as np
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
+from vecload.formats import guarding
 from vecload.sources import open_source
 from vecload.vectors import Batch, Request, Vectors, strip_prefix
 from vecload.words import Words, build_slots, encode
@@ -114,7 +115,7 @@ def load(
         form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
         if not hasattr(form, "read"):
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
-        reader: Reader = form.read(opened, request, **options)
+        reader = guarding.read(form, opened, request, **options)
         vectors = None if prefix else reader.mapped()
         if vectors is not None:
             return vectors
@@ -356,8 +357,8 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     """
     with catalog.located(source, few=True) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
-        told = form.survey(opened) if hasattr(form, "survey") else {}
-        reader: Reader = form.read(opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
+        told = guarding.preview(form, opened)
+        reader = guarding.read(form, opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = told.pop("sample", None)
         words, rows, count = sample if sample and sample[0] else _first_rows(reader)
         if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams
@@ -366,6 +367,8 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         elif not words:
             causes = ", ".join(reader.skipped)
             raise FormatError("no line of the first could be read", file=opened.name, found=causes)
+        if not len(rows):
+            raise FormatError("the file has no rows", file=opened.name)
         norms = np.linalg.norm(rows, axis=1)
         sampled = {
             "rows": reader.declared or reader.expected if count is None else count,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vecload.errors import FormatError, MissingExtra, OptionError, require
+from vecload.errors import FormatError, MissingExtra, OptionError, as_format_errors, require
 from vecload.sources.archives import archive_in, holds_arrays, tar_member, zip_member
 from vecload.sources.compression import unpacked
 from vecload.sources.stream import Source
@@ -112,6 +112,12 @@ def _from_file(file: IO[bytes], name: object, *, close: Callable[[], object] = l
 
 
 def _member(plain: Source, file: IO[bytes], member: str) -> Source:
+    """`_unpacked_member`, with the errors that callers expect."""
+    with as_format_errors(plain.name, plain.size):
+        return _unpacked_member(plain, file, member)
+
+
+def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
     """The source itself, what is compressed in it, or a member of the archive it is, unpacked too."""
     inner = unpacked(plain)
     kind = archive_in(inner)

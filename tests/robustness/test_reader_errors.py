@@ -1,0 +1,194 @@
+"""Readers raise what they promise: FormatError, or errors of the operating system and of memory."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba.core.errors import TypingError
+
+import vecload
+from vecload import FormatError, OptionError, VocabularyError
+from vecload.errors import as_format_errors, shorten
+from vecload.formats import guarding, text
+from vecload.sources import open_source
+from vecload.vectors import Request
+
+GOOD = b"cat 1 2\ndog 3 4\n"
+UNEXPECTED = [
+    tokenize.TokenError("EOF in multi-line statement"),
+    TypeError("unhashable"),
+    IndexError("index 7"),
+    KeyError("header"),
+    OverflowError("int too large"),
+    RecursionError("maximum recursion depth exceeded"),
+    np.linalg.LinAlgError("singular matrix"),
+    TypingError("no implementation"),
+    ValueError("unhappy"),
+    AssertionError(),
+]
+EXPECTED = [
+    FormatError("wrong"),
+    OptionError("wrong"),
+    VocabularyError("wrong"),
+    OSError(5, "Input/output error"),
+    MemoryError("Unable to allocate 8.00 EiB"),
+    KeyboardInterrupt(),
+]
+
+
+class Broken:
+    """A reader of text that fails in one of its calls."""
+
+    def __init__(self, source: Any, request: Request, call: str, error: BaseException) -> None:
+        self._reader = text.read(source, request)
+        self._call, self._error = call, error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._call:
+            raise self._error
+        return getattr(self._reader, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._reader
+        if self._call == "iteration":
+            raise self._error
+
+    def into(self, place: Any) -> Iterator[Any]:
+        yield from self._reader.into(place)
+        if self._call == "iteration":
+            raise self._error
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
+    original = text.read
+
+    def install(call: str, error: BaseException) -> None:
+        def read(source: Any, request: Request, **_: object) -> Any:
+            if call == "read":
+                raise error
+            monkeypatch.setattr(text, "read", original)
+            return Broken(source, request, call, error)
+
+        monkeypatch.setattr(text, "read", read)
+
+    return install
+
+
+def use(verb: str, tmp_path: Path) -> None:
+    if verb == "load":
+        vecload.load(io.BytesIO(GOOD))
+    elif verb == "info":
+        vecload.info(io.BytesIO(GOOD))
+    else:
+        vecload.convert(io.BytesIO(GOOD), tmp_path / "v.safetensors")
+
+
+@pytest.mark.parametrize("verb", ["load", "info", "convert"])
+@pytest.mark.parametrize("call", ["read", "iteration", "meta", "dim"])
+@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
+def test_unexpected_error_of_a_reader_becomes_format_error(
+    verb: str, call: str, error: Exception, fail: Any, tmp_path: Path
+) -> None:
+    if (verb, call) == ("info", "iteration"):
+        pytest.skip("info reads its sample of a text without iterating")
+    fail(call, error)
+    with pytest.raises(FormatError, match=r"<stream>: the file cannot be read: found \w+Error") as caught:
+        use(verb, tmp_path)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("call", ["read", "iteration", "meta"])
+@pytest.mark.parametrize("error", EXPECTED, ids=lambda error: type(error).__name__)
+def test_expected_error_of_a_reader_passes_unchanged(call: str, error: Exception, fail: Any) -> None:
+    fail(call, error)
+    with pytest.raises(type(error)) as caught:
+        vecload.load(io.BytesIO(GOOD))
+    assert caught.value is error
+
+
+def test_raw_errors_pass_when_the_environment_says_so(fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECLOAD_RAW_ERRORS", "1")
+    fail("read", IndexError("index 7"))
+    with pytest.raises(IndexError):
+        vecload.load(io.BytesIO(GOOD))
+
+
+def test_error_of_a_progress_callback_passes_unchanged() -> None:
+    def report(_done: int, _total: int | None) -> None:
+        raise IndexError("in the caller's own code")
+
+    with pytest.raises(IndexError, match="own code"):
+        vecload.load(io.BytesIO(GOOD), progress=report)
+
+
+def test_error_while_opening_an_archive_becomes_format_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise IndexError("string index out of range")
+
+    monkeypatch.setattr("vecload.sources.opening.archive_in", fails)
+    with pytest.raises(FormatError, match="found IndexError"):
+        open_source(io.BytesIO(GOOD))
+
+
+@pytest.mark.parametrize(("size", "text"), [(1 << 40, "1,099,511,627,776 bytes"), (None, "unknown size")])
+def test_memory_error_without_a_size_names_the_size_of_the_file(size: int | None, text: str) -> None:
+    with (
+        pytest.raises(MemoryError, match=f"not enough memory to read v.bin, a file of {text}"),
+        as_format_errors("v.bin", size),
+    ):
+        raise MemoryError
+
+
+def test_matrix_that_does_not_fit_in_memory_names_its_size() -> None:
+    with pytest.raises(MemoryError, match=r"Unable to allocate .*shape"), as_format_errors("v.bin"):
+        np.empty((1 << 40, 1 << 15))
+
+
+def test_a_format_without_preview_has_an_empty_one() -> None:
+    assert guarding.preview(SimpleNamespace(NAME="mine"), open_source(io.BytesIO(b"x"))) == {}  # type: ignore[arg-type]
+
+
+anything = st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(max_size=300) | st.binary(max_size=300),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=3), inner, max_size=20),
+    max_leaves=60,
+)
+
+
+@given(anything | st.integers(min_value=10**300), st.integers(min_value=10, max_value=300))
+def test_shorten_bounds_the_length_of_any_value(value: object, longest: int) -> None:
+    shown = shorten(value, longest)
+    assert len(shown) <= longest
+    if isinstance(value, str) and len(value) <= longest:
+        assert shown == value
+
+
+def test_shorten_takes_no_time_for_huge_values() -> None:
+    nested: list[object] = []
+    for _ in range(60):  # written out, 2**60 items
+        nested = [nested, nested]
+    for value in (nested, 1 << 10_000_000, "x" * 10_000_000, [10**5000] * 10_000):
+        assert len(shorten(value)) <= 200
+
+
+@pytest.mark.parametrize("part", ["file", "found", "expected"])
+def test_parts_of_a_message_are_cut_to_200_characters(part: str) -> None:
+    error = FormatError("wrong", **{part: "a" + "x" * 1_000_000 + "z"})  # type: ignore[arg-type]
+    assert len(getattr(error, part)) == 200
+    assert getattr(error, part)[0] == "a"
+    assert getattr(error, part)[-1] == "z"
+    assert len(str(error)) < 250
+
+
+def test_problem_and_hint_of_a_message_are_cut() -> None:
+    assert len(str(FormatError("x" * 1_000_000, hint="y" * 1_000_000))) < 3000
