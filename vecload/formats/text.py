@@ -147,8 +147,11 @@ class Reader:
         self._parsed = np.dtype(np.float32 if self._type == "float32" else np.float64)
         self.ngrams = None
         head = source.head(_HEAD)
-        while len(head) <= LONGEST_LINE and head.count(b"\n") < 3 and len(source.head(2 * len(head))) > len(head):
-            head = source.head(2 * len(head))
+        while len(head) <= LONGEST_LINE and head.count(b"\n") < 3:
+            longer = source.head(min(2 * len(head), LONGEST_LINE + 1))
+            if len(longer) == len(head):
+                break
+            head = longer
         if b"\n" not in head and len(head) > LONGEST_LINE:
             raise self._too_long(1, 0)
         size = len(head) if len(source.head(len(head) + 1)) == len(head) else source.size

@@ -8,13 +8,15 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
-from vecload.errors import FormatError
+from vecload.errors import FormatError, shorten
+from vecload.sources.compression import MOST_DICTIONARY
 from vecload.sources.stream import Source
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ _AGAIN = "Download or copy the file again."
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 _USTAR = slice(257, 262)
+_LONGEST_NAME = 4096  # as file systems allow
+_MOST_MEMBERS = 10_000
+_LONGEST_HEADER = 1 << 17
+_SHOWN = 20
+_LZMA_AT = struct.Struct("<26xHH")  # lengths of a local header's name and extra field
 ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 """What `zipfile` raises on damaged bytes: its own errors, those of places and names it makes of them, and codecs'."""
 
@@ -64,11 +71,16 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
     except ZIP_DAMAGE as error:
         problem = f"the zip archive is cut short or damaged ({error})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    names = [info.filename for info in archive.infolist() if not info.filename.endswith("/")]
+    for found in names:
+        _check_name(found, source.name)
     chosen = _chosen("zip", source.name, names, member)
     name = f"{source.name}/{chosen}"
     try:
         stream = archive.open(chosen)
+        _check_dictionary(archive.getinfo(chosen), file, name)
+    except FormatError:
+        raise
     except (RuntimeError, *ZIP_DAMAGE) as error:  # encrypted; an unknown method; damage
         raise FormatError(f"the zip member cannot be read ({error})", file=name) from error
     read = _guarded(stream.read, name, "zip", *ZIP_DAMAGE)
@@ -82,24 +94,18 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
     has to be gone through first.
     """
     kind = f"{source.compression}, tar" if source.compression else "tar"
-    members: dict[str, tarfile.TarInfo] = {}
+    metered = _Metered(file or _Forward(source))
     try:
-        stream = tarfile.TarFile(fileobj=file or _Forward(source))
-        for info in stream:
-            if info.size < 0:  # the next header would be this one again
-                raise tarfile.ReadError(f"a member of {info.size} bytes")
-            name = info.name.removeprefix("./")  # as `tar -c .` has it
-            if not info.isdir():
-                members[name] = info
-            if name == member:
-                break
+        stream = tarfile.TarFile(fileobj=metered)
+        members = _tar_members(stream, metered, source.name, member)
         chosen = _chosen("tar", source.name, list(members), member)
         found = members[chosen]
+        metered.left = None
         data = stream.extractfile(found) if found.isreg() else None
     except FormatError:
         raise
-    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, MemoryError) as error:
-        problem = f"the tar archive is cut short or damaged ({str(error) or 'no room for what it says'})"
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        problem = f"the tar archive is cut short or damaged ({str(error) or type(error).__name__})"
         raise FormatError(problem, file=source.name, hint=_AGAIN) from error
     name = f"{source.name}/{chosen}"
     if data is None:
@@ -107,6 +113,54 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
     read = _guarded(data.read, name, "tar", tarfile.TarError, EOFError, OSError)
     beneath = None if file else source
     return Source(name, read, size=found.size, compression=kind, close=source.close, beneath=beneath)
+
+
+def _tar_members(stream: tarfile.TarFile, metered: _Metered, archive: str, member: str) -> dict[str, tarfile.TarInfo]:
+    """Return the files of a tar archive by name, up to the one called `member`, in bounded memory."""
+    members: dict[str, tarfile.TarInfo] = {}
+    while (info := stream.next()) is not None:
+        # tarfile keeps every header it has seen, in a list that its type stubs do not have.
+        stream.members.clear()  # type: ignore[attr-defined]
+        metered.left = _LONGEST_HEADER
+        if info.size < 0:  # the next header would be this one again
+            raise tarfile.ReadError(f"a member of {info.size} bytes")
+        name = info.name.removeprefix("./")  # as `tar -c .` has it
+        if info.isdir():
+            continue
+        _check_name(name, archive)
+        if len(members) < _MOST_MEMBERS or name == member:
+            members[name] = info
+        elif not member:
+            hint = "Name one of its members, as archive.tar/member."
+            raise FormatError(f"a tar archive of more than {_MOST_MEMBERS:,} files", file=archive, hint=hint)
+        if name == member:
+            break
+    return members
+
+
+class _Metered(io.RawIOBase):
+    """A file that refuses to read more than `left` bytes until that is set again; None for no limit.
+
+    tarfile reads the long names and pax headers before a member whole, whatever length they say, and calls itself for
+    each: a limit on the bytes before one member bounds both.
+    """
+
+    def __init__(self, file: IO[bytes] | _Forward) -> None:
+        self._file = file
+        self.left: int | None = _LONGEST_HEADER
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(place, whence)
+
+    def read(self, count: int = -1) -> bytes:
+        if self.left is not None:
+            if not 0 <= count <= self.left:
+                raise tarfile.ReadError(f"a header of more than {_LONGEST_HEADER:,} bytes")
+            self.left -= count
+        return self._file.read(count)
 
 
 class _Forward(io.RawIOBase):
@@ -132,15 +186,42 @@ class _Forward(io.RawIOBase):
         return bytes(data)
 
 
+def _check_name(name: str, archive: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME:
+        found = f"a name of {len(name):,} characters"
+        raise FormatError("a member with an invalid name", file=archive, found=found, expected=f"1 to {_LONGEST_NAME}")
+
+
+def _check_dictionary(info: zipfile.ZipInfo, file: IO[bytes], name: str) -> None:
+    """Refuse an LZMA member that asks for more memory than any preset of the LZMA tools does."""
+    if info.compress_type != zipfile.ZIP_LZMA:
+        return
+    here = file.tell()
+    file.seek(info.header_offset)
+    file.seek(sum(_LZMA_AT.unpack(file.read(_LZMA_AT.size))) + 5, os.SEEK_CUR)  # past version, size and one property
+    dictionary = int.from_bytes(file.read(4), "little")
+    file.seek(here)
+    if dictionary > MOST_DICTIONARY:
+        found = f"a dictionary of {dictionary:,} bytes"
+        raise FormatError(
+            "the zip member needs too much memory", file=name, found=found, expected=f"{MOST_DICTIONARY:,}"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, in a few lines at most."""
+    shown = ", ".join(shorten(name) for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
+
+
 def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
     if member and member not in names:
-        raise FormatError(
-            f"the {kind} archive has no member {member!r}", file=archive, hint=f"It holds: {', '.join(names)}."
-        )
+        problem = f"the {kind} archive has no member {shorten(member)!r}"
+        raise FormatError(problem, file=archive, hint=f"It holds: {_listed(names)}.")
     # macOS adds a "._name" with its attributes to each file.
     names = [name for name in names if not PurePosixPath(name).name.startswith("._")] or names
     if not member and len(names) != 1:
-        hint = "Name one of its members: " + ", ".join(f"{archive}/{name}" for name in names)
+        hint = "Name one of its members: " + _listed([f"{archive}/{name}" for name in names])
         raise FormatError(f"a {kind} archive of {len(names)} files", file=archive, hint=hint)
     chosen = member or names[0]
     ways = PurePosixPath(chosen), PureWindowsPath(chosen)

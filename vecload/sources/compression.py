@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 15  # compressed bytes at a time: a run of zeros, in gzip 1000 to 1, stays small
 _SMALL_PIECE = 1 << 11  # for zstd, 32 000 to 1
-_MOST = 1 << 20  # bytes asked for at a time of those that can hold more of the last piece: in bzip2, gigabytes
+_MOST = 1 << 20  # decompressed bytes asked for at a time: one piece can hold 32 MB in gzip, gigabytes in bzip2
+MOST_DICTIONARY = 1 << 26
+"""Bytes of the largest LZMA dictionary that is read: that of ``xz -9``. A file may ask for 4 GiB."""
+_MOST_MEMORY = MOST_DICTIONARY + (1 << 22)  # the decoder itself needs little more
 _HOLDING = (bz2.BZ2Decompressor, lzma.LZMADecompressor)
 
 
@@ -29,6 +32,14 @@ class _Decompressor(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Deflated(Protocol):
+    """The decompressor of `zlib`, which keeps what it did not need for the output it was allowed."""
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    def decompress(self, data: bytes, most: int, /) -> bytes: ...
 
 
 _Engine = tuple["Callable[[], _Decompressor]", type[Exception]]
@@ -43,6 +54,10 @@ def _gzip() -> _Engine:
     return lambda: isal_zlib.decompressobj(31), cast("type[Exception]", isal_zlib.error)
 
 
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=_MOST_MEMORY)
+
+
 def _zstd() -> _Engine:
     zstandard = require("zstandard", "zstd")
     return lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
@@ -51,7 +66,7 @@ def _zstd() -> _Engine:
 _COMPRESSIONS: tuple[tuple[str, bytes, Callable[[], _Engine]], ...] = (
     ("gzip", b"\x1f\x8b", _gzip),
     ("bzip2", b"BZh", lambda: (bz2.BZ2Decompressor, OSError)),
-    ("xz", b"\xfd7zXZ\x00", lambda: (lzma.LZMADecompressor, lzma.LZMAError)),
+    ("xz", b"\xfd7zXZ\x00", lambda: (_xz, lzma.LZMAError)),
     ("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 
@@ -68,11 +83,13 @@ class _Unpacked:
         self._pending = b""  # compressed, left over behind the end of a stream
         self._ready: bytes | memoryview = b""  # decompressed
         self._piece = _SMALL_PIECE if kind == "zstd" else _PIECE
+        self._held = False
+        """Whether the decompressor may have more output for the bytes it was given."""
 
     def read(self, count: int) -> bytes:
         while not self._ready:
-            held = isinstance(self._engine, _HOLDING) and not (self._engine.eof or self._engine.needs_input)
-            piece = b"" if held else self._pending or self._beneath.take(self._piece)
+            held = self._held and not self._engine.eof
+            piece = self._pending if held or self._pending else self._beneath.take(self._piece)
             self._pending = b""
             if self._engine.eof:
                 if not piece:
@@ -98,9 +115,17 @@ class _Unpacked:
         return bytes(view[:count])
 
     def _decompressed(self, piece: bytes) -> bytes:
-        if isinstance(self._engine, _HOLDING):
-            return self._engine.decompress(piece, _MOST)
-        return self._engine.decompress(piece)
+        engine = self._engine
+        if isinstance(engine, _HOLDING):
+            ready = engine.decompress(piece, _MOST)
+            self._held = not (engine.eof or engine.needs_input)
+        elif self._kind == "gzip":
+            ready = cast("_Deflated", engine).decompress(piece, _MOST)
+            self._pending = cast("_Deflated", engine).unconsumed_tail
+            self._held = len(ready) == _MOST
+        else:
+            ready = engine.decompress(piece)
+        return ready
 
     def _error(self, problem: str) -> FormatError:
         hint = "Download or copy the file again."
