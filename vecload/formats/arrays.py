@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-import tokenize
 from collections import Counter
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 
-from vecload.errors import FormatError
+from vecload.errors import FormatError, shorten
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _VALUES: Final = 1 << 18  # in a batch
 _LARGEST_VALUE: Final = 8
 _PIECE: Final = 1 << 20
+_MOST_DIMS: Final = 32  # as many as every version of NumPy can handle
 
 
 def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
@@ -51,25 +51,59 @@ def open_npy(path: Path, *, dims: int = 2, kinds: str = "f") -> npt.NDArray[Any]
         When it is none, is cut short, or is not of numbers of these kinds and so many dimensions.
     """
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError) as error:
+        array = map_npy(path)
+    except (ValueError, OSError) as error:
         raise FormatError(f"not a NumPy array ({error})", file=str(path)) from error
     check_array(array, str(path), dims=dims, kinds=kinds)
     return array
 
 
-def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
-    """The array of a ``.npy`` file of so many bytes that is no file of its own: there is no room made for more.
+def map_npy(path: Path) -> npt.NDArray[Any]:
+    """Map the array of a ``.npy`` file.
 
     Raises
     ------
     ValueError
-        When it is none, or another size than it says.
+        When the header is invalid, or the file is shorter than its header says.
+    """
+    with path.open("rb") as file:
+        shape, fortran, dtype = npy_layout(file)
+        begin = file.tell()
+    return map_array(path, begin, shape, dtype, fortran=fortran)
+
+
+def map_array(
+    path: Path, begin: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool
+) -> npt.NDArray[Any]:
+    """Map an array that starts at byte `begin` of a file.
+
+    Raises
+    ------
+    ValueError
+        When the file is too short for it.
+    """
+    size = path.stat().st_size - begin
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"the array is cut short: found {size:,} bytes for shape {shorten(shape)} of {dtype}")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    if not math.prod(shape):  # an empty map is an error of the operating system
+        return np.empty(shape, dtype=dtype, order=order)
+    mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order)
+    return mapped
+
+
+def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
+    """Read the array of a ``.npy`` file of `size` bytes that is part of another file, allocating no more than that.
+
+    Raises
+    ------
+    ValueError
+        When the header is invalid, or the size does not match it.
     """
     shape, fortran, dtype = npy_layout(file)
     rest = size - file.tell()
     if math.prod(shape) * dtype.itemsize != rest:
-        raise ValueError(f"shape {shape} of {dtype} in {rest:,} bytes")
+        raise ValueError(f"shape {shorten(shape)} of {dtype} in {rest:,} bytes")
     array = np.empty(shape, dtype=dtype, order="F" if fortran else "C")
     room = array.ravel(order="K").view(np.uint8).data
     for begin in range(0, rest, _PIECE):
@@ -78,21 +112,27 @@ def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
 
 
 def npy_layout(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type: what a ``.npy`` file says at its beginning, which is taken.
+    """Read the header of a ``.npy`` file: shape, whether columns come first, and dtype.
 
     Raises
     ------
     ValueError
-        When it says nothing that can be, or that its values are Python objects.
+        When the header is invalid, or the values are Python objects.
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file)
-    except (SyntaxError, TypeError, tokenize.TokenError) as error:
-        raise ValueError(str(error)) from error
+    except ValueError:
+        raise
+    # NumPy parses the header as a Python literal, and the parser has many ways to fail: SyntaxError, TokenError,
+    # TypeError, and MemoryError or RecursionError for deep nesting.
+    except Exception as error:
+        raise ValueError(f"the header of the array is invalid ({type(error).__name__}: {error})") from error
+    if len(shape) > _MOST_DIMS or not all(type(side) is int and 0 <= side < 1 << 60 for side in shape):
+        raise ValueError(f"the header of the array has invalid sizes: {shorten(shape)}")
     if dtype.hasobject:
-        raise ValueError("Python objects, which only running the file would make")
+        raise ValueError("the array holds Python objects, and reading them would run code from the file")
     return shape, fortran, dtype
 
 

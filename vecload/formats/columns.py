@@ -218,7 +218,8 @@ def _packed(texts: Any) -> Words:
         texts = pa.DictionaryArray.from_arrays(texts.indices, values).dictionary_decode()
     texts = texts.cast(pa.large_binary()).fill_null(b"")
     _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    # The buffer may be longer than its offsets, by any number of bytes.
+    ends = np.frombuffer(offsets, dtype=np.int64, count=texts.offset + len(texts) + 1)[texts.offset :]
     raw = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
     return Words(raw[ends[0] : ends[-1]], ends - ends[0])
 

@@ -35,6 +35,10 @@ ARGUMENTS: Final = struct.Struct("<12id")
 SIZES: Final = struct.Struct("<3iq")
 
 _FLORET_ARGUMENTS = struct.Struct("<14id")  # two more, of which the first is 2 in its own mode
+LONGEST_WORD: Final = 1 << 16
+"""Bytes in the longest word of a dictionary, as in word2vec's files."""
+_MOST_NGRAMS = 1 << 22  # of one word: a model of n-grams of 6 characters has 400,000 for the longest word
+_NGRAMS_PER_BYTE = 64  # of the file: real models have a few for each byte
 _MOST_DIM = 1 << 20
 _CENTROIDS = 256
 
@@ -62,7 +66,7 @@ class Arguments(NamedTuple):
             return f"a dimension of {self.dim}"
         if self.model not in MODELS or self.loss not in LOSSES:
             return f"model {self.model} with loss {self.loss}"
-        if not (self.minn >= 0 and 0 <= self.maxn <= LONGEST_NGRAM and self.bucket >= 0):
+        if not (0 <= self.minn <= LONGEST_NGRAM and 0 <= self.maxn <= LONGEST_NGRAM and self.bucket >= 0):
             return f"n-grams of {self.minn} to {self.maxn} characters in {self.bucket} buckets"
         return None
 
@@ -193,6 +197,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         flat = version is None or not (cursor.number("B", "output matrix") and quantised)
         (_dense if flat else _quantised)(cursor, "output matrix", None)
     packed, offsets = pack(data, starts[: sizes.words], stops[: sizes.words])
+    _check_ngrams(cursor, ngrams, offsets)
     labels = [
         data[start:stop].tobytes().decode("utf-8", "surrogateescape")
         for start, stop in zip(starts[sizes.words :].tolist(), stops[sizes.words :].tolist(), strict=True)
@@ -211,6 +216,21 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         end=cursor.at,
         output=output,
     )
+
+
+def _check_ngrams(cursor: Cursor, ngrams: NgramTable, offsets: npt.NDArray[np.int64]) -> None:
+    """Refuse a model whose words ask for more n-grams than any training would make.
+
+    The work for a word grows with its length times `maxn`, and a file controls both.
+    """
+    most = ngrams.most_ngrams(offsets)
+    total = int(most.sum())
+    if not len(most) or (
+        most.max() <= _MOST_NGRAMS and total <= max(_MOST_NGRAMS, _NGRAMS_PER_BYTE * len(cursor.data))
+    ):
+        return
+    found = f"{int(most.max()):,} for one word and {total:,} for all, with n-grams of up to {ngrams.maxn} characters"
+    raise cursor.error("too many n-grams", byte=0, found=found, hint="The file is damaged, or made to exhaust memory.")
 
 
 def _header(cursor: Cursor) -> tuple[Arguments, Sizes]:
@@ -240,7 +260,12 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
     cursor.need(sizes.entries * fasttext.BEHIND, "dictionary")
     starts, stops, counts = np.empty((3, sizes.entries), dtype=np.int64)
     kinds = np.empty(sizes.entries, dtype=np.uint8)
-    whole, behind = fasttext.find_entries(read_only(cursor.data), cursor.at, starts, stops, counts, kinds)
+    bytes_of = read_only(cursor.data)
+    whole, behind = fasttext.find_entries(bytes_of, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
+    rest = cursor.data[behind : behind + LONGEST_WORD + 1]
+    if whole < sizes.entries and len(rest) > LONGEST_WORD and rest.all():
+        found = f"no NUL in {LONGEST_WORD:,} bytes"
+        raise cursor.error("a word without end", byte=behind, found=found, hint="The file is damaged.")
     if whole < sizes.entries:
         hint = "Download or copy the file again."
         raise cursor.error(
@@ -260,7 +285,7 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
 
 def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:
     rows, dim = (cursor.number("q", what) for _ in range(2))
-    if rows < 0 or dim <= 0:
+    if rows < 0 or not 0 < dim <= _MOST_DIM:
         raise cursor.error(f"the {what} cannot be", found=f"{rows} rows of {dim} values")
     begin = cursor.at
     values = cursor.array("<f4", rows * dim, what)

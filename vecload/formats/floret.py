@@ -23,7 +23,7 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
-from vecload.ngrams import LONGEST_NGRAM, NgramTable
+from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.vectors import Vectors, type_of
 from vecload.words import Words
 
@@ -105,7 +105,10 @@ class Reader:
         self.skipped: Counter[str] = Counter()
         header, size = self._header, source.size
         least = header.bucket * (2 * self.dim + 3) - 1  # an index, its values of a digit each, and a line feed
-        possible = header.bucket and self.dim and header.maxn <= LONGEST_NGRAM and header.seed < 1 << 32
+        ngrams = (
+            max(header.minn, header.maxn) <= LONGEST_NGRAM and max(len(header.bow), len(header.eow)) <= LONGEST_MARK
+        )
+        possible = 0 < header.bucket < 1 << 31 and self.dim and ngrams and header.seed < 1 << 32
         if not possible or (size and least > size - begin):
             raise FormatError(
                 "the header's sizes cannot be",

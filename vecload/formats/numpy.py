@@ -20,12 +20,12 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
-from vecload.formats.arrays import ArrayReader, check_array, npy_header, npy_layout, read_npy
+from vecload.formats.arrays import ArrayReader, check_array, map_array, npy_header, npy_layout, read_npy
 from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 
@@ -111,11 +111,7 @@ def _array(
             shape, fortran, dtype = npy_layout(member)
             file.seek(info.header_offset)
             begin = info.header_offset + _LOCAL.size + sum(_LOCAL.unpack(file.read(_LOCAL.size))) + member.tell()
-            order: Literal["F", "C"] = "F" if fortran else "C"
-            mapped: npt.NDArray[Any] = np.memmap(
-                source.path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order
-            )
-            return mapped
+            return map_array(source.path, begin, shape, dtype, fortran=fortran)
     except (*ZIP_DAMAGE, KeyError, RuntimeError, MemoryError, OverflowError, struct.error) as error:
         raise FormatError(f"the array cannot be read ({error})", file=f"{source.name}/{name}.npy") from error
 
@@ -124,8 +120,9 @@ def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Wor
     check_array(data, f"{name}/words.data", dims=1, kinds="u")
     check_array(offsets, f"{name}/words.offsets", dims=1, kinds="iu")
     ends = offsets.astype(np.int64)
+    # Compared, not subtracted: a difference of two offsets can overflow and look like a length.
     fits = data.dtype == np.uint8 and len(ends) and ends[0] == 0 and ends[-1] == len(data)
-    if not fits or (np.diff(ends) < 0).any():
+    if not fits or (ends[1:] < ends[:-1]).any():
         raise FormatError("offsets that do not fit the words' bytes", file=name)
     return Words(data, ends)
 

@@ -87,6 +87,8 @@ def read(source: Source, request: Request) -> ArrayReader:
     matrix = open_npy(folder / "vectors")
     settings = _json(folder / "vectors.cfg", dict) if (folder / "vectors.cfg").is_file() else {"mode": "default"}
     if settings.get("mode") == "floret":
+        if not len(matrix):
+            raise FormatError("a floret table without rows", file=str(folder / "vectors"))
         ngrams = _floret(folder, matrix, settings)
         meta = {"format": "spaCy floret", "attr": settings.get("attr")}
         return ArrayReader(source.name, Words.from_bytes([]), matrix[:0], request, meta=meta, ngrams=ngrams)
@@ -120,8 +122,8 @@ def _floret(folder: Path, matrix: npt.NDArray[Any], settings: dict[str, Any]) ->
             kind="floret",
             hash_count=settings["hash_count"],
             seed=settings["hash_seed"],
-            bow=str(settings["bow"]),
-            eow=str(settings["eow"]),
+            bow=settings["bow"],
+            eow=settings["eow"],
         )
     except (KeyError, TypeError, OptionError) as error:
         raise FormatError(f"settings that cannot be ({error})", file=str(folder / "vectors.cfg")) from error

@@ -14,17 +14,19 @@ BEHIND = 10
 
 
 @kernel
-def find_entries(data, at, starts, stops, counts, kinds):  # type: ignore[no-untyped-def]
-    """Find as many entries from byte `at` of `data` as `starts` has room for; nothing behind `data` is read.
+def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: ignore[no-untyped-def]
+    """Find entries from byte `at` of `data`, as many as fit in `starts`; nothing past the end of `data` is read.
 
-    Where words begin and end goes to `starts` and `stops` (int64), the rest to `counts` (int64) and `kinds` (uint8).
-    Returns the number of entries that are whole, and the byte behind the last.
+    Word `i` starts at ``starts[i]`` and ends at ``stops[i]`` (int64); its count and kind are in ``counts[i]`` (int64)
+    and ``kinds[i]`` (uint8). The search ends at the first entry that is not whole or whose word is longer than
+    `longest` bytes. Returns the number of entries before it, and the offset where they end.
     """
     for entry in range(len(starts)):
         stop = at
-        while stop < len(data) and data[stop] != 0:
+        last = min(len(data), at + longest + 1)
+        while stop < last and data[stop] != 0:
             stop += 1
-        if stop + BEHIND > len(data):
+        if stop - at > longest or stop + BEHIND > len(data):
             return entry, at
         starts[entry] = at
         stops[entry] = stop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, shorten
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.words import Words, encode, read_only
 
@@ -22,6 +22,8 @@ Kind = Literal["fasttext", "floret"]
 
 LONGEST_NGRAM: Final = 1024
 """Characters in the longest n-gram a table may ask for: more than any word of any language has."""
+LONGEST_MARK: Final = 16
+"""Characters in the longest boundary mark; each is put around every word."""
 MURMUR_SEED: Final = 2166136261
 """The seed floret gives MurmurHash3."""
 
@@ -93,7 +95,16 @@ class NgramTable:
         self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
         if kind not in get_args(Kind):
             raise OptionError(f"kind={kind!r} is not one of {', '.join(map(repr, get_args(Kind)))}")
-        if not (minn >= 0 and 0 <= maxn <= LONGEST_NGRAM):
+        numbers = {"minn": minn, "maxn": maxn, "bucket": self.bucket, "hash_count": hash_count, "seed": seed}
+        for name, number in numbers.items():
+            if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
+                raise OptionError(f"{name} must be an integer, got {shorten(number)}")
+        for mark in (bow, eow):
+            if not isinstance(mark, str) or len(mark) > LONGEST_MARK or encode(mark) is None:
+                raise OptionError(
+                    f"a boundary mark must be text of up to {LONGEST_MARK} characters, got {shorten(mark)}"
+                )
+        if not (0 <= minn <= LONGEST_NGRAM and 0 <= maxn <= LONGEST_NGRAM):
             raise OptionError(f"n-grams of {minn} to {maxn} characters: 0 to {LONGEST_NGRAM} can be had")
         if not (1 <= hash_count <= 4 and 0 <= seed < 1 << 32):
             raise OptionError(f"{hash_count} hashes with seed {seed}: 1 to 4 can be had, with a seed of 32 bits")
@@ -244,8 +255,8 @@ class NgramTable:
         keys, places = np.ascontiguousarray(kept.T)
         return read_only(keys), read_only(places), self.kept is not None
 
-    def _room(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The most rows each word can have: int64, shape (k,)."""
+    def most_ngrams(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the largest number of rows that each packed word can have: int64, shape (k,)."""
         length = np.diff(offsets) + len(b"".join(self._marks))
         sizes = np.minimum(self.maxn, length) - max(self.minn, 1) + 1
         room: npt.NDArray[np.int64] = (length * np.maximum(sizes, 0) + (self.kind == "floret")) * self.hash_count
@@ -253,7 +264,7 @@ class NgramTable:
 
     def _blocks(self, offsets: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
         """First and last + 1 of words that are looked up together."""
-        total = np.cumsum(self._room(offsets))
+        total = np.cumsum(self.most_ngrams(offsets))
         cuts = np.searchsorted(total, np.arange(size, total[-1] if len(total) else 0, size)) + 1
         edges = np.unique([0, *cuts, len(total)])
         return itertools.pairwise(edges.tolist())
@@ -265,7 +276,7 @@ class NgramTable:
         from vecload.kernels import ngrams
 
         part = offsets[begin : end + 1]
-        rows = np.empty(int(self._room(part).sum()), dtype=np.int64)
+        rows = np.empty(int(self.most_ngrams(part).sum()), dtype=np.int64)
         ends = np.empty(end - begin, dtype=np.int64)
         bow, eow = (read_only(np.frombuffer(mark, dtype=np.uint8)) for mark in self._marks)
         marked = np.empty(int(np.diff(part).max(initial=0)) + len(bow) + len(eow), dtype=np.uint8)
