@@ -15,8 +15,8 @@ import numpy as np
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
-from vecload.formats import guarding
-from vecload.loading import DType, Errors, Progress, asked, bar, batches_of, expected_of
+from vecload.formats import guarding, native
+from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
 from vecload.sources import open_source, replacing
 from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import GrowingWords
@@ -137,9 +137,11 @@ def convert(
     stored = None if normalize else dtype  # rounded once, after the last step
     request = asked(vocab, limit, stored, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
     with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
-        reader = guarding.read(formats.recognise(opened), opened, request)
+        source_form = formats.recognise(opened)
+        reader = guarding.read(source_form, opened, request)
+        check = WordCheck(reader, request, prefix, forced=False, known=source_form is native)
         with bar(opened, progress) as advance:
-            table = _Stream(opened, reader, request, prefix, advance, dtype=dtype, normalize=normalize)
+            table = _Stream(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
             dropped = _write(form, table, dst, options)
     left = {"duplicates": table.duplicates, **reader.skipped, **dropped}
     return Conversion(
@@ -274,6 +276,7 @@ class _Stream:
         reader: Reader,
         request: Request,
         prefix: str,
+        check: WordCheck,
         advance: Callable[[int, int | None], object],
         *,
         dtype: str | None,
@@ -283,6 +286,8 @@ class _Stream:
         self._reader = reader
         self._request = request
         self._prefix = prefix
+        self._check = check
+        self._doubt: str | None = None
         self._advance = advance
         self._normalize = normalize
         self._known = GrowingWords(self.expected)
@@ -300,7 +305,8 @@ class _Stream:
 
     @property
     def meta(self) -> Mapping[str, Any]:
-        return {**self._reader.meta, "source": self._source.name}
+        doubt = {} if self._doubt is None else {"doubt": self._doubt}
+        return {**self._reader.meta, "source": self._source.name, **doubt}
 
     @property
     def words(self) -> Words:
@@ -308,7 +314,7 @@ class _Stream:
 
     def batches(self, place: Place | None = None) -> Iterator[Batch]:
         as_read = not self._normalize and self.dtype == self._reader.dtype
-        for data, offsets, rows in batches_of(self._reader, self._prefix, place if as_read else None):
+        for data, offsets, rows in batches_of(self._reader, self._prefix, self._check, place if as_read else None):
             self.read += len(rows)
             fresh = self._known.add(data, offsets)
             batch = Batch(data, offsets, rows)
@@ -323,6 +329,7 @@ class _Stream:
         if self.read == self.duplicates and not only_ngrams:
             causes = ", ".join(f"{cause} ({count:,})" for cause, count in self._reader.skipped.items())
             raise FormatError("no row of it is wanted or could be read", file=self._source.name, found=causes or None)
+        self._doubt = self._check.doubt(self._known.words, self._source.name)
 
 
 def _normalised(rows: Any) -> Any:

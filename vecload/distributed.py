@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vecload.conversion import Conversion
-    from vecload.loading import DType
+    from vecload.reading import DType
 
 B = TypeVar("B")
 

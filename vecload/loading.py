@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
-from vecload.formats import guarding
+from vecload.formats import guarding, native
+from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, join_doubts
 from vecload.sources import open_source
-from vecload.vectors import Batch, Request, Vectors, strip_prefix
-from vecload.words import Words, build_slots, encode
+from vecload.vectors import Request, Vectors
+from vecload.words import Words, build_slots
+from vecload.words.doubts import SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
     from vecload.formats import Reader
     from vecload.sources import Source
 
-DType = Literal["float16", "bfloat16", "float32", "float64"]
-Errors = Literal["raise", "skip", "strict"]
-Progress = bool | Callable[[int, int | None], object] | None
-
 _STEP = 1 << 24  # bytes of matrix added when an estimate was too low
 _ROWS = 4096  # rows moved together
-_LONG = 1 << 26  # bytes that take about a tenth of a second plain, a second compressed
 _SAMPLE = 1000
 _SHOWN = 8
 
@@ -67,8 +61,8 @@ def load(
         Type of the values: "float16", "bfloat16", "float32" or "float64"; None for the type the file stores. Values
         written as text are Python's ``float`` of it, rounded to this type or float32.
     errors
-        What to do about a line that is no row: "raise"; "skip" leaves it out and counts it in ``meta["skipped"]``;
-        "strict" raises for words that come twice and for a wrong count in the header too.
+        What to do about a malformed line: "raise"; "skip" leaves it out and counts it in ``meta["skipped"]``; "strict"
+        also raises for repeated words, a wrong count in the header and words that are doubtful as a whole.
     progress
         None for a bar when standard error is a terminal and there is much to read; True or False; or a function that
         is told the bytes done and their total (None when unknown).
@@ -84,7 +78,13 @@ def load(
     Returns
     -------
     Vectors
-        In file order. Of a word that comes twice the first row stays; ``meta["duplicates"]`` counts the others.
+        In file order. If a word occurs more than once, the first row wins; ``meta["duplicates"]`` counts the others.
+        ``meta["doubt"]`` says what is doubtful about the file, such as words that all end in a comma.
+
+    Warns
+    -----
+    VecloadWarning
+        If there is a doubt.
 
     Raises
     ------
@@ -116,66 +116,16 @@ def load(
         if not hasattr(form, "read"):
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
         reader = guarding.read(form, opened, request, **options)
+        check = WordCheck(reader, request, prefix, forced=format is not None, known=form is native)
         vectors = None if prefix else reader.mapped()
-        if vectors is not None:
-            return vectors
-        with bar(opened, progress) as advance:
-            matrix, data, offsets = _collect(opened, reader, prefix, request, advance)
-    return _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
-
-
-def _check(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        shown = ", ".join(repr(choice) for choice in choices)
-        raise OptionError(f"{name}={value!r} is not one of {shown}")
-
-
-def asked(
-    vocab: Collection[str] | None,
-    limit: int | None,
-    dtype: str | None,
-    errors: str,
-    *,
-    prefix: str,
-    allow_nonfinite: bool,
-) -> Request:
-    """The request that arguments of `load` make.
-
-    Raises
-    ------
-    OptionError
-        When one cannot be used.
-    """
-    if dtype is not None:
-        _check("dtype", dtype, get_args(DType))
-    _check("errors", errors, get_args(Errors))
-    if limit is not None and limit < 0:
-        raise OptionError(f"limit {limit} is negative")
-    if isinstance(vocab, str):
-        raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
-    only = None if vocab is None else _wanted(vocab, prefix)
-    return Request(only, limit, dtype, errors, allow_nonfinite)
-
-
-def _wanted(vocab: Collection[str], prefix: str) -> Words:
-    """The words to read, packed; a string that no file can hold is in none."""
-    words = getattr(vocab, "words", vocab)  # a Vocab or Vectors holds them packed already
-    if isinstance(words, Words) and not prefix:
-        return words
-    return Words.from_bytes([raw for word in words if (raw := encode(prefix + word)) is not None])
-
-
-def batches_of(reader: Reader, prefix: str, place: formats.Place | None = None) -> Iterator[Batch]:
-    """The batches of a reader, of words with a prefix, without it; rows where `place` says, if the reader can."""
-    raw = prefix.encode("utf-8", "surrogateescape")
-    batches = reader.into(place) if place is not None and isinstance(reader, formats.Placing) else iter(reader)
-    return (strip_prefix(batch, raw) for batch in batches) if raw else batches
-
-
-def expected_of(reader: Reader, request: Request) -> int:
-    """Rows to make room for: what the reader expects, and no more than are asked for."""
-    only = None if request.only is None else len(request.only)
-    return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
+        if vectors is None or check.shares_spaces(vectors.words):
+            with bar(opened, progress) as advance:
+                matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
+            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
+    doubt = check.doubt(vectors.words, opened.name)
+    if doubt is None:
+        return vectors
+    return Vectors(vectors.words, vectors.matrix, {**vectors.meta, "doubt": doubt}, vectors.ngrams)
 
 
 def _collect(
@@ -183,6 +133,7 @@ def _collect(
     reader: Reader,
     prefix: str,
     request: Request,
+    check: WordCheck,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """All batches as one matrix, with the packed words."""
@@ -197,7 +148,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in batches_of(reader, prefix, _Matrix(matrix)):
+    for batch in batches_of(reader, prefix, check, _Matrix(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             matrix.resize((end + _STEP // row_bytes, reader.dim), refcheck=False)
@@ -265,44 +216,26 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
         count += len(rows)
 
 
-@contextlib.contextmanager
-def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
-    """What to call with the bytes done and their total."""
-    if callable(progress):
-        yield progress
-        return
-    if progress is None:
-        progress = sys.stderr.isatty() and (source.size or _LONG) >= _LONG
-    if not progress:
-        yield lambda _done, _total: None
-        return
-    from tqdm import tqdm
-
-    total = source.progress()[1]
-    with tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=Path(source.name).name) as bar:
-        yield lambda done, _total: bar.update(done - bar.n)
-
-
 @dataclass(frozen=True)
 class Info:
-    """What `info` tells of a file; ``str()`` is a small table."""
+    """Facts about a file of word vectors; ``str()`` is a small table."""
 
     source: str
     """Name of the file."""
     size: int | None
-    """Bytes, decompressed; None where only reading all would tell."""
+    """Bytes, decompressed; None if that takes reading the whole file."""
     format: str
-    """What it is."""
+    """Name of the format."""
     compression: str | None
-    """What it is packed with."""
+    """How the file is compressed or archived."""
     header: str | None
-    """Its header line."""
+    """Header line of the file."""
     rows: int
-    """Number of rows."""
+    """Number of rows. See `exact` and `at_least`."""
     exact: bool
     """Whether `rows` was counted, not estimated or taken from the header."""
     dim: int
-    """Values in a row."""
+    """Number of values in a row."""
     values: str
     """How values are written, and the type that holds them."""
     words: tuple[str, ...]
@@ -311,22 +244,32 @@ class Info:
     """Least, mean and greatest Euclidean norm of the sampled rows."""
     sampled: int
     """Number of rows sampled, from the start of the file."""
+    at_least: bool = False
+    """Whether `rows` is only the number of rows seen: the end of a stream of unknown length was not reached."""
+    doubt: str | None = None
+    """What is doubtful about the file, as in ``Vectors.meta["doubt"]``, judged by the sampled rows."""
 
     def __str__(self) -> str:
         size = "unknown size" if self.size is None else f"{self.size:,} bytes"
         packed = f", {self.compression}" if self.compression else ""
-        how = "" if self.exact else " (from the header)" if self.header else " (estimated)"
+        rows = f"{self.rows:,}"
+        if self.at_least:
+            rows = f"at least {rows}"
+        elif not self.exact:
+            rows += " (from the header)" if self.header else " (estimated)"
         lines = {
             "file": f"{self.source} ({size}{packed})",
             "format": self.format,
             "header": self.header or "none",
-            "rows": f"{self.rows:,}{how}",
+            "rows": rows,
             "dimension": str(self.dim),
             "values": self.values,
             "first words": " ".join(repr(word) for word in self.words),
             "norms": f"{self.norms[0]:.4g} to {self.norms[2]:.4g}, mean {self.norms[1]:.4g}"
             + f" (first {self.sampled:,} rows)",
         }
+        if self.doubt:
+            lines["doubt"] = self.doubt
         return "\n".join(f"{name:<12} {value}" for name, value in lines.items())
 
 
@@ -341,12 +284,13 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     Returns
     -------
     Info
-        Rows are counted in files of up to 4 GB that are not compressed; else they are the header's, or estimated.
+        Rows are counted in files of up to 4 GB that are not compressed. Otherwise they come from the header or are
+        estimated; for a stream of unknown length, they are the rows seen (`Info.at_least`).
 
     Raises
     ------
     FormatError
-        When it is not a file of word vectors, or its first rows are not.
+        If it is not a file of word vectors, or its first rows are not.
 
     Examples
     --------
@@ -370,9 +314,12 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         if not len(rows):
             raise FormatError("the file has no rows", file=opened.name)
         norms = np.linalg.norm(rows, axis=1)
+        # The size of a file, compressed or not, makes an estimate possible; the length of a pipe is unknown.
+        at_least = count is None and reader.declared is None and opened.progress()[1] is None
         sampled = {
-            "rows": reader.declared or reader.expected if count is None else count,
+            "rows": len(rows) if at_least else reader.declared or reader.expected if count is None else count,
             "exact": count is not None,
+            "at_least": at_least,
             "values": str(reader.dtype),
         }
         return Info(
@@ -385,8 +332,19 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             words=tuple(words[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
+            doubt=_doubt(reader, words, known=form is native),
             **{**sampled, **told},
         )
+
+
+def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
+    """What is doubtful about the first words."""
+    if known:
+        return join_doubts(reader.meta.get("doubt"))
+    first = Words.from_strings(words)
+    shared = SharedSpaces.of(first)
+    finding = find_doubt(shared.strip(first))
+    return join_doubts(reader.meta.get("doubt"), shared.text, finding and finding.text)
 
 
 def _first_rows(reader: Reader) -> tuple[list[str], npt.NDArray[np.float64], int | None]:

@@ -44,6 +44,7 @@ def test_every_writer_is_here() -> None:
     assert writers - set(ELSEWHERE) == {form.NAME for form in MODULES}
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -168,6 +168,7 @@ SHIPPED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_files_of_gensim(name: str) -> None:
     words, dim, version, minn, maxn, bucket = SHIPPED[name]
@@ -189,6 +190,7 @@ def test_files_of_gensim(name: str) -> None:
     np.testing.assert_allclose(vectors.ngrams.vectors(unseen), answer[unseen], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_files_of_gensim_by_the_official_library(name: str, tmp_path: Path) -> None:
     path = DATA / name

@@ -85,14 +85,16 @@ def test_words_come_through_untouched(word: str, header: bytes) -> None:
 
 
 def test_invalid_utf8_survives() -> None:
-    vectors = load(b"\xff\xe6 1 2\ncaf\xc3 3 4\n")
+    with pytest.warns(vecload.VecloadWarning, match="not valid UTF-8"):
+        vectors = load(b"\xff\xe6 1 2\ncaf\xc3 3 4\n")
     assert [word.encode("utf-8", "surrogateescape") for word in vectors.words] == [b"\xff\xe6", b"caf\xc3"]
     assert vectors["\udcff\udce6"].tolist() == [1, 2]
 
 
 def test_a_first_row_that_looks_like_a_header() -> None:
     assert list(load(b"400000 0.5\ncat 0.25\ndog 0.75\n").words) == ["400000", "cat", "dog"]
-    vectors = load(b"400000 7\ncat 3\ndog 4\n")
+    with pytest.warns(vecload.VecloadWarning, match="read as a row"):
+        vectors = load(b"400000 7\ncat 3\ndog 4\n")
     assert list(vectors.words) == ["400000", "cat", "dog"]
     assert "read as a row" in vectors.meta["doubt"]
     assert list(load(b"2 1\ncat 3\ndog 4\n").words) == ["cat", "dog"]
@@ -262,6 +264,7 @@ def test_progress_tells_bytes() -> None:
 gensim_data = pytest.importorskip("gensim.test.utils").datapath("") if sys.version_info < (3, 14) else ""
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # gensim leaves the file open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.skipif(not gensim_data, reason="gensim has no wheel for this Python")

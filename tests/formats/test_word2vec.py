@@ -30,6 +30,7 @@ def file_of(rows: list[tuple[bytes, list[float]]], dim: int, *, feed: bytes = b"
 ROWS = [(b"cat", [0.1, -2.0]), (b"caf\xe9", [1e-30, 3.0]), ("北 海".replace(" ", "\u3000").encode(), [0.0, -0.0])]
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize(
     "name", ["euclidean_vectors.bin", "poincare_vectors.bin", "w2v_keyedvectors_load_test.modeldata"]
 )
@@ -50,6 +51,7 @@ def test_with_and_without_line_feeds(feed: bytes) -> None:
     assert vectors.matrix.tobytes() == np.array([values for _, values in ROWS], dtype="f4").tobytes()
 
 
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @given(
     st.lists(
         st.tuples(WORDS, st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.loading import Progress
+    from vecload.reading import Progress
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]

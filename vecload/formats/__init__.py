@@ -154,6 +154,14 @@ class Placing(Protocol):
         """The batches of the reader, whose rows are those of `place`, unless some were left out."""
 
 
+@runtime_checkable
+class Previewing(Protocol):
+    """A `Reader` that knows the first words of its file even when others are asked for."""
+
+    def first_words(self) -> Words:
+        """Return the first words of the file, whatever the request asks for."""
+
+
 class Table(Protocol):
     """What `write` gets: rows without duplicates, in order, in bounded memory. `batches` may be called once.
 

@@ -229,6 +229,10 @@ class ArrayReader:
         """What is known of the file."""
         return {**self._meta, **({"skipped": dict(self.skipped)} if self.skipped else {})}
 
+    def first_words(self) -> Words:
+        """Return all words, whatever the request asks for."""
+        return self._words
+
     def __iter__(self) -> Iterator[Batch]:
         count = len(self._words) if self._request.limit is None else min(self._request.limit, len(self._words))
         for begin in range(0, count, self._step):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vecload.errors import as_format_errors
+from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -99,6 +100,12 @@ class _Guarded:
     def mapped(self) -> Vectors | None:
         with as_format_errors(self._source.name, self._source.size):
             return self._reader.mapped()
+
+    def first_words(self) -> Words:
+        """Return the first words of the file, or no words where the reader does not know them."""
+        first = getattr(self._reader, "first_words", None)
+        with as_format_errors(self._source.name, self._source.size):
+            return Words.from_bytes([]) if first is None else first()
 
     def __iter__(self) -> Iterator[Batch]:
         return self._guarded(iter(self._reader))

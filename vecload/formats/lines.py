@@ -16,12 +16,23 @@ import numpy.typing as npt
 
 from vecload.errors import FormatError, quote
 from vecload.vectors import NONFINITE_HINT, narrowed, type_of
+from vecload.words import Words
+from vecload.words.doubts import SharedSpaces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from vecload.sources import Source
 
 BOM: Final = b"\xef\xbb\xbf"
 
+HEAD: Final = 1 << 16
+"""Bytes from which the layout of a file is found."""
+
+_SURVEYED, _ROWS = 1 << 20, 1000  # bytes, and lines, that `survey` looks at
+_COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
+_SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _BLOCK = 1 << 20  # bytes read together where lines are only counted
 _SAMPLE = 50  # lines looked at to find the dimension
 _MOST_ROWS = 10**12
@@ -32,13 +43,15 @@ _NONFINITE = re.compile(rb"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.
 
 
 class Layout(NamedTuple):
-    """What the first lines tell: `declared` rows (None without a header), `dim`, where the rows begin."""
+    """What the first lines say: `declared` rows (None without a header), `dim`, and where the rows begin."""
 
     declared: int | None
     dim: int
     begin: int
     header: str | None
     doubt: str | None
+    shared: SharedSpaces = SharedSpaces()
+    """Spaces that all words of the first lines begin or end with; they belong to no word."""
 
 
 def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) -> Layout:
@@ -62,13 +75,15 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
     """
     begin = len(BOM) if head.startswith(BOM) else 0
     whole = size is not None and size <= len(head)
+    check_line_ends(head[begin:], name)
     lines = head[begin:].split(b"\n")
     if not whole and len(lines) > 1:
         lines.pop()  # cut by the end of the head
-    if not any(line.strip(b" \t\r") for line in lines):
+    if not any(map(_strip, lines)):
         raise FormatError("the file holds no rows", file=name, found="blank lines")
     first = _HEADER.match(lines[0])
     rest = [fields for line in lines[1 : _SAMPLE + 1] if (fields := fields_of(line))]
+    _check_commas(lines, name)
     doubt = None
     if first and header is None:
         header, doubt = _is_header(lines, int(first[1]), int(first[2]), rest, whole=whole)
@@ -90,7 +105,7 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
                 found=quote(lines[0]),
                 expected="a word and its values",
             )
-        return Layout(None, dim, begin, None, doubt)
+        return Layout(None, dim, begin, None, doubt, SharedSpaces.of(first_words(lines, dim)))
     declared, dim = int(first[1]), int(first[2])
     if not 0 < declared <= _MOST_ROWS or not 0 < dim <= _MOST_DIM:
         raise FormatError(
@@ -103,7 +118,50 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
     if whole and not rest:
         raise FormatError("a header and no rows", file=name, line=1, found=quote(lines[0].strip()))
     text = lines[0].strip(b" \t\r").decode()
-    return Layout(declared, dim, begin + len(lines[0]) + 1, text, doubt)
+    shared = SharedSpaces.of(first_words(lines[1:], dim))
+    return Layout(declared, dim, begin + len(lines[0]) + 1, text, doubt, shared)
+
+
+def first_words(lines: Iterable[bytes], dim: int) -> Words:
+    r"""Return the words of lines with at least `dim` values, which are not looked at.
+
+    Examples
+    --------
+    >>> list(first_words([b"New York 0.1 0.2", b"cat  1 2", b"0.5 1"], 2))
+    ['New York', 'cat ']
+    """
+    words = []
+    for line in lines:
+        fields = line.removesuffix(b"\r").rstrip(b" \t").replace(b"\t", b" ")
+        for _ in range(dim):
+            fields = fields.rstrip(b" ")
+            fields = fields[: fields.rfind(b" ") + 1]
+        if len(fields) > 1:
+            words.append(line[: len(fields) - 1])
+    return Words.from_bytes(words)
+
+
+def check_line_ends(text: bytes, name: str) -> None:
+    """Refuse text whose lines end in carriage returns alone, as on the Macintosh before 2001: it is a single line."""
+    feeds = text.count(b"\n")
+    alone = text.count(b"\r") - text.count(b"\r\n")
+    if alone > feeds and alone > 1:
+        found = f"{alone:,} carriage returns and {feeds:,} line feeds in the first {len(text):,} bytes"
+        hint = "Convert them: tr '\\r' '\\n' < FILE > NEW."
+        raise FormatError("lines end in carriage returns, not in line feeds", file=name, found=found, hint=hint)
+
+
+def _check_commas(lines: list[bytes], name: str) -> None:
+    """Refuse values with commas after them. The last value alone has none, so it would be the only one read."""
+    rows = [fields for line in lines[: _SAMPLE + 1] if len(fields := fields_of(line)) > 2]
+    listed = [fields for fields in rows if all(_is_listed(field) for field in fields[1:-1])]
+    if rows and len(listed) == len(rows):
+        hint = "Remove them: sed 's/, / /g' FILE > NEW."
+        raise FormatError("commas after the values", file=name, found=quote(b" ".join(listed[0])), hint=hint)
+
+
+def _is_listed(field: bytes) -> bool:
+    return field.endswith(b",") and _value(field[:-1]) is not None
 
 
 def count_digits(head: bytes, dim: int) -> int:
@@ -155,8 +213,10 @@ def _is_header(
         return True, None
     if dim != 1:  # every other line is a word and one value
         return False, f"the first line, {lines[0].decode()!r}, was read as a row: the others have one value too"
-    remaining = sum(bool(line.strip(b" \t\r")) for line in lines[1:])
-    header = rows == remaining if whole else rows >= remaining
+    remaining = sum(map(bool, map(_strip, lines[1:])))
+    if whole and rows == remaining:
+        return True, None
+    header = not whole and rows >= remaining
     return header, f"the first line, {lines[0].decode()!r}, was read as a {'header' if header else 'row'}"
 
 
@@ -195,7 +255,9 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     spans = [match.span() for match in _FIELD.finditer(line)]
     first = spans[-dim][0] if len(spans) >= dim else 0
     if first == 0:
-        raise Flaw("too few values", found=f"{len(spans) - 1} values", expected=str(dim))
+        numbers = all(_value(line[start:stop]) is not None for start, stop in spans)
+        hint = "The row holds numbers only: its word is missing." if numbers and len(spans) > 1 else None
+        raise Flaw("too few values", found=f"{len(spans) - 1} values", expected=str(dim), hint=hint)
     if first == 1:
         raise Flaw("an empty word", found="a line that begins with a separator")
     cells = [line[start:stop] for start, stop in spans[-dim:]]
@@ -216,30 +278,51 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     return first - 1, row
 
 
-def sample(text: bytes, dim: int, *, most: int) -> tuple[list[str], npt.NDArray[np.float64], int]:
-    r"""The first rows of a text, float64, shape (k, dim), with their words; and the number of lines looked at.
+def sample(text: bytes, dim: int, shared: SharedSpaces, *, most: int) -> tuple[list[str], npt.NDArray[np.float64]]:
+    r"""Return the words and the values (float64, shape (k, dim)) of the first `most` rows.
 
-    Lines that are no rows are passed over. Needs no compiled code, so it is the quicker way to a few hundred rows.
+    Malformed lines are skipped. This needs no compiled code, so it is the quicker way to a few hundred rows.
 
     Examples
     --------
-    >>> sample(b"cat 0.1 0.2\n\ndog 1\n", 2, most=10)
-    (['cat'], array([[0.1, 0.2]]), 2)
+    >>> sample(b"cat 0.1 0.2\n\ndog 1\n", 2, SharedSpaces(), most=10)
+    (['cat'], array([[0.1, 0.2]]))
     """
     words, rows, looked = [], [], 0
     for line in text.split(b"\n"):
-        if not line.strip(b" \t\r"):
+        if not _strip(line):
             continue
         if looked == most:
             break
         looked += 1
+        row_text = line.lstrip(b" \t") if shared.before else line
         try:
-            end, row = parse_line(line, dim, "float64", allow_nonfinite=True)
+            end, row = parse_line(row_text, dim, "float64", allow_nonfinite=True)
         except Flaw:
             continue
-        words.append(line[:end].decode("utf-8", "surrogateescape"))
+        word = row_text[:end].rstrip(b" \t") if shared.after else row_text[:end]
+        words.append(word.decode("utf-8", "surrogateescape"))
         rows.append(row)
-    return words, np.array(rows).reshape(len(rows), dim), looked
+    return words, np.array(rows).reshape(len(rows), dim)
+
+
+def _strip(line: bytes) -> bytes:
+    return line.strip(b" \t\r")
+
+
+def survey(source: Source) -> dict[str, Any]:
+    """Return the first rows, how values are written and, for a plain file of up to 4 GB, the number of its rows."""
+    head = source.head(_SURVEYED)
+    layout = inspect(head[:HEAD], source.name, size=source.size, header=None)
+    whole = len(source.head(_SURVEYED + 1)) == len(head)
+    lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
+    words, rows = sample(lines, layout.dim, layout.shared, most=_ROWS)
+    digits = count_digits(head[layout.begin : HEAD], layout.dim)
+    told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
+    told["sample"] = words, rows, sum(map(bool, map(_strip, lines.split(b"\n")))) if whole else None
+    if source.path is not None and source.size is not None and source.size <= _COUNTED:
+        told |= {"rows": count_lines(source.path) - (layout.declared is not None), "exact": True}
+    return told
 
 
 def _check_width(word: bytes, separator: bytes, cells: list[bytes], dim: int) -> None:

@@ -292,7 +292,7 @@ def _json(value: dict[str, Any]) -> str:
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What remains true of the rows in another file; where they came from becomes ``origin``."""
-    gone = ("format", "source", "header", "doubt", "counts")  # counts would make the header as long as the words
+    gone = ("format", "source", "header", "counts")  # counts would make the header as long as the words
     kept = {key: value for key, value in meta.items() if key not in gone}
     name = Path(str(meta.get("source", ""))).name
     return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept}

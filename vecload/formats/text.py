@@ -23,19 +23,21 @@ import numpy as np
 from vecload.errors import FormatError
 from vecload.formats.lines import (
     BOM,
+    HEAD,
     Flaw,
-    count_digits,
-    count_lines,
+    check_line_ends,
     fields_of,
+    first_words,
     inspect,
     numbers_at_end,
     parse_line,
-    sample,
 )
+from vecload.formats.lines import survey as survey
 from vecload.formats.printing import write as write
 from vecload.formats.turns import in_turn
 from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
+from vecload.words.doubts import SharedSpaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +60,6 @@ LONGEST_LINE: Final = 1 << 23
 """A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
-_HEAD = 1 << 16
-_SURVEYED, _SAMPLE = 1 << 20, 1000  # bytes, and lines, that `survey` looks at
-_COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
-_SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _INFINITE = {  # from here on a double rounds to infinity in the type
     "float16": 65520.0,
     "bfloat16": 3.3961775292304957e38,
@@ -75,21 +73,6 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     """80 when a line ends in numbers; 1 for any other text, so that the reader can say what is wrong with it."""
     lines = head.removeprefix(BOM).split(b"\n")[:20]
     return 80 if any(numbers_at_end(fields_of(line)) for line in lines) else 1
-
-
-def survey(source: Source) -> dict[str, Any]:
-    """The first rows, how values are written and, for a plain file of up to 4 GB, the number of its rows."""
-    head = source.head(_SURVEYED)
-    layout = inspect(head[:_HEAD], source.name, size=source.size, header=None)
-    whole = len(source.head(_SURVEYED + 1)) == len(head)
-    lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
-    words, rows, looked = sample(lines, layout.dim, most=_SAMPLE)
-    digits = count_digits(head[layout.begin : _HEAD], layout.dim)
-    told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
-    told["sample"] = words, rows, looked if whole and looked < _SAMPLE else None
-    if source.path is not None and source.size is not None and source.size <= _COUNTED:
-        told |= {"rows": count_lines(source.path) - (layout.declared is not None), "exact": True}
-    return told
 
 
 class _Chunk(NamedTuple):
@@ -146,16 +129,18 @@ class Reader:
         self.dtype = type_of(self._type)
         self._parsed = np.dtype(np.float32 if self._type == "float32" else np.float64)
         self.ngrams = None
-        head = source.head(_HEAD)
+        head = source.head(HEAD)
         while len(head) <= LONGEST_LINE and head.count(b"\n") < 3:
             longer = source.head(min(2 * len(head), LONGEST_LINE + 1))
             if len(longer) == len(head):
                 break
             head = longer
         if b"\n" not in head and len(head) > LONGEST_LINE:
+            check_line_ends(head, source.name)
             raise self._too_long(1, 0)
         size = len(head) if len(source.head(len(head) + 1)) == len(head) else source.size
         self.layout = inspect(head, source.name, size=size, header=header)
+        self._head = head[self.layout.begin : head.rfind(b"\n") + 1 or None]
         self.dim = self.layout.dim
         self.declared = self.layout.declared
         self.skipped: Counter[str] = Counter()
@@ -185,11 +170,16 @@ class Reader:
         meta: dict[str, Any] = {"format": "word2vec text" if self.declared is not None else "GloVe text"}
         if self.layout.header is not None:
             meta["header"] = self.layout.header
-        if self.layout.doubt:
-            meta["doubt"] = self.layout.doubt
+        doubts = [doubt for doubt in (self.layout.doubt, self.layout.shared.text) if doubt]
+        if doubts:
+            meta["doubt"] = "; ".join(doubts)
         if self.skipped:
             meta["skipped"] = dict(self.skipped)
         return meta
+
+    def first_words(self) -> Words:
+        """Return the words of the first lines, whatever the request asks for."""
+        return self.layout.shared.strip(first_words(self._head.split(b"\n"), self.dim))
 
     def __iter__(self) -> Iterator[Batch]:
         return self.into(None)
@@ -274,6 +264,8 @@ class Reader:
         buffer = chunk.bytes()
         total = len(stops)
         starts = np.concatenate([[0], stops[:-1] + 1], dtype=np.int32)
+        if self.layout.shared.before:
+            starts = SharedSpaces(before=True).bounds(buffer, starts, stops)[0].astype(np.int32)
         kept = None
         blanks = 0
         if self._heads is not None:
@@ -290,6 +282,9 @@ class Reader:
         lines = buffer, starts, stops
         if plain.parse_plain(*lines, rows, words[0], words[1], status):
             text.parse_lines(*lines, _INFINITE[self._type], rows, words[0], words[1], status)
+        if self.layout.shared.after:
+            fine = status == plain.FINE
+            words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
         if packed is not None and place is not None and rows is task.rows:
             place.filled(rows)
@@ -343,7 +338,8 @@ class Reader:
             self._refuse(flaw, line, byte)
             return False
         parsed.rows[at] = row
-        parsed.word_starts[at], parsed.word_stops[at] = start, start + end
+        word = text[:end].rstrip(b" \t") if self.layout.shared.after else text[:end]
+        parsed.word_starts[at], parsed.word_stops[at] = start, start + len(word)
         return True
 
     def _refuse(self, flaw: Flaw, line: int, byte: int) -> None:

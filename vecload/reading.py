@@ -1,0 +1,187 @@
+"""What `load`, `info` and `convert` share: from their arguments and a reader to batches of rows and checked words."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from vecload import formats
+from vecload.errors import FormatError, OptionError, warn
+from vecload.vectors import Batch, Request, strip_prefix
+from vecload.words import Words, encode
+from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
+
+if TYPE_CHECKING:
+    from vecload.formats import Reader
+    from vecload.sources import Source
+
+DType = Literal["float16", "bfloat16", "float32", "float64"]
+Errors = Literal["raise", "skip", "strict"]
+Progress = bool | Callable[[int, int | None], object] | None
+
+_LONG = 1 << 26  # bytes that take about a tenth of a second plain, a second compressed
+
+
+def _check(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        shown = ", ".join(repr(choice) for choice in choices)
+        raise OptionError(f"{name}={value!r} is not one of {shown}")
+
+
+def asked(
+    vocab: Collection[str] | None,
+    limit: int | None,
+    dtype: str | None,
+    errors: str,
+    *,
+    prefix: str,
+    allow_nonfinite: bool,
+) -> Request:
+    """The request that arguments of `load` make.
+
+    Raises
+    ------
+    OptionError
+        When one cannot be used.
+    """
+    if dtype is not None:
+        _check("dtype", dtype, get_args(DType))
+    _check("errors", errors, get_args(Errors))
+    if limit is not None and limit < 0:
+        raise OptionError(f"limit {limit} is negative")
+    if isinstance(vocab, str):
+        raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
+    only = None if vocab is None else _wanted(vocab, prefix)
+    return Request(only, limit, dtype, errors, allow_nonfinite)
+
+
+def _wanted(vocab: Collection[str], prefix: str) -> Words:
+    """The words to read, packed; a string that no file can hold is in none."""
+    words = getattr(vocab, "words", vocab)  # a Vocab or Vectors holds them packed already
+    if isinstance(words, Words) and not prefix:
+        return words
+    return Words.from_bytes([raw for word in words if (raw := encode(prefix + word)) is not None])
+
+
+class WordCheck:
+    """Checks the words of one source as a whole: see `vecload.words.doubts`.
+
+    Parameters
+    ----------
+    reader
+        The reader whose words are checked.
+    request
+        What was asked of it.
+    prefix
+        The prefix whose words alone are wanted.
+    forced
+        Whether the caller named the format.
+    known
+        Whether the file itself says what a check found, as native files do.
+    """
+
+    def __init__(self, reader: Reader, request: Request, prefix: str, *, forced: bool, known: bool) -> None:
+        self._reader = reader
+        self._request = request
+        self._selects = request.only is not None or bool(prefix)
+        self._forced = forced
+        self._known = known
+        self._shared = SharedSpaces()
+
+    def shares_spaces(self, words: Words) -> bool:
+        """Whether all these words begin or end with a space; it is then removed from the words of all batches."""
+        if not (self._known or self._selects):
+            self._shared = SharedSpaces.of(words)
+        return any(self._shared)
+
+    def stripped(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Return the batches without the spaces that all words of the first batch share."""
+        for number, batch in enumerate(batches):
+            words = Words(batch.data, batch.offsets)
+            if number == 0:
+                self.shares_spaces(words)
+            words = self._shared.strip(words)
+            yield batch._replace(data=words.data, offsets=words.offsets)
+
+    def doubt(self, words: Words, name: str) -> str | None:
+        """Report what is doubtful about the words that were read: a warning, or an error if the request is strict.
+
+        A selection of words was chosen by the caller and says nothing about the file. If nothing was found, the first
+        words of the file say why, where the reader knows them.
+
+        Returns
+        -------
+        str or None
+            The text for ``meta["doubt"]``.
+
+        Raises
+        ------
+        FormatError
+            If the request is strict, and for a whole file whose words are numbers, unless its format was named.
+        """
+        finding: Doubt | None = None
+        if not self._known:
+            if not self._selects:
+                finding = find_doubt(words)
+            elif not len(words) and isinstance(self._reader, formats.Previewing):
+                finding = find_doubt(self._reader.first_words())
+        whole = not self._selects and self._request.limit is None
+        if finding is not None and finding.kind is NUMBERS and whole and not self._forced:
+            raise numbers_only(finding, name)
+        doubt = join_doubts(self._reader.meta.get("doubt"), self._shared.text, finding and finding.text)
+        if doubt is None:
+            return None
+        if self._request.errors == "strict":
+            hint = "If the words are right, read the file without errors='strict' (--errors strict)."
+            raise FormatError("the words are doubtful", file=name, found=doubt, hint=hint)
+        warn(f"{name}: {doubt}")
+        return doubt
+
+
+def join_doubts(*doubts: object) -> str | None:
+    """Join the texts that are there."""
+    return "; ".join(str(doubt) for doubt in doubts if doubt) or None
+
+
+def numbers_only(finding: Doubt, name: str) -> FormatError:
+    """The error for a table of numbers."""
+    hint = (
+        "The words of a TensorBoard projector are in its metadata file. If the first number of each row is its word, "
+        "name the format, for example format='glove'."
+    )
+    return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)
+
+
+def batches_of(reader: Reader, prefix: str, check: WordCheck, place: formats.Place | None = None) -> Iterator[Batch]:
+    """Return the batches of a reader: only words with the prefix, without it; rows where `place` says, if it can."""
+    raw = prefix.encode("utf-8", "surrogateescape")
+    batches = reader.into(place) if place is not None and isinstance(reader, formats.Placing) else iter(reader)
+    batches = check.stripped(batches)
+    return (strip_prefix(batch, raw) for batch in batches) if raw else batches
+
+
+def expected_of(reader: Reader, request: Request) -> int:
+    """Rows to make room for: what the reader expects, and no more than are asked for."""
+    only = None if request.only is None else len(request.only)
+    return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
+
+
+@contextlib.contextmanager
+def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
+    """What to call with the bytes done and their total."""
+    if callable(progress):
+        yield progress
+        return
+    if progress is None:
+        progress = sys.stderr.isatty() and (source.size or _LONG) >= _LONG
+    if not progress:
+        yield lambda _done, _total: None
+        return
+    from tqdm import tqdm
+
+    total = source.progress()[1]
+    with tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=Path(source.name).name) as bar:
+        yield lambda done, _total: bar.update(done - bar.n)

@@ -1,0 +1,234 @@
+"""What all or nearly all words of a table share and no ordinary words do: the sign of a file that was misread.
+
+A row that was split in the wrong place gives a word that looks odd: `the,` or `"the"` or `0<TAB>the`. One such word
+means nothing, because real files hold all of them. When nearly every word looks odd in the same way, the file is
+something else than it was read as.
+
+Words are sampled at even distances, so the cost does not grow with the table.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from vecload.errors import quote
+from vecload.words.packed import Words, pack
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_SAMPLE: Final = 1000
+_WIDE_SAMPLE: Final = 1 << 14  # words among which those beyond ASCII are looked for
+_NEARLY_ALL: Final = 0.95
+_SMALL: Final = 20  # below this number of words, "nearly all" means all
+_TAB: Final = 9
+_SPACE: Final = 32
+_NUMBER: Final = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_ODD = re.compile(rb"""[\x00-\x20\x7f]|[,:"'\d.]\Z""")  # every word of the kinds below
+_WHOLE = re.compile(rb"[+-]?\d+")
+_FRACTIONS: Final = 0.05
+
+
+class Kind(NamedTuple):
+    """One way in which words look odd: a pattern, what to say about it, and the fewest words that make it a finding."""
+
+    pattern: re.Pattern[bytes]
+    what: str
+    meaning: str
+    least: int = 2
+
+
+NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the words may be in another file")
+"""Words that are all numbers, and not all whole: whole numbers are the words of node2vec."""
+_NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
+
+# In order: the first kind that fits is the one reported. The patterns for columns ask for more words, because two or
+# three names such as "area 51" and "route 66" are no column of counts.
+_KINDS: Final = (
+    Kind(re.compile(rb"\d+\t|\d+ +\S", re.DOTALL), "begin with a number", "the first column may be an index", 5),
+    Kind(re.compile(rb".*[ \t,;|]" + _NUMBER + rb"\Z", re.DOTALL), "end in a number", "rows may hold a count", 5),
+    Kind(re.compile(rb"""(["']).*[^"'].*\1\Z""", re.DOTALL), "are in quotes", "the file may be CSV"),
+    Kind(re.compile(rb".*[^\x00-\x2f],\Z", re.DOTALL), "end in a comma", "values may be separated by commas"),
+    # Names of emoji have a colon on both sides.
+    Kind(re.compile(rb"[^:].*:\Z", re.DOTALL), "end in a colon", "rows may be written as 'word: values'"),
+    Kind(re.compile(rb"[^\t]*\t", re.DOTALL), "contain tabs", "rows may have one more column"),
+    Kind(re.compile(rb"[^\r]*\r", re.DOTALL), "contain carriage returns", "lines may end in carriage returns"),
+    Kind(re.compile(rb" ."), "begin with a space", "look-ups need that space too"),
+    Kind(re.compile(rb".* \Z", re.DOTALL), "end in a space", "look-ups need that space too"),
+    Kind(
+        re.compile(rb"[^\x00-\x1f\x7f]*[\x00-\x1f\x7f]"),
+        "contain control characters",
+        "the file may be damaged, or not a file of word vectors",
+    ),
+)
+
+
+class Doubt(NamedTuple):
+    """A finding: its text, and the kind it belongs to (None for another encoding)."""
+
+    text: str
+    kind: Kind | None
+
+
+def find_doubt(words: Words) -> Doubt | None:
+    """Return what nearly all words share and no ordinary words do.
+
+    Parameters
+    ----------
+    words
+        The words of a whole table, or its first ones.
+
+    Returns
+    -------
+    Doubt or None
+        None for ordinary words. A single odd word is never a finding.
+
+    Examples
+    --------
+    >>> find_doubt(Words.from_strings(["the,", "cat,"])).text
+    "words end in a comma (2 of 2 checked, such as 'the,'): values may be separated by commas"
+    >>> find_doubt(Words.from_strings(["the", ",", "cat,"])) is None
+    True
+    """
+    sample = _spread(words, _SAMPLE)
+    raws = [sample.bytes(row) for row in range(len(sample))]
+    return _find_shape(raws) or _find_encoding(_spread(words, _WIDE_SAMPLE))
+
+
+def _spread(words: Words, most: int) -> Words:
+    """Up to `most` of the words, at even distances."""
+    count = len(words)
+    return words if count <= most else words.take(np.linspace(0, count - 1, most, dtype=np.int64))
+
+
+def _find_shape(sample: list[bytes]) -> Doubt | None:
+    """Return the shape that nearly all of the words have."""
+    # In an ordinary table, the few ordinary words that decide the question are found at once.
+    ordinary = (word for word in sample if not _ODD.search(word))
+    most = len(sample) - _needed(sample)
+    if len(list(itertools.islice(ordinary, most + 1))) > most:
+        return None
+    for kind in _KINDS:
+        found = [word for word in sample if kind.pattern.match(word)]
+        if len(found) >= max(kind.least, _needed(sample)):
+            return Doubt(_text(kind.what, kind.meaning, found, sample), kind)
+    numbers = [word for word in sample if NUMBERS.pattern.match(word)]
+    fractions = [word for word in numbers if not _WHOLE.fullmatch(word)]
+    if len(numbers) >= max(NUMBERS.least, _needed(sample)) and len(fractions) > _FRACTIONS * len(sample):
+        return Doubt(_text(NUMBERS.what, NUMBERS.meaning, fractions, sample, count=len(numbers)), NUMBERS)
+    return None
+
+
+def _find_encoding(sample: Words) -> Doubt | None:
+    """Return whether nearly all words beyond ASCII are invalid UTF-8; ASCII is valid in nearly every encoding."""
+    raws = [sample.bytes(row) for row in _beyond_ascii(sample)[:_SAMPLE].tolist()]
+    broken = [raw for raw in raws if not is_utf8(raw)]
+    if len(broken) < max(2, _needed(raws)):
+        return None
+    return Doubt(_text("are not valid UTF-8", _NOT_UTF8, broken, raws, of="non-ASCII words "), None)
+
+
+def _needed(sample: list[bytes]) -> int:
+    """How many words of a sample are nearly all of them."""
+    return len(sample) if len(sample) < _SMALL else math.ceil(_NEARLY_ALL * len(sample))
+
+
+def _text(
+    what: str, meaning: str, found: list[bytes], sample: list[bytes], *, count: int | None = None, of: str = ""
+) -> str:
+    shares = f"{count or len(found):,} of {len(sample):,} {of}checked, such as {quote(found[0])}"
+    return f"words {what} ({shares}): {meaning}"
+
+
+def _beyond_ascii(words: Words) -> npt.NDArray[np.int64]:
+    """Row numbers of the words that hold a byte above 127."""
+    offsets = words.offsets
+    data = words.data[: offsets[-1]]
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])  # `reduceat` has no notion of an empty word
+    if not len(filled):
+        return filled
+    return filled[np.maximum.reduceat(data, offsets[filled]) > 127]
+
+
+def is_utf8(raw: bytes) -> bool:
+    r"""Whether bytes are valid UTF-8.
+
+    Examples
+    --------
+    >>> is_utf8(b"caf\xc3\xa9"), is_utf8(b"caf\xe9")
+    (True, False)
+    """
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class SharedSpaces(NamedTuple):
+    """Whether every word of a table begins, or ends, with a space or a tab that belongs to the file's layout.
+
+    Examples
+    --------
+    >>> words = Words.from_strings(["cat ", "dog "])
+    >>> shared = SharedSpaces.of(words)
+    >>> list(shared.strip(words)), shared.text
+    (['cat', 'dog'], 'every word ended in a space, which was removed')
+    """
+
+    before: bool = False
+    after: bool = False
+
+    @classmethod
+    def of(cls, words: Words) -> SharedSpaces:
+        """Return what all words share; nothing for fewer than two words, and where a word holds nothing else."""
+        data, offsets = words.data, words.offsets
+        starts, stops = offsets[:-1], offsets[1:]
+        if len(words) < 2 or (stops - starts < 2).any():
+            return cls()
+        shared = cls(bool(_is_separator(data[starts]).all()), bool(_is_separator(data[stops - 1]).all()))
+        if any(shared):
+            starts, stops = shared.bounds(data, starts, stops)
+            if (starts == stops).any():
+                return cls()
+        return shared
+
+    def bounds(
+        self, data: npt.NDArray[np.uint8], starts: npt.NDArray[Any], stops: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Move the bounds of the words ``data[starts[i]:stops[i]]`` past the shared spaces; int arrays, shape (n,)."""
+        while self.after:
+            spaced = (stops > starts) & _is_separator(data[stops - 1])
+            if not spaced.any():
+                break
+            stops = stops - spaced
+        while self.before:
+            spaced = (stops > starts) & _is_separator(data[np.minimum(starts, len(data) - 1)])
+            if not spaced.any():
+                break
+            starts = starts + spaced
+        return starts, stops
+
+    def strip(self, words: Words) -> Words:
+        """Return the words without the shared spaces."""
+        if not any(self):
+            return words
+        starts, stops = self.bounds(words.data, words.offsets[:-1], words.offsets[1:])
+        return Words(*pack(words.data, starts, stops))
+
+    @property
+    def text(self) -> str | None:
+        """What was removed, as a sentence for ``meta["doubt"]``; None for nothing."""
+        sides = " and ".join(side for side, has in (("began", self.before), ("ended", self.after)) if has)
+        verb = {"": "", "began": "began with", "ended": "ended in"}.get(sides, "began and ended with")
+        return f"every word {verb} a space, which was removed" if sides else None
+
+
+def _is_separator(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    separators: npt.NDArray[np.bool_] = (data == _SPACE) | (data == _TAB)
+    return separators
