@@ -50,7 +50,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is a directory: name the file to write"), replacing(tmp_path):
+    with pytest.raises(OptionError, match="is a directory; choose the path of a file"), replacing(tmp_path):
         pass
 
 
@@ -319,7 +319,7 @@ def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
             (part / "sub").mkdir(parents=True)
             (part / "sub" / "file").write_text("new")
         assert (target / "sub" / "file").read_text() == "new"
-        with pytest.raises(OptionError, match="with something in it"), replacing(target, folder=True):
+        with pytest.raises(OptionError, match="is a directory that is not empty"), replacing(target, folder=True):
             pass
         assert (target / "sub" / "file").read_text() == "new"
         shutil.rmtree(target)

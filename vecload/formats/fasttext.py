@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from vecload.vectors import Request, Vectors
 
 NAME: Final = "fastText"
-SUFFIXES: Final[tuple[str, ...]] = ()  # .bin is word2vec's too, and older there
+SUFFIXES: Final[tuple[str, ...]] = ()
+# Without format=, a .bin is written as word2vec, whose suffix it was first.
+SHARED_SUFFIXES: Final = (".bin",)
 NGRAMS: Final = ("fasttext",)
 
 _BATCH = 1 << 14  # words composed together

@@ -198,6 +198,11 @@ def _hashes(words: Words) -> npt.NDArray[np.uint64]:
     return hashes
 
 
+def check_options() -> None:
+    """Raise MissingExtra if spaCy is not installed."""
+    _symbols()
+
+
 def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     """Write a folder that spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk`` read, in single precision.
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from vecload.errors import FormatError, quote
 from vecload.formats.lines import fields_of, numbers_at_end
-from vecload.formats.sink import CountedFile, Filter, single
+from vecload.formats.sink import Filter, counted, single
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
-    from vecload.sources import Source
+    from vecload.sources import OutputStream, Source
     from vecload.vectors import Request, Vectors
 
 NAME: Final = "word2vec binary"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
 SUFFIXES: Final = (".bin",)
+STREAMS: Final = True
 
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -236,13 +237,13 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
+def write(output: Path | OutputStream, table: Table, *, words: str = "refuse") -> Counter[str]:
     """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
 
     Parameters
     ----------
-    path
-        The file.
+    output
+        The file, or a stream to it.
     table
         Its rows; values become float32.
     words
@@ -256,7 +257,8 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     from vecload.kernels import binary
 
     holdable = Filter(NAME, _UNHOLDABLE, words, empty=True)
-    with CountedFile(path, table.expected, lambda rows: f"{rows} {table.dim}\n".encode()) as file:
+    exact = table.rows is not None and words != "drop"
+    with counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
         for batch in map(holdable, table.batches()):
             rows = single(batch, NAME).view(np.uint8)
             out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)
