@@ -18,6 +18,8 @@ from vecload.sources.writing import replacing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_BLOCK = 1 << 18  # bytes compressed together
+
 
 class _Compressor(Protocol):
     def compress(self, data: Any, /) -> bytes: ...
@@ -64,6 +66,8 @@ class OutputStream:
     def __init__(self, file: IO[bytes], suffix: str = "", folder: Path | None = None) -> None:
         self._file = file
         self._engine = COMPRESSORS[suffix]() if suffix else None
+        # isal's output depends on how its input is cut, so it gets blocks of one size.
+        self._pending = bytearray()
         self.folder = folder
         """Where temporary files go; None for the system's choice."""
         self.written = 0
@@ -71,12 +75,18 @@ class OutputStream:
 
     def write(self, data: Any) -> None:
         """Write bytes, or an array of them."""
-        self._put(data if self._engine is None else self._engine.compress(data))
+        if self._engine is None:
+            self._put(data)
+            return
+        self._pending += memoryview(data)
+        while len(self._pending) >= _BLOCK:
+            self._put(self._engine.compress(bytes(self._pending[:_BLOCK])))
+            del self._pending[:_BLOCK]
 
     def finish(self) -> None:
         """Write what the compressor still holds."""
         if self._engine is not None:
-            self._put(self._engine.flush())
+            self._put(self._engine.compress(bytes(self._pending)) + self._engine.flush())
         self._file.flush()
 
     def _put(self, data: Any) -> None:
