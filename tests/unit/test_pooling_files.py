@@ -35,24 +35,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["texts.txt", "texts.jsonl", "texts.jsonl.gz", "texts.parquet"])
-def test_texts_of_a_file(folder: Path, name: str) -> None:
-    assert list(files.texts_of(folder / name, column="body")) == TEXTS
-
-
-def test_what_holds_no_texts(folder: Path) -> None:
-    (folder / "bad.jsonl").write_text('{"text": "a"}\n{"text": 3}\n')
-    with pytest.raises(FormatError, match=r'bad.jsonl, line 2: "text" is no text: found int'):
-        list(files.texts_of(folder / "bad.jsonl"))
-    with pytest.raises(FormatError, match=r'line 1: not a text: expected an object with "text". Name the field'):
-        list(files.texts_of(folder / "texts.jsonl"))
-    with pytest.raises(FormatError, match="no column 'text': found id, body"):
-        list(files.texts_of(folder / "texts.parquet"))
-    (folder / "no.parquet").write_text("text\n")
-    with pytest.raises(FormatError, match="not a Parquet file"):
-        list(files.texts_of(folder / "no.parquet"))
-
-
 def read(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         return np.load(path, allow_pickle=False)

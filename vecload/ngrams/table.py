@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
-from vecload.errors import OptionError, shorten
+from vecload.errors import OptionError, list_of_strings, shorten
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.words import Words, encode, read_only
 
@@ -292,7 +292,7 @@ def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     """Bytes and offsets of words, and the places of those that no file can hold."""
     if isinstance(words, Words):
         return words.data, words.offsets, []
-    words = list(words)
+    words = list_of_strings("words", words)
     text = "".join(words)
     if text.isascii():
         lengths = [0, *map(len, words)]

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.pooling import encoding
 from vecload.pooling.compiled import Extra
 from vecload.pooling.modes import FITTED
@@ -45,8 +45,7 @@ def fit(
     mode = pooler.mode
     if mode.name not in FITTED:
         raise OptionError(f"mode {mode.name!r} has nothing to fit; these have: {', '.join(FITTED)}")
-    if isinstance(texts, str):
-        raise OptionError("texts is one string: pass a list of texts")
+    refuse_string("texts", texts)
     corpus = _Corpus(pooler.num_embeddings)
     with tempfile.TemporaryFile() as spool:
         known = None if counts is None else _given(pooler, counts)

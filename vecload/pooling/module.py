@@ -92,7 +92,7 @@ class SentencePooler(Borrower):
     ) -> None:
         super().__init__()
         self.embedding: Any
-        from vecload.pooling.tokens import Tokenizer
+        from vecload.tokenizers import Tokenizer
 
         self.mode = modes.of(mode)
         self.unknown = unknown

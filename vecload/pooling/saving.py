@@ -21,8 +21,8 @@ from vecload.errors import FormatError, OptionError
 from vecload.loading import load
 from vecload.pooling.modes import Mode
 from vecload.pooling.module import SentencePooler
-from vecload.pooling.tokens import Tokenizer
 from vecload.sources import replacing
+from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
