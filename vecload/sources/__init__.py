@@ -7,6 +7,7 @@ replaces files atomically; `streaming` writes to pipes, devices and compressed f
 
 from vecload.sources.archives import ZIP_DAMAGE
 from vecload.sources.compression import compression_of
+from vecload.sources.mapped import MappedRange
 from vecload.sources.opening import open_source
 from vecload.sources.stream import Source
 from vecload.sources.streaming import COMPRESSORS, OutputStream, open_target
@@ -16,6 +17,7 @@ from vecload.sources.writing import replacing, sync_folder
 __all__ = [
     "COMPRESSORS",
     "ZIP_DAMAGE",
+    "MappedRange",
     "OutputStream",
     "Source",
     "check_inputs",

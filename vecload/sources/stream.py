@@ -106,14 +106,18 @@ class Source:
         """
         if self.path is not None:
             with self.path.open("rb") as file:
-                begin, size = self.position, os.fstat(file.fileno()).st_size
-                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-            return np.frombuffer(whole, dtype=np.uint8)[begin:]
+                if not os.fstat(file.fileno()).st_size:
+                    return np.frombuffer(b"", dtype=np.uint8)
+                # A memmap remembers the path, by which `MappedRange` maps the same bytes again.
+                return np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))[self.position :]
         here = self.position
         with self.spooled() as file:
             self.position = here
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, os.SEEK_END) else b""
-        return np.frombuffer(whole, dtype=np.uint8)
+            # Nobody else maps this file, so even a write past NumPy's flag is harmless if the map is copy-on-write.
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if file.seek(0, os.SEEK_END) else b""
+        mapped = np.frombuffer(whole, dtype=np.uint8)
+        mapped.flags.writeable = False
+        return mapped
 
     def spooled(self) -> IO[bytes]:
         """All bytes not yet taken, in a temporary file without a name, at its start."""
