@@ -86,7 +86,7 @@ def test_the_state_of_an_embedding_bag_is_loaded(mode: str) -> None:
         whole.load_state_dict(plain.state_dict())
         assert torch.equal(whole["bag"](IDS), bag(IDS))
         bag.load_state_dict(made.embedding.state_dict())
-    with pytest.raises(RuntimeError, match="Missing key.*token_weights"):
+    with pytest.raises(RuntimeError, match=r"Missing key.*token_weights"):
         SentencePooler(vectors(), "sif").load_state_dict(bag.state_dict())
 
 
@@ -164,7 +164,7 @@ def test_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) ->
         made = SentencePooler(vectors(), mode, trainable=trainable)
         made = made.fit(TEXTS) if mode == "tfidf" else made
         assert torch.equal(made(IDS, per_sample_weights=weights), made(IDS, per_sample_weights=weights.float()))
-    with pytest.raises(OptionError, match="per_sample_weights must be real numbers, got torch.complex64"):
+    with pytest.raises(OptionError, match="per_sample_weights must be real numbers"):
         made(IDS, per_sample_weights=torch.ones(2, 2, dtype=torch.complex64))
 
 

@@ -193,7 +193,7 @@ def test_copies_of_a_mapped_pooler_keep_what_was_written(through: Any, tmp_path:
         assert copied.embedding.weight.requires_grad == pooler.embedding.weight.requires_grad
 
 
-@pytest.mark.parametrize("make", [lambda v: SentencePooler(v), lambda v: StoredEmbedding(v.matrix)])
+@pytest.mark.parametrize("make", [SentencePooler, lambda v: StoredEmbedding(v.matrix)])
 def test_a_pickle_whose_file_has_changed_is_refused(make: Any, tmp_path: Path) -> None:
     vectors = in_a_file(tmp_path)
     layer = make(vectors)
@@ -203,7 +203,7 @@ def test_a_pickle_whose_file_has_changed_is_refused(make: Any, tmp_path: Path) -
     for damage in (whole + b" ", whole[:8] + b" " + whole[9:]):
         (tmp_path / "other").write_bytes(damage)
         (tmp_path / "other").replace(file)
-        with pytest.raises(FormatError, match="is not the one that was mapped: found .* bytes"):
+        with pytest.raises(FormatError, match=r"is not the one that was mapped: found .* bytes"):
             pickle.loads(kept)
         assert torch.equal(copy.deepcopy(layer)(IDS), layer(IDS))
     file.unlink()
