@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vecload.layers.shared import array_of
+from vecload.pooling.reduction import has_tangent
 from vecload.words import read_only
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def plan_of(pooler: RowPooler) -> Plan | None:
     if not has_plain_rows(layer) or not handles(mode):
         return None
     weight = layer.weight
-    if torch.is_grad_enabled() and weight.requires_grad:
+    if (torch.is_grad_enabled() and weight.requires_grad) or has_tangent(weight):
         return None
     if weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.is_contiguous():
         return None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional
 
 from vecload.errors import OptionError
@@ -66,13 +65,7 @@ def fastest(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
 def _has_bag(pooler: RowPooler, bags: reduction.Bags) -> bool:
     layer, mode = pooler.embedding, pooler.mode.name
     own = mode in _BAG_MODES and (bags.weights is None or mode == "sum")
-    return own and compiled.has_plain_rows(layer) and not _has_tangent(layer.weight, bags.weights)
-
-
-def _has_tangent(*tensors: Tensor | None) -> bool:
-    """Return whether forward-mode differentiation is under way, which torch's own bag does not have."""
-    given = (tensor for tensor in tensors if tensor is not None)
-    return any(unpack_dual(tensor).tangent is not None for tensor in given)  # type: ignore[no-untyped-call]
+    return own and compiled.has_plain_rows(layer) and not reduction.has_tangent(layer.weight, bags.weights)
 
 
 def _weighted_means(pooler: RowPooler, bags: reduction.Bags) -> Tensor:

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch.autograd.forward_ad import unpack_dual
 
 from vecload.errors import OptionError
 
@@ -94,6 +95,12 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
 def transformed() -> bool:
     """Return whether a transform of torch.func (vmap, grad, jvp) is at work, so that values cannot be looked at."""
     return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def has_tangent(*tensors: Tensor | None) -> bool:
+    """Return whether tensors take part in forward-mode differentiation, which kernels and torch's own bag lack."""
+    given = (tensor for tensor in tensors if tensor is not None)
+    return any(unpack_dual(tensor).tangent is not None for tensor in given)  # type: ignore[no-untyped-call]
 
 
 def sums(values: Tensor, numbers: Tensor, count: int) -> Tensor:
