@@ -121,7 +121,7 @@ def test_fewer_dimensions_than_components() -> None:
     ("mode", "texts", "counts", "message"),
     [
         ("mean", TEXTS, None, "mode 'mean' has nothing to fit"),
-        ("sif", "w0 w1", None, "texts is one string"),
+        ("sif", "w0 w1", None, "texts must be a list of strings"),
         ("sif", [], None, "the corpus has no tokens"),
         ("tfidf", TEXTS, [1] * 60, "fit it without counts"),
         ("usif", TEXTS, [1] * 60, "needs a length"),
