@@ -10,8 +10,8 @@
 
 A key is the string's MurmurHash64A with seed 1, but for the empty string (0) and the names of spaCy's symbols (`NOUN`,
 `dep`, `X`), whose keys are their small numbers. Which numbers only spaCy knows: it is asked when there are such keys.
-Words are recovered by hashing ``strings.json``; a key whose string is not in it is left out and counted. They come in the
-order of their keys in the file. In floret's mode there are no words: the rows are those of hashed n-grams.
+Words are recovered by hashing ``strings.json``; a key whose string is not in it is left out and counted. They come in
+the order of their keys in the file. In floret's mode there are no words: the rows are those of hashed n-grams.
 
 Sources: spaCy's ``vectors.pyx``, ``strings.pyx`` and ``vocab.pyx``.
 """
