@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 # The development packages, as pip takes them.
 DEV = $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'])")
 
-.PHONY: help demo test test-all bench resolve clean
+.PHONY: help demo test test-all fuzz bench resolve clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: .venv/test ## Check style, types and imports, and run the tests.
 
 test-all: .venv/test ## Run every test, with the long campaigns that `make test` leaves out.
 	$(BIN)/pytest -n 2 -m "campaign or not campaign"
+
+fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them, JOBS=2, SEED=1.
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(FORMAT),--format "$(FORMAT)") $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/test ## Run the benchmarks.
 	for topic in load_text formats fasttext_models layers pooling spaces; do $(BIN)/python benchmarks/$$topic.py || exit; done

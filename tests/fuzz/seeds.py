@@ -1,0 +1,298 @@
+"""Good inputs for every reader, written by the libraries that own the formats where these are installed."""
+
+from __future__ import annotations
+
+import bz2
+import functools
+import gzip
+import io
+import lzma
+import re
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+import vecload
+from tests.fuzz.inputs import Input, from_file, from_folder
+from vecload import NgramTable, Vectors
+
+WORDS = ["the", "cat", "北海道", "é", "🙂", "of", "w5", "w7", "a-b", "New_York", "0", "dog"]
+TEXTS = [["human", "interface", "computer"], ["survey", "user", "北海道", "é"], ["user", "human", "trees"]] * 3
+DIM = 4
+
+Maker = Callable[[Path], Iterator[Input]]
+_MAKERS: dict[str, list[Maker]] = {}
+
+
+def _seeds_of(*readers: str, needs: str | None = None) -> Callable[[Maker], Maker]:
+    """Register a function that yields seeds for readers, if the package it needs is installed."""
+
+    def register(make: Maker) -> Maker:
+        for reader in readers:
+            if needs is None or find_spec(needs) is not None:
+                _MAKERS.setdefault(reader, []).append(make)
+        return make
+
+    return register
+
+
+def readers() -> list[str]:
+    """Return the names of all readers that have seeds."""
+    return sorted(_MAKERS)
+
+
+@functools.cache
+def seeds(reader: str) -> tuple[Input, ...]:
+    """Return the seeds of a reader."""
+    found = []
+    for make in _MAKERS[reader]:
+        with tempfile.TemporaryDirectory() as folder:
+            found += [seed for seed in make(Path(folder)) if seed.reader == reader]
+    return tuple(found)
+
+
+def table(ngrams: NgramTable | None = None, dtype: str = "float32") -> Vectors:
+    """Return a small table of words of several scripts."""
+    matrix = np.random.default_rng(0).normal(size=(len(WORDS), DIM)).astype(dtype)
+    return Vectors(vecload.Words.from_strings(WORDS), matrix, ngrams=ngrams)
+
+
+def ngram_tables() -> Iterator[NgramTable]:
+    """Yield every kind of n-gram table."""
+    rows = np.random.default_rng(1).normal(size=(50, DIM)).astype(np.float32)
+    yield NgramTable(rows, minn=3, maxn=6)
+    yield NgramTable(rows[:8], minn=2, maxn=4, bucket=50, kept=np.array([[n * 6, n] for n in range(8)], dtype=np.int32))
+    yield NgramTable(rows, minn=2, maxn=3, kind="floret", hash_count=2)
+
+
+def _saved(folder: Path, reader: str, name: str, form: str, vectors: Vectors, **options: object) -> Input:
+    path = folder / name
+    vectors.save(path, form, **options)  # type: ignore[arg-type]
+    return from_file(reader, path)
+
+
+@_seeds_of("text")
+def _text(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "text", "a.vec", "word2vec text", table())
+    yield _saved(folder, "text", "b.txt", "glove", table())
+    yield Input("text", {"c.txt": b"the\t0.5\t1e-3\ncat\t-.25\t3\nNew York\t1\t2\n"}, "c.txt")
+    yield Input("text", {"d.txt": b"\xef\xbb\xbf2 3\r\nthe 0.1 0.2 0.3 \r\ncaf\xc3\xa9 1 2 3 \r\n"}, "d.txt")
+    yield Input("text", {"e.txt": b"/c/en/cat 1 0 0\n/c/en/dog 0 1 0\n/c/de/katze 0 0 1\n"}, "e.txt")
+
+
+@_seeds_of("floret")
+def _floret(folder: Path) -> Iterator[Input]:
+    floret = [one for one in ngram_tables() if one.kind == "floret"]
+    empty = Vectors(vecload.Words.from_strings([]), np.empty((0, DIM), dtype=np.float32), ngrams=floret[0])
+    yield _saved(folder, "floret", "a.floret", "floret", empty)
+
+
+@_seeds_of("word2vec binary")
+def _word2vec(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "word2vec binary", "a.bin", "word2vec binary", table())
+
+
+@_seeds_of("word2vec binary", needs="gensim")
+def _word2vec_by_gensim(folder: Path) -> Iterator[Input]:
+    table().to_gensim().save_word2vec_format(str(folder / "b.bin"), binary=True)
+    yield from_file("word2vec binary", folder / "b.bin")
+
+
+@_seeds_of("fasttext")
+def _fasttext(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "fasttext", "a.bin", "fasttext", table(next(ngram_tables())))
+
+
+@_seeds_of("fasttext", needs="fasttext")
+def _fasttext_by_fasttext(folder: Path) -> Iterator[Input]:
+    import fasttext
+
+    corpus = folder / "corpus.txt"
+    lines = [f"__label__{'ab'[n % 2]} w{n % 20}語 é{n % 13} word{n % 7}\n" for n in range(400)]
+    corpus.write_text("".join(lines), "utf-8")
+    # With fewer than ten threads, fastText leaves much of its matrices as the memory was.
+    options = {"dim": 4, "minn": 2, "maxn": 3, "minCount": 1, "epoch": 1, "bucket": 90, "thread": 12, "verbose": 0}
+    fasttext.train_unsupervised(str(corpus), **options).save_model(str(folder / "u.bin"))
+    fasttext.train_supervised(str(corpus), wordNgrams=2, **options).save_model(str(folder / "s.bin"))
+    pruned = fasttext.train_supervised(str(corpus), **{**options, "bucket": 900})
+    pruned.quantize(input=str(corpus), qnorm=True, cutoff=300, dsub=2, retrain=True, epoch=1, thread=12, verbose=0)
+    pruned.save_model(str(folder / "q.ftz"))
+    for name in ("u.bin", "s.bin", "q.ftz"):
+        yield from_file("fasttext", folder / name)
+
+
+@_seeds_of("gensim")
+def _gensim(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "gensim", "a.kv", "gensim", table())
+
+
+@_seeds_of("gensim", needs="gensim")
+def _gensim_by_gensim(folder: Path) -> Iterator[Input]:
+    from gensim.models import FastText, Word2Vec
+
+    model = Word2Vec(TEXTS, vector_size=4, min_count=1, epochs=1, seed=1, workers=1)
+    for protocol in (0, 2, 4):
+        model.wv.save(str(folder / f"{protocol}.kv"), pickle_protocol=protocol)
+        yield from_file("gensim", folder / f"{protocol}.kv")
+    model.save(str(folder / "m.model"))
+    yield from_file("gensim", folder / "m.model")
+    apart = folder / "apart"
+    apart.mkdir()
+    model.wv.save(str(apart / "m.kv"), sep_limit=0)
+    yield from_folder("gensim", apart, "m.kv")
+    fast = FastText(TEXTS, vector_size=4, min_count=1, epochs=1, seed=1, workers=1, bucket=40)
+    fast.wv.save(str(folder / "f.kv"))
+    yield from_file("gensim", folder / "f.kv")
+
+
+@_seeds_of("spaCy")
+def _spacy(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "spaCy", "a", "spaCy", table())
+    floret = [one for one in ngram_tables() if one.kind == "floret"]
+    empty = Vectors(vecload.Words.from_strings([]), np.empty((0, DIM), dtype=np.float32), ngrams=floret[0])
+    yield _saved(folder, "spaCy", "b", "spaCy", empty)
+
+
+@_seeds_of("spaCy", needs="spacy")
+def _spacy_by_spacy(folder: Path) -> Iterator[Input]:
+    from spacy.vocab import Vocab
+
+    vocab = Vocab()
+    vocab.reset_vectors(width=DIM)
+    for word, row in zip(WORDS, table().matrix, strict=True):
+        vocab.set_vector(word, row)
+    vocab.to_disk(folder / "vocab")
+    yield from_folder("spaCy", folder / "vocab")
+
+
+@_seeds_of("native")
+def _native(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "native", "a.safetensors", "native", table())
+    yield _saved(folder, "native", "b.safetensors", "native", table(dtype="float64"))
+    for number, ngrams in enumerate(ngram_tables()):
+        yield _saved(folder, "native", f"n{number}.safetensors", "native", table(ngrams))
+
+
+@_seeds_of("native", needs="fasttext")
+def _native_of_fasttext(folder: Path) -> Iterator[Input]:
+    for number, seed in enumerate(seeds("fasttext")):
+        vectors = vecload.load(io.BytesIO(seed.files[seed.entry]))
+        yield _saved(folder, "native", f"f{number}.safetensors", "native", vectors)
+
+
+@_seeds_of("npz")
+def _npz(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "npz", "a.npz", "npz", table())
+    words = np.array(["the", "cat"])
+    for number, arrays in enumerate(
+        [
+            {"words": words, "vectors": np.eye(2, 3, dtype=np.float32)},
+            {"words": np.array([b"the", b"cat"]), "vectors": np.eye(2, 3)},
+        ]
+    ):
+        np.savez(folder / f"{number}.npz", **arrays)
+        yield from_file("npz", folder / f"{number}.npz")
+    np.savez_compressed(folder / "c.npz", words=words, vectors=np.eye(2, 3, dtype=np.float32))
+    yield from_file("npz", folder / "c.npz")
+
+
+@_seeds_of("Parquet", "Arrow", needs="pyarrow")
+def _columns(folder: Path) -> Iterator[Input]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    yield _saved(folder, "Parquet", "a.parquet", "Parquet", table())
+    yield _saved(folder, "Arrow", "a.arrow", "Arrow", table())
+    lists = pa.table({"word": WORDS, "vector": [row.tolist() for row in table().matrix]})
+    pq.write_table(lists, folder / "b.parquet")
+    yield from_file("Parquet", folder / "b.parquet")
+    with pa.OSFile(str(folder / "b.arrow"), "wb") as file, pa.ipc.new_stream(file, lists.schema) as writer:
+        writer.write_table(lists)
+    yield from_file("Arrow", folder / "b.arrow")
+    with pa.OSFile(str(folder / "c.arrow"), "wb") as file, pa.ipc.new_file(file, lists.schema) as writer:
+        writer.write_table(lists)
+    yield from_file("Arrow", folder / "c.arrow")
+
+
+@_seeds_of("static models")
+def _static(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "static models", "a", "sentence-transformers", table())
+    yield _saved(folder, "static models", "b", "model2vec", table())
+
+
+@_seeds_of("archives")
+def _archives(folder: Path) -> Iterator[Input]:
+    text = _saved(folder, "text", "a.vec", "word2vec text", table()).files["a.vec"]
+    for name, method in (("a.zip", zipfile.ZIP_STORED), ("b.zip", zipfile.ZIP_DEFLATED)):
+        with zipfile.ZipFile(folder / name, "w", method) as archive:
+            archive.writestr("a.vec", text)
+        yield from_file("archives", folder / name)
+    for name, mode, form in (("a.tar", "w", tarfile.USTAR_FORMAT), ("b.tar.gz", "w:gz", tarfile.PAX_FORMAT)):
+        with tarfile.open(folder / name, mode, format=form) as archive:
+            member = tarfile.TarInfo("x" * 150 + "/a.vec" if form == tarfile.PAX_FORMAT else "a.vec")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+        yield from_file("archives", folder / name)
+
+
+@_seeds_of("compression")
+def _compression(folder: Path) -> Iterator[Input]:
+    text = b"".join(b"w%d 0.5 -1.25 %d\n" % (n, n) for n in range(100))
+    packed = {"a.gz": gzip.compress(text, mtime=0), "a.bz2": bz2.compress(text), "a.xz": lzma.compress(text)}
+    if find_spec("zstandard") is not None:
+        import zstandard
+
+        packed["a.zst"] = zstandard.compress(text)
+    for name, data in packed.items():
+        yield Input("compression", {name: data}, name)
+
+
+@_seeds_of("Vocab")
+def _vocab(folder: Path) -> Iterator[Input]:
+    vocab = vecload.Vocab.from_texts([" ".join(WORDS)] * 2, pad="<pad>", unk="<unk>", specials=["<s>"])
+    vocab.save(folder / "a.json")
+    yield from_file("Vocab", folder / "a.json")
+    yield Input("Vocab", {"b.txt": "".join(word + "\n" for word in WORDS).encode()}, "b.txt")
+
+
+@_seeds_of("word pairs")
+def _pairs(folder: Path) -> Iterator[Input]:
+    yield Input("word pairs", {"a.tsv": b"word1\tword2\tscore\nthe\tcat\t1.5\ncat\tdog\t9\n"}, "a.tsv")
+    yield Input("word pairs", {"b.txt": b": capital\na b c d\ne f g h\n"}, "b.txt")
+    yield Input("word pairs", {"c.csv": b"the,cat,0.5\ncat,dog,1\n"}, "c.csv")
+
+
+@_seeds_of("dictionary")
+def _dictionary(folder: Path) -> Iterator[Input]:
+    yield Input("dictionary", {"a.txt": b"the dog\ncat\tcat\nNew York\tNew York\n"}, "a.txt")
+    yield Input("dictionary", {"b.txt": "".join(f"{word} {word}\n" for word in WORDS).encode()}, "b.txt")
+
+
+@_seeds_of("Aligned")
+def _aligned(folder: Path) -> Iterator[Input]:
+    vocab = vecload.Vocab.from_words(["cat", "dog", "zebra"], pad="<pad>", unk="<unk>")
+    vecload.align(table(), vocab).save(folder / "a.safetensors")
+    yield from_file("Aligned", folder / "a.safetensors")
+
+
+@_seeds_of("SpaceMap")
+def _spacemap(folder: Path) -> Iterator[Input]:
+    pairs = [(word, word) for word in WORDS]
+    vecload.map_spaces(table(), table(dtype="float64"), pairs=pairs).save(folder / "a.safetensors")
+    yield from_file("SpaceMap", folder / "a.safetensors")
+
+
+@_seeds_of("pooler")
+def _pooler(folder: Path) -> Iterator[Input]:
+    texts = [" ".join(text) for text in TEXTS]
+    pooler = vecload.SentencePooler(table(next(ngram_tables())), "sif")
+    pooler.fit([*texts, "the cat", "the dog"])
+    pooler.save(folder / "a")
+    yield from_folder("pooler", folder / "a")
+    vecload.SentencePooler(table(), "mean", tokenize=re.compile(r"\w+")).save(folder / "b")
+    yield from_folder("pooler", folder / "b")

