@@ -99,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = sys.argv[1] if len(sys.argv) > 1 else small_vectors(folder)
         pretrained = vecload.align(source, vocab, oov=["casefold", "normal"])
-    print(pretrained.coverage)
+    print(pretrained.coverage, end="\n\n")
     nothing = vecload.Vectors(vecload.Words.from_strings([]), pretrained.matrix[:0])
     drawn = vecload.align(nothing, vocab, oov=[vecload.oov.normal(0.0, float(pretrained.matrix.std()))])
     frequent = vocab.counts >= np.sort(vocab.counts)[-500]  # the words there is enough text to learn about
@@ -116,6 +116,8 @@ def main() -> None:
         train, test = (batch(vocab, [everything[at] for at in half]) for half in np.array_split(order, 2))
         for name, (aligned, options) in cases.items():
             scores[name].append(accuracy(aligned, train, test, split, options))
+        results = ", ".join(f"{name} {found[-1]:.1f}%" for name, found in scores.items())
+        print(f"split {split + 1} of {SPLITS}: {results}", flush=True)
     print(f"\n{len(everything)} posts, {sum(len(some) for some, _ in everything):,} paragraphs, {SPLITS} splits\n")
     print(f"{'embedding':<24}{'trained':>10}{'accuracy':>18}{'beats random':>15}")
     for name, (aligned, options) in cases.items():

@@ -89,6 +89,58 @@ def test_share_vectors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     assert own < matrix / 2
 
 
+def test_translate_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    run("translate_words", monkeypatch)
+    out = capsys.readouterr().out
+    assert without_fractions(out).splitlines()[0] == shown("translate_words").splitlines()[0]
+    right = re.search(r"^(\d+) of 18 right$", out, re.M)
+    assert right is not None
+    assert int(right[1]) >= 12
+
+
+def test_translate_words_from_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gensim")
+    rows = np.random.default_rng(0).normal(size=(30, 4))
+    for name in "ab":
+        lines = [f"{name}{at} " + " ".join(map(str, row)) for at, row in enumerate(rows.tolist())]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    (tmp_path / "dictionary").write_text("".join(f"a{at} b{at}\n" for at in range(20)))
+    run("translate_words", monkeypatch, *(str(tmp_path / name) for name in ("a", "b", "dictionary")), "a25")
+    assert re.search(r"^  a25 +b25 1.00", capsys.readouterr().out, re.M)
+
+
+def test_translate_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    main = example("translate_sentences")["main"]
+    monkeypatch.setitem(main.__globals__, "STEPS", 120)
+    main()
+    random, pretrained = capsys.readouterr().out.split("pretrained rows")
+    shares = [
+        [int(share) for share in re.findall(r"^  step +\d+ +(\d+)%", part, re.M)] for part in (random, pretrained)
+    ]
+    assert [len(some) for some in shares] == [5, 5]
+    assert shares[0][0] == shares[1][0] == 0
+    assert shares[1][-1] >= 15
+
+
+def test_answer_questions(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gensim")
+    main = example("answer_questions")["main"]
+    monkeypatch.setitem(main.__globals__, "STEPS", 150)
+    monkeypatch.setattr(sys, "argv", ["answer_questions.py"])
+    main()
+    out = capsys.readouterr().out
+    assert "the nearest one is the right one for 100% of 270 questions" in out
+    answered = [int(share) for share in re.findall(r"^step +\d+: (\d+)% of the questions", out, re.M)]
+    assert answered[0] < 25
+    assert answered[-1] > 50
+    assert out.count("?\n") == 3
+
+
 @pytest.mark.parametrize("real", [False, True], ids=["small", "real"])
 def test_the_tour(
     real: bool,

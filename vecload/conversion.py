@@ -1,8 +1,8 @@
-"""From any format that is read to any that is written: `convert` streams a file, `save` writes vectors at hand."""
+"""From any format that is read to any that is written: `convert` streams a file, `save` writes vectors in memory."""
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import logging
 import os
 import time
@@ -16,23 +16,24 @@ import numpy as np
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
+from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
-from vecload.sources import open_source, replacing
+from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
 from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import GrowingWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from types import ModuleType
 
     from vecload.formats import Place, Reader, Table
+    from vecload.formats.outputs import Output
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.vectors import Request, Vectors
     from vecload.words import Words
 
 _log = logging.getLogger("vecload")
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_PACKED = (*COMPRESSORS, *ARCHIVES)
 _BATCH = 1 << 20  # bytes of rows together
 
 
@@ -70,6 +71,7 @@ def convert(
     dst: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 - the field's word
+    source_format: str | None = None,
     vocab: Collection[str] | None = None,
     limit: int | None = None,
     dtype: DType | None = None,
@@ -88,20 +90,24 @@ def convert(
     src
         As for `load`.
     dst
-        The file or folder to write. It appears whole or not at all.
+        The file or folder to write, which may not be an input. It appears whole or not at all. A file is compressed if
+        its name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``. Text and word2vec binary can be written to a pipe or
+        ``/dev/stdout``, too.
     format
-        A format's name; None to go by the end of `dst`, where ``.bin`` means word2vec binary.
+        Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
+    source_format
+        Name of the format to read, if the content leaves doubt.
     vocab, limit, prefix, errors, allow_nonfinite, progress
         As for `load`.
     dtype
         Type of the values, where the format has several; None for that of the source.
     normalize
-        Whether to divide each row by its Euclidean norm; a row of zeros stays.
+        Whether to divide each row by its Euclidean norm; rows of zeros are kept.
     precision
-        For text: digits behind the point; None for the fewest that read back to the same float32.
+        For text: digits after the decimal point; None for the fewest that read back to the same float32.
     words
-        What to do about a word the format cannot hold: "refuse" raises, "drop" leaves its row out, "escape" writes it
-        percent-encoded.
+        What to do about words that the format cannot represent: "refuse" raises, "drop" leaves the row out, "escape"
+        writes the word percent-encoded.
 
     Returns
     -------
@@ -111,14 +117,17 @@ def convert(
     Raises
     ------
     FormatError
-        When the source is not what it should be, or a word cannot be written.
+        If the source is damaged or not word vectors, or a word cannot be written.
     OptionError
-        When the format to write cannot be told, or an option is none of it.
+        If the format to write cannot be inferred, an option is invalid, or `dst` is an input or cannot be replaced.
+        All options and paths are checked before anything is read.
+    FileNotFoundError
+        If `src` or the folder of `dst` does not exist.
 
     Notes
     -----
-    Memory holds the words (to know those that come twice: the first row stays) and a few batches of rows, whatever the
-    size of the file.
+    Memory holds the words (to recognize duplicates, of which the first row is kept) and a few batches of rows, whatever
+    the size of the file.
 
     Examples
     --------
@@ -132,26 +141,32 @@ def convert(
     array([0.6, 0.8], dtype=float32)
     """
     begin = time.perf_counter()
-    form, options = formats.writer(os.fspath(dst), format)
-    options = _with_options(form, options, precision=precision, words=words)
-    stored = None if normalize else dtype  # rounded once, after the last step
-    request = asked(vocab, limit, stored, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    output = output_of(dst, format, precision=precision, words=words)
+    given, read_options = (None, {}) if source_format is None else formats.named(source_format)
+    if given is not None and not hasattr(given, "read"):
+        raise OptionError(f"{given.NAME} is written, not read; `vecload formats` lists the formats that are read")
+    request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    if normalize:  # values are rounded once, after the last step
+        request = dataclasses.replace(request, dtype=None)
+    check_inputs(catalog.inputs(src))
+    output.check(catalog.inputs(src))
     with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
-        source_form = formats.recognise(opened)
-        reader = guarding.read(source_form, opened, request)
-        check = WordCheck(reader, request, prefix, forced=False, known=source_form is native)
+        output.check([place])  # where a name of the catalog was brought to
+        form = formats.recognise(opened) if given is None else given
+        reader = guarding.read(form, opened, request, **read_options)
+        check = WordCheck(reader, request, prefix, forced=given is not None, known=form is native)
         with bar(opened, progress) as advance:
             table = _Stream(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
-            dropped = _write(form, table, dst, options)
+            dropped, size = _write(output, table)
     left = {"duplicates": table.duplicates, **reader.skipped, **dropped}
     return Conversion(
         source=opened.name,
         target=os.fspath(dst),
-        format=form.NAME,
+        format=output.form.NAME,
         rows=table.read + reader.skipped.total(),
         written=table.read - table.duplicates - dropped.total(),
         dropped={cause: count for cause, count in left.items() if count},
-        size=_size(Path(dst)),
+        size=size,
         seconds=time.perf_counter() - begin,
     )
 
@@ -171,26 +186,25 @@ def save(
     vectors
         What to write.
     path, format, precision, words
-        As for `convert`.
+        As `dst` and the options of `convert`.
 
     Raises
     ------
     FormatError
-        When the format cannot hold a word.
+        If the format cannot represent a word.
     OptionError
-        When the format cannot be told, or an option is none of it.
+        If the format cannot be inferred, an option is invalid, or `path` cannot be replaced.
     """
-    form, options = formats.writer(os.fspath(path), format)
-    _write(form, _Held(vectors), path, _with_options(form, options, precision=precision, words=words))
+    _write(output_of(path, format, precision=precision, words=words), _Held(vectors))
 
 
 def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[tuple[str, Path]]:
-    """Each source with the file in `folder` that it is to become, for a format's name.
+    """Return each source with the file in `folder` that it is converted to. Nothing is created.
 
     Raises
     ------
     OptionError
-        When no format is named, or two sources would become the same file.
+        If no format is named, or two sources would be converted to the same file.
 
     Examples
     --------
@@ -199,16 +213,54 @@ def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[t
     'glove.6B.50d.bin'
     """
     if name is None:
-        raise OptionError("several files are written to a folder: name their format with format= (--format)")
-    form, _ = formats.writer("", name)
+        raise OptionError("several files are written to a folder; name their format with format= (--format)")
+    form, _ = writer(name)
     own = f".{name.casefold()}"  # "vec" is a name of text, and one of its suffixes
     suffix = own if own in form.SUFFIXES else next(iter(form.SUFFIXES), "")
     pairs = [(source, folder / (_stem(source) + suffix)) for source in sources]
     for target, count in Counter(target for _, target in pairs).items():
         if count > 1:
-            raise OptionError(f"{count} of the files would become {target}: convert them one by one")
-    folder.mkdir(parents=True, exist_ok=True)
+            raise OptionError(f"{count} of the files would become {target}; convert them one by one")
     return pairs
+
+
+def check_conversions(
+    pairs: Sequence[tuple[str, str | os.PathLike[str]]],
+    *,
+    folder: Path | None = None,
+    others: Sequence[str | os.PathLike[str]] = (),
+    format: str | None = None,  # noqa: A002 - the field's word
+    precision: int | None = None,
+    words: str = "refuse",
+    overwrite: bool = True,
+) -> None:
+    """Check every source and every target of several conversions before the first begins.
+
+    Parameters
+    ----------
+    pairs
+        Sources and targets. No target may be the source of any pair.
+    folder
+        Folder of the targets, which is created once sources and options are checked.
+    others
+        More files that are read, such as a vocabulary.
+    format, precision, words
+        As for `convert`.
+    overwrite
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OptionError, OSError
+        As `convert` does.
+    """
+    outputs = [output_of(target, format, precision=precision, words=words) for _, target in pairs]
+    inputs = catalog.inputs(*(source for source, _ in pairs), *others)
+    check_inputs(inputs)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    for output in outputs:
+        output.check(inputs, overwrite=overwrite)
 
 
 def _stem(source: str) -> str:
@@ -221,25 +273,17 @@ def _stem(source: str) -> str:
     return name
 
 
-def _with_options(form: ModuleType, options: dict[str, Any], *, precision: int | None, words: str) -> dict[str, Any]:
-    """The options of the format's writer, and those given; one it does not have is refused unless it is the default."""
-    known = inspect.signature(form.write).parameters
-    for name, value, default in (("precision", precision, None), ("words", words, "refuse")):
-        if name in known:
-            options = {**options, name: value}
-        elif value != default:
-            raise OptionError(f"{name}={value!r} means nothing for {form.NAME}")
-    return options
-
-
-def _write(form: ModuleType, table: Table, path: str | os.PathLike[str], options: dict[str, Any]) -> Counter[str]:
-    """Write the table, all of it or nothing; rows left out, by cause."""
+def _write(output: Output, table: Table) -> tuple[Counter[str], int]:
+    """Write the whole table or nothing; return the rows left out, by cause, and the bytes written."""
+    form = output.form
     if table.ngrams is not None and table.ngrams.kind not in getattr(form, "NGRAMS", ()):
         if not table.expected:
-            raise OptionError(f"{form.NAME} has no place for a table of n-grams, and there are no words to write")
-        _log.warning("%s: %s has no place for this table of n-grams, which stays behind", path, form.NAME)
-    with replacing(path, folder=getattr(form, "FOLDER", False)) as part:
-        return form.write(part, table, **options) or Counter()
+            raise OptionError(f"{form.NAME} cannot store n-grams, and there are no words to write")
+        _log.warning("%s: %s cannot store n-grams; they were dropped", output.path, form.NAME)
+    folder, streams, compression = output.folder, output.streams, output.compression
+    with open_target(output.path, folder=folder, streams=streams, compression=compression) as to:
+        dropped: Counter[str] = form.write(to, table, **output.options) or Counter()
+    return dropped, to.written if isinstance(to, OutputStream) else _size(Path(output.path))
 
 
 def _size(path: Path) -> int:

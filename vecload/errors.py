@@ -197,6 +197,37 @@ def refuse_string(argument: str, value: object) -> None:
         raise OptionError(f"{argument} must be a list of strings, not one string: found {shown}; pass [{shown}]")
 
 
+def list_of_strings(argument: str, values: Iterable[str]) -> list[str]:
+    """Return values as a list of strings, refusing one string and anything else.
+
+    Parameters
+    ----------
+    argument
+        Name of the argument, for the message.
+    values
+        What was passed.
+
+    Raises
+    ------
+    OptionError
+        If `values` is one string, or holds anything but strings.
+
+    Examples
+    --------
+    >>> list_of_strings("tokens", ("the", "cat"))
+    ['the', 'cat']
+    >>> list_of_strings("tokens", [["the", "cat"]])
+    Traceback (most recent call last):
+    vecload.errors.OptionError: tokens must be strings: found list at position 0
+    """
+    refuse_string(argument, values)
+    listed = list(values)
+    for at, value in enumerate(listed):
+        if not isinstance(value, str):
+            raise OptionError(f"{argument} must be strings: found {type(value).__name__} at position {at}")
+    return listed
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional package, or say how to get it.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from vecload import formats
-from vecload.errors import FormatError, OptionError, warn
+from vecload.errors import FormatError, OptionError, refuse_string, warn
 from vecload.vectors import Batch, Request, strip_prefix
 from vecload.words import Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
@@ -52,8 +52,7 @@ def asked(
     _check("errors", errors, get_args(Errors))
     if limit is not None and limit < 0:
         raise OptionError(f"limit {limit} is negative")
-    if isinstance(vocab, str):
-        raise OptionError(f"vocab is a collection of words, not one string: [{vocab!r}]")
+    refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
     return Request(only, limit, dtype, errors, allow_nonfinite)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from vecload.errors import MissingWordError, OptionError, VocabularyError, require
+from vecload.errors import MissingWordError, OptionError, VocabularyError, refuse_string, require
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -318,6 +318,7 @@ class Vectors:
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         if isinstance(words, (int, np.integer, slice)):
             raise OptionError(f"vectors are looked up by word, got {words!r}; use matrix[...] for rows by number")
+        refuse_string("words", words)
         wanted = list(words)
         for word in wanted:
             if not isinstance(word, str):

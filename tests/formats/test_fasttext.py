@@ -1,22 +1,28 @@
 """fastText models against the official library, gensim and published answers; broken and lying ones."""
 
+import dataclasses
 import gzip
 import io
+import lzma
 import os
+import pickle
 import struct
 import subprocess
 import sys
+import tarfile
 import tracemalloc
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import fasttext
 import gensim
 import numpy as np
 import pytest
-from gensim.models.fasttext import load_facebook_vectors
+from gensim.models.fasttext import load_facebook_model, load_facebook_vectors
 
 import vecload
 from tests.reference import fasttext as slow
@@ -184,7 +190,8 @@ def test_files_of_gensim(name: str) -> None:
         return
     answer = load_facebook_vectors(str(DATA / name))
     assert list(vectors) == answer.index_to_key
-    known = [word for word in vectors if word != "</s>"]  # gensim gives it n-grams
+    # gensim gives </s> n-grams in every version, fastText in the oldest only.
+    known = [word for word in vectors if word != "</s>" or version is None]
     np.testing.assert_allclose(vectors[known], answer[known], atol=1e-6)
     unseen = [word + "x" for word in known if word + "x" not in vectors] + ["łódź", "日本"]
     np.testing.assert_allclose(vectors.ngrams.vectors(unseen), answer[unseen], atol=1e-6)
@@ -199,7 +206,8 @@ def test_files_of_gensim_by_the_official_library(name: str, tmp_path: Path) -> N
         path.write_bytes(slow.modern((DATA / name).read_bytes()))
         vectors, same = vecload.load(DATA / name), vecload.load(path)
         assert vectors.words == same.words
-        assert np.array_equal(vectors.matrix, same.matrix)
+        others = np.array([word != "</s>" for word in vectors])  # whose n-grams the newer version drops
+        assert np.array_equal(vectors.matrix[others], same.matrix[others])
     check(path, fasttext.load_model(str(path)))
 
 
@@ -315,6 +323,83 @@ def test_info() -> None:
     told = vecload.info(DATA / "lee_fasttext.bin")
     assert (told.rows, told.exact, told.dim, told.format) == (1762, True, 10, "fastText")
     assert "n-grams" in told.values
+
+
+def ways_to(path: Path, tmp_path: Path) -> dict[str, Any]:
+    """The same model as it is packed and passed, by a name for each way."""
+    raw = path.read_bytes()
+    (tmp_path / "model.bin.gz").write_bytes(gzip.compress(raw))
+    (tmp_path / "model.bin.xz").write_bytes(lzma.compress(raw))
+    with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.bin", raw)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(path, "model.bin")
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").pipe("/models/model.bin", raw)
+    fsspec.filesystem("memory").pipe("/models/model.bin.gz", gzip.compress(raw))
+    return {
+        "gzip": tmp_path / "model.bin.gz",
+        "xz": tmp_path / "model.bin.xz",
+        "zip": tmp_path / "model.zip",
+        "a member": tmp_path / "model.zip" / "model.bin",
+        "tar": tmp_path / "model.tar.gz" / "model.bin",
+        "an open file": io.BytesIO(raw),
+        "an open compressed file": io.BytesIO(gzip.compress(raw)),
+        "a URL": "memory://models/model.bin",
+        "a compressed URL": "memory://models/model.bin.gz",
+    }
+
+
+@pytest.mark.parametrize("name", ["toy-model.bin", "lee_fasttext.bin", "crime-and-punishment.bin"])
+def test_info_is_the_same_however_the_model_is_packed(name: str, tmp_path: Path) -> None:
+    answer = vecload.info(DATA / name)
+    for way, source in ways_to(DATA / name, tmp_path).items():
+        found = vecload.info(source)
+        for told in dataclasses.fields(answer):
+            if told.name not in ("source", "compression"):
+                assert getattr(found, told.name) == getattr(answer, told.name), (way, told.name)
+    with (DATA / name).open("rb") as file:
+        assert vecload.info(file).rows == answer.rows
+        assert file.read() == b""
+    done = subprocess.run(
+        [sys.executable, "-m", "vecload.cli", "info", "-"], input=(DATA / name).read_bytes(), capture_output=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.decode().split("\n")[1:] == [*str(answer).split("\n")[1:], ""]
+
+
+def test_old_model_composes_the_end_of_a_line_as_gensim_does(tmp_path: Path) -> None:
+    vectors = vecload.load(DATA / "lee_fasttext.bin")
+    printed = vecload.load(DATA / "lee_fasttext.vec")  # by the fastText of that time
+    assert list(vectors) == list(printed)
+    np.testing.assert_allclose(vectors.matrix, printed.matrix, atol=6e-5)
+    assert "</s>" in vectors.ngrams.ngrams("</s>")
+    assert vectors.ngrams.counts(["</s>"]) == [10]
+    vectors.save(tmp_path / "native.safetensors")
+    native = vecload.load(tmp_path / "native.safetensors")
+    assert np.array_equal(native.ngrams["</s>"], vectors.ngrams["</s>"])
+    vectors.save(tmp_path / "new.bin", format="fasttext")
+    official = fasttext.load_model(str(tmp_path / "new.bin"))
+    np.testing.assert_allclose(official.get_word_vector("</s>"), vectors["</s>"], atol=1e-6)
+    again = pickle.loads(pickle.dumps(vectors.ngrams))
+    assert again.settings == vectors.ngrams.settings
+    few = vecload.load(DATA / "lee_fasttext.bin", vocab=["</s>", "the"])
+    assert np.array_equal(few["</s>"], vectors["</s>"])
+
+
+def test_newer_models_give_the_end_of_a_line_no_ngrams() -> None:
+    for name in ("lee_fasttext_new.bin", "toy-model.bin"):
+        table = vecload.load(DATA / name).ngrams
+        assert table.ngrams("</s>") == []
+        assert "eos_ngrams" not in table.settings
+
+
+def test_models_that_gensim_saved_compose_the_end_of_a_line_as_gensim_does(tmp_path: Path) -> None:
+    model = load_facebook_model(str(DATA / "crime-and-punishment.bin"))
+    model.save(str(tmp_path / "g.model"))
+    vectors = vecload.load(tmp_path / "g.model")
+    np.testing.assert_allclose(vectors.matrix, model.wv[list(vectors)], atol=1e-6)
+    assert "</s>" in vectors
 
 
 # Broken models
@@ -520,6 +605,8 @@ def test_words_and_ngrams_come_back(name: str, tmp_path: Path) -> None:
     assert np.array_equal(back.meta["counts"], vectors.meta["counts"])
     assert back.meta["args"] == vectors.meta["args"]
     unseen = [*UNSEEN, *(word + "x" for word in vectors)]
+    if vectors.ngrams.eos_ngrams:  # the version that is written gives </s> none
+        unseen = [word for word in unseen if word != "</s>"]
     assert np.array_equal(back.ngrams.vectors(unseen), vectors.ngrams.vectors(unseen))
 
 

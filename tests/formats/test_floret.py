@@ -77,9 +77,9 @@ def test_converted_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     again = vecload.load(tmp_path / "v.floret")
     assert np.array_equal(again.ngrams.vectors(WORDS), load(text()).ngrams.vectors(WORDS))
     for target, form in (("v.vec", None), ("v.bin", "fasttext")):
-        with pytest.raises(OptionError, match="no place for a table of n-grams, and there are no words"):
+        with pytest.raises(OptionError, match="cannot store n-grams, and there are no words"):
             vecload.convert(source, tmp_path / target, format=form)  # type: ignore[arg-type]
-        with pytest.raises(OptionError, match="no place for a table of n-grams, and there are no words"):
+        with pytest.raises(OptionError, match="cannot store n-grams, and there are no words"):
             again.save(tmp_path / target, form)
         assert not (tmp_path / target).exists()
 

@@ -107,7 +107,35 @@ def test_words_that_share_a_row(tmp_path: Path) -> None:
     table.to_disk(tmp_path / "shared")
     vectors = vecload.load(tmp_path / "shared")
     assert {word: vectors[word].tolist() for word in vectors} == {"a": [4, 5], "b": [0, 1], "c": [4, 5], "d": [0, 1]}
-    assert list(vectors.words) == ["b", "d", "a", "c"]
+    assert list(vectors.words) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("tidy", ["prune_vectors", "deduplicate_vectors"])
+def test_words_keep_the_order_of_their_keys(tidy: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    nlp = spacy.blank("en")
+    words = [f"w{at}" for at in range(100)]  # the most frequent first
+    rows = rng.normal(size=(100, 5)).astype(np.float32)
+    rows[60:] = rows[:40]
+    for word, row in zip(words, rows, strict=True):
+        nlp.vocab.set_vector(word, row)
+    if tidy == "prune_vectors":  # as `spacy init vectors --prune` does: every other word goes to a similar row
+        nlp.vocab.prune_vectors(10)
+    else:  # as `spacy init vectors` does: the rows are sorted
+        nlp.vocab.deduplicate_vectors()
+    nlp.to_disk(tmp_path / "pipeline")
+    vectors = vecload.load(tmp_path / "pipeline")
+    assert list(vectors.words) == [nlp.vocab.strings[key] for key in nlp.vocab.vectors.key2row]
+    assert list(vectors.words)[:10] == words[:10]
+    assert np.array_equal(vectors.matrix, np.stack([nlp.vocab.get_vector(word) for word in vectors.words]))
+    first = vecload.load(tmp_path / "pipeline", limit=10)
+    assert list(first.words) == words[:10]
+    assert len(np.unique(first.matrix, axis=0)) == 10
+    assert vecload.info(tmp_path / "pipeline").words == tuple(words[:8])
+    near = vectors.neighbors("w99", 3, restrict=10)
+    assert {word for word, _ in near} <= set(words[:10])
+    vecload.convert(tmp_path / "pipeline", tmp_path / "out.safetensors", limit=20)
+    assert list(vecload.load(tmp_path / "out.safetensors").words)[:10] == words[:10]
 
 
 def test_an_old_folder(matrix: np.ndarray, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ class Trickle:
         return piece
 
 
+@pytest.mark.filterwarnings("ignore:.*not UTF-8:vecload.VecloadWarning")
 @pytest.mark.parametrize("chunk", [1, 5, 16, 100])
 def test_chunk_borders_anywhere(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word2vec, "_CHUNK", chunk)
@@ -131,8 +132,11 @@ def test_values_that_are_not_finite() -> None:
 
 def test_a_header_that_says_too_few_rows() -> None:
     data = b"1 2\n" + file_of(ROWS, 2).split(b"\n", 1)[1]
-    assert len(vecload.load(io.BytesIO(data))) == 1
-    with pytest.raises(vecload.FormatError, match="bytes behind the last row"):
+    with pytest.warns(vecload.VecloadWarning, match="there are bytes after the 1 rows of the header, from byte 16"):
+        vectors = vecload.load(io.BytesIO(data))
+    assert len(vectors) == 1
+    assert "bytes after" in vectors.meta["doubt"]
+    with pytest.raises(vecload.FormatError, match="bytes after the last row"):
         vecload.load(io.BytesIO(data), errors="strict")
 
 

@@ -72,7 +72,8 @@ def test_a_broken_floor_would_be_noticed(tmp_path: Path) -> None:
         pytest.skip("not a checkout")
     (tmp_path / "pyproject.toml").write_text(settings.read_text())
     assert lint(tmp_path).returncode == 0
-    (toy / "wordlists.py").write_text((toy / "wordlists.py").read_text() + "\n\ndef f():\n    import vecload.loading\n")
+    lines = toy / "text_input" / "lines.py"
+    lines.write_text(lines.read_text() + "\n\ndef f():\n    import vecload.loading\n")
     assert lint(tmp_path).returncode == 1
 
 

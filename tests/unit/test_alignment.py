@@ -259,7 +259,7 @@ def test_nothing_to_align() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: align(vectors(), "cat"), "vocab is one string: pass ['cat']"),
+        (lambda: align(vectors(), "cat"), "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
         (lambda: align(vectors(), ["cat"], seed=1.0), "seed=1.0 is not an integer"),  # type: ignore[arg-type]
         (
             lambda: align(Vectors(Words.from_strings(["a"]), np.ones((1, 2), dtype=int)), ["a"]),

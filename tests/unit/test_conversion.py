@@ -121,7 +121,7 @@ def test_text_of_every_type_reads_back(dtype: str, tmp_path: Path) -> None:
 
 def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
     for name, form, message in (
-        ("v.xyz", None, r"'.*v\.xyz' does not end like a format \(\.txt, "),
+        ("v.xyz", None, r"cannot infer a format from '.*v\.xyz'; pass format= \(--format\) or use one of: \.txt, "),
         ("v.txt", "nothing", "format='nothing' is not one of 'text'"),
         ("v.bin", "word2vec binary", "precision=3 means nothing for word2vec binary"),
     ):
@@ -132,6 +132,16 @@ def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no row of it is wanted"):
         vecload.convert(io.BytesIO(TEXT), tmp_path / "v.txt", vocab=["horse"])
     assert not list(tmp_path.iterdir())
+
+
+def test_convert_reads_the_source_format_it_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "ambiguous.txt"
+    source.write_bytes(b"1 2\n3 4\n")  # a header and a row, or two rows
+    done = vecload.convert(source, tmp_path / "o.vec", source_format="glove")
+    assert (done.rows, (tmp_path / "o.vec").read_bytes()) == (2, b"2 1\n1 2.0\n3 4.0\n")
+    for form, message in (("projector", "is written, not read"), ("nothing", "format='nothing' is not one of")):
+        with pytest.raises(OptionError, match=message):
+            vecload.convert(source, tmp_path / "o.vec", source_format=form)
 
 
 def test_several_files_at_once(tmp_path: Path) -> None:
@@ -175,7 +185,7 @@ def test_n_grams_do_not_go_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     vectors.save(tmp_path / "v.safetensors")
     assert not caplog.records
     vecload.convert(tmp_path / "v.safetensors", tmp_path / "v.txt")
-    assert "text has no place for this table of n-grams" in caplog.text
+    assert "text cannot store n-grams; they were dropped" in caplog.text
 
 
 def test_a_prefix_over_many_chunks() -> None:

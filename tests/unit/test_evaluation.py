@@ -79,16 +79,18 @@ def test_analogies_and_sentences_as_they_are_published(tmp_path: Path) -> None:
     assert (sts.left, sts.right, sts.gold.tolist()) == (("One.",), ("Two.",), [2.5])
 
 
+EXPECTED = "expected two columns of words, then a score."
+
+
 @pytest.mark.parametrize(
     ("reader", "text", "message"),
     [
-        ("read_pairs", "a b 1\na b\n", "some.txt, line 2: no word pair: found 'a b', expected two words, a score."),
-        ("read_pairs", "a b nan\n", "some.txt, line 1: no word pair: found 'a b nan', expected two words, a score."),
-        ("read_pairs", "# nothing\n", "some.txt: no word pairs: expected two words and a score a line."),
-        ("read_analogies", ": x\na b c\n", "some.txt, line 2: no analogy: found 'a b c', expected four words."),
-        ("read_analogies", ": x\n", "some.txt: no analogies: expected four words a line."),
-        ("read_sentences", "a\tb\n", "some.txt, line 1: no sentence pair: found 'a\\tb', expected two sentences and a "
-         "score, or the STS benchmark's columns."),
+        ("read_pairs", "a b 1\na b\n", "some.txt, line 2: not a pair: found 'a b', " + EXPECTED),
+        ("read_pairs", "a b nan\n", "some.txt, line 1: not a pair: found 'a b nan', " + EXPECTED),
+        ("read_pairs", "# nothing\n", "some.txt: no pairs: expected two columns of words, then a score per line."),
+        ("read_analogies", ": x\na b c\n", "some.txt, line 2: not an analogy: found 'a b c', expected four words."),
+        ("read_analogies", ": x\n", "some.txt: no analogies: expected four words per line."),
+        ("read_sentences", "a\tb\n", "some.txt: no pairs: expected two columns of words, then a score per line."),
     ],
 )  # fmt: skip
 def test_files_that_are_none(reader: str, text: str, message: str, tmp_path: Path, monkeypatch: Any) -> None:

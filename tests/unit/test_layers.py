@@ -128,7 +128,7 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
         ),
         (
             {"sparse": True, "scale_grad_by_freq": True},
-            "scale_grad_by_freq cannot go with sparse: torch does not scale sparse gradients",
+            "scale_grad_by_freq cannot be combined with sparse: torch does not scale sparse gradients",
         ),
         ({"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
         ({"padding_idx": -5}, "padding_idx=-5 is not one of the 4 rows"),

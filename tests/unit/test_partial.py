@@ -324,7 +324,7 @@ def test_over_a_stored_table(stored: StoredEmbedding) -> None:
     assert layer.padding_idx == PAD
     assert torch.equal(layer(IDS), stored(IDS))
     assert [tuple(rows.shape) for rows in layer.trained] == [(1, DIM)]
-    assert list(layer.state_dict()) == ["trained0"]
+    assert list(layer.state_dict()) == ["trained0", "rows"]
     with torch.no_grad():
         layer.trained[0].fill_(2)
     assert layer(torch.tensor([5])).tolist() == [[2] * DIM]
@@ -332,7 +332,7 @@ def test_over_a_stored_table(stored: StoredEmbedding) -> None:
     twin = PartialEmbedding(stored, ~stored.found)
     twin.load_state_dict(layer.state_dict())
     assert torch.equal(twin.weight, layer.weight)
-    with pytest.raises(OptionError, match="padding_idx is for the StoredEmbedding"):
+    with pytest.raises(OptionError, match="padding_idx cannot be set here: the StoredEmbedding has its own"):
         PartialEmbedding(stored, ~stored.found, padding_idx=1)
 
 
@@ -343,24 +343,29 @@ def test_over_a_stored_table(stored: StoredEmbedding) -> None:
             torch.ones(2, 2),
             torch.ones(3, dtype=torch.bool),
             {},
-            "rows says of each of the 2 rows whether it is trained: bool, or the number of its band, 0 for frozen; "
-            "not bool of shape (3,)",
+            "rows must say for each of the 2 rows whether it is trained: bool, or the number of its band, "
+            "0 for frozen; not bool of shape (3,)",
         ),
         (
             torch.ones(2, 2),
             np.array([0.0, 1.0]),
             {},
-            "rows says of each of the 2 rows whether it is trained: bool, or the number of its band, 0 for frozen; "
-            "not float64 of shape (2,)",
+            "rows must say for each of the 2 rows whether it is trained: bool, or the number of its band, "
+            "0 for frozen; not float64 of shape (2,)",
         ),
         (torch.ones(2, 2), np.array([0, 2]), {}, "band 1 of 2 has no rows"),
         (
             torch.ones(2, 2),
             np.array([True, True]),
             {"sparse": True, "scale_grad_by_freq": True},
-            "scale_grad_by_freq cannot go with sparse: torch does not scale sparse gradients",
+            "scale_grad_by_freq cannot be combined with sparse: torch does not scale sparse gradients",
         ),
-        (torch.ones(2), np.array([True, True]), {}, "weight is a matrix of floats, not (2,) torch.float32"),
+        (
+            torch.ones(2),
+            np.array([True, True]),
+            {},
+            "weight must be a matrix of floats, not torch.float32 of shape (2,)",
+        ),
         (torch.ones(2, 2), np.array([True, True]), {"padding_idx": 2}, "padding_idx=2 is not one of the 2 rows"),
     ],
 )

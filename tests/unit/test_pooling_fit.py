@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.reference import pooling as reference
-from vecload import OptionError, Vectors, Words
+from vecload import OptionError, VecloadWarning, Vectors, Words
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif, usif
 
@@ -75,10 +79,36 @@ def test_what_ngrams_compose_takes_no_part() -> None:
 
 
 def test_words_the_corpus_lacks_weigh_as_impossible_ones() -> None:
-    assert SentencePooler(vectors(), "sif").fit(["w0 w1 w2"]).token_weights[3] == 1
+    assert SentencePooler(vectors(), sif(components=0)).fit(["w0 w1 w2"]).token_weights[3] == 1
     corpus = ["w0 w0 w0 w0 w0 w0 w0 w0 w1 w2 w3"]
-    assert SentencePooler(vectors(), usif(length=2)).fit(corpus).token_weights[9] == pytest.approx(2)
-    assert SentencePooler(vectors(), usif(length=9)).fit(["w0 w1"]).token_weights[:2].tolist() == [2, 2]
+    without = {"components": 0}
+    assert SentencePooler(vectors(), usif(length=2, **without)).fit(corpus).token_weights[9] == pytest.approx(2)
+    assert SentencePooler(vectors(), usif(length=9, **without)).fit(["w0 w1"]).token_weights[:2].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(("mode", "enough"), [("sif", 4), (usif(length=5, components=2), 8), ("tfidf", 1)])
+def test_fit_on_too_few_sentences_warns(mode: Any, enough: int) -> None:
+    few, counts = [text for text in TEXTS if len(text) > 20], np.ones(len(WORDS), dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SentencePooler(vectors(), mode).fit(["", "nothing", *few[:enough]])
+    if mode == "tfidf":
+        return
+    for options in ({}, {"counts": counts}):
+        with pytest.warns(VecloadWarning, match=f"of {enough - 1} directions.*fit it on at least {enough}"):
+            SentencePooler(vectors(), mode).fit(["", "nothing", *few[: enough - 1]], **options)
+
+
+def test_a_fit_that_fails_leaves_the_pooler_unfitted() -> None:
+    def broken() -> Iterator[str]:
+        yield from TEXTS
+        raise ConnectionError
+
+    pooler = SentencePooler(vectors(), "sif").fit(TEXTS)
+    with pytest.raises(ConnectionError):
+        pooler.fit(broken(), counts=np.ones(len(WORDS)))
+    with pytest.raises(OptionError, match="call fit"):
+        pooler.encode(TEXTS)
 
 
 def test_fewer_dimensions_than_components() -> None:
@@ -91,7 +121,7 @@ def test_fewer_dimensions_than_components() -> None:
     ("mode", "texts", "counts", "message"),
     [
         ("mean", TEXTS, None, "mode 'mean' has nothing to fit"),
-        ("sif", "w0 w1", None, "texts is one string"),
+        ("sif", "w0 w1", None, "texts must be a list of strings"),
         ("sif", [], None, "the corpus has no tokens"),
         ("tfidf", TEXTS, [1] * 60, "fit it without counts"),
         ("usif", TEXTS, [1] * 60, "needs a length"),

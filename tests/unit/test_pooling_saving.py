@@ -43,7 +43,7 @@ def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
     assert np.array_equal(load(tmp_path / "pooler" / "vectors.safetensors").matrix, MATRIX)
     trained = SentencePooler.load(tmp_path / "pooler", trainable=True)
     assert trained.embedding.weight.requires_grad
-    with pytest.raises(OptionError, match="a folder with something in it"):
+    with pytest.raises(OptionError, match="a directory that is not empty"):
         pooler.save(tmp_path / "pooler")
 
 

@@ -194,9 +194,11 @@ def test_japanese(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> N
         SentencePooler(Vectors(words, matrix), tokenize=name)
 
 
-def test_one_string_is_no_list_of_texts() -> None:
-    with pytest.raises(OptionError, match="texts is one string"):
+def test_encode_given_one_string_raises() -> None:
+    with pytest.raises(OptionError, match="texts must be a list of strings, not one string: found 'the cat'"):
         SentencePooler(vectors()).encode("the cat")
+    with pytest.raises(OptionError, match="texts must be a list of strings"):
+        next(SentencePooler(vectors()).stream("the cat"))
     with pytest.raises(OptionError, match="batch_size=0"):
         SentencePooler(vectors()).encode(["the"], batch_size=0)
 

@@ -50,7 +50,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is a directory: name the file to write"), replacing(tmp_path):
+    with pytest.raises(OptionError, match="is a directory; choose the path of a file"), replacing(tmp_path):
         pass
 
 
@@ -307,6 +307,40 @@ def test_urls_go_through_fsspec() -> None:
         assert source.take(99) == b"I am x/a.txt"
     with pytest.raises(FileNotFoundError):
         open_source("memory://test/none.txt")
+
+
+def zip_of(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_url_is_asked_for_whole_before_a_member_of_an_archive(tmp_path: Path) -> None:
+    files = {
+        "data.zip/main/v.txt": b"cat 1 2",  # a folder whose name ends like an archive's
+        "outer.zip/inner.zip": zip_of(member=b"dog 3 4"),
+        "plain.zip": zip_of(member=b"cow 5 6"),
+    }
+    for name, data in files.items():
+        with fsspec.open(f"memory://asked/{name}", "wb") as file:
+            file.write(data)
+    for url, text in {
+        "memory://asked/data.zip/main/v.txt": b"cat 1 2",
+        "memory://asked/outer.zip/inner.zip": b"dog 3 4",
+        "memory://asked/outer.zip/inner.zip/member": b"dog 3 4",
+        "memory://asked/plain.zip/member": b"cow 5 6",
+    }.items():
+        with open_source(url) as source:
+            assert source.take(99) == text
+    with pytest.raises(FileNotFoundError, match="none.zip"):
+        open_source("memory://asked/none.zip/v.txt")
+    with pytest.raises(FormatError, match="no member 'none'"):
+        open_source("memory://asked/plain.zip/none")
+    (tmp_path / "local.zip").write_bytes(files["plain.zip"])  # to ask for a file below a file is another error
+    with open_source((tmp_path / "local.zip").as_uri() + "/member") as source:
+        assert source.take(99) == b"cow 5 6"
     with pytest.raises(OptionError, match="Protocol not known"):
         open_source("nothing://test/none.txt")
 
@@ -319,7 +353,7 @@ def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
             (part / "sub").mkdir(parents=True)
             (part / "sub" / "file").write_text("new")
         assert (target / "sub" / "file").read_text() == "new"
-        with pytest.raises(OptionError, match="with something in it"), replacing(target, folder=True):
+        with pytest.raises(OptionError, match="is a directory that is not empty"), replacing(target, folder=True):
             pass
         assert (target / "sub" / "file").read_text() == "new"
         shutil.rmtree(target)

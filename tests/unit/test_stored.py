@@ -75,8 +75,8 @@ def test_rows_and_padding() -> None:
     every = StoredEmbedding(table(), rows=np.array([1, 0]))
     assert np.array_equal(every.weight.numpy(), table()[[1, 0]])
     for wrong in (4, -1):
-        with pytest.raises(IndexError):
-            layer(torch.tensor([wrong]))
+        with pytest.raises(IndexError, match=f"id {wrong} is out of range for a layer of 4 rows"):
+            layer(torch.tensor([2, wrong]))
 
 
 def test_from_vectors() -> None:
@@ -119,10 +119,10 @@ def test_copied_and_compiled() -> None:
 @pytest.mark.parametrize(
     ("given", "options", "message"),
     [
-        (np.ones((2, 2), dtype=np.int32), {}, "rows of torch.int32 are no rows of floats"),
-        (np.ones(2), {}, "a table has two dimensions, not shape (2,)"),
-        (table(), {"dtype": torch.int8}, "dtype=torch.int8 is no type of real numbers"),
-        (table(), {"rows": np.array([4])}, "rows are numbers from -1 to 3, the table's last row"),
+        (np.ones((2, 2), dtype=np.int32), {}, "rows must be floating-point numbers, got torch.int32"),
+        (np.ones(2), {}, "a table must have two dimensions, got shape (2,)"),
+        (table(), {"dtype": torch.int8}, "dtype must be a floating-point type, got torch.int8"),
+        (table(), {"rows": np.array([4])}, "rows must be numbers from -1 to 3, the last row of the table"),
         (table(), {"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
     ],
 )

@@ -47,9 +47,9 @@ def test_vectors_refuse_duplicate_words(count: int) -> None:
 @pytest.mark.parametrize(
     ("words", "matrix", "error", "message"),
     [
-        ("cat", np.eye(3), OptionError, "words must be a list of strings, got one string; pass ['cat']"),
-        (["cat", 3], np.eye(2), VocabularyError, "words must be strings, got int at position 1"),
-        ([b"cat"], np.eye(1), VocabularyError, "words must be strings, got bytes at position 0"),
+        ("cat", np.eye(3), OptionError, "words must be a list of strings, not one string: found 'cat'; pass ['cat']"),
+        (["cat", 3], np.eye(2), OptionError, "words must be strings: found int at position 1"),
+        ([b"cat"], np.eye(1), OptionError, "words must be strings: found bytes at position 0"),
         (["cat"], np.eye(2), OptionError, "1 words need a matrix of 1 rows, got shape (2, 2)"),
         (["cat"], np.ones(1), OptionError, "the matrix must have two dimensions (words, values), got shape (1,)"),
         (["cat"], [["x"]], OptionError, "the matrix must hold numbers, got <U1"),

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import gzip
 import pickle
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
-from vecload import FormatError, OptionError, Vocab, VocabularyError
+from vecload import OptionError, Vocab, VocabularyError
 
 tokens = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=80)
 
@@ -40,41 +38,6 @@ def test_json_keeps_everything(tmp_path_factory: pytest.TempPathFactory, raws: l
     assert Vocab.load(file) == vocab
 
 
-def test_text_keeps_words(tmp_path: Path) -> None:
-    vocab = Vocab.from_words(["<pad>", "New York", "\udcff", "\u0085", "<unk>"])
-    vocab.save(tmp_path / "v.txt")
-    again = Vocab.load(tmp_path / "v.txt")
-    assert list(again) == list(vocab)
-    assert (again.pad, again.unk, again.specials) == ("<pad>", "<unk>", ("<pad>", "<unk>"))
-    with pytest.raises(VocabularyError, match=r"'a\\nb' cannot stand on a line of its own: save as .json"):
-        Vocab.from_words(["a\nb"]).save(tmp_path / "w.txt")
-    assert not (tmp_path / "w.txt").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("v.txt", "a\n\nb\n", "line 2: an empty line: expected a word"),
-        ("v.txt", "a\nb\na\n", "line 3: 'a' comes twice: found it on line 1 too"),
-        ("v.json", "{", "not JSON"),
-        ("v.json", "{}", "not a vocabulary that vecload saved"),
-        ("v.json", '{"format": "vecload-vocab", "words": [1], "counts": null}', "does not hold together"),
-    ],
-)
-def test_broken_files(tmp_path: Path, name: str, content: str, message: str) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(FormatError, match=message):
-        Vocab.load(tmp_path / name)
-
-
-def test_from_a_text_file(tmp_path: Path) -> None:
-    text = "the cat\nthe dog \u0085 x\n"
-    (tmp_path / "t.gz").write_bytes(gzip.compress(text.encode()))
-    vocab = Vocab.from_text_file(tmp_path / "t.gz", tokenize=lambda line: line.split(" "), progress=False)
-    assert list(vocab) == ["the", "cat", "dog", "x", "\u0085"]
-    assert vocab == Vocab.from_texts(text.rstrip("\n").split("\n"), tokenize=lambda line: line.split(" "))
-
-
 def test_specials() -> None:
     assert list(Vocab.from_words(["a"], unk="<unk>", pad="<pad>")) == ["<pad>", "<unk>", "a"]
     vocab = Vocab.from_tokens(["<unk>", "a"], specials=["<s>", "<unk>"])
@@ -100,11 +63,9 @@ def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
 def test_refusals() -> None:
     with pytest.raises(VocabularyError, match="'a' comes twice"):
         Vocab.from_words(["a", "b", "a"])
-    with pytest.raises(OptionError, match="texts is one string"):
-        Vocab.from_texts("a b c")
     with pytest.raises(OptionError, match="no room for the 2 specials"):
         Vocab.from_tokens([], max_size=1, specials=["<pad>", "<unk>"])
-    with pytest.raises(OptionError, match=r"v.pkl: a vocabulary is a .json file"):
+    with pytest.raises(OptionError, match=r"v.pkl: save a vocabulary as .json"):
         Vocab.from_words([]).save("v.pkl")
     with pytest.raises(AttributeError):
         Vocab.from_words([]).unk = "x"  # type: ignore[misc]

@@ -142,6 +142,7 @@ class Aligned:
         unknown: Literal["skip", "unk"] = "skip",
         normalize: bool = False,
         trainable: bool = False,
+        dtype: torch.dtype | None = None,
         tokenize: Any = None,
         lowercase: bool = False,
     ) -> SentencePooler:
@@ -154,6 +155,7 @@ class Aligned:
             unknown=unknown,
             normalize=normalize,
             trainable=trainable,
+            dtype=dtype,
             tokenize=tokenize,
             lowercase=lowercase,
         )

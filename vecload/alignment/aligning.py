@@ -10,7 +10,7 @@ import numpy as np
 from vecload import oov as oov_steps
 from vecload.alignment.aligned import EXACT, FIXED, PADDING, SPECIAL, Aligned, is_float, special_rows
 from vecload.alignment.lookup import FileLookup
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.loading import load
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -87,8 +87,7 @@ def align(
     >>> align([vectors, domain], ["cow", "cat"], combine="first").origins[2:4]
     ('exact', 'exact (2)')
     """
-    if isinstance(vocab, str):
-        raise OptionError(f"vocab is one string: pass [{vocab!r}]")
+    refuse_string("vocab", vocab)
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
     if not isinstance(seed, (int, np.integer)):
         raise OptionError(f"seed={seed!r} is not an integer")

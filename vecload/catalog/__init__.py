@@ -108,6 +108,24 @@ def _streamed(entry: Entry, policy: Policy | None) -> Member | None:
         return None
 
 
+def inputs(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.PathLike[str] | IO[bytes]]:
+    """Return what sources are read from on this machine, which no output may replace.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a name that is not a file, but almost one of the catalog.
+    """
+    found: list[str | os.PathLike[str] | IO[bytes]] = []
+    for source in sources:
+        entry = None
+        if isinstance(source, str) and source != "-" and not os.path.lexists(source):
+            entry = _named(source)
+        files = [source] if entry is None else [path for path in (place(entry), native(entry)) if path.exists()]
+        found += files
+    return found
+
+
 def _named(name: str) -> Entry | None:
     """The entry of a name; a hint for one that is nearly right."""
     if "://" in name or os.sep in name.removeprefix("huggingface:").removeprefix("facebook/"):

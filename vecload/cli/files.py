@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vecload.cli.outputs import STDOUT, Force
+
 
 def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]) -> None:
     """Show format, rows, dimension and norms of a file.
@@ -40,7 +42,10 @@ def convert(
     *,
     format: Annotated[  # noqa: A002 - the field's word
         str | None,
-        typer.Option(metavar="NAME", help="What to write (vecload formats); else by the end of DST."),
+        typer.Option(metavar="NAME", help="Format to write (vecload formats). [by the suffix of DST]"),
+    ] = None,
+    source_format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
     ] = None,
     vocab: Annotated[
         Path | None, typer.Option(metavar="WORDS", help="Only these words: one a line, or a .json of `Vocab.save`.")
@@ -52,7 +57,8 @@ def convert(
     ] = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide each row by its Euclidean norm.")] = False,
     precision: Annotated[
-        int | None, typer.Option(metavar="P", help="For text: P digits behind the point, not the fewest exact ones.")
+        int | None,
+        typer.Option(metavar="P", help="For text: P digits after the decimal point, not the fewest exact ones."),
     ] = None,
     words: Annotated[
         str, typer.Option(metavar="HOW", help="Of words the format cannot hold: refuse, drop or escape (as %20).")
@@ -62,10 +68,13 @@ def convert(
         typer.Option(metavar="P", help="Only words that begin so, without it: /c/en/ for example."),
     ] = "",
     errors: Annotated[str, typer.Option(metavar="HOW", help="Of bad rows: raise, skip or strict.")] = "raise",
+    force: Force = False,
 ) -> None:
     """Write files of word vectors in another format.
 
-    Rows stream through, so memory does not grow with the file. The target appears whole or not at all.
+    Rows are streamed, so memory does not grow with the file. DST appears whole or not at all, and is never one of the
+    inputs. A name that ends in .gz, .bz2, .xz or .zst gives a compressed file; `-` is standard output, for text and
+    word2vec binary.
 
     Example: vecload convert glove.840B.300d.zip glove.safetensors --dtype float16
     """
@@ -76,16 +85,21 @@ def convert(
     if len(paths) < 2:
         raise OptionError("name what to read and what to write: vecload convert SRC... DST")
     *sources, target = paths
-    if len(sources) > 1 or Path(target).is_dir():
-        pairs = conversion.targets_in(Path(target), sources, format)
+    folder = Path(target) if len(sources) > 1 or Path(target).is_dir() else None
+    if folder is not None:
+        pairs = conversion.targets_in(folder, sources, format)
+        folder.mkdir(parents=True, exist_ok=True)
     else:
-        pairs = [(sources[0], Path(target))]
+        pairs = [(sources[0], Path(STDOUT if target == "-" else target))]
+    others = [] if vocab is None else [vocab]
+    conversion.check_conversions(pairs, others=others, format=format, precision=precision, words=words, overwrite=force)
     wanted = None if vocab is None else Vocab.load(vocab)
     for source, path in pairs:
         done = conversion.convert(
             source,
             path,
             format=format,
+            source_format=source_format,
             vocab=wanted,
             limit=limit,
             dtype=dtype,  # type: ignore[arg-type] # checked by `convert`
@@ -95,7 +109,7 @@ def convert(
             prefix=prefix,
             errors=errors,  # type: ignore[arg-type]
         )
-        typer.echo(str(done))
+        typer.echo(str(done), err=str(path) == STDOUT)
 
 
 def embed(

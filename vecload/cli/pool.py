@@ -21,7 +21,7 @@ def pool(
         typer.Argument(metavar="VECTORS", help="Word vectors, or a folder that SentencePooler.save wrote."),
     ],
     texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXTS...", help="Texts: a line each, or .jsonl, or .parquet.")
+        list[Path], typer.Argument(metavar="TEXTS...", help="Texts: one per line, JSON lines, or Parquet.")
     ],
     output: Annotated[
         Path,
@@ -34,7 +34,7 @@ def pool(
         typer.Option(metavar="MODE", help="mean, sum, max, sqrt-n, sif, usif, tfidf, pmeans or fasttext. [mean]"),
     ] = None,
     text_column: Annotated[
-        str, typer.Option(metavar="NAME", help="Where a .jsonl or .parquet keeps its texts.")
+        str, typer.Option(metavar="NAME", help="Field or column of the texts in JSON lines and Parquet.")
     ] = "text",
     format: Annotated[  # noqa: A002 - the field's word
         str, typer.Option(metavar="KIND", help="npy, parquet or safetensors: the files written to a folder.")
@@ -54,6 +54,7 @@ def pool(
     """
     from vecload.errors import OptionError
     from vecload.pooling import files
+    from vecload.text_input import read_texts
 
     for path in texts:
         if not path.exists():
@@ -61,7 +62,7 @@ def pool(
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         pooler = _pooler(vectors, mode, texts, text_column)
-        count = files.pool_file(pooler, files.texts_of(texts[0], column=text_column), output)
+        count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         typer.echo(f"{output}: {count:,} x {pooler.output_dim} float32")
         return
     targets = [output / f"{path.name}.{format}" for path in texts]
@@ -76,7 +77,7 @@ def pool(
         return
     pooler = _pooler(vectors, mode, texts, text_column)
     for path, target in left:
-        count = files.pool_file(pooler, files.texts_of(path, column=text_column), target)
+        count = files.pool_file(pooler, read_texts(path, column=text_column), target)
         typer.echo(f"{target}: {count:,} x {pooler.output_dim} float32")
 
 
@@ -84,8 +85,9 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
     """The pooler that was saved, or one of a file, fitted on the texts where it has to be."""
     from vecload.errors import OptionError
     from vecload.loading import load
-    from vecload.pooling import SentencePooler, files
+    from vecload.pooling import SentencePooler
     from vecload.pooling.modes import FITTED, of
+    from vecload.text_input import read_texts
 
     if (Path(vectors) / "pooler.json").is_file():
         pooler = SentencePooler.load(vectors)
@@ -97,7 +99,7 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
         raise OptionError("mode 'attention' has to be trained: save a trained pooler, and name its folder")
     pooler = SentencePooler(load(vectors), chosen)
     if chosen.name in FITTED:
-        pooler.fit(chain.from_iterable(files.texts_of(path, column=column) for path in texts))
+        pooler.fit(chain.from_iterable(read_texts(path, column=column) for path in texts))
     return pooler
 
 

@@ -12,6 +12,7 @@ from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.search import csls, nearest
 from vecload.search.exact import unit
+from vecload.text_input import list_of_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +86,7 @@ def induction(
         raise OptionError(f"protocol {chosen.name!r} replaces missing words, of which there is no translation")
     if not k or min(k) < 1:
         raise OptionError(f"k={tuple(k)}: look at one answer or more")
-    pairs = list(dictionary)
+    pairs = list_of_pairs("dictionary", dictionary)
     sides = [Lookup(vectors, chosen) for vectors in (source, target)]
     rows = [side.rows([pair[at] for pair in pairs]) for at, side in enumerate(sides)]
     wanted: dict[int, set[int]] = {}

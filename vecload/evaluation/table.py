@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from vecload.errors import refuse_string
 from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
 from vecload.evaluation.wordsets import AnalogyScore, Similarity, analogies, similarity
@@ -110,6 +111,7 @@ def evaluate(
     >>> found.similarities[0].spearman
     1.0
     """
+    refuse_string("datasets", datasets)
     sets = [
         one if isinstance(one, (Pairs, Analogies)) else read(one) for one in (SHIPPED if datasets is None else datasets)
     ]

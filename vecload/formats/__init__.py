@@ -9,6 +9,10 @@ The contract. A format is a plain module with
 ``SUFFIXES: tuple[str, ...]``
     Ends of file names, lower case, from which `save` and `convert` choose it as a writer; () when it only reads, or has
     no suffix of its own.
+``SHARED_SUFFIXES: tuple[str, ...]`` (optional)
+    Suffixes that the format uses too, but that choose another format unless ``format=`` names this one.
+``STREAMS: bool`` (optional)
+    True where `write` also takes an `OutputStream` instead of a path, so that it can write compressed files and pipes.
 ``FOLDER: bool`` (optional)
     True where what `write` makes is a folder; it is given the name of one that is not there yet.
 ``NGRAMS: tuple[str, ...]`` (optional)
@@ -25,6 +29,8 @@ The contract. A format is a plain module with
     Writes a `Table` to `path`, a temporary file (or folder) that the caller renames when all is well.
     Options of its own are keyword-only, each with a default. Returns how many rows it left out, by cause, where an
     option allows that; else None. `sink` has what writers share.
+``check_options(**options)`` (optional)
+    Raises what `write` would raise for its options or for a missing package; called before anything is read.
 ``survey(source) -> dict[str, Any]`` (optional)
     What `info` should say otherwise than the reader does (keys of `Info`), told without reading all of the file; and
     `sample`, where that is quicker than the reader: the first words, their rows, and how many there are if that is all.
@@ -260,34 +266,6 @@ def named(name: str) -> tuple[ModuleType, dict[str, Any]]:
         if _folded(known) == _folded(name):
             return found
     raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, names))}")
-
-
-def writer(target: str, name: str | None) -> tuple[ModuleType, dict[str, Any]]:
-    """The format to write a target in: that of a name or alias, else the one that the target's suffix belongs to.
-
-    Raises
-    ------
-    OptionError
-        When there is none that writes, or more than one.
-
-    Examples
-    --------
-    >>> writer("vectors.vec", None)[0].NAME
-    'text'
-    """
-    if name is not None:
-        module, options = named(name)
-        if not hasattr(module, "write"):
-            raise OptionError(f"{module.NAME} is read, not written; `vecload formats` lists what is")
-        return module, options
-    fitting = [module for module in FORMATS if any(target.casefold().endswith(suffix) for suffix in module.SUFFIXES)]
-    if len(fitting) == 1:
-        return fitting[0], {}
-    if fitting:
-        names = " or ".join(f"format={module.NAME!r}" for module in fitting)
-        raise OptionError(f"{target!r} may be of several formats: say which by {names}")
-    known = ", ".join(suffix for module in FORMATS for suffix in module.SUFFIXES)
-    raise OptionError(f"{target!r} does not end like a format ({known}): name one by format=")
 
 
 def _folded(name: str) -> str:

@@ -68,6 +68,11 @@ def _ipc() -> Any:
     return require("pyarrow.ipc", "arrow")
 
 
+def check_options() -> None:
+    """Raise MissingExtra if pyarrow is not installed."""
+    _ipc()
+
+
 def write(path: Path, table: Table) -> None:
     """Write an Arrow IPC file (Feather version 2). bfloat16, which it does not know, becomes float32.
 

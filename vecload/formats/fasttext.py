@@ -33,6 +33,7 @@ from vecload.formats.fasttext_model import (
     parse,
 )
 from vecload.formats.sink import Filter, single
+from vecload.ngrams import NgramTable
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, build_slots, pack, read_only
 
@@ -44,12 +45,13 @@ if TYPE_CHECKING:
 
     from vecload.formats import Table
     from vecload.formats.fasttext_model import Model
-    from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.vectors import Request, Vectors
 
 NAME: Final = "fastText"
-SUFFIXES: Final[tuple[str, ...]] = ()  # .bin is word2vec's too, and older there
+SUFFIXES: Final[tuple[str, ...]] = ()
+# Without format=, a .bin is written as word2vec, whose suffix it was first.
+SHARED_SUFFIXES: Final = (".bin",)
 NGRAMS: Final = ("fasttext",)
 
 _BATCH = 1 << 14  # words composed together
@@ -224,6 +226,8 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     if ngrams is not None and (ngrams.kind != "fasttext" or ngrams.kept is not None):
         what = "floret's n-gram table" if ngrams.kind == "floret" else "a pruned n-gram table"
         raise OptionError(f"a fastText .bin cannot hold {what}; Vectors(vectors.words, vectors.matrix) are without it")
+    if ngrams is not None and ngrams.eos_ngrams:  # version 12 gives </s> none, so its own row has to be its vector
+        ngrams = NgramTable(ngrams.rows, **{**ngrams.settings, "eos_ngrams": False})
     holdable = Filter(NAME, b"\0", words, empty=True)
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:

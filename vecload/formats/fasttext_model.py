@@ -191,7 +191,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
     kept = cursor.array("<i4", 2 * max(0, pruned), "map of the pruned table").reshape(-1, 2)
     quantised = version is not None and bool(cursor.number("B", "input matrix"))
     rows = (_quantised if quantised else _dense)(cursor, "input matrix", file)
-    ngrams = _table(cursor, arguments, sizes.words, rows, kept if pruned >= 0 else None)
+    ngrams = _table(cursor, arguments, sizes.words, rows, kept if pruned >= 0 else None, eos_ngrams=version is None)
     output = cursor.at < len(data)
     if output:
         flat = version is None or not (cursor.number("B", "output matrix") and quantised)
@@ -322,9 +322,19 @@ def _quantiser(cursor: Cursor, what: str, dim: int) -> tuple[int, npt.NDArray[np
 
 
 def _table(
-    cursor: Cursor, arguments: Arguments, words: int, rows: DenseRows | QuantisedRows, kept: npt.NDArray[Any] | None
+    cursor: Cursor,
+    arguments: Arguments,
+    words: int,
+    rows: DenseRows | QuantisedRows,
+    kept: npt.NDArray[Any] | None,
+    *,
+    eos_ngrams: bool,
 ) -> NgramTable:
-    """The rows behind those of the words, with the rule that finds them."""
+    """Return the rows after those of the words, with the rule that finds them.
+
+    `eos_ngrams` holds for files without a version: fastText gave ``</s>`` n-grams when it wrote them, as their ``.vec``
+    files show.
+    """
     count, dim = rows.shape
     if dim != arguments.dim:
         raise cursor.error("the input matrix does not fit", found=f"{dim} values in a row", expected=arguments.dim)
@@ -344,4 +354,5 @@ def _table(
         raise cursor.error(
             "the map of the pruned table does not fit", found=f"row {kept[:, 1].max()}", expected=f"{behind:,} rows"
         )
-    return NgramTable(rows[words:], minn=arguments.minn, maxn=arguments.maxn, bucket=bucket, kept=kept)
+    minn, maxn = arguments.minn, arguments.maxn
+    return NgramTable(rows[words:], minn=minn, maxn=maxn, bucket=bucket, kept=kept, eos_ngrams=eos_ngrams)

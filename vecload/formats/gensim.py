@@ -196,7 +196,8 @@ def _ngrams(holder: _Holder, beside: _Beside) -> NgramTable | None:
         raise FormatError("invalid sizes of n-grams", file=beside.name, found=found)
     kept = _kept(holder.get("hash2index"), beside.name)
     try:
-        return NgramTable(matrix, minn=sizes["min_n"], maxn=sizes["max_n"], bucket=sizes["bucket"], kept=kept)
+        settings = {"minn": sizes["min_n"], "maxn": sizes["max_n"], "bucket": sizes["bucket"]}
+        return NgramTable(matrix, **settings, kept=kept, eos_ngrams=True)  # gensim makes no exception of </s>
     except OptionError as error:
         raise FormatError(f"an invalid n-gram table ({error})", file=beside.name) from error
 

@@ -63,6 +63,11 @@ def _parquet() -> Any:
     return require("pyarrow.parquet", "arrow")
 
 
+def check_options() -> None:
+    """Raise MissingExtra if pyarrow is not installed."""
+    _parquet()
+
+
 def write(path: Path, table: Table) -> None:
     """Write a Parquet file. bfloat16, which it does not know, becomes float32.
 

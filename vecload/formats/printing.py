@@ -10,7 +10,7 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats.lines import BOM
-from vecload.formats.sink import CountedFile, Filter
+from vecload.formats.sink import Filter, counted
 from vecload.sources import compression_of
 from vecload.words import Words, read_only
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.sources import OutputStream
     from vecload.vectors import Batch
 
 _UNHOLDABLE: Final = b" \n\t\r\0"
@@ -30,14 +31,19 @@ _SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
 
 
 def write(
-    path: Path, table: Table, *, header: bool = True, precision: int | None = None, words: str = "refuse"
+    output: Path | OutputStream,
+    table: Table,
+    *,
+    header: bool = True,
+    precision: int | None = None,
+    words: str = "refuse",
 ) -> Counter[str]:
     """Write text vectors: a word and its values a line, a space before each value.
 
     Parameters
     ----------
-    path
-        The file.
+    output
+        The file, or a stream to it.
     table
         Its rows.
     header
@@ -54,18 +60,17 @@ def write(
         Rows left out.
     """
     from vecload.kernels import workers
-    from vecload.kernels.digits import MOST_DECIMALS
 
-    if precision is not None and not 0 <= precision <= MOST_DECIMALS:
-        raise OptionError(f"precision={precision} is not in 0 to {MOST_DECIMALS} digits behind the point")
+    check_precision(precision)
     holdable = Filter("text", _UNHOLDABLE, words)
     pending: deque[Future[tuple[npt.NDArray[np.uint8], int]]] = deque()
 
     def first_line(rows: int) -> bytes:
         return f"{rows} {table.dim}\n".encode() if header else b""
 
+    exact = table.rows is not None and words != "drop"
     with (
-        CountedFile(path, table.expected, first_line) as file,
+        counted(output, table.expected, first_line, exact=exact) as file,
         ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool,
     ):
         batches: Iterator[Batch] = map(holdable, table.batches())
@@ -79,6 +84,16 @@ def write(
             if not pending:
                 return holdable.dropped
             file.write(*pending.popleft().result())
+
+
+def check_precision(precision: int | None) -> None:
+    """Raise OptionError for a number of digits that text cannot be written with."""
+    if precision is None:
+        return
+    from vecload.kernels.digits import MOST_DECIMALS
+
+    if not 0 <= precision <= MOST_DECIMALS:
+        raise OptionError(f"precision={precision} is not in 0 to {MOST_DECIMALS} digits after the decimal point")
 
 
 def _check_first(batch: Batch) -> None:

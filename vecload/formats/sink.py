@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+import tempfile
 from collections import Counter
 from contextlib import suppress
 from functools import cache
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
+from vecload.sources import OutputStream
 from vecload.vectors import Batch
 from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import IO
 
     import numpy.typing as npt
 
@@ -30,6 +33,7 @@ DROPPED: Final = "a word the format cannot hold"
 _SENT = 1 << 23  # bytes sent to the disk together
 _RESERVED = 1 << 25  # bytes of disk set aside together
 _PAGE = 4096
+_PIECE = 1 << 20  # bytes copied together
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
 
 
@@ -208,6 +212,64 @@ class CountedFile:
                 file.truncate(self._end + longer)
             file.seek(0)
             file.write(header)
+
+
+class CountedStream:
+    r"""As `CountedFile`, for an output that cannot be positioned: a pipe, a device, a compressed file.
+
+    If the header depends on the number of rows and that is not known, the rows wait in a temporary file for it.
+
+    Examples
+    --------
+    >>> import io
+    >>> from vecload.sources import OutputStream
+    >>> output = io.BytesIO()
+    >>> with CountedStream(OutputStream(output), 9, lambda rows: b"%d\n" % rows, exact=False) as file:
+    ...     file.write(b"x", 1)
+    >>> output.getvalue()
+    b'1\nx'
+    """
+
+    def __init__(self, stream: OutputStream, guess: int, header: Callable[[int], bytes], *, exact: bool) -> None:
+        self._stream = stream
+        self._header = header
+        self._rows = 0
+        self._spool: IO[bytes] | None = None
+        if exact or not header(guess):
+            stream.write(header(guess))
+        else:
+            self._spool = tempfile.TemporaryFile(dir=stream.folder)  # noqa: SIM115 - closed at the end
+
+    def __enter__(self) -> CountedStream:
+        return self
+
+    def write(self, text: bytes | npt.NDArray[np.uint8], rows: int) -> None:
+        """Append the bytes of the given number of rows."""
+        if self._spool is None:
+            self._stream.write(text)
+        else:
+            self._spool.write(text)  # type: ignore[arg-type] # an array is a buffer
+        self._rows += rows
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._spool is None:
+            return
+        with self._spool as spool:
+            if kind is not None:
+                return
+            self._stream.write(self._header(self._rows))
+            spool.seek(0)
+            while piece := spool.read(_PIECE):
+                self._stream.write(piece)
+
+
+def counted(
+    output: Path | OutputStream, guess: int, header: Callable[[int], bytes], *, exact: bool
+) -> CountedFile | CountedStream:
+    """Return what writes rows after a header of their number; `exact` says whether that is `guess` for certain."""
+    if isinstance(output, OutputStream):
+        return CountedStream(output, guess, header, exact=exact)
+    return CountedFile(output, guess, header)
 
 
 class RowFile(CountedFile):

@@ -10,8 +10,8 @@
 
 A key is the string's MurmurHash64A with seed 1, but for the empty string (0) and the names of spaCy's symbols (`NOUN`,
 `dep`, `X`), whose keys are their small numbers. Which numbers only spaCy knows: it is asked when there are such keys.
-Words are recovered by hashing ``strings.json``; a key whose string is not in it is left out and counted. In floret's
-mode there are no words: the rows are those of hashed n-grams.
+Words are recovered by hashing ``strings.json``; a key whose string is not in it is left out and counted. They come in
+the order of their keys in the file. In floret's mode there are no words: the rows are those of hashed n-grams.
 
 Sources: spaCy's ``vectors.pyx``, ``strings.pyx`` and ``vocab.pyx``.
 """
@@ -130,7 +130,11 @@ def _floret(folder: Path, matrix: npt.NDArray[Any], settings: dict[str, Any]) ->
 
 
 def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Keys and their rows, ordered by row; those of one row as in the file."""
+    """Return the keys and their rows, in the order of the file.
+
+    That order is the one in which keys were added: the most frequent words first. The order of the rows is not: spaCy
+    sorts them when it removes duplicates, and pruning puts every word on the row of a similar one.
+    """
     if (folder / "key2row").is_file():
         path = folder / "key2row"
         msgpack = require("msgpack", "spacy")
@@ -146,8 +150,7 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
         rows = np.arange(len(keys))
     if len(rows) and not 0 <= rows.min() <= rows.max() < count:
         raise FormatError("a row that is not there", file=str(path), found=str(rows.max()), expected=f"below {count}")
-    order = np.argsort(rows, kind="stable")
-    return keys[order], rows[order]
+    return keys, rows
 
 
 def _words(
@@ -196,6 +199,11 @@ def _hashes(words: Words) -> npt.NDArray[np.uint64]:
     murmur.murmur64(read_only(words.data), read_only(words.offsets), _SEED, hashes)
     hashes[np.diff(words.offsets) == 0] = 0
     return hashes
+
+
+def check_options() -> None:
+    """Raise MissingExtra if spaCy is not installed."""
+    _symbols()
 
 
 def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:

@@ -5,9 +5,8 @@ everything before the separator in front of them is the word, byte for byte. Onl
 fields, so a word may hold U+00A0, U+3000 or U+0085, and spaces too. Trailing separators, as word2vec.c and fastText
 write them, mean nothing. A UTF-8 byte order mark at the start of the file is dropped.
 
-A chunk of lines is parsed by the kernels of `vecload.kernels.text`; lines those cannot decide, few in any real file,
-are settled one by one by `vecload.formats.lines`. A value is what Python's ``float`` makes of its text, rounded to the
-type asked for.
+Chunks of lines are parsed by the kernels of `vecload.kernels.text`, and the few lines that those leave open one by one
+by `vecload.formats.lines`. Values are Python's ``float`` of the text, rounded to the requested type.
 
 Sources: word2vec.c and glove.c (the writers), fastText's ``Vector`` stream operator, gensim ``save_word2vec_format``.
 """
@@ -56,6 +55,7 @@ ALIASES: Final[dict[str, dict[str, Any]]] = {
     "vec": {"header": True},
 }
 SUFFIXES: Final = (".txt", ".vec")
+STREAMS: Final = True
 LONGEST_LINE: Final = 1 << 23
 """A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from vecload.errors import FormatError, quote
 from vecload.formats.lines import fields_of, numbers_at_end
-from vecload.formats.sink import CountedFile, Filter, single
+from vecload.formats.oddwords import OddWords
+from vecload.formats.sink import Filter, counted, single
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
-    from vecload.sources import Source
+    from vecload.sources import OutputStream, Source
     from vecload.vectors import Request, Vectors
 
 NAME: Final = "word2vec binary"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
 SUFFIXES: Final = (".bin",)
+STREAMS: Final = True
 
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -106,12 +108,16 @@ class Reader:
                 file=source.name,
                 found=f"{room:,} bytes of rows",
                 expected=f"at least {least:,} for {self.declared:,} rows of {self.dim} values",
-                hint="Download or copy it again; errors='skip' (--errors skip) reads the rows that are there.",
+                hint="Download or copy it again. If only its end is missing, errors='skip' (--errors skip) reads the "
+                "rows before.",
             )
         self.expected = self.declared if room is None else min(self.declared, room // (4 * self.dim + 1))
         self.dtype = type_of(request.dtype or "float32")
         self.skipped: Counter[str] = Counter()
         self._header = head[: self._begin].decode().strip()
+        self._text_mode = head[: self._begin].endswith(b"\r\n")
+        self._odd = OddWords()
+        self._left_over = ""
 
     @property
     def _wanted(self) -> int:
@@ -122,6 +128,9 @@ class Reader:
     def meta(self) -> dict[str, Any]:
         """What is known of the file."""
         meta: dict[str, Any] = {"format": NAME, "header": self._header}
+        doubts = [doubt for doubt in (self._odd.text, self._left_over) if doubt]
+        if doubts:
+            meta["doubt"] = "; ".join(doubts)
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
     def mapped(self) -> Vectors | None:
@@ -148,7 +157,8 @@ class Reader:
                 count, behind = binary.find_rows(buffer, at, filled, width, _LONGEST_WORD, starts[:room], stops[:room])
                 if not count:
                     break
-                batch = self._batch(buffer, starts[:count], stops[:count], base)
+                feeds = starts[:count] - np.concatenate([[at], stops[: count - 1] + 1 + width])
+                batch = self._batch(buffer, starts[:count], stops[:count], feeds, base)
                 if len(batch.rows):
                     yield batch
                 done, at = done + count, behind
@@ -161,14 +171,22 @@ class Reader:
             self._check_end(bytes(block[:filled]) + source.take(2), base)
 
     def _batch(
-        self, buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], base: int
+        self,
+        buffer: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        feeds: npt.NDArray[np.int64],
+        base: int,
     ) -> Batch:
         from vecload.kernels import binary
 
         data, offsets = pack(buffer, starts, stops)
+        found = Words(data, offsets)
+        self._odd.add(found, feeds)
+        if self._text_mode and self._odd.mostly:
+            self._check_step(base + int(starts[0]))
         begins = stops + 1
         if self._request.only is not None:
-            found = Words(data, offsets)
             wanted = np.flatnonzero(self._request.only.lookup(found) >= 0)
             chosen = found.take(wanted)
             data, offsets, begins = chosen.data, chosen.offsets, begins[wanted]
@@ -184,6 +202,7 @@ class Reader:
     def _without_nonfinite(self, batch: Batch, first: int, byte: int) -> Batch:
         cause = f"a value that is not finite in {self.dtype.name}"
         words = Words(batch.data, batch.offsets)
+        self._check_step(byte)
         if self._request.errors != "skip":
             found = f"one in the row of {quote(words.bytes(first))}"
             raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=NONFINITE_HINT)
@@ -191,8 +210,25 @@ class Reader:
         self.skipped[cause] += len(words) - len(keep)
         return batch.take(keep)
 
+    def _check_step(self, byte: int) -> None:
+        """Raise at the first other trouble if the words show that words and values are out of step.
+
+        Skipping rows, or keeping them, would give wrong words with wrong values.
+        """
+        if not self._odd or (self._request.errors == "skip" and not self._odd.mostly):
+            return
+        again = " in binary mode: it may have been sent as text" if self._text_mode else ""
+        raise FormatError(
+            "words and values are out of step",
+            file=self._source.name,
+            byte=byte,
+            found=self._odd.text,
+            hint=f"Download or copy the file again{again}.",
+        )
+
     def _end_early(self, rest: bytes, done: int, byte: int) -> None:
-        """The bytes `rest` hold no whole row, and there should be one."""
+        """Report that the bytes `rest` hold no whole row, where there should be one."""
+        self._check_step(byte)
         if len(rest) > _LONGEST_WORD and b" " not in rest[:_LONGEST_WORD].lstrip(b"\n"):
             found = f"no space in {_LONGEST_WORD:,} bytes"
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
@@ -209,11 +245,14 @@ class Reader:
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, done)
 
     def _check_end(self, rest: bytes, byte: int) -> None:
+        """Report bytes after the last row."""
         if not rest.strip(b"\r\n"):
             return
+        if self._odd.mostly:
+            self._check_step(byte)
         if self._request.errors == "strict":
-            raise FormatError("bytes behind the last row", file=self._source.name, byte=byte, found=quote(rest))
-        _log.warning("%s: there are more bytes behind the header's %s rows", self._source.name, self.declared)
+            raise FormatError("bytes after the last row", file=self._source.name, byte=byte, found=quote(rest))
+        self._left_over = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
 
 
 def read(source: Source, request: Request) -> Reader:
@@ -236,13 +275,13 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
+def write(output: Path | OutputStream, table: Table, *, words: str = "refuse") -> Counter[str]:
     """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
 
     Parameters
     ----------
-    path
-        The file.
+    output
+        The file, or a stream to it.
     table
         Its rows; values become float32.
     words
@@ -256,7 +295,8 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     from vecload.kernels import binary
 
     holdable = Filter(NAME, _UNHOLDABLE, words, empty=True)
-    with CountedFile(path, table.expected, lambda rows: f"{rows} {table.dim}\n".encode()) as file:
+    exact = table.rows is not None and words != "drop"
+    with counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
         for batch in map(holdable, table.batches()):
             rows = single(batch, NAME).view(np.uint8)
             out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)

@@ -108,21 +108,23 @@ def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def
 
 @inline
 def _is_line_end(marked, length):  # type: ignore[no-untyped-def]
-    """Whether the marked word is ``<</s>>``: fastText's end of line has no n-grams."""
+    """Whether the marked word is ``<</s>>``: fastText's end of line, which has no n-grams since late 2017."""
     return length == 6 and marked[1] == 60 and marked[2] == 47 and marked[3] == 115 and marked[4] == 62
 
 
 @kernel
-def fasttext_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, keys, places, pruned, marked, rows, ends):  # type: ignore[no-untyped-def]
+def fasttext_rows(  # type: ignore[no-untyped-def]
+    data, offsets, begin, end, bow, eow, minn, maxn, bucket, keys, places, pruned, eos_ngrams, marked, rows, ends
+):
     """Rows of the n-grams of words begin to end, into `rows` (int64); word i's stop at ``ends[i - begin]``.
 
     `marked` (uint8) has room for the longest word between its marks, `rows` for every n-gram there can be; what does
-    not fit is left out. Returns the number of rows.
+    not fit is left out. `eos_ngrams` tells whether ``</s>`` has n-grams. Returns the number of rows.
     """
     count = 0
     for word in range(begin, end):
         length, _ = _mark(data, offsets, word, bow, eow, marked)
-        if bucket > 0 and not _is_line_end(marked, length):
+        if bucket > 0 and (eos_ngrams or not _is_line_end(marked, length)):
             for start in range(length):
                 if marked[start] & 0xC0 == 0x80:
                     continue

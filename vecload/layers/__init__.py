@@ -1,11 +1,11 @@
-"""Aligned rows → layers that train all of them, none, or some.
+"""Embedding layers that train all rows, none, or some.
 
-A frozen row is no part of a parameter, so no optimiser, weight decay or momentum can move it.
+Frozen rows are not part of a parameter, so optimizers, weight decay and momentum cannot change them.
 """
 
 from vecload.layers.aligned import embedding
 from vecload.layers.extending import Extension, extend_embedding
-from vecload.layers.heads import PartialHead, TiedHead
+from vecload.layers.heads import PartialHead, TiedEmbedding, TiedHead
 from vecload.layers.partial import PartialEmbedding
 from vecload.layers.stored import StoredEmbedding
 from vecload.layers.training import UnfreezeAfter, anchor, frequency_bands, param_groups, unfreeze_after
@@ -15,6 +15,7 @@ __all__ = [
     "PartialEmbedding",
     "PartialHead",
     "StoredEmbedding",
+    "TiedEmbedding",
     "TiedHead",
     "UnfreezeAfter",
     "anchor",

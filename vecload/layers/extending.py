@@ -113,7 +113,7 @@ def extend_embedding(
         raise OptionError(f"train={train!r} is not one of 'all', 'new'")
     whole = hasattr(model, "resize_token_embeddings")
     layer = model.get_input_embeddings() if whole else model
-    if not isinstance(layer, torch.nn.Embedding):
+    if not isinstance(layer, torch.nn.Embedding) or isinstance(layer, PartialEmbedding):
         raise OptionError(f"a {type(layer).__name__} cannot be extended: pass a torch.nn.Embedding, perhaps .merged()")
     if train == "new" and layer.max_norm is not None:
         raise OptionError("train='new' cannot go with max_norm: torch would shorten the frozen rows in place")

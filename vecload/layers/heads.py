@@ -1,4 +1,4 @@
-"""Output heads over partly trained rows: scores of all rows for hidden states."""
+"""Layers that share the rows of a partly trained layer, and output heads with partly trained rows of their own."""
 
 from __future__ import annotations
 
@@ -6,43 +6,125 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vecload.layers.partial import PartialEmbedding
+from vecload.layers.checkpoints import saved_weight
+from vecload.layers.partial import PartialEmbedding, _bands
+from vecload.layers.rows import PartialRows
+from vecload.layers.sharding import fsdp_module_above
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
 
-class TiedHead(torch.nn.Module):
-    """A head that has the rows of an input layer, as a tied ``torch.nn.Linear`` has.
+class SharedRows(torch.nn.Module):
+    """A module whose `weight` is that of a partly trained layer: a mixin, in front of the module's class.
 
-    The layer is the model's already, so it is no submodule here: its parameters have one name and are counted once.
+    The layer belongs to the model already, so it is not a submodule here: its parameters have one name and are counted
+    once. State dicts have a `weight` all the same, on the same memory as the layer's, as those of tied layers do.
+    """
+
+    _shared: tuple[PartialRows]
+
+    def _share(self, layer: PartialRows) -> None:
+        # In a tuple, where torch does not look for modules.
+        self._shared = (layer,)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The weight of the layer."""
+        return self._shared[0].weight
+
+    @weight.setter
+    def weight(self, value: torch.Tensor) -> None:
+        self._shared[0].weight = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nn.Module would register a parameter of that name, which the property hides.
+        if name == "weight":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        layer = self._shared[0]
+        if not keep_vars and layer._saves_one_weight() and fsdp_module_above() is None:
+            destination[f"{prefix}weight"] = saved_weight(layer, destination)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        state = dict(state_dict)
+        weight = state.pop(f"{prefix}weight", None)
+        _, strict, missing, _, errors = rest
+        layer = self._shared[0]
+        if weight is not None and tuple(weight.shape) == layer._shape:
+            layer._store(weight.to(layer.place.device))
+        elif weight is not None:
+            shape = list(layer._shape)
+            errors.append(f"size mismatch for {prefix}weight: {list(weight.shape)} in the checkpoint, {shape} here")
+        elif strict and layer._saves_one_weight():
+            missing.append(f"{prefix}weight")
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class TiedEmbedding(SharedRows, torch.nn.Embedding):
+    """An embedding layer that shares the rows of another one, as an encoder and a decoder do.
 
     Parameters
     ----------
     layer
-        Whose rows these are.
-    bias
-        Added to the scores, shape (num_embeddings,).
+        The layer whose rows are looked up.
+
+    Examples
+    --------
+    >>> layer = PartialEmbedding(torch.eye(2), torch.tensor([False, True]))
+    >>> tied = TiedEmbedding(layer)
+    >>> tied(torch.tensor([1])).tolist(), list(tied.parameters())
+    ([[0.0, 1.0]], [])
     """
 
-    def __init__(self, layer: PartialEmbedding, bias: torch.nn.Parameter | None = None) -> None:
-        super().__init__()
-        self._layer = (layer,)  # in a tuple, where torch does not look for modules
-        self.bias = bias
+    def __init__(self, layer: PartialEmbedding) -> None:
+        torch.nn.Module.__init__(self)
+        self._share(layer)
+        self.num_embeddings, self.embedding_dim = layer.num_embeddings, layer.embedding_dim
+        self.padding_idx, self.max_norm, self.norm_type = layer.padding_idx, None, 2.0
+        self.scale_grad_by_freq, self.sparse = layer.scale_grad_by_freq, layer.sparse
 
-    @property
-    def weight(self) -> torch.Tensor:
-        """That of the layer."""
-        return self._layer[0].weight
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
+        """Return the rows of ids: any shape, int32 or int64, to that shape and embedding_dim."""
+        return self._shared[0]._look_up(input)
+
+
+class TiedHead(SharedRows, torch.nn.Linear):
+    """An output head that shares the rows of an input layer, as a tied ``torch.nn.Linear`` does.
+
+    Parameters
+    ----------
+    layer
+        The layer whose rows score the hidden states.
+    bias
+        Added to the scores, shape (num_embeddings,).
+
+    Examples
+    --------
+    >>> layer = PartialEmbedding(torch.eye(2), torch.tensor([False, True]))
+    >>> TiedHead(layer)(torch.tensor([2.0, 3.0])).tolist()
+    [2.0, 3.0]
+    """
+
+    def __init__(self, layer: PartialRows, bias: torch.nn.Parameter | None = None) -> None:
+        torch.nn.Module.__init__(self)
+        self._share(layer)
+        self.out_features, self.in_features = layer._shape
+        self.bias = bias  # type: ignore[assignment]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Linear calls it
-        """Scores, shape (…, embedding_dim) to (…, num_embeddings)."""
-        scores = self._layer[0].attend(input)
-        return scores if self.bias is None else scores + self.bias
+        """Return scores, shape (…, embedding_dim) to (…, num_embeddings)."""
+        return self._shared[0].attend(input, self.bias)
 
 
-class PartialHead(PartialEmbedding):
-    """A head with rows of its own, of which only some are trained.
+class PartialHead(PartialRows, torch.nn.Linear):
+    """An output head with rows of its own, of which only some are trained.
 
     Parameters
     ----------
@@ -64,10 +146,11 @@ class PartialHead(PartialEmbedding):
         rows: npt.NDArray[Any] | torch.Tensor,
         bias: torch.nn.Parameter | None = None,
     ) -> None:
-        super().__init__(weight, rows)
-        self.bias = bias
+        torch.nn.Module.__init__(self)
+        self.out_features, self.in_features = weight.shape
+        self._hold(weight, _bands(rows, len(weight), None))
+        self.bias = bias  # type: ignore[assignment]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Linear calls it
-        """Scores, shape (…, embedding_dim) to (…, num_embeddings)."""
-        scores = self.attend(input)
-        return scores if self.bias is None else scores + self.bias
+        """Return scores, shape (…, embedding_dim) to (…, num_embeddings)."""
+        return self.attend(input, self.bias)

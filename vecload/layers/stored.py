@@ -1,7 +1,8 @@
-"""`StoredEmbedding`: a frozen table that stays where it is, in a mapped file or in the memory of the CPU."""
+"""`StoredEmbedding`: a frozen layer on a table that is not moved, cast or saved with the model."""
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
+from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
+from vecload.sources import MappedRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,33 +23,39 @@ if TYPE_CHECKING:
 
 
 class StoredEmbedding(torch.nn.Module):
-    """A frozen lookup whose table is neither parameter nor buffer: only the rows looked up leave it.
+    """A frozen embedding layer on a table that is neither parameter nor buffer; only the rows looked up are copied.
 
-    The table keeps its type and place when the model goes elsewhere. So it may lie in a mapped file, shared between
-    processes, in a half-precision type, or in pinned memory (``torch.Tensor.pin_memory``), beside a model on an
+    The table keeps its type and device when the model is moved or cast. So it may be in a mapped file, shared between
+    processes, in a half-precision type, or in pinned memory (``torch.Tensor.pin_memory``), next to a model on an
     accelerator.
 
     Parameters
     ----------
     table
-        Rows of floats, shape (n, embedding_dim): an array, read-only or not, or a tensor. Not copied when its layout
-        allows.
+        Floating-point rows, shape (n, embedding_dim): an array, read-only or not, or a tensor. It is not copied unless
+        torch does not know its layout.
     rows
-        Row of the table for each id, int64, shape (num_embeddings,), -1 for one of zeros; None when ids are rows.
+        Row of the table for each id, int64, shape (num_embeddings,); -1 means a row of zeros. None if ids are rows.
     padding_idx
-        An id whose row is zeros, whatever the table holds.
+        An id whose row is zero, whatever the table holds.
     dtype
-        Of the output. A model's ``.to(dtype)``, ``.half()`` … change it; the table stays as it is.
+        Type of the output. ``.to(dtype)``, ``.half()`` and the like change it; the table keeps its own.
 
     Attributes
     ----------
     found
         Which ids have a row in the table, bool, shape (num_embeddings,).
 
+    Raises
+    ------
+    IndexError
+        When called with an id out of range, which the message names. A compiled layer raises RuntimeError.
+
     Notes
     -----
-    The state_dict is empty: the rows are in the file. Nothing may write to `table` while the layer lives: in a
-    read-only map that would end the process. So it is not among ``buffers()``, to which DDP writes.
+    The state_dict is empty, because the rows are in the file. A deep copy shares the table. A pickle holds the path of
+    a mapped file, and unpickling maps it again after comparing its size and first bytes; a table in memory is part of
+    the pickle.
 
     Examples
     --------
@@ -69,13 +78,14 @@ class StoredEmbedding(torch.nn.Module):
     ) -> None:
         super().__init__()
         self._table = as_tensor(table).detach()
+        self._place = MappedRange.of(table) if isinstance(table, np.ndarray) else None
         if self._table.ndim != 2:
-            raise OptionError(f"a table has two dimensions, not shape {tuple(self._table.shape)}")
+            raise OptionError(f"a table must have two dimensions, got shape {tuple(self._table.shape)}")
         if not dtype.is_floating_point:
-            raise OptionError(f"dtype={dtype} is no type of real numbers")
+            raise OptionError(f"dtype must be a floating-point type, got {dtype}")
         self._rows = None if rows is None else torch.as_tensor(rows, dtype=torch.int64).cpu()
         if self._rows is not None and not bool(((self._rows >= -1) & (self._rows < len(self._table))).all()):
-            raise OptionError(f"rows are numbers from -1 to {len(self._table) - 1}, the table's last row")
+            raise OptionError(f"rows must be numbers from -1 to {len(self._table) - 1}, the last row of the table")
         self.num_embeddings = len(self._table if self._rows is None else self._rows)
         self.embedding_dim = self._table.shape[1]
         self.padding_idx = padding_row(padding_idx, self.num_embeddings)
@@ -88,9 +98,9 @@ class StoredEmbedding(torch.nn.Module):
 
     @classmethod
     def from_vectors(cls, vectors: Vectors, vocab: Vocab, *, dtype: torch.dtype = torch.float32) -> StoredEmbedding:
-        """The rows of a vocabulary's words, on the vectors as they lie: with a mapped file, nothing is copied.
+        """Return a layer of a vocabulary's words on the matrix of the vectors, without copying it.
 
-        Words that are absent have rows of zeros; ``PartialEmbedding(layer, ~layer.found)`` trains them.
+        Words that are missing have rows of zeros; ``PartialEmbedding(layer, ~layer.found)`` trains them.
 
         Examples
         --------
@@ -105,13 +115,23 @@ class StoredEmbedding(torch.nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """All rows, as they are looked up: a new tensor of shape (num_embeddings, embedding_dim), on the CPU."""
-        return self.forward(torch.arange(self.num_embeddings))
+        """All rows as they are looked up: a new tensor of shape (num_embeddings, embedding_dim), on the CPU."""
+        return self._look_up(torch.arange(self.num_embeddings))
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
-        """Rows of ids (any shape, int32 or int64), on the device of the ids."""
+    def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 - as torch.nn.Embedding calls it
+        """Return the rows of ids (any shape, int32 or int64), on the device of the ids."""
+        if isinstance(input, torch.fx.Proxy):
+            return record_call(self, input)
         if input.is_meta:
             return input.new_empty((*input.shape, self.embedding_dim), dtype=self.dtype)
+        if torch.compiler.is_compiling():
+            assert_in_range(input, self.num_embeddings)
+        try:
+            return self._look_up(input)
+        except IndexError as error:
+            raise out_of_range(input, self.num_embeddings) from error
+
+    def _look_up(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         ids = input.to(self._table.device)
         if self._rows is None:
             found = torch.nn.functional.embedding(ids, self._table)
@@ -127,7 +147,7 @@ class StoredEmbedding(torch.nn.Module):
         return found.to(device=input.device, dtype=self.dtype)
 
     def merged(self) -> torch.nn.Embedding:
-        """A frozen plain ``torch.nn.Embedding`` with a copy of the rows."""
+        """Return a frozen plain ``torch.nn.Embedding`` with a copy of the rows."""
         layer: torch.nn.Embedding = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
             self.weight, freeze=True, padding_idx=self.padding_idx
         )
@@ -135,17 +155,41 @@ class StoredEmbedding(torch.nn.Module):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> StoredEmbedding:  # noqa: FBT001, FBT002 - torch's
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype  # what .to(dtype) would make of a weight
+        # The table does not change, so apply the function to an empty weight to see which type it asks for.
+        self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
         return self
 
+    def __prepare_scriptable__(self) -> None:
+        refuse_script(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StoredEmbedding:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        memo[id(self._table)] = self._table
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | ({} if self._place is None else {"_table": None})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if self._place is not None:
+            self._table = as_tensor(self._place.open())
+
     def extra_repr(self) -> str:
-        """What print shows."""
+        """Return what print shows."""
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}, stored={self._table.dtype}, dtype={self.dtype}"
 
 
 def as_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
-    """A tensor on an array's memory, read-only memory too; a copy only where torch cannot have its layout.
+    """Return a tensor on an array's memory, read-only memory too; a copy only where torch does not know the layout.
+
+    Raises
+    ------
+    OptionError
+        If the values are not floating-point numbers.
 
     Examples
     --------
@@ -157,23 +201,25 @@ def as_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
         tensor = matrix
     else:
         array = np.ascontiguousarray(matrix, dtype=matrix.dtype.newbyteorder("="))
-        brain = array.dtype.name == "bfloat16"  # of ml_dtypes: torch knows the bits, not the type
+        # torch knows the bits of ml_dtypes' bfloat16, not the NumPy type.
+        brain = array.dtype.name == "bfloat16"
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)  # nobody writes to it
+            # The caller sees to it that nobody writes to read-only memory.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
             tensor = torch.from_numpy(array.view(np.int16) if brain else array)
         tensor = tensor.view(torch.bfloat16) if brain else tensor
     if not tensor.dtype.is_floating_point:
-        raise OptionError(f"rows of {tensor.dtype} are no rows of floats")
+        raise OptionError(f"rows must be floating-point numbers, got {tensor.dtype}")
     return tensor
 
 
 def padding_row(padding_idx: int | None, rows: int) -> int | None:
-    """The row that `padding_idx` means, negative ones counted from the end.
+    """Return the row that `padding_idx` means, negative ones counted from the end.
 
     Raises
     ------
     OptionError
-        When there is no such row.
+        If it is out of range.
     """
     if padding_idx is None:
         return None

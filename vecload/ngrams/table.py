@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
-from vecload.errors import OptionError, shorten
+from vecload.errors import OptionError, list_of_strings, shorten
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.words import Words, encode, read_only
 
@@ -51,6 +51,9 @@ class NgramTable:
         "fasttext" or "floret".
     hash_count, seed, bow, eow
         floret's: rows for an n-gram, 1 to 4; seed of the hash; the boundary marks.
+    eos_ngrams
+        Whether ``</s>``, the end of a line, has n-grams like any other word: in fastText models from before May 2017
+        and in gensim. For ``kind="fasttext"``; floret always gives it n-grams.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class NgramTable:
         seed: int = MURMUR_SEED,
         bow: str = "<",
         eow: str = ">",
+        eos_ngrams: bool = False,
     ) -> None:
         self.rows: Rows = DenseRows(rows) if isinstance(rows, np.ndarray) else rows
         count, self.dim = self.rows.shape
@@ -92,6 +96,7 @@ class NgramTable:
         self.kind: Kind = kind
         self.hash_count, self.seed = hash_count, seed
         self.bow, self.eow = bow, eow
+        self.eos_ngrams = eos_ngrams
         self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
         if kind not in get_args(Kind):
             raise OptionError(f"kind={kind!r} is not one of {', '.join(map(repr, get_args(Kind)))}")
@@ -99,6 +104,8 @@ class NgramTable:
         for name, number in numbers.items():
             if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
                 raise OptionError(f"{name} must be an integer, got {shorten(number)}")
+        if not isinstance(eos_ngrams, bool):
+            raise OptionError(f"eos_ngrams must be True or False, got {shorten(eos_ngrams)}")
         for mark in (bow, eow):
             if not isinstance(mark, str) or len(mark) > LONGEST_MARK or encode(mark) is None:
                 raise OptionError(
@@ -126,7 +133,8 @@ class NgramTable:
     def settings(self) -> dict[str, Any]:
         """All but the arrays: keyword arguments to make the table again, which JSON can hold."""
         names = ("minn", "maxn", "bucket", "kind", "hash_count", "seed", "bow", "eow")
-        return {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in names}
+        return {**settings, "eos_ngrams": True} if self.eos_ngrams else settings
 
     def ngrams(self, word: str) -> list[str]:
         """The n-grams of a word, in order; those that hash to the same row, or were pruned, included.
@@ -137,7 +145,7 @@ class NgramTable:
         ['<日', '日本', '本>']
         """
         raw = encode(word)
-        if raw is None or (raw == _END_OF_LINE and self.kind == "fasttext"):
+        if raw is None or (raw == _END_OF_LINE and self.kind == "fasttext" and not self.eos_ngrams):
             return []
         bow, eow = self._marks
         marked = bow + raw + eow
@@ -284,7 +292,7 @@ class NgramTable:
         if self.kind == "floret":
             count = ngrams.floret_rows(*given, self.hash_count, self.seed, marked, rows, ends)
         else:
-            count = ngrams.fasttext_rows(*given, *self._pruning, marked, rows, ends)
+            count = ngrams.fasttext_rows(*given, *self._pruning, self.eos_ngrams, marked, rows, ends)
         return rows[:count], ends
 
 
@@ -292,7 +300,7 @@ def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     """Bytes and offsets of words, and the places of those that no file can hold."""
     if isinstance(words, Words):
         return words.data, words.offsets, []
-    words = list(words)
+    words = list_of_strings("words", words)
     text = "".join(words)
     if text.isascii():
         lengths = [0, *map(len, words)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.oov.composing import COMPOSITIONS, subwords
 from vecload.oov.filling import FILLINGS, SEEDS, zeros
 from vecload.oov.kinds import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
@@ -37,7 +37,8 @@ def chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Composition
     >>> spellings[0].name, fillings[0].name
     ('casefold', 'normal')
     """
-    if isinstance(steps, str) or not isinstance(steps, Sequence):
+    refuse_string("oov", steps)
+    if not isinstance(steps, Sequence):
         raise OptionError(f"oov is a list of steps: [{steps!r}]")
     resolved: list[Step] = []
     for step in steps:

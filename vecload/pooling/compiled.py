@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from vecload.layers.shared import array_of
+from vecload.pooling.reduction import has_tangent
 from vecload.words import read_only
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.pooling.modes import Mode
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.rows import RowPooler
 
 _DIVISORS = {"sum": 0, "mean": 1, "sif": 1, "usif": 1, "fasttext": 1, "tfidf": 2, "sqrt-n": 3}
 """Mode → the divisor of `vecload.kernels.pooling` (UNDIVIDED, BY_TOKENS, BY_WEIGHTS, BY_ROOT)."""
@@ -34,7 +36,8 @@ class Plan:
     """Everything the kernels need to pool, as arrays that no batch changes.
 
     `matrix` float32 (rows, dim); `weights` float32 (rows,), or none for ones; `unknown` the weight of a word without a
-    row; `by_weight` whether sums are divided by the weights instead of the mode's own divisor.
+    row; `by_weight` whether sums are divided by the weights instead of the mode's own divisor. With `unit`, a row's
+    weight is 1 / its length, and `weights` holds those of the rows seen so far, NaN elsewhere.
     """
 
     mode: Mode
@@ -42,6 +45,7 @@ class Plan:
     weights: npt.NDArray[np.float32]
     unknown: float
     by_weight: bool
+    unit: bool = False
 
     def pool(
         self,
@@ -54,6 +58,8 @@ class Plan:
         """Pool the bags ``rows[bags[k]:bags[k + 1]]`` into `out` (float32, (bags, dim)); `counts` gets their tokens."""
         from vecload.kernels import pooling as kernels
 
+        if self.unit:
+            self._measure(rows)
         tokens = read_only(rows), read_only(bags)
         if self.mode.name == "max":
             kernels.largest_of_bags(*tokens, self.matrix, read_only(extra.matrix), out, counts)
@@ -63,39 +69,46 @@ class Plan:
             weights = _NONE
         elif weights is None:
             weights = np.full(len(extra.matrix), self.unknown, dtype=np.float32)
-            if self.mode.name == "fasttext" and not self.by_weight:
+            if self.unit:
                 weights = inverse_norms(extra.matrix)
         divisor = kernels.BY_WEIGHTS if self.by_weight else _DIVISORS[self.mode.name]
         more = read_only(extra.matrix), read_only(weights)
-        kernels.sum_bags(*tokens, self.matrix, self.weights, *more, divisor, out, counts)
+        kernels.sum_bags(*tokens, self.matrix, read_only(self.weights), *more, divisor, out, counts)
+
+    def _measure(self, rows: npt.NDArray[np.int64]) -> None:
+        """Fill in the weights of the rows that are new to this plan. Threads that meet a row together agree on it."""
+        seen = rows[rows >= 0]
+        new = np.unique(seen[np.isnan(self.weights[seen])])
+        self.weights[new] = inverse_norms(self.matrix[new])
 
 
-def plan_of(pooler: SentencePooler) -> Plan | None:
+def plan_of(pooler: RowPooler) -> Plan | None:
     """The plan of a pooler; None where the kernels cannot serve: other layers, modes, types, devices; gradients."""
     layer, mode = pooler.embedding, pooler.mode
-    if type(layer) is not torch.nn.Embedding or layer.max_norm is not None or not handles(mode):
+    if not has_plain_rows(layer) or not handles(mode):
         return None
     weight = layer.weight
-    grad = torch.is_grad_enabled() and weight.requires_grad
-    if grad or weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.is_contiguous():
+    if (torch.is_grad_enabled() and weight.requires_grad) or has_tangent(weight):
         return None
-    matrix = read_only(weight.detach().numpy())
-    weights, by_weight = read_only(_NONE), False
+    if weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.is_contiguous():
+        return None
+    matrix = array_of(weight)
     if len(pooler.token_weights):
-        weights, by_weight = read_only(pooler.token_weights.float().numpy()), mode.name in ("tfidf", "fasttext")
-    elif mode.name == "fasttext":
-        weights = _unit_weights(pooler, weight, matrix)
-    return Plan(mode, matrix, weights, float(pooler.unknown_weight), by_weight)
+        weights = pooler.token_weights.float().cpu().numpy()
+        return Plan(mode, matrix, weights, float(pooler.unknown_weight), mode.name in ("tfidf", "fasttext"))
+    # Lengths are not kept from one plan to the next: rows may be written to in ways that leave no trace (`.data`).
+    unit = mode.name == "fasttext"
+    weights = np.full(len(matrix), np.nan, dtype=np.float32) if unit else _NONE
+    return Plan(mode, matrix, weights, float(pooler.unknown_weight), by_weight=False, unit=unit)
 
 
-def _unit_weights(
-    pooler: SentencePooler, weight: torch.Tensor, matrix: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """1 / length of each row, made once for as long as the weight stays as it is."""
-    made = (weight.data_ptr(), None if weight.is_inference() else weight._version)
-    if pooler.units is None or pooler.units[0] != made:
-        pooler.units = made, read_only(inverse_norms(matrix))
-    return pooler.units[1]
+def has_plain_rows(layer: Any) -> bool:
+    """Return whether a layer gives its rows as they are, so that they can be read without calling it.
+
+    Hooks may change the rows on the way (``torch.nn.utils.prune`` makes them in one), and so may subclasses.
+    """
+    hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_pre_hooks, layer._backward_hooks)
+    return type(layer) is torch.nn.Embedding and layer.max_norm is None and not any(hooks)
 
 
 @dataclass(frozen=True)

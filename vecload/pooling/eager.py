@@ -13,19 +13,21 @@ from vecload.pooling import compiled, reduction
 from vecload.pooling.compiled import Extra
 
 if TYPE_CHECKING:
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.rows import RowPooler
 
 Tensor = torch.Tensor
 
 _BAG_MODES = ("mean", "sum", "max")  # those of nn.EmbeddingBag
 
 
-def fastest(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
+def fastest(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
     """Pool outside of a trace: through torch's own bag, through the kernels, or through plain operations.
 
     Torch's sums and means of rows that are all there are as fast as they get; its maxima are slow, so they are the
     kernels' where no gradient is asked for.
     """
+    if reduction.transformed():
+        return pooler.reduce(bags)[0]
     plan = pooler.plan() if bags.weights is None and bags.tokens.device.type == "cpu" else None
     mode = pooler.mode.name
     means = mode in ("sif", "usif") and plan is not None and pooler.padding_idx is None
@@ -60,13 +62,13 @@ def fastest(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
     return _bag(pooler, tokens, offsets, weights)
 
 
-def _has_bag(pooler: SentencePooler, bags: reduction.Bags) -> bool:
+def _has_bag(pooler: RowPooler, bags: reduction.Bags) -> bool:
     layer, mode = pooler.embedding, pooler.mode.name
     own = mode in _BAG_MODES and (bags.weights is None or mode == "sum")
-    return own and type(layer) is torch.nn.Embedding and layer.max_norm is None
+    return own and compiled.has_plain_rows(layer) and not reduction.has_tangent(layer.weight, bags.weights)
 
 
-def _weighted_means(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
+def _weighted_means(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
     weights = pooler.token_weights.index_select(0, bags.tokens)
     ends = torch.cat([bags.offsets, torch.tensor([len(bags.tokens)])])
     pooled = functional.embedding_bag(
@@ -76,7 +78,7 @@ def _weighted_means(pooler: SentencePooler, bags: reduction.Bags) -> Tensor:
 
 
 def _bag(
-    pooler: SentencePooler, tokens: Tensor, offsets: Tensor, weights: Tensor | None, *, padding_idx: int | None = None
+    pooler: RowPooler, tokens: Tensor, offsets: Tensor, weights: Tensor | None, *, padding_idx: int | None = None
 ) -> Tensor:
     layer = pooler.embedding
     return functional.embedding_bag(
@@ -86,6 +88,6 @@ def _bag(
         scale_grad_by_freq=layer.scale_grad_by_freq,
         mode=pooler.mode.name,
         sparse=layer.sparse,
-        per_sample_weights=weights,
+        per_sample_weights=None if weights is None else weights.to(layer.weight.dtype),
         padding_idx=padding_idx,
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.pooling import reduction
 from vecload.pooling.compiled import Extra
 from vecload.pooling.fasttext import end_lines
@@ -86,8 +86,7 @@ def encode(
     OptionError
         For one string, a pooler without words or one that is not fitted.
     """
-    if isinstance(texts, str):
-        raise OptionError("texts is one string: pass a list of texts")
+    refuse_string("texts", texts)
     size = len(texts) if isinstance(texts, Sized) else 0
     vectors = np.empty((size, 0), dtype=np.float32)
     empty = np.empty(size, dtype=np.bool_)
@@ -123,6 +122,7 @@ def stream(
 
     from vecload.kernels import workers
 
+    refuse_string("texts", texts)
     pooler.check_fitted()
     words = words_of(pooler)
     if batch_size < 1:
@@ -152,7 +152,7 @@ def stream(
 def pieces(pooler: SentencePooler, words: Words, texts: Sequence[str]) -> Iterator[Callable[[], Piece]]:
     """What makes the row numbers of texts, a piece at a time, on any thread."""
     tokenizer = pooler.tokenizer
-    if tokenizer.cut is None:
+    if tokenizer.cut is None and all(isinstance(text, str) for text in texts):
         raw = joined(texts, lowercase=tokenizer.lowercase)
         begin, first, end = 0, 0, len(raw) - _PADDING
         text = np.frombuffer(raw, dtype=np.uint8)
@@ -163,8 +163,7 @@ def pieces(pooler: SentencePooler, words: Words, texts: Sequence[str]) -> Iterat
             yield partial(_look_up, pooler, words, text, begin, stop, first, last)
             begin, first = stop + 1, last
         return
-    lowered = [text.lower() for text in texts] if tokenizer.lowercase else texts
-    tokens = tokenizer.cut(lowered)
+    tokens = tokenizer.split(texts)
     bags = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(cut) for cut in tokens], out=bags[1:])
     flat = [token for cut in tokens for token in cut]

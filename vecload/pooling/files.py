@@ -10,76 +10,18 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError, require
-from vecload.sources import open_source, replacing
-from vecload.wordlists import read_lines
+from vecload.errors import OptionError, require
+from vecload.sources import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
     from vecload.pooling.module import SentencePooler
 
-_FEED = 8192  # rows of a Parquet file in memory together
 _HEADER = 256  # bytes of a header that waits for the number of rows
 COLUMN = "vector"
-
-
-def texts_of(path: str | os.PathLike[str], *, column: str = "text") -> Iterator[str]:
-    """The texts of a file, as they are read.
-
-    Parameters
-    ----------
-    path
-        ``.jsonl`` (an object a line), ``.parquet``, or anything else with a text a line; ``.jsonl`` and lines may be
-        packed, as for `load`.
-    column
-        The field of a JSON object, or the column of a Parquet file.
-
-    Raises
-    ------
-    FormatError
-        When a line is no object with a text, or a Parquet file has no such column of texts.
-    """
-    name = os.fspath(path)
-    if name.endswith(".parquet"):
-        yield from _parquet_texts(name, column)
-    elif ".jsonl" in Path(name).suffixes:
-        for number, line in enumerate(read_lines(path, progress=False), start=1):
-            if line.strip():
-                yield _json_text(line, column, name, number)
-    else:
-        yield from read_lines(path, progress=False)
-
-
-def _json_text(line: str, column: str, name: str, number: int) -> str:
-    try:
-        text = json.loads(line)[column]
-    except (ValueError, TypeError, LookupError) as error:
-        expected = f'an object with "{column}"'
-        hint = "Name the field with --text-column (text_column=)."
-        raise FormatError("not a text", file=name, line=number, expected=expected, hint=hint) from error
-    if not isinstance(text, str):
-        raise FormatError(f'"{column}" is no text', file=name, line=number, found=type(text).__name__)
-    return text
-
-
-def _parquet_texts(name: str, column: str) -> Iterator[str]:
-    parquet: Any = require("pyarrow.parquet", "arrow")
-    with open_source(name) as source:
-        if source.head(4) != b"PAR1":
-            raise FormatError("not a Parquet file", file=name)
-    with parquet.ParquetFile(name) as file:
-        names = file.schema_arrow.names
-        if column not in names:
-            hint = "Name the column with --text-column (text_column=)."
-            raise FormatError(f"no column {column!r}", file=name, found=", ".join(names), hint=hint)
-        for batch in file.iter_batches(_FEED, columns=[column]):
-            for text in batch.column(0).to_pylist():
-                if not isinstance(text, str):
-                    raise FormatError(f"column {column!r} holds what is no text", file=name, found=repr(text))
-                yield text
 
 
 def pool_file(

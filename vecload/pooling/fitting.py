@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string, warn
 from vecload.pooling import encoding
 from vecload.pooling.compiled import Extra
 from vecload.pooling.modes import FITTED
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _BATCH = 16_384  # texts in memory together
 
+_PER_COMPONENT = 4
+"""Sentences a component needs. The first k principal components of n vectors hold at least k / n of their squares."""
+
 
 def fit(
     pooler: SentencePooler,
@@ -45,8 +48,7 @@ def fit(
     mode = pooler.mode
     if mode.name not in FITTED:
         raise OptionError(f"mode {mode.name!r} has nothing to fit; these have: {', '.join(FITTED)}")
-    if isinstance(texts, str):
-        raise OptionError("texts is one string: pass a list of texts")
+    refuse_string("texts", texts)
     corpus = _Corpus(pooler.num_embeddings)
     with tempfile.TemporaryFile() as spool:
         known = None if counts is None else _given(pooler, counts)
@@ -55,7 +57,7 @@ def fit(
                 raise OptionError("tfidf counts in how many texts a word occurs: fit it without counts")
             if mode.name == "usif" and mode.length is None:
                 raise OptionError("usif with given counts needs a length: vecload.pooling.usif(length=11)")
-            _weigh(pooler, mode, corpus, known, int(known.sum()))
+            unknown = _weigh(pooler, mode, corpus, known, int(known.sum()))
             if mode.components:
                 _remove(pooler, _rows(pooler, texts, progress=progress))
         else:
@@ -65,11 +67,11 @@ def fit(
                     _write(spool, piece)
             if not corpus.tokens:
                 raise OptionError("the corpus has no tokens")
-            _weigh(pooler, mode, corpus, corpus.counts, corpus.tokens)
+            unknown = _weigh(pooler, mode, corpus, corpus.counts, corpus.tokens)
             if mode.components:
                 spool.seek(0)
                 _remove(pooler, _read(spool, pooler.embedding_dim))
-    pooler.fitted.fill_(True)  # noqa: FBT003 - torch's signature
+    pooler.set_unknown_weight(unknown)
 
 
 class _Corpus:
@@ -105,8 +107,8 @@ def _given(pooler: SentencePooler, counts: Any) -> npt.NDArray[np.int64]:
     return known
 
 
-def _weigh(pooler: SentencePooler, mode: Mode, corpus: _Corpus, counts: npt.NDArray[np.int64], tokens: int) -> None:
-    """Set the weight of each row, and of words without one: that of a word of probability zero."""
+def _weigh(pooler: SentencePooler, mode: Mode, corpus: _Corpus, counts: npt.NDArray[np.int64], tokens: int) -> float:
+    """Set the weight of each row, and return that of words without one: the weight of a word of probability zero."""
     shares = counts / tokens
     if mode.name == "tfidf":  # smooth, as scikit-learn's TfidfTransformer
         weights = np.log((1 + corpus.texts) / (1 + corpus.documents)) + 1
@@ -121,8 +123,9 @@ def _weigh(pooler: SentencePooler, mode: Mode, corpus: _Corpus, counts: npt.NDAr
         # The paper's a; with no frequent word it is infinite, and every word weighs 2.
         a = (1 - frequent) / (frequent * types / 2) if frequent else np.inf
         weights, unknown = (1 / (0.5 + shares / a) if a else np.where(shares > 0, 0.0, 2.0)), 2.0
+    pooler.set_unknown_weight(0)  # from here to the end of the fit, its parts do not belong together
     pooler.token_weights.copy_(torch.from_numpy(weights))
-    pooler.unknown_weight.fill_(float(unknown))
+    return float(unknown)
 
 
 def _rows(pooler: SentencePooler, texts: Iterable[str], *, progress: bool | None) -> Iterator[Piece]:
@@ -168,14 +171,21 @@ def _remove(pooler: SentencePooler, pieces: Iterable[Piece]) -> None:
     mode, dim = pooler.mode, pooler.embedding_dim
     with torch.no_grad():
         plan = pooler.plan()
-    moment = np.zeros((dim, dim))
+    moment, sentences = np.zeros((dim, dim)), 0
     for piece in pieces:
         known = piece._replace(rows=np.maximum(piece.rows, -1))  # n-grams take no part: the spool holds no vectors
-        pooled = encoding.pool_piece(pooler, plan, known)[0].double().numpy()
+        vectors, counts = encoding.pool_piece(pooler, plan, known)
+        pooled = vectors.double().numpy()
         moment += pooled.T @ pooled
-    variances, vectors = np.linalg.eigh(moment)
+        sentences += int(np.count_nonzero(counts))
+    if sentences < _PER_COMPONENT * mode.components:
+        warn(
+            f"mode {mode.name!r} removes {mode.components} of {sentences:,} directions: the corpus has that many "
+            f"sentences with a vector; fit it on at least {_PER_COMPONENT * mode.components:,}, or lower components="
+        )
+    variances, directions = np.linalg.eigh(moment)
     first = np.argsort(-variances)[: mode.components]
-    found, variances = vectors[:, first].T, np.maximum(variances[first], 0)
+    found, variances = directions[:, first].T, np.maximum(variances[first], 0)
     whole = variances.sum()
     shares = np.ones(len(first)) if mode.name == "sif" else variances / (whole if whole else 1)
     pooler.components.zero_()

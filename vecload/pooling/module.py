@@ -1,18 +1,17 @@
-"""`SentencePooler`: the module, from row numbers to pooled vectors."""
+"""`SentencePooler`: from texts or row numbers to pooled vectors."""
 
 from __future__ import annotations
 
-from itertools import chain
+import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch.nn import functional
 
 from vecload.alignment import Aligned
 from vecload.errors import OptionError
-from vecload.pooling import compiled, eager, fasttext, modes, reduction
-from vecload.pooling.modes import FITTED, Mode
-from vecload.pooling.sharing import Borrower, layer_of
+from vecload.layers.shared import table_of
+from vecload.pooling import fasttext, modes
+from vecload.pooling.rows import RowPooler
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -23,16 +22,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.ngrams import NgramTable
-    from vecload.pooling.compiled import Plan
+    from vecload.pooling.modes import Mode
     from vecload.words import Words
 
-Tensor = torch.Tensor
 Unknown = Literal["skip", "unk", "ngrams"]
 
 _UNKS = ("<unk>", "[UNK]")
 
 
-class SentencePooler(Borrower):
+class SentencePooler(RowPooler):
     """Pools the vectors of a sentence's words into one: an ``nn.EmbeddingBag`` with more modes that also reads text.
 
     Parameters
@@ -52,7 +50,11 @@ class SentencePooler(Borrower):
     normalize
         Whether results have length 1.
     trainable
-        Whether the rows of `Aligned` or `Vectors` are trained; they are copied then, else shared where they lie.
+        Whether to train the rows of `Aligned` or `Vectors`, on a copy. Frozen rows share their memory or their file; a
+        write to them (an init function, DDP, an optimizer) goes to a copy and never to the `Vectors`.
+    dtype
+        Type of the rows of `Aligned` or `Vectors`. None keeps the type of frozen rows; trained rows and float64 rows
+        become float32.
     tokenize
         How texts are cut: None at ASCII white space; a compiled regular expression, whose matches are the tokens; a
         function from a text to its tokens; a Hugging Face tokenizer; "sudachi" or "fugashi" for Japanese.
@@ -72,12 +74,6 @@ class SentencePooler(Borrower):
             [0.0000, 1.0000]])
     """
 
-    token_weights: Tensor
-    unknown_weight: Tensor
-    components: Tensor
-    shares: Tensor
-    fitted: Tensor
-
     def __init__(
         self,
         source: Aligned | Vectors | torch.nn.Module,
@@ -87,59 +83,47 @@ class SentencePooler(Borrower):
         unknown: Unknown = "skip",
         normalize: bool = False,
         trainable: bool = False,
+        dtype: torch.dtype | None = None,
         tokenize: Any = None,
         lowercase: bool = False,
     ) -> None:
-        super().__init__()
-        self.embedding: Any
-        from vecload.pooling.tokens import Tokenizer
+        from vecload.tokenizers import Tokenizer
 
-        self.mode = modes.of(mode)
-        self.unknown = unknown
-        self.normalize = normalize
-        self.tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
-        self.ngrams: NgramTable | None = None
-        self.trained: dict[str, Any] | None = None  # what a supervised fastText model was
-        self.words: Words | None
-        self.padding_idx: int | None = None
-        self.unk_idx: int | None = None
-        self.units: tuple[object, npt.NDArray[Any]] | None = None  # kept by `compiled.plan_of`
+        mode = modes.of(mode)
+        ngrams: NgramTable | None = None
+        trained: dict[str, Any] | None = None
+        row_weights = None
         if isinstance(source, torch.nn.Module):
-            if trainable:
-                raise OptionError("trainable is of the rows of Aligned and Vectors; a layer says itself what it trains")
-            self.embedding = source
-            self.padding_idx = getattr(source, "padding_idx", None)
+            if trainable or dtype is not None:
+                raise OptionError(
+                    "trainable= and dtype= apply to Vectors and Aligned only; a layer says itself what it trains: "
+                    "set its requires_grad, and convert it with .to(dtype)"
+                )
+            embedding = source
         else:
             if words is not None:
                 raise OptionError("words are of a layer; Aligned and Vectors have theirs")
             words = source.vocab if isinstance(source, Aligned) else source.words
-            self.embedding = layer_of(source.matrix, trainable=trainable)
-            self.borrowed = not trainable
+            embedding = table_of(source.matrix, trainable=trainable, dtype=dtype)
             if isinstance(source, Vectors):
-                self.ngrams = source.ngrams
-                self.trained = fasttext.supervised(source) if self.mode.name == "fasttext" else None
+                ngrams = source.ngrams
+                trained = fasttext.supervised(source) if mode.name == "fasttext" else None
+                row_weights = None if trained is None else torch.from_numpy(fasttext.row_counts(source))
+        padding_idx = getattr(embedding, "padding_idx", None)
         if isinstance(words, Vocab):
-            self.padding_idx = words.pad_idx if self.padding_idx is None else self.padding_idx
-            self.unk_idx, self.words = words.unk_idx, words.words
+            padding_idx = words.pad_idx if padding_idx is None else padding_idx
+            unk_idx, words = words.unk_idx, words.words
         else:
-            self.words = words
-            rows = [] if words is None else [row for unk in _UNKS if (row := words.get(unk)) >= 0]
-            self.unk_idx = rows[0] if rows else None
-        if self.mode.name == "fasttext" and self.ngrams is not None:
-            self.unknown = "ngrams"
+            found = [] if words is None else [row for unk in _UNKS if (row := words.get(unk)) >= 0]
+            unk_idx = found[0] if found else None
+        super().__init__(embedding, mode, normalize=normalize, padding_idx=padding_idx, row_weights=row_weights)
+        self.words: Words | None = words
+        self.unk_idx = unk_idx
+        self.ngrams = ngrams
+        self.trained = trained  # what a supervised fastText model was trained with
+        self.unknown = "ngrams" if mode.name == "fasttext" and ngrams is not None else unknown
+        self.tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
         self.check()
-        one = next(chain(self.embedding.parameters(), self.embedding.buffers()), torch.empty(0))
-        kept: dict[str, Any] = {"device": one.device, "dtype": torch.float32}
-        weighted = self.num_embeddings if self.mode.name in FITTED or self.trained is not None else 0
-        self.register_buffer("token_weights", torch.zeros(weighted, **kept))
-        self.register_buffer("unknown_weight", torch.ones((), **kept))
-        self.register_buffer("components", torch.zeros(self.mode.components, self.embedding_dim, **kept))
-        self.register_buffer("shares", torch.zeros(self.mode.components, **kept))
-        self.register_buffer("fitted", torch.tensor(data=False, device=kept["device"]))
-        if self.trained is not None and isinstance(source, Vectors):
-            self.token_weights.copy_(torch.from_numpy(fasttext.row_counts(source)))
-        attends = self.mode.name == "attention"
-        self.query = torch.nn.Parameter(torch.zeros(self.embedding_dim, **kept)) if attends else None
 
     def check(self) -> None:
         """Raise `OptionError` for settings that do not go together."""
@@ -154,124 +138,13 @@ class SentencePooler(Borrower):
         if self.words is not None and len(self.words) != self.num_embeddings:
             raise OptionError(f"{len(self.words):,} words do not go with a layer of {self.num_embeddings:,} rows")
 
-    @property
-    def num_embeddings(self) -> int:
-        """Number of rows."""
-        return int(self.embedding.num_embeddings)
-
-    @property
-    def embedding_dim(self) -> int:
-        """Number of values in a row."""
-        return int(self.embedding.embedding_dim)
-
-    @property
-    def output_dim(self) -> int:
-        """Number of values in a result."""
-        return self.embedding_dim * max(1, len(self.mode.powers))
-
-    def forward(
-        self,
-        input: Tensor,  # noqa: A002 - torch's name
-        offsets: Tensor | None = None,
-        per_sample_weights: Tensor | None = None,
-        mask: Tensor | None = None,
-        *,
-        return_empty: bool = False,
-    ) -> Any:
-        """Pool row numbers.
-
-        Parameters
-        ----------
-        input
-            int32 or int64: 1-D with `offsets`, 2-D with one bag a row, or a nested tensor. Negative numbers, as
-            ``words.lookup`` gives for absent words, and `padding_idx` are passed over.
-        offsets
-            Where each bag begins, (bags,).
-        per_sample_weights
-            How often each token counts, of the input's shape; not with "max", "pmeans" and "attention".
-        mask
-            Which tokens count, of the input's shape.
-        return_empty
-            Whether to tell which bags had nothing to pool, and so are zero: bool, (bags,).
-
-        Returns
-        -------
-        torch.Tensor
-            (bags, output_dim), of the layer's type; with `return_empty`, a pair.
-        """
-        self.check_owned()
-        if per_sample_weights is not None and self.mode.name in ("max", "pmeans", "attention"):
-            raise OptionError(f"per_sample_weights do not go with mode {self.mode.name!r}")
-        bags = reduction.bags_of(input, offsets, per_sample_weights, mask)
-        if torch.compiler.is_compiling():
-            pooled, _ = self.reduce(bags)
-        else:
-            self.check_fitted()
-            pooled = eager.fastest(self, bags)
-        pooled = self.finish(pooled)
-        if not return_empty:
-            return pooled
-        return pooled, reduction.sums(self.kept(bags).long(), bags.numbers(), bags.size) == 0
-
-    def reduce(self, bags: reduction.Bags, extra: compiled.Extra | None = None) -> tuple[Tensor, Tensor]:
-        """Pool through operations that can be traced and differentiated, on any layer."""
-        keep = self.kept(bags)
-        tokens = torch.where(keep, bags.tokens, 0)
-        values = self.embedding(tokens)
-        dtype = values.dtype
-        if dtype in (torch.float16, torch.bfloat16):  # sums of them lose what they sum
-            values = values.float()
-        table = None
-        if self.mode.name in FITTED or len(self.token_weights):
-            table = self.token_weights[tokens]
-        if extra is not None and len(extra.matrix):
-            made = bags.tokens < -1
-            at = torch.where(made, -2 - bags.tokens, 0)
-            values = torch.where(made[:, None], torch.from_numpy(extra.matrix)[at].to(values.dtype), values)
-            if table is not None:
-                weights = self.unknown_weight if extra.weights is None else torch.from_numpy(extra.weights)[at]
-                table = torch.where(made, weights, table)
-            keep = keep | made
-        values = torch.where(keep[:, None], values, 0)
-        pooled, counts = reduction.pool(
-            self.mode,
-            values,
-            bags.numbers(),
-            bags.size,
-            keep,
-            weights=bags.weights,
-            table=table,
-            query=self.query,
-        )
-        return pooled.to(dtype), counts
-
-    def finish(self, pooled: Tensor) -> Tensor:
-        """Remove what is common, then make lengths 1."""
-        if self.mode.components:
-            components = self.components.to(pooled.dtype)
-            scores = pooled @ components.T * self.shares.to(pooled.dtype)
-            pooled = torch.addmm(pooled, scores, components, alpha=-1)
-        if self.normalize:
-            pooled = functional.normalize(pooled, dim=1, eps=torch.finfo(pooled.dtype).tiny)
-        return pooled
-
-    def kept(self, bags: reduction.Bags) -> Tensor:
-        """Which tokens count: rows that there are, not the padding row, not masked; bool, (n,)."""
-        keep = bags.tokens >= 0
-        if self.padding_idx is not None:
-            keep = keep & (bags.tokens != self.padding_idx)
-        return keep if bags.keep is None else keep & bags.keep
-
-    def check_fitted(self) -> None:
-        """Raise `OptionError` when the mode has still to be fitted."""
-        if self.mode.name in FITTED and not bool(self.fitted):
-            raise OptionError(
-                f"mode {self.mode.name!r} weighs words by a corpus: call fit(texts) first, or load a pooler"
-            )
-
-    def plan(self) -> Plan | None:
-        """What the kernels need; None where they cannot serve."""
-        return compiled.plan_of(self)
+    def __deepcopy__(self, memo: dict[int, Any]) -> SentencePooler:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        # Words, n-grams and tokenizer never change, so a copy can share them.
+        memo.update((id(shared), shared) for shared in (self.words, self.ngrams, self.tokenizer) if shared is not None)
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def encode(
         self,

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch.autograd.forward_ad import unpack_dual
 
 from vecload.errors import OptionError
 
@@ -47,9 +48,14 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
     OptionError
         When shapes do not go together.
     """
-    tracing = torch.compiler.is_compiling()
-    if tokens.is_floating_point() or tokens.dtype == torch.bool:
+    tracing = torch.compiler.is_compiling() or transformed()
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
         raise OptionError(f"input is {tokens.dtype}: pass row numbers (int32 or int64)")
+    if offsets is not None and (offsets.dim() != 1 or offsets.dtype not in (torch.int32, torch.int64)):
+        found = f"{offsets.dtype} of shape {tuple(offsets.shape)}"
+        raise OptionError(f"offsets must be 1-D, int32 or int64: where each bag begins; got {found}")
+    if weights is not None and weights.is_complex():
+        raise OptionError(f"per_sample_weights must be real numbers, got {weights.dtype}")
     if tokens.is_nested:
         if offsets is not None or mask is not None:
             raise OptionError("a nested tensor says itself where its bags begin: pass no offsets and no mask")
@@ -84,6 +90,17 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
             raise OptionError(f"{name} has shape {tuple(given.shape)}, the input {tuple(tokens.shape)}")
     keep = None if mask is None else mask.bool()
     return Bags(tokens.long(), offsets.long(), offsets.shape[0], weights, keep)  # len() would fix it in a trace
+
+
+def transformed() -> bool:
+    """Return whether a transform of torch.func (vmap, grad, jvp) is at work, so that values cannot be looked at."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def has_tangent(*tensors: Tensor | None) -> bool:
+    """Return whether tensors take part in forward-mode differentiation, which kernels and torch's own bag lack."""
+    given = (tensor for tensor in tensors if tensor is not None)
+    return any(unpack_dual(tensor).tangent is not None for tensor in given)  # type: ignore[no-untyped-call]
 
 
 def sums(values: Tensor, numbers: Tensor, count: int) -> Tensor:

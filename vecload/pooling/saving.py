@@ -13,24 +13,21 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from vecload.errors import FormatError, OptionError
+from vecload.layers.shared import array_of
 from vecload.loading import load
 from vecload.pooling.modes import Mode
 from vecload.pooling.module import SentencePooler
-from vecload.pooling.tokens import Tokenizer
 from vecload.sources import replacing
+from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 _SETTINGS, _VECTORS, _STATE = "pooler.json", "vectors.safetensors", "state.safetensors"
 _FORMAT, _VERSION = "vecload-pooler", 1
-_ROWS = "embedding."  # of a state_dict: kept with the words
 
 
 def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
@@ -48,7 +45,7 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
         "unk_idx": pooler.unk_idx,
         "tokenizer": pooler.tokenizer.to_json(),
     }
-    state = {name: tensor.contiguous() for name, tensor in pooler.state_dict().items() if not name.startswith(_ROWS)}
+    state = {name: tensor.detach().contiguous() for name, tensor in _own_state(pooler).items()}
     with replacing(folder, folder=True) as part:
         part.mkdir()
         vectors.save(part / _VECTORS)
@@ -94,14 +91,23 @@ def _row(kept: object, rows: int) -> int | None:
 
 def _restore(pooler: SentencePooler, state: dict[str, torch.Tensor]) -> None:
     """Set buffers and query without touching the rows."""
-    own = {name: tensor for name, tensor in pooler.state_dict().items() if not name.startswith(_ROWS)}
-    if own.keys() != state.keys():
-        raise ValueError(f"its state holds {', '.join(sorted(state))}")
+    own = _own_state(pooler)
+    if missing := own.keys() - state.keys():
+        raise ValueError(f"its state lacks {', '.join(sorted(missing))}")
     with torch.no_grad():
         for name, tensor in own.items():
             if tensor.shape != state[name].shape:
                 raise ValueError(f"{name} has shape {tuple(state[name].shape)}")
             tensor.copy_(state[name])
+
+
+def _own_state(pooler: SentencePooler) -> dict[str, torch.Tensor]:
+    """Return what a pooler's state_dict holds beside the rows, which may be too large to copy for it."""
+    kept = {
+        name: tensor for name, tensor in pooler.named_buffers(recurse=False)
+        if name not in pooler._non_persistent_buffers_set
+    }  # fmt: skip
+    return kept | dict(pooler.named_parameters(recurse=False))
 
 
 def vectors_of(pooler: SentencePooler) -> Vectors:
@@ -117,17 +123,6 @@ def vectors_of(pooler: SentencePooler) -> Vectors:
     layer = pooler.embedding
     with torch.no_grad():
         every = torch.arange(pooler.num_embeddings)
-        rows = layer.weight.detach() if type(layer) is torch.nn.Embedding else layer(every)
+        matrix = array_of(layer.weight if type(layer) is torch.nn.Embedding else layer(every))
     meta = {} if pooler.trained is None else {"args": pooler.trained}  # by which `load` knows a supervised model
-    return Vectors(pooler.words, as_numpy(rows), meta, pooler.ngrams)
-
-
-def as_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """A tensor as an array of the same bits; bfloat16 as that of `ml_dtypes`."""
-    tensor = tensor.detach().cpu().contiguous()
-    if tensor.dtype != torch.bfloat16:
-        array: npt.NDArray[Any] = tensor.numpy()
-        return array
-    import ml_dtypes
-
-    return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return Vectors(pooler.words, matrix, meta, pooler.ngrams)

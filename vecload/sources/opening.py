@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z]+::")
 _LOOK = 512
-_MEMBER = re.compile(r"(.*?\.(?:zip|tgz|tar(?:\.\w+)?))/(.+)", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\.(?:zip|tgz|tar(?:\.\w+)?)(?=/.)", re.IGNORECASE)
 
 
 def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False) -> Source:
@@ -58,9 +58,8 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
         return _member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "")
     member = ""
     if isinstance(source, str) and _URL.match(source):
-        split = _MEMBER.fullmatch(source)
-        url, member = (split[1], split[2]) if split else (source, "")
-        file, name, path = _remote(url), url, None
+        file, name, member = _remote_or_member(source)
+        path = None
     else:
         path = Path(source)
         if not path.exists():
@@ -82,6 +81,19 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
     if opened is plain and path is not None and path.is_file():
         plain.path = path
     return opened
+
+
+def _remote_or_member(url: str) -> tuple[IO[bytes], str, str]:
+    """Open a URL: the file, its URL, and the member of it that is meant, or "".
+
+    ``.zip/`` may be part of a folder's name, so the whole URL is asked for first, then the longest name of an archive.
+    """
+    ends = [len(url), *(found.end() for found in reversed([*_ARCHIVE.finditer(url)]))]
+    for end in ends[:-1]:
+        with contextlib.suppress(OSError):
+            return _remote(url[:end]), url[:end], url[end + 1 :]
+    end = ends[-1]
+    return _remote(url[:end]), url[:end], url[end + 1 :]
 
 
 def _remote(url: str) -> IO[bytes]:

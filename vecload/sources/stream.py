@@ -59,6 +59,7 @@ class Source:
         self.close = close
         self._beneath = beneath
         self._head = b""
+        self._mapped: npt.NDArray[np.uint8] | None = None
 
     def __enter__(self) -> Source:
         return self
@@ -99,21 +100,28 @@ class Source:
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def mapped(self) -> npt.NDArray[np.uint8]:
-        """All bytes not yet taken, as a read-only uint8 array mapped into memory.
+        """Return all bytes not yet taken, as a read-only uint8 array mapped into memory.
 
-        What is compressed or comes from a stream is first written to a temporary file without a name, which goes with
-        the array. `position` does not move: who maps says himself how far he is.
+        Bytes that are compressed or come from a stream are first written to a temporary file without a name, which goes
+        with the array. They can be read only once, so the array is kept and every call returns the same one. `position`
+        does not move: the caller sets it.
         """
         if self.path is not None:
             with self.path.open("rb") as file:
-                begin, size = self.position, os.fstat(file.fileno()).st_size
-                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-            return np.frombuffer(whole, dtype=np.uint8)[begin:]
-        here = self.position
-        with self.spooled() as file:
-            self.position = here
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, os.SEEK_END) else b""
-        return np.frombuffer(whole, dtype=np.uint8)
+                if not os.fstat(file.fileno()).st_size:
+                    return np.frombuffer(b"", dtype=np.uint8)
+                # A memmap remembers the path, by which `MappedRange` maps the same bytes again.
+                return np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))[self.position :]
+        if self._mapped is None:
+            here = self.position
+            with self.spooled() as file:
+                self.position = here
+                # Nobody else maps this file, so even a write past NumPy's flag is harmless if the map is copy-on-write.
+                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if file.seek(0, os.SEEK_END) else b""
+            self._mapped = np.frombuffer(whole, dtype=np.uint8)
+            self._mapped.flags.writeable = False
+            self.size = here + len(self._mapped)
+        return self._mapped
 
     def spooled(self) -> IO[bytes]:
         """All bytes not yet taken, in a temporary file without a name, at its start."""

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import glob
+import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecload.errors import OptionError
+from vecload.sources.targets import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LONGEST_STEM = 200  # bytes of the target's name that the name of its work folder repeats
+
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator[Path]:
-    """A temporary neighbour of `path` to write to; it takes the name when the block ends well, else it goes.
+def replacing(path: str | os.PathLike[str], *, folder: bool = False, suffixes: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yield a temporary path to write to; rename it to `path` on success, remove it on error.
 
     The bytes are on the disk before the name changes, so after a crash `path` is the old file or the new one, whole.
-    What a killed process left behind is removed by the next that writes the same target: a lock tells it from the
-    neighbour of one that is still at work.
+    Several processes may write one target at the same time: the last one wins.
 
     Parameters
     ----------
     path
-        The file to be.
+        The target. A symbolic link is followed. A file that is replaced passes on its permissions and, where this
+        process may set it, its owner.
     folder
-        Whether it is a folder instead, which the block makes. One that holds anything is never replaced.
+        Whether the target is a folder, which the block creates. A folder with content is never replaced.
+    suffixes
+        Suffixes that the target's name must end in; empty for any.
+
+    Raises
+    ------
+    OptionError, OSError
+        As `vecload.sources.check_target` does, before anything is written.
+
+    Notes
+    -----
+    The path is in a hidden work folder next to the target. A lock on that folder tells one in use from one that a
+    killed process left; the next process that writes the same target removes the latter.
 
     Examples
     --------
@@ -40,68 +58,122 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False) -> Iterator
     >>> target.read_text()
     'cat 0.1'
     """
-    target = Path(os.path.realpath(path))  # through a link, not over it
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, "no such folder to write to", str(target.parent))
-    if target.exists() and target.is_dir() != folder:
-        there, asked = ("file", "folder") if folder else ("directory", "file")
-        raise OptionError(f"{path} is a {there}: name the {asked} to write")
-    if folder and target.exists() and any(target.iterdir()):
-        raise OptionError(
-            f"{path} is a folder with something in it: name one that is not there yet, or remove it first"
-        )
-    for left in target.parent.glob(f".{glob.escape(target.name)}.????????.part"):
-        lock = _locked(left)
-        if lock is not None:
-            with lock:
-                _remove(left)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    made = part / target.name if folder else part
-    if folder:
-        part.mkdir()
-    else:
-        part.open("xb").close()  # never over somebody's file, and with the permissions the umask gives
-    with _locked(part) or contextlib.nullcontext():
+    check_target(path, folder=folder, suffixes=suffixes)
+    target = Path(os.path.realpath(path))
+    stem = _stem(target.name)
+    _remove_abandoned(target.parent, stem)
+    work = target.with_name(f".{stem}.{secrets.token_hex(4)}.part")
+    with contextlib.ExitStack() as held:
         try:
-            yield made
-            for written in (made, *made.rglob("*")):
-                _sync(written)
-            made.replace(target)
-            if folder:
-                part.rmdir()
-        except BaseException:
-            _remove(part)
+            _claim(work, held)
+            part = work / target.name
+            if not folder:
+                part.touch()  # so that its permissions are those of the umask, whichever library writes it
+            yield part
+            _finish(part, target, folder=folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written to, but not listed
+        return
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot do it for folders
             raise
+    finally:
+        os.close(number)
 
 
-def _locked(path: Path) -> contextlib.AbstractContextManager[object] | None:
-    """Hold the file or folder until closed, or None if another process holds it. Without locks, nobody does."""
+def _stem(name: str) -> str:
+    """Return what work folders of a target are named after: its name, or a digest where that would be too long."""
+    raw = os.fsencode(name)
+    return name if len(raw) <= _LONGEST_STEM else hashlib.sha256(raw).hexdigest()[:32]
+
+
+def _claim(work: Path, held: contextlib.ExitStack) -> None:
+    """Create a work folder and lock it until `held` is closed.
+
+    Another process may remove the folder before it is locked, taking it for one that was left over. It holds the lock
+    while it does so. This process therefore waits for the lock, then looks whether the folder is still there.
+    """
+    while True:
+        work.mkdir(mode=0o700)
+        with contextlib.ExitStack() as opened:
+            try:
+                number = _locked(work, opened, wait=True)
+                there = number is None or os.path.samestat(os.fstat(number), work.stat())
+            except FileNotFoundError:
+                there = False
+            if there:
+                held.push(opened.pop_all())
+                return
+
+
+def _locked(work: Path, held: contextlib.ExitStack, *, wait: bool) -> int | None:
+    """Open a folder and lock it until `held` is closed; return None where there are no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds the lock and this one does not wait.
+    """
     try:
         import fcntl
-    except ImportError:  # Windows: there, an open file cannot be removed anyway
-        return contextlib.nullcontext()
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except ImportError:  # Windows
         return None
+    number = os.open(work, os.O_RDONLY)
+    held.callback(os.close, number)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
         return None
-    held = contextlib.ExitStack()
-    held.callback(os.close, handle)
-    return held
+    return number
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _remove_abandoned(parent: Path, stem: str) -> None:
+    """Remove the work folders of killed processes, which nobody has locked."""
+    ours = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{8}}\.part")
+    with contextlib.suppress(PermissionError):  # a folder that may be written to, but not listed
+        for work in filter(lambda path: ours.fullmatch(path.name), parent.iterdir()):
+            with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+                if _locked(work, held, wait=False) is not None:
+                    shutil.rmtree(work, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
-    if path.is_file():
-        with path.open("rb+") as written:
-            os.fsync(written.fileno())
+def _finish(part: Path, target: Path, *, folder: bool) -> None:
+    """Bring what was written to the disk, and rename it."""
+    for written in (part, *part.rglob("*")):
+        if written.is_dir():
+            sync_folder(written)
+        else:
+            with written.open("rb+") as file:
+                os.fsync(file.fileno())
+    if not folder and target.exists():
+        _pass_on(target.stat(), part)
+    try:
+        part.replace(target)
+    except OSError as error:
+        if folder and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise OptionError(f"{target} was written by another process in the meantime; choose a new folder") from None
+        raise
+
+
+def _pass_on(replaced: os.stat_result, part: Path) -> None:
+    """Give a file the owner, as far as this process may, and the permissions of the one it replaces."""
+    if hasattr(os, "chown"):
+        for owner in ((-1, replaced.st_gid), (replaced.st_uid, -1)):
+            with contextlib.suppress(OSError):
+                os.chown(part, *owner)
+    with contextlib.suppress(OSError):  # file systems without permissions
+        part.chmod(stat.S_IMODE(replaced.st_mode))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from vecload import catalog, wordlists
-from vecload.errors import FormatError, OptionError, quote
+from vecload import catalog, text_input
+from vecload.errors import OptionError
 
 if TYPE_CHECKING:
     import os
@@ -35,15 +35,15 @@ class Pairing(NamedTuple):
 
 
 def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
-    r"""The pairs of a dictionary file in the form of MUSE and VecMap: a source and a target word a line.
+    r"""Read a dictionary in the form of MUSE and VecMap: a source and a target word per line.
 
-    A tab or, where a line has none, spaces stand between them. Empty lines are passed over; a pair that comes twice
-    is kept once. The catalogue's dictionaries go by their names: "muse.en-ja.0-5000.txt".
+    Words are separated by a tab or, in lines without one, by spaces. Empty lines are skipped, and repeated pairs are
+    kept once. Names of the catalog's dictionaries work too: "muse.en-ja.0-5000.txt".
 
     Raises
     ------
     FormatError
-        For a line of more or fewer than two words.
+        If a line has other than two words, or the first words number the lines.
 
     Examples
     --------
@@ -53,23 +53,7 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
     >>> read_dictionary(file)
     [('cat', 'Katze'), ('dog', 'Hund')]
     """
-    pairs: dict[Pair, None] = {}
-    path = catalog.dataset(path)
-    for number, line in enumerate(wordlists.read_lines(path, progress=False), start=1):
-        fields = line.strip(" \t").split("\t") if "\t" in line.strip(" \t") else line.split(" ")
-        words = [field for field in fields if field]
-        if not words:
-            continue
-        if len(words) != 2:
-            hint = "Put a tab between words that hold spaces."
-            found = quote(line.encode("utf-8", "surrogateescape"))
-            raise FormatError(
-                "not a pair of words", file=str(path), line=number, found=found, expected="two words", hint=hint
-            )
-        pairs[words[0], words[1]] = None
-    if not pairs:
-        raise FormatError("a dictionary without pairs", file=str(path), expected="two words a line")
-    return list(pairs)
+    return text_input.read_word_pairs(catalog.dataset(path))
 
 
 def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
@@ -92,6 +76,7 @@ def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> t
     """
     if not 0 < test < 1:
         raise OptionError(f"test={test} is not between 0 and 1")
+    pairs = text_input.list_of_pairs("pairs", pairs)
     words = list(dict.fromkeys(source for source, _ in pairs))
     if len(words) < 2:
         raise OptionError(f"{len(words)} source words cannot be split in two")
@@ -127,7 +112,7 @@ def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) ->
             raise OptionError(f"pairs={pairs!r} is neither 'identical' nor 'numerals', nor pairs of words")
         found, absent = Pairing(rows, there[rows], 0), 0
     else:
-        listed = list(pairs)
+        listed = text_input.list_of_pairs("pairs", pairs)
         sources = source.words.lookup([one for one, _ in listed])
         targets = target.words.lookup([other for _, other in listed])
         both = (sources >= 0) & (targets >= 0)

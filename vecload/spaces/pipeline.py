@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.spaces import quantizing, reducing, transforms
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     >>> transform(vectors, ["center", "pca:1"])
     <Vectors: 2 words × 1 float32>
     """
-    if isinstance(steps, str):
-        raise OptionError(f"steps is a list: [{steps!r}]")
+    refuse_string("steps", steps)
     named = [step.strip().partition(":") for step in steps]
     for name, _, _ in named:
         if name not in STEPS:

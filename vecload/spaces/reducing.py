@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from vecload.errors import OptionError, VocabularyError
+from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.search import nearest
 from vecload.spaces.normalization import scale_to_unit
 from vecload.vectors import Vectors
@@ -64,8 +64,7 @@ def prune(vectors: Vectors, keep: int | Iterable[str]) -> Shared:
     if isinstance(keep, int):
         kept = np.arange(min(max(keep, 0), len(vectors)))
     else:
-        if isinstance(keep, str):
-            raise OptionError(f"keep is a number or a collection of words, not one string: [{keep!r}]")
+        refuse_string("keep", keep)
         found = vectors.words.lookup(keep)
         kept = np.unique(found[found >= 0])  # in file order
     if not len(kept):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, refuse_string
 from vecload.search import nearest
 from vecload.search.exact import unit
 from vecload.spaces.dictionaries import find_pairs
@@ -64,6 +64,7 @@ def map_series(
     if not -len(spaces) <= reference < len(spaces):
         raise OptionError(f"reference={reference} is not one of {len(spaces)} spaces")
     target = spaces[reference]
+    refuse_string("anchors", anchors)
     pairs: list[Pair] | str = "identical" if anchors is None else [(word, word) for word in anchors]
     return [map_spaces(space, target, pairs=pairs, normalize=normalize) for space in spaces]
 
@@ -115,6 +116,7 @@ def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k
     if not 0 < k < len(common.source):
         raise OptionError(f"k={k} is not between 1 and the {len(common.source):,} words in common, less one")
     shared = a.words.take(common.source)
+    refuse_string("words", words)
     at = np.arange(len(shared)) if words is None else shared.lookup(words)
     if (at < 0).any():
         asked = list(words or ())

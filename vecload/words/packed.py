@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError, VocabularyError
+from vecload.errors import FormatError, VocabularyError, list_of_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,9 +101,9 @@ class Words(Sequence[str]):
         Raises
         ------
         VocabularyError
-            For anything but a string, and for a lone surrogate that stands for no byte: no file can store it.
+            For a lone surrogate that stands for no byte: no file can store it.
         OptionError
-            For one string instead of several.
+            For one string instead of several, and for anything but strings.
 
         Examples
         --------
@@ -112,13 +112,8 @@ class Words(Sequence[str]):
         """
         if isinstance(strings, Words):
             return strings
-        if isinstance(strings, str):
-            raise OptionError(f"words must be a list of strings, got one string; pass [{strings[:40]!r}]")
         packed = []
-        for string in strings:
-            if not isinstance(string, str):
-                found = f"{type(string).__name__} at position {len(packed):,}"
-                raise VocabularyError(f"words must be strings, got {found}")
+        for string in list_of_strings("words", strings):
             raw = encode(string)
             if raw is None:
                 raise VocabularyError(f"{string!a} holds a lone surrogate, which is no character of any text")
@@ -275,7 +270,7 @@ class Words(Sequence[str]):
         array([ 1,  1, -1])
         """
         if not isinstance(words, Words):
-            words = list(words)
+            words = list_of_strings("words", words)
             if len(words) <= _FEW:
                 return np.array([self.get(word) for word in words], dtype=np.int64)
             raws = [encode(word) for word in words]

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import wordlists
-from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError
+from vecload import text_input
+from vecload.errors import MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.sources import replacing
+from vecload.tokenizers import Tokenizer
+from vecload.vocab.serialization import PADS, UNKS, as_json, from_json, from_tokenizer, is_saved
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
     import numpy.typing as npt
 
-Tokenize = Callable[[str], Iterable[str]]
-
-_PADS = ("<pad>", "[PAD]")
-_UNKS = ("<unk>", "[UNK]")
-_FORMAT = "vecload-vocab"
+_BATCH = 1024  # texts tokenized together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,9 +76,9 @@ class Vocab:
     @classmethod
     def from_texts(
         cls,
-        texts: Iterable[str],
+        texts: Iterable[str | Sequence[str]],
         *,
-        tokenize: Tokenize = str.split,
+        tokenize: Any = str.split,
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
@@ -92,28 +90,33 @@ class Vocab:
         Parameters
         ----------
         texts
-            Any iterable of texts; read once, so it may be a stream.
+            Any iterable of texts, read once, so it may be a stream. A text is a string, or a list of its tokens.
         tokenize
-            Gives the tokens of a text.
+            A function from a text to its tokens, or anything else that `SentencePooler` accepts: a compiled regular
+            expression, a Hugging Face tokenizer, "whitespace", "sudachi" or "fugashi". Not used for lists of tokens.
         min_freq
-            Leave out tokens seen less often.
+            Minimum count of a token.
         max_size
-            Keep so many words, specials included: the most frequent, and of those seen equally often the first by
-            code point, which makes the vocabulary the same on every machine.
+            Maximum number of words, specials included. The most frequent are kept; of those with equal counts, the
+            first by code point, so that the vocabulary is the same on every machine.
         specials
-            Words in front, whatever their counts.
+            Words placed first, whatever their counts.
         unk, pad
-            The words for unknown tokens and for padding; put in front (pad first) if `specials` has them not. When not
-            given, "<unk>" or "[UNK]" and "<pad>" or "[PAD]" among the specials are taken.
+            The words for unknown tokens and for padding, placed first (pad before unk) unless among `specials`. By
+            default, "<unk>" or "[UNK]" and "<pad>" or "[PAD]" if they are among the specials.
+
+        Raises
+        ------
+        OptionError
+            If `texts` is one string, or a text is neither a string nor a list of strings.
 
         Examples
         --------
         >>> list(Vocab.from_texts(["b a c", "a b"], min_freq=2, pad="<pad>"))
         ['<pad>', 'a', 'b']
         """
-        if isinstance(texts, str):
-            raise OptionError("texts is one string: pass a list of texts, or a path to from_text_file")
-        tokens = chain.from_iterable(map(tokenize, texts))
+        refuse_string("texts", texts)
+        tokens = chain.from_iterable(_tokenized(texts, tokenize))
         return cls.from_tokens(tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad)
 
     @classmethod
@@ -127,9 +130,16 @@ class Vocab:
         unk: str | None = None,
         pad: str | None = None,
     ) -> Vocab:
-        """Count tokens; the options are those of `from_texts`."""
+        """Count tokens. The options are those of `from_texts`.
+
+        Raises
+        ------
+        OptionError
+            If `tokens` is one string, or holds anything but strings: `from_texts` accepts lists of tokens.
+        """
+        refuse_string("tokens", tokens)
         return cls.from_counter(
-            Counter(tokens), min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad
+            Counter(_checked(tokens)), min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad
         )
 
     @classmethod
@@ -167,9 +177,10 @@ class Vocab:
     @classmethod
     def from_text_file(
         cls,
-        path: str | os.PathLike[str],
+        path: text_input.Input,
         *,
-        tokenize: Tokenize = str.split,
+        column: str = "text",
+        tokenize: Any = str.split,
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
@@ -177,13 +188,21 @@ class Vocab:
         pad: str | None = None,
         progress: bool | None = None,
     ) -> Vocab:
-        """Count the tokens of a text file, plain or compressed, a line at a time.
+        """Count the tokens of a file of texts, as it is read.
 
-        The options are those of `from_texts`.
-        A bar is shown when standard error is a terminal, or as `progress` says.
+        The other options are those of `from_texts`.
+
+        Parameters
+        ----------
+        path
+            A path, URL, archive member, ``-`` or binary file: one text per line, JSON lines, a JSON list, or Parquet.
+        column
+            Field or column of the texts in JSON and Parquet.
+        progress
+            Whether to show a progress bar; None shows one if standard error is a terminal.
         """
-        lines = wordlists.read_lines(path, progress=progress)
-        tokens = chain.from_iterable(map(tokenize, lines))
+        texts = text_input.read_texts(path, column=column, progress=progress)
+        tokens = chain.from_iterable(_tokenized(texts, tokenize))
         return cls.from_tokens(tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad)
 
     @classmethod
@@ -202,7 +221,7 @@ class Vocab:
         >>> list(Vocab.from_words(["dog", "cat"], pad="<pad>"))
         ['<pad>', 'dog', 'cat']
         """
-        words = list(words)
+        words = list_of_strings("words", words)
         front, unk, pad = _front(specials, unk, pad)
         there = set(words)
         new = [word for word in front if word not in there]
@@ -221,26 +240,12 @@ class Vocab:
 
         A token's row is its id. Ids that the tokenizer leaves out become specials named ``<unused-ID>``.
         """
-        ids: dict[str, int] = dict(tokenizer.get_vocab())
-        size = max(ids.values(), default=-1) + 1
-        words = [f"<unused-{row}>" for row in range(size)]
-        for token, row in ids.items():
-            words[row] = token
-        special = {word for row, word in enumerate(words) if ids.get(word) != row}
-        if hasattr(tokenizer, "all_special_tokens"):  # transformers
-            special.update(tokenizer.all_special_tokens)
-            unk, pad = tokenizer.unk_token, tokenizer.pad_token
-        else:
-            special.update(token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special)
-            unk = getattr(tokenizer.model, "unk_token", None)
-            pad = (tokenizer.padding or {}).get("pad_token") or next((word for word in _PADS if word in ids), None)
-        specials = tuple(word for word in words if word in special)
-        unk, pad = (word if word in ids else None for word in (unk, pad))
-        return cls(Words.from_strings(words), None, specials, unk, pad)
+        return cls(*from_tokenizer(tokenizer))
 
     def with_specials(self, *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None) -> Vocab:
         """The same words with more specials, put in front unless they are there already."""
-        front, unk, pad = _front([*self.specials, *specials], unk or self.unk, pad or self.pad)
+        more = list_of_strings("specials", specials)
+        front, unk, pad = _front([*self.specials, *more], unk or self.unk, pad or self.pad)
         new = [word for word in front if word not in self.words]
         counts = None if self.counts is None else np.concatenate([np.zeros(len(new), dtype=np.int64), self.counts])
         return Vocab(Words.from_strings([*new, *self.words]), counts, tuple(front), unk, pad)
@@ -275,14 +280,16 @@ class Vocab:
         return int(self.encode([word])[0])
 
     def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Rows of many tokens, int64, shape (k,); unknown ones get the row of `unk`.
+        """Return the rows of many tokens, int64, shape (k,); unknown tokens get the row of `unk`.
 
         Raises
         ------
+        OptionError
+            If `tokens` is one string, or holds anything but strings.
         MissingWordError
             When a token is unknown and there is no `unk`.
         """
-        tokens = list(tokens)
+        tokens = list_of_strings("tokens", tokens)
         rows = self.words.lookup(tokens)
         absent = rows < 0
         if absent.any():
@@ -302,6 +309,7 @@ class Vocab:
         VocabularyError
             When there is no such row.
         """
+        refuse_string("ids", ids)
         rows = [int(row) for row in ids]
         for row in rows:
             if not 0 <= row < len(self):
@@ -309,32 +317,47 @@ class Vocab:
         return [self.words[row] for row in rows]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the vocabulary: ``.json`` keeps all of it, ``.txt`` the words only, one a line.
+        """Write the vocabulary: ``.json`` keeps all of it, ``.txt`` only the words, one per line.
 
         Raises
         ------
         VocabularyError
-            When a word holds a line feed or ends in a carriage return, or is empty, which ``.txt`` cannot keep.
+            If a ``.txt`` file of the words would be read back differently: a word is empty or holds a line end, or all
+            words look like words with counts.
         """
-        content = wordlists.as_lines(self) if _suffix(path) == ".txt" else _as_json(self)
+        suffix = Path(path).suffix.lower()
+        if suffix not in (".json", ".txt"):
+            raise OptionError(f"{os.fspath(path)}: save a vocabulary as .json, or as .txt with one word per line")
+        content = text_input.format_word_list(self) if suffix == ".txt" else as_json(self)
         with replacing(path) as part:
-            part.write_bytes(content.encode("utf-8", "surrogateescape"))
+            part.write_bytes(content)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Vocab:
-        """Read a vocabulary that `save` wrote, or any ``.txt`` with one word a line.
+    def load(cls, path: text_input.Input) -> Vocab:
+        """Read a vocabulary that `save` wrote, or any list of words, recognized from its content.
 
-        In a ``.txt``, words named like the usual specials are taken as such: "<unk>", "[UNK]", "<pad>", "[PAD]".
+        Word lists have one word per line, or a word and its count on every line, or are JSON: a list of words, or an
+        object of words and their counts or row numbers. The guide "Aligning a vocabulary" has the rules. Words named
+        like the usual padding and unknown tokens become those: "<pad>", "[PAD]", "<unk>", "[UNK]".
+
+        Parameters
+        ----------
+        path
+            A path, URL, archive member, ``-`` or binary file, compressed or not, in UTF-8, UTF-16 or UTF-32.
 
         Raises
         ------
         FormatError
-            When the file is not a vocabulary.
+            If the file holds no words, holds vectors, repeats a word, or its columns cannot be told apart.
         """
-        if _suffix(path) == ".json":
-            return _from_json(path)
-        words = wordlists.read_words(path)
-        return cls.from_words(words, specials=[word for word in (*_PADS, *_UNKS) if word in words])
+        name = text_input.name_of(path)
+        document = text_input.read_document(path)
+        if is_saved(document.json):
+            return cls(*from_json(document.json, name))
+        words, counts, unused = text_input.word_list_of(document, name)
+        front, unk, pad = _front([*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None)
+        counted = None if counts is None else np.array(counts, dtype=np.int64)
+        return cls(Words.from_strings(words), counted, tuple(front), unk, pad)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocab):
@@ -352,46 +375,23 @@ class Vocab:
 
 def _front(specials: Sequence[str], unk: str | None, pad: str | None) -> tuple[list[str], str | None, str | None]:
     """The specials in their order with `pad` and `unk` among them, and which those two are."""
-    if isinstance(specials, str):
-        raise OptionError(f"specials is one string: pass [{specials!r}]")
-    front = list(dict.fromkeys(specials))
-    pad = pad or next((word for word in _PADS if word in front), None)
-    unk = unk or next((word for word in _UNKS if word in front), None)
+    front = list(dict.fromkeys(list_of_strings("specials", specials)))
+    pad = pad or next((word for word in PADS if word in front), None)
+    unk = unk or next((word for word in UNKS if word in front), None)
     front = [*(word for word in (pad, unk) if word is not None and word not in front), *front]
     return front, unk, pad
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".json", ".txt"):
-        raise OptionError(f"{os.fspath(path)}: a vocabulary is a .json file, or a .txt with one word a line")
-    return suffix
+def _tokenized(texts: Iterable[str | Sequence[str]], tokenize: Any) -> Iterator[Sequence[str]]:
+    """Yield the tokens of each text; batches let tokenizers work on many texts at once."""
+    tokenizer, stream = Tokenizer.of(tokenize), iter(texts)
+    while batch := list(islice(stream, _BATCH)):
+        yield from tokenizer.split(batch)
 
 
-def _as_json(vocab: Vocab) -> str:
-    kept = {
-        "format": _FORMAT,
-        "version": 1,
-        "unk": vocab.unk,
-        "pad": vocab.pad,
-        "specials": vocab.specials,
-        "words": list(vocab),
-        "counts": None if vocab.counts is None else vocab.counts.tolist(),
-    }
-    return json.dumps(kept, indent=1)  # its escapes keep words that are not valid UTF-8
-
-
-def _from_json(path: str | os.PathLike[str]) -> Vocab:
-    name = os.fspath(path)
-    try:
-        kept = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise FormatError(f"not JSON ({error})", file=name) from error
-    if not isinstance(kept, dict) or kept.get("format") != _FORMAT:
-        raise FormatError("not a vocabulary that vecload saved", file=name, expected=f'"format": "{_FORMAT}"')
-    try:
-        counts = None if kept["counts"] is None else np.array(kept["counts"], dtype=np.int64)
-        words = Words.from_strings(kept["words"])
-        return Vocab(words, counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
-    except (KeyError, TypeError, AttributeError, ValueError, VocabularyError) as error:
-        raise FormatError(f"a vocabulary that does not hold together ({error})", file=name) from error
+def _checked(tokens: Iterable[str]) -> Iterator[str]:
+    for token in tokens:
+        if not isinstance(token, str):
+            found = f"found {type(token).__name__}; from_texts accepts lists of tokens"
+            raise OptionError(f"tokens must be strings: {found}")
+        yield token

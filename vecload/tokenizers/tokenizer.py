@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import OptionError
-from vecload.pooling import japanese
+from vecload.errors import OptionError, list_of_strings
+from vecload.tokenizers import japanese
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WHITESPACE = "whitespace"
+_TOKEN = re.compile(r"[^\t-\r ]+")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,36 @@ class Tokenizer:
             return cls("function", lambda texts: [list(tokenize(text)) for text in texts], lowercase)
         raise OptionError(f"tokenize={tokenize!r} is no way to cut texts: see SentencePooler")
 
+    def split(self, texts: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
+        """Return the tokens of each text; a text that is a list of tokens already keeps them.
+
+        Raises
+        ------
+        OptionError
+            If a text is neither a string nor a list of strings.
+
+        Examples
+        --------
+        >>> Tokenizer.of(None, lowercase=True).split(["To be", ["Or", "Not"]])
+        [['to', 'be'], ['or', 'not']]
+        """
+        made: list[Sequence[str]] = []
+        whole: list[str] = []
+        for at, text in enumerate(texts):
+            if isinstance(text, str):
+                whole.append(text)
+                made.append(text)
+            elif isinstance(text, (list, tuple)):
+                made.append(list_of_strings(f"text {at}", text))
+            else:
+                found = f"found {type(text).__name__} at position {at}"
+                raise OptionError(f"texts must be strings or lists of tokens: {found}")
+        if self.lowercase:
+            whole = [text.lower() for text in whole]
+            made = [text if isinstance(text, str) else [token.lower() for token in text] for text in made]
+        cut = iter((self.cut or _at_ascii_space)(whole))
+        return [next(cut) if isinstance(text, str) else text for text in made]
+
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes the same tokenizer of."""
         return {"kind": self.kind, "lowercase": self.lowercase, "settings": self.settings}
@@ -94,6 +125,10 @@ class Tokenizer:
         elif kind != "function":
             tokenize = kind
         return cls.of(tokenize, lowercase=lowercase)
+
+
+def _at_ascii_space(texts: Sequence[str]) -> list[Sequence[str]]:
+    return [_TOKEN.findall(text) for text in texts]
 
 
 def _subwords(tokenizer: Any, texts: Sequence[str]) -> list[Sequence[str]]:

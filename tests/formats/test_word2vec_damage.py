@@ -1,0 +1,156 @@
+"""word2vec binary files in which words and values are out of step, and what is said about them."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecload
+from tests.formats.test_word2vec import file_of
+
+DIM = 50
+ADVICE = re.compile(r"errors='skip'|--errors skip|allow_nonfinite")
+
+
+def rows_of(count: int, seed: int = 0) -> list[tuple[bytes, list[float]]]:
+    rng = np.random.default_rng(seed)
+    return [(b"w%d" % at, rng.normal(size=DIM).tolist()) for at in range(count)]
+
+
+def sent_as_text(data: bytes) -> bytes:
+    return data.replace(b"\n", b"\r\n")
+
+
+def sent_back_as_text(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
+
+
+def row_short(data: bytes, row: int, missing: int) -> bytes:
+    at = data.index(b"\nw%d " % (row + 1))
+    return data[: at - missing] + data[at:]
+
+
+def said_of(data: bytes, **options: object) -> tuple[str | None, str | None]:
+    """The error, and the doubt."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            doubt = vecload.load(io.BytesIO(data), format="word2vec binary", **options).meta.get("doubt")  # type: ignore[arg-type]
+        except vecload.FormatError as error:
+            return str(error), None
+    assert bool(doubt) == any(issubclass(warning.category, vecload.VecloadWarning) for warning in caught)
+    return None, doubt
+
+
+@pytest.mark.parametrize("feed", [b"\n", b""])
+def test_sound_file_raises_no_doubt(feed: bytes) -> None:
+    data = file_of(rows_of(3000), DIM, feed=feed)
+    assert said_of(data, errors="strict") == (None, None)
+    looked = vecload.info(io.BytesIO(data))
+    assert looked.doubt is None
+
+
+def test_word_that_begins_with_a_line_feed_raises_no_doubt() -> None:
+    rows = rows_of(300)
+    rows[7] = (b"\nabc", rows[7][1])  # gensim writes it so
+    assert said_of(file_of(rows, DIM, feed=b""), errors="strict") == (None, None)
+
+
+@pytest.mark.parametrize("options", [{}, {"errors": "skip"}, {"allow_nonfinite": True}, {"errors": "strict"}])
+@pytest.mark.parametrize("count", [300, 3000])
+def test_file_sent_as_text_is_refused(options: dict[str, object], count: int) -> None:
+    error, _ = said_of(sent_as_text(file_of(rows_of(count), DIM)), **options)
+    assert error is not None
+    assert "words and values are out of step" in error
+    assert "in binary mode: it may have been sent as text" in error
+    assert not ADVICE.search(error)
+
+
+@pytest.mark.parametrize("row", [5, 1500, 2990])
+@pytest.mark.parametrize("missing", [1, 4, 5, 8, 100])
+def test_short_row_is_noticed(row: int, missing: int) -> None:
+    data = row_short(file_of(rows_of(3000), DIM), row, missing)
+    error, doubt = said_of(data)
+    assert "the file may be damaged" in (error or doubt or "")
+    assert not ADVICE.search(error or "")
+    error, _ = said_of(data, errors="strict")
+    assert error is not None
+    assert not ADVICE.search(error)
+
+
+@pytest.mark.parametrize("feed", [b"\n", b""])
+def test_phrase_with_a_space_is_noticed(feed: bytes) -> None:
+    rows = rows_of(300)
+    rows[150] = (b"New York", rows[150][1])
+    data = file_of(rows, DIM, feed=feed)
+    error, doubt = said_of(data)
+    assert "the file may be damaged" in (error or doubt or "")
+    assert not ADVICE.search(error or "")
+    error, _ = said_of(data, errors="strict")
+    assert error is not None
+    assert not ADVICE.search(error)
+
+
+def test_file_that_lost_its_carriage_returns_is_noticed() -> None:
+    rows = rows_of(300)
+    values = np.array(rows[150][1], dtype="<f4")
+    values.view(np.uint8)[40:42] = (13, 10)
+    rows[150] = (b"w150", values.tolist())
+    data = sent_back_as_text(file_of(rows, DIM))
+    error, doubt = said_of(data)
+    assert "the file may be damaged" in (error or doubt or "")
+    assert not ADVICE.search(error or "")
+
+
+def test_value_that_is_not_finite_in_a_sound_file_keeps_its_advice() -> None:
+    rows = rows_of(300)
+    rows[150] = (b"w150", [float("nan"), *rows[150][1][1:]])
+    error, _ = said_of(file_of(rows, DIM))
+    assert error is not None
+    assert ADVICE.search(error)
+
+
+def test_skip_leaves_out_the_rows_of_one_damaged_place() -> None:
+    rows = rows_of(300)
+    rows[150] = (b"w150", [float("nan"), *rows[150][1][1:]])
+    data = row_short(file_of(rows, DIM), 150, 4)
+    error, _ = said_of(data)
+    assert error is not None
+    assert "out of step" in error
+    _, doubt = said_of(data, errors="skip")
+    assert doubt is not None
+    assert "no preceding line feed, unlike the others" in doubt
+
+
+def test_control_characters_are_counted() -> None:
+    rows = rows_of(300)
+    rows[3] = (b"a\x01b", rows[3][1])
+    rows[4] = (b"tab\tbed", rows[4][1])
+    error, doubt = said_of(file_of(rows, DIM))
+    assert error is None
+    assert doubt == r"2 of 300 words have control characters, such as 'a\x01b': the file may be damaged"
+    assert vecload.info(io.BytesIO(file_of(rows, DIM))).doubt == doubt
+    error, _ = said_of(file_of(rows, DIM), errors="strict")
+    assert error is not None
+    assert "2 of 300 words have control characters" in error
+
+
+def test_words_that_word2vec_cut_inside_a_character_raise_no_doubt() -> None:
+    rows = rows_of(300)
+    for at in (3, 4, 5):
+        rows[at] = (("x" * at + "あ" * 50).encode()[:98], rows[at][1])
+    assert said_of(file_of(rows, DIM), errors="strict") == (None, None)
+    rows[3:5] = [(b"caf\xe9", rows[3][1]), (b"na\xefve", rows[4][1])]
+    assert "2 of 300 words have bytes that are not UTF-8" in (said_of(file_of(rows, DIM))[1] or "")
+
+
+def test_convert_refuses_a_file_sent_as_text(tmp_path: Path) -> None:
+    target = tmp_path / "out.vec"
+    with pytest.raises(vecload.FormatError, match="out of step"):
+        vecload.convert(io.BytesIO(sent_as_text(file_of(rows_of(300), DIM))), target)
+    assert not target.exists()

@@ -1,0 +1,95 @@
+"""Encodings, byte order marks and line ends of text files."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vecload import FormatError
+from vecload.text_input import lines as module
+from vecload.text_input import read_lines
+
+LINES = ["the cat", "", "Größe ﬁn", "犬 猫", "a\u0085b\u2028c", "😀", "x\ty"]
+MARKS = {
+    "utf-8": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+    "utf-32-le": codecs.BOM_UTF32_LE,
+    "utf-32-be": codecs.BOM_UTF32_BE,
+}
+
+
+def read(content: bytes) -> list[str]:
+    return list(read_lines(io.BytesIO(content), progress=False))
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_lines_are_the_same_in_every_encoding(encoding: str, marked: bool, end: str, last: bool) -> None:
+    text = end.join(LINES) + (end if last else "")
+    assert read(MARKS[encoding] * marked + text.encode(encoding)) == LINES
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"]), max_size=8), max_size=8))
+def test_marked_text_is_read_back(encoding: str, lines: list[str]) -> None:
+    content = MARKS[encoding] + "".join(line + "\n" for line in lines).encode(encoding)
+    assert read(content) == lines
+
+
+@given(st.lists(st.binary(max_size=8).filter(lambda raw: not {0, 10, 13} & set(raw)), min_size=1, max_size=8))
+def test_bytes_that_are_not_utf8_survive(raws: list[bytes]) -> None:
+    expected = [raw.decode("utf-8", "surrogateescape") for raw in raws]
+    content = b"\xef\xbb\xbf" + b"".join(raw + b"\n" for raw in raws)
+    for packed in (content, gzip.compress(content)):
+        assert read(packed) == expected
+
+
+def test_carriage_return_inside_a_line_is_kept_where_line_feeds_end_lines() -> None:
+    assert read(b"a\rb\nc\r\nd\r\r\n") == ["a\rb", "c", "d"]
+    assert read(b"a\r") == ["a"]
+
+
+def test_mark_is_dropped_only_at_the_start() -> None:
+    assert read("\ufeff\ufeffa\n\ufeffb\n".encode()) == ["\ufeffa", "\ufeffb"]
+
+
+def test_lines_longer_than_a_block_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    for encoding in MARKS:
+        for end in ("\n", "\r\n", "\r"):
+            assert read(MARKS[encoding] + end.join(LINES).encode(encoding)) == LINES, (encoding, end)
+
+
+def test_truncated_utf16_raises() -> None:
+    with pytest.raises(FormatError, match="invalid UTF-16-LE"):
+        read("cat\n".encode("utf-16")[:-1])
+
+
+@pytest.mark.parametrize("content", [b"a\0b\n", b"\0\x01\x02\n", b"ab\0\0\ncd", "犬猫".encode("utf-16-le")])
+def test_bytes_without_one_clear_encoding_are_utf8(content: bytes) -> None:
+    assert module.encoding_of(content) == "utf-8"
+
+
+def test_every_source_of_vectors_is_a_source_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zipfile
+
+    content = "\ufeffcat\r\ndog\r\n".encode()
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        archive.writestr("a.txt", content)
+        archive.writestr("b.txt", b"")
+    (tmp_path / "packed").write_bytes(bz2.compress(content))
+    (tmp_path / "plain").write_bytes(content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    for source in (tmp_path / "many.zip" / "a.txt", str(tmp_path / "packed"), tmp_path / "plain", Path("-")):
+        assert list(read_lines(source, progress=False)) == ["cat", "dog"]

@@ -1,0 +1,72 @@
+"""Ids out of range, in eager mode and in graphs, and how layers answer torch.fx and TorchScript."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+
+from vecload.errors import OptionError
+
+
+def record_call(module: torch.nn.Module, input: torch.fx.Proxy, *rest: Any, **options: Any) -> torch.fx.Proxy:  # noqa: A002 - as in forward
+    """Record a module as one call in the graph that torch.fx is making, as torch.fx does with torch's own layers.
+
+    Raises
+    ------
+    OptionError
+        If the module is what is traced, so there is no graph for it to be a call of.
+
+    Examples
+    --------
+    >>> import vecload
+    >>> model = torch.nn.Sequential(vecload.StoredEmbedding(torch.eye(2)), torch.nn.Linear(2, 1))
+    >>> [node.op for node in torch.fx.symbolic_trace(model).graph.nodes]
+    ['placeholder', 'call_module', 'call_module', 'output']
+    """
+    tracer: Any = input.tracer
+    path = tracer.path_of_module(module)
+    if not path:
+        name = type(module).__name__
+        raise OptionError(
+            f"torch.fx cannot trace a {name} by itself: trace a model that contains it, or use torch.export"
+        )
+    call: torch.fx.Proxy = tracer.create_proxy("call_module", path, (input, *rest), options)
+    return call
+
+
+def refuse_script(module: torch.nn.Module) -> NoReturn:
+    """Refuse TorchScript, from the hook that ``torch.jit.script`` calls first.
+
+    Raises
+    ------
+    OptionError
+        Always.
+    """
+    name = type(module).__name__
+    raise OptionError(f"torch.jit.script cannot compile a {name}: use torch.export, torch.compile or torch.jit.trace")
+
+
+def out_of_range(ids: torch.Tensor, rows: int) -> IndexError:
+    """Return the error for ids of which at least one is out of range.
+
+    Examples
+    --------
+    >>> print(out_of_range(torch.tensor([1, -1]), 3))
+    id -1 is out of range for a layer of 3 rows
+    """
+    wrong = ids[(ids < 0) | (ids >= rows)]
+    return IndexError(f"id {int(wrong[0])} is out of range for a layer of {rows:,} rows")
+
+
+def assert_in_range(ids: torch.Tensor, rows: int) -> None:
+    """Make a graph check the ids when it runs: compiled code would follow negative ids to other rows.
+
+    Parameters
+    ----------
+    ids
+        Ids of any shape.
+    rows
+        Number of rows.
+    """
+    torch._assert_async(((ids >= 0) & (ids < rows)).all(), f"an id is out of range for a layer of {rows:,} rows")

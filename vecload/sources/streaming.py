@@ -1,0 +1,139 @@
+"""Outputs that are written from front to end: pipes, devices and compressed files."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import lzma
+import os
+import sys
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from vecload.errors import require
+from vecload.sources.targets import check_target, descriptor_of
+from vecload.sources.writing import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_BLOCK = 1 << 18  # bytes compressed together
+
+
+class _Compressor(Protocol):
+    def compress(self, data: Any, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _gzip() -> _Compressor:
+    try:  # as for reading: faster than zlib, and neither writes a name or a time, so equal content gives equal bytes
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.compressobj(wbits=31)
+    compressor: _Compressor = isal_zlib.compressobj(wbits=31)
+    return compressor
+
+
+def _zstd() -> _Compressor:
+    compressor: _Compressor = require("zstandard", "zstd").ZstdCompressor().compressobj()
+    return compressor
+
+
+COMPRESSORS: dict[str, Callable[[], _Compressor]] = {
+    ".gz": _gzip,
+    ".bz2": bz2.BZ2Compressor,
+    ".xz": lzma.LZMACompressor,
+    ".zst": _zstd,
+}
+"""What makes a compressor, by the suffix of the files it writes."""
+
+
+class OutputStream:
+    """Bytes on their way to a file that cannot be positioned, compressed if `suffix` says so.
+
+    Examples
+    --------
+    >>> import gzip, io
+    >>> file = io.BytesIO()
+    >>> stream = OutputStream(file, ".gz")
+    >>> stream.write(b"cat 0.1")
+    >>> stream.finish()
+    >>> gzip.decompress(file.getvalue()), stream.written == len(file.getvalue())
+    (b'cat 0.1', True)
+    """
+
+    def __init__(self, file: IO[bytes], suffix: str = "", folder: Path | None = None) -> None:
+        self._file = file
+        self._engine = COMPRESSORS[suffix]() if suffix else None
+        # isal's output depends on how its input is cut, so it gets blocks of one size.
+        self._pending = bytearray()
+        self.folder = folder
+        """Where temporary files go; None for the system's choice."""
+        self.written = 0
+        """Number of bytes written so far."""
+
+    def write(self, data: Any) -> None:
+        """Write bytes, or an array of them."""
+        if self._engine is None:
+            self._put(data)
+            return
+        self._pending += memoryview(data)
+        while len(self._pending) >= _BLOCK:
+            self._put(self._engine.compress(bytes(self._pending[:_BLOCK])))
+            del self._pending[:_BLOCK]
+
+    def finish(self) -> None:
+        """Write what the compressor still holds."""
+        if self._engine is not None:
+            self._put(self._engine.compress(bytes(self._pending)) + self._engine.flush())
+        self._file.flush()
+
+    def _put(self, data: Any) -> None:
+        self._file.write(data)
+        self.written += len(data)
+
+
+@contextlib.contextmanager
+def open_target(
+    path: str | os.PathLike[str], *, folder: bool = False, streams: bool = False, compression: str = ""
+) -> Iterator[Path | OutputStream]:
+    """Yield what to write to: the temporary path of `replacing`, or a stream for what cannot be positioned.
+
+    Parameters
+    ----------
+    path, folder, streams
+        As for `vecload.sources.check_target`.
+    compression
+        A key of `COMPRESSORS`, or "" to write plain bytes.
+    """
+    check_target(path, folder=folder, streams=streams)
+    if streams and _is_stream(path):
+        with _opened(path) as file:
+            stream = OutputStream(file, compression)
+            yield stream
+            stream.finish()
+        return
+    with replacing(path, folder=folder) as part:
+        if not compression:
+            yield part
+            return
+        with part.open("wb") as file:
+            stream = OutputStream(file, compression, part.parent)
+            yield stream
+            stream.finish()
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    target = Path(path)
+    return descriptor_of(path) is not None or (target.exists() and not (target.is_file() or target.is_dir()))
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a pipe or a device. What is open already is not opened again, which would begin at its start."""
+    number = descriptor_of(path)
+    if number is None:
+        return Path(path).open("wb")
+    for standard in (sys.stdout, sys.stderr):
+        standard.flush()
+    return os.fdopen(os.dup(number), "wb")

@@ -1,0 +1,274 @@
+"""Outputs: every check that can be made before anything is read or computed.
+
+All writers go through `check_target`, so that no output ever replaces an input, a device, or a file that the user did
+not mean to replace, and so that a mistake in a path is reported before the work instead of after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from vecload.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Input = str | os.PathLike[str] | IO[bytes]
+
+_DESCRIPTOR = re.compile(r"(?:/dev|/proc/self)/(?:fd/(\d+)|(stdout)|(stderr))")
+_LOCAL_URL = re.compile(r"(?:file|local)://(.*)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z]+::")
+_KINDS = {
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+_STREAMS = (stat.S_IFCHR, stat.S_IFIFO)
+
+
+def check_target(
+    path: str | os.PathLike[str],
+    *,
+    inputs: Iterable[Input] = (),
+    folder: bool = False,
+    streams: bool = False,
+    overwrite: bool = True,
+    suffixes: tuple[str, ...] = (),
+) -> None:
+    """Check that `path` can be written and that writing it destroys nothing.
+
+    Nothing is created or changed. `replacing` makes the same checks again when the writing begins.
+
+    Parameters
+    ----------
+    path
+        The file or folder to be written.
+    inputs
+        What the output is made from: paths, archive members, URLs or open files. None of them may be the target, under
+        whatever name or link, nor may the target be the archive that holds one.
+    folder
+        Whether a folder is to be written. An existing folder must be empty.
+    streams
+        Whether the content can be written to a pipe or a character device. Nothing else that is not a regular file is
+        ever a target.
+    overwrite
+        Whether an existing file may be replaced.
+    suffixes
+        Suffixes that the file's name must end in; empty for any.
+
+    Raises
+    ------
+    OptionError
+        If the target is an input, exists and may not be replaced, is a hard link or not a regular file, or has another
+        suffix.
+    OSError
+        If its folder is missing or not writable, or links form a loop.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp(), "vectors.txt")
+    >>> _ = target.write_text("cat 0.1")
+    >>> check_target(target, inputs=["other.txt"])
+    >>> check_target(target, inputs=[target])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    vecload.errors.OptionError: ...vectors.txt is also an input; choose another output
+    """
+    name = os.fspath(path)
+    if not name:
+        raise OptionError("the output has an empty name")
+    if suffixes and not name.casefold().endswith(suffixes):
+        raise OptionError(f"{name} does not end in {' or '.join(suffixes)}, which is what will be written")
+    status = _status(name)
+    if status is not None:
+        _check_inputs(name, status, inputs)
+    if descriptor_of(name) is not None or (status is not None and stat.S_IFMT(status.st_mode) in _KINDS):
+        _check_stream(name, status, streams=streams and not folder)
+        return
+    real = os.path.realpath(name)
+    if status is None:
+        _check_parent(real)
+    elif stat.S_ISDIR(status.st_mode):
+        _check_folder(name, real, folder=folder)
+    else:
+        _check_file(name, real, status, folder=folder, overwrite=overwrite)
+
+
+def check_outputs_differ(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Check that no two outputs of one command are the same file.
+
+    Raises
+    ------
+    OptionError
+        Names the output that occurs twice.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen:
+            raise OptionError(f"{os.fspath(path)} is named for two outputs; choose another for one of them")
+        seen.add(real)
+
+
+def check_inputs(inputs: Iterable[Input]) -> None:
+    """Check that the files among the inputs exist and can be read, without reading them.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError
+        Names the first that does not, or cannot.
+    """
+    for source in inputs:
+        path = _path_of(source)
+        if path is None:
+            continue
+        found = _holder(path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "no such file", os.fspath(path))
+        if not os.access(found, os.R_OK):
+            raise PermissionError(errno.EACCES, "cannot be read", os.fspath(found))
+
+
+def descriptor_of(path: str | os.PathLike[str]) -> int | None:
+    """Return the number of the open file that a path such as ``/dev/stdout`` stands for.
+
+    Examples
+    --------
+    >>> descriptor_of("/dev/stdout"), descriptor_of("/dev/fd/3"), descriptor_of("out.txt")
+    (1, 3, None)
+    """
+    found = _DESCRIPTOR.fullmatch(os.path.normpath(path))
+    if found is None:
+        return None
+    return int(found[1]) if found[1] else 1 if found[2] else 2
+
+
+def _status(name: str) -> os.stat_result | None:
+    """Return the status of the file that links lead to, or None if it does not exist."""
+    number = descriptor_of(name)
+    try:
+        return os.stat(name) if number is None else os.fstat(number)  # noqa: PTH116 - also of "", which Path makes "."
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return None
+        if error.errno == errno.ELOOP:
+            raise OptionError(f"{name} is a symbolic link that leads back to itself; choose another output") from error
+        raise
+
+
+def _check_inputs(name: str, status: os.stat_result, inputs: Iterable[Input]) -> None:
+    target = status.st_dev, status.st_ino
+    if stat.S_ISCHR(status.st_mode):  # reading from and writing to one terminal destroys nothing
+        return
+    for source in inputs:
+        if any((one.st_dev, one.st_ino) == target for one in _read_for(source)):
+            raise OptionError(f"{name} is also an input; choose another output")
+
+
+def _check_stream(name: str, status: os.stat_result | None, *, streams: bool) -> None:
+    kind = stat.S_IFREG if status is None else stat.S_IFMT(status.st_mode)
+    if not streams or (kind in _KINDS and kind not in _STREAMS):
+        what = _KINDS.get(kind, "an open file")
+        raise OptionError(f"{name} is {what}, which this output cannot be written to; choose a file")
+    if status is None:
+        raise OptionError(f"{name} is not open; choose a file")
+
+
+def _check_folder(name: str, real: str, *, folder: bool) -> None:
+    if not folder:
+        raise OptionError(f"{name} is a directory; choose the path of a file")
+    if any(Path(real).iterdir()):
+        raise OptionError(f"{name} is a directory that is not empty; choose a new one, or remove it first")
+    _check_parent(real)
+
+
+def _check_file(name: str, real: str, status: os.stat_result, *, folder: bool, overwrite: bool) -> None:
+    if folder:
+        raise OptionError(f"{name} is a file; choose the path of a directory")
+    if not overwrite:
+        raise OptionError(f"{name} already exists; use --force to replace it")
+    if status.st_nlink > 1:
+        raise OptionError(f"{name} is one of {status.st_nlink} hard links to a file, and replacing it would part them")
+    if not os.access(real, os.W_OK):
+        raise PermissionError(errno.EACCES, "is read-only", name)
+    _check_parent(real, status)
+
+
+def _check_parent(real: str, replaced: os.stat_result | None = None) -> None:
+    """Check that a file can be created in the target's folder, and renamed over the one it replaces."""
+    parent = os.path.dirname(real)  # noqa: PTH120 - a string as given
+    if not os.path.isdir(parent):  # noqa: PTH112
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", parent)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "this folder cannot be written to", parent)
+    if len(os.fsencode(os.path.basename(real))) > _longest_name(parent):  # noqa: PTH119
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), real)
+    if replaced is None or not hasattr(os, "geteuid"):
+        return
+    # In a folder with the sticky bit, such as /tmp, only the owner of a file (or of the folder) may rename over it.
+    above = os.stat(parent)  # noqa: PTH116
+    if above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, above.st_uid, replaced.st_uid):
+        raise PermissionError(errno.EPERM, "belongs to another user, who alone can replace it in this folder", real)
+
+
+def _longest_name(folder: str) -> int:
+    """Return the most bytes that a file's name may have in a folder."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows, and file systems that do not say
+        return 255
+
+
+def _path_of(source: Any) -> Path | None:
+    """Return the local path that a source is read from, if it has one."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    name = os.fspath(source)
+    local = _LOCAL_URL.fullmatch(name.rpartition("::")[2])
+    if local is not None:
+        return Path(local[1])
+    return None if name == "-" or (isinstance(source, str) and _URL.match(name)) else Path(name)
+
+
+def _holder(path: Path) -> Path | None:
+    """Return the path itself if it exists, else the archive that it names a member of."""
+    if path.exists():
+        return path
+    return next((parent for parent in path.parents if parent.is_file()), None)
+
+
+def _read_for(source: Input) -> Iterator[os.stat_result]:
+    """Yield the status of every file that reading a source may open."""
+    path = _path_of(source)
+    if path is None:
+        number = sys.stdin if source == "-" else source
+        try:
+            yield os.fstat(number.fileno())  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):  # not of the operating system, such as io.BytesIO
+            return
+        return
+    found = _holder(path)
+    if found is None:
+        return
+    yield found.stat()
+    # A folder is read as a whole, and gensim keeps big arrays in "NAME.*.npy" next to the file NAME.
+    beside = found.rglob("*") if found.is_dir() else found.parent.glob(f"{_escaped(found.name)}.*.npy")
+    for one in beside:
+        try:
+            yield one.stat()
+        except OSError:  # a dangling link
+            continue
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)

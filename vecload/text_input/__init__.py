@@ -1,0 +1,33 @@
+"""Read every text input: word lists, word pairs, dictionaries, analogies, texts.
+
+All readers share one decoder (`lines`), so byte order marks, UTF-16, line ends, compression, archives and standard
+input work the same everywhere. What a file holds is recognized from its content, never from its name.
+"""
+
+from vecload.text_input.analogies import numbered_lines, read_analogy_sections
+from vecload.text_input.columns import is_number
+from vecload.text_input.dictionaries import list_of_pairs, read_word_pairs
+from vecload.text_input.lines import Input, name_of, read_lines
+from vecload.text_input.numbering import WordList
+from vecload.text_input.pairs import ScoredPair, read_scored_pairs, read_scored_sentences
+from vecload.text_input.texts import read_texts
+from vecload.text_input.word_lists import format_word_list, read_document, word_list_of
+
+__all__ = [
+    "Input",
+    "ScoredPair",
+    "WordList",
+    "format_word_list",
+    "is_number",
+    "list_of_pairs",
+    "name_of",
+    "numbered_lines",
+    "read_analogy_sections",
+    "read_document",
+    "read_lines",
+    "read_scored_pairs",
+    "read_scored_sentences",
+    "read_texts",
+    "read_word_pairs",
+    "word_list_of",
+]

@@ -1,0 +1,163 @@
+"""Decode text files into lines: encoding, byte order mark, line ends."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import sys
+import unicodedata
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from vecload.errors import FormatError
+from vecload.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vecload.sources import Source
+
+Input = str | os.PathLike[str] | IO[bytes]
+"""Anything that `vecload.sources.open_source` opens."""
+
+_HEAD = 1 << 18  # bytes that decide about the encoding and the line ends
+_BLOCK = 1 << 20
+
+# UTF-32 goes first, because its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    ("utf-32-le", codecs.BOM_UTF32_LE),
+    ("utf-32-be", codecs.BOM_UTF32_BE),
+    ("utf-8", codecs.BOM_UTF8),
+    ("utf-16-le", codecs.BOM_UTF16_LE),
+    ("utf-16-be", codecs.BOM_UTF16_BE),
+)
+_UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+
+
+def read_lines(path: Input, *, progress: bool | None = None) -> Iterator[str]:
+    """Yield the lines of a text file, without their line ends.
+
+    Lines end in a line feed, or a carriage return and a line feed. Carriage returns alone end lines in files that
+    have no line feeds. Other separators, such as U+0085 or U+2028, are part of the line.
+
+    Parameters
+    ----------
+    path
+        A path, URL, archive member, ``-`` or binary file, compressed or not: see `vecload.sources.open_source`. The
+        encoding is UTF-8, or UTF-16 or UTF-32 where the first bytes show it; bytes that are not UTF-8 are kept as
+        surrogate escapes. A byte order mark is dropped.
+    progress
+        Whether to show a progress bar; None shows one if standard error is a terminal.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or is not valid in the UTF-16 or UTF-32 that it begins with.
+    """
+    with open_input(path) as source:
+        yield from lines_of(source, progress=progress)
+
+
+def open_input(path: Input) -> Source:
+    """Open an input; ``Path("-")`` is standard input too."""
+    return open_source(os.fspath(path) if isinstance(path, os.PathLike) else path)
+
+
+def lines_of(source: Source, *, progress: bool | None = None) -> Iterator[str]:
+    """Yield the lines of an open source, as `read_lines` does."""
+    from tqdm import tqdm
+
+    hidden = not (sys.stderr.isatty() if progress is None else progress)
+    size = source.progress()[1]
+    with tqdm(total=size, unit="B", unit_scale=True, desc=Path(source.name).name, disable=hidden) as bar:
+        for block in _decoded(source):
+            yield from block
+            bar.update(source.progress()[0] - bar.n)
+
+
+def name_of(path: Input) -> str:
+    """Return the name of an input, for error messages.
+
+    Examples
+    --------
+    >>> name_of(Path("words.txt")), name_of(io.BytesIO())
+    ('words.txt', '<stream>')
+    """
+    if isinstance(path, (str, os.PathLike)):
+        return os.fspath(path)
+    return str(getattr(path, "name", None) or "<stream>")
+
+
+def encoding_of(head: bytes) -> str:
+    r"""Return the encoding of a text that begins with these bytes.
+
+    Without a byte order mark, a text is UTF-16 or UTF-32 only if it holds NUL bytes, which UTF-8 text does not, and
+    exactly one of these encodings turns them into ordinary text.
+
+    Examples
+    --------
+    >>> encoding_of(b"cat"), encoding_of("cat".encode("utf-16")), encoding_of("cat\n犬\n".encode("utf-16-be"))
+    ('utf-8', 'utf-16-le', 'utf-16-be')
+    """
+    for encoding, mark in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    if b"\0" not in head:
+        return "utf-8"
+    fitting = [encoding for encoding in _UNMARKED if _is_text(head, encoding)]
+    return fitting[0] if len(fitting) == 1 else "utf-8"
+
+
+def json_or_none(text: str) -> Any:
+    """Return the JSON list or object that a text holds, or None for any other text.
+
+    Examples
+    --------
+    >>> json_or_none('["the", "cat"]'), json_or_none("[PAD]"), json_or_none("3")
+    (['the', 'cat'], None, None)
+    """
+    if not text.lstrip().startswith(("[", "{")):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_text(head: bytes, encoding: str) -> bool:
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    # Bytes of another encoding also turn into characters; they are rarely assigned, and hold no line end.
+    ordinary = all(char in "\t\n\v\f\r\x85" or unicodedata.category(char) not in ("Cc", "Cn", "Co") for char in text)
+    return ordinary and bool(text) and ("\n" in text or "\r" in text or max(text) < "\u0100")
+
+
+def _decoded(source: Source) -> Iterator[list[str]]:
+    """Yield the lines of a source, a block of them at a time."""
+    head = source.head(_HEAD)
+    encoding = encoding_of(head)
+    decoder: Any = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding == "utf-8" else "strict")
+    sample = head.decode(encoding, "replace")
+    if "\n" not in sample and "\r" in sample.rstrip("\r"):
+        decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+    rest, begun = "", False
+    while True:
+        block = source.take(_BLOCK)
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise FormatError(f"invalid {encoding.upper()} ({error.reason})", file=source.name) from error
+        if not begun:
+            text = text.removeprefix("\ufeff")
+            begun = True
+        # Carriage returns are taken off before line feeds are split only in whole lines, which no block cuts.
+        *whole, rest = (rest + text).split("\n")
+        yield [line.rstrip("\r") for line in whole]
+        if not block:
+            break
+    if rest:
+        yield [rest.rstrip("\r")]

@@ -1,0 +1,117 @@
+"""Read texts: one per line, a field of JSON objects, or a column of a Parquet file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecload.errors import FormatError, require
+from vecload.text_input.lines import Input, json_or_none, lines_of, open_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vecload.sources import Source
+
+_BATCH = 8192  # rows of a Parquet file in memory at a time
+_COLUMN_HINT = "Name the field with --text-column (text_column=)."
+_LOOK = 2  # lines that show whether all lines are JSON objects
+
+
+def read_texts(path: Input, *, column: str = "text", progress: bool | None = False) -> Iterator[str]:
+    """Yield the texts of a file, as they are read.
+
+    The kind of the file is recognized from its content: Parquet by its first bytes, JSON lines by a JSON object in
+    one of the first two lines, a JSON list of texts or objects; else it is one text per line. A name with ``.jsonl``
+    makes it JSON lines.
+
+    Parameters
+    ----------
+    path
+        As for `read_lines`.
+    column
+        Field of the JSON objects, or column of the Parquet file.
+    progress
+        Whether to show a progress bar; None shows one if standard error is a terminal.
+
+    Raises
+    ------
+    FormatError
+        If an object or a Parquet file has no such field of texts, or the file is binary.
+    """
+    with open_input(path) as source:
+        if source.head(4) == b"PAR1":
+            yield from _parquet_texts(source, column)
+            return
+        lines = lines_of(source, progress=progress)
+        head: list[str] = []
+        while sum(bool(line.strip()) for line in head) < _LOOK and (line := next(lines, None)) is not None:
+            head.append(line)
+        if any("\0" in line for line in head):
+            raise FormatError("binary data, not texts", file=source.name, found=f"bytes {source.head(16)!r}")
+        start = next((line.lstrip() for line in head if line.strip()), "")
+        if ".jsonl" in Path(source.name).suffixes or any(isinstance(json_or_none(line), dict) for line in head):
+            yield from _json_line_texts(chain(head, lines), column, source.name)
+        elif start.startswith("["):
+            yield from _json_list_texts([*head, *lines], column, source.name)
+        else:
+            yield from chain(head, lines)
+
+
+def _json_line_texts(lines: Iterable[str], column: str, name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _text_of(_parsed(line, column, name, number), column, name, number)
+
+
+def _json_list_texts(lines: list[str], column: str, name: str) -> Iterator[str]:
+    """Yield the texts of a JSON list, or the lines themselves if they are not JSON, such as "[music] hello"."""
+    document = json_or_none("\n".join(lines))
+    if not isinstance(document, list):
+        yield from lines
+        return
+    for entry in document:
+        yield entry if isinstance(entry, str) else _text_of(entry, column, name, None)
+
+
+def _parsed(line: str, column: str, name: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        expected = f'an object with "{column}"'
+        raise FormatError(f"not JSON ({error})", file=name, line=number, expected=expected) from error
+
+
+def _text_of(entry: Any, column: str, name: str, number: int | None) -> str:
+    if not isinstance(entry, dict) or column not in entry:
+        found = f"fields {', '.join(map(str, entry))}" if isinstance(entry, dict) else type(entry).__name__
+        expected = f'an object with "{column}"'
+        raise FormatError("no text", file=name, line=number, found=found, expected=expected, hint=_COLUMN_HINT)
+    text = entry[column]
+    if not isinstance(text, str):
+        raise FormatError(f'"{column}" is not a text', file=name, line=number, found=type(text).__name__)
+    return text
+
+
+def _parquet_texts(source: Source, column: str) -> Iterator[str]:
+    parquet: Any = require("pyarrow.parquet", "arrow")
+    arrow: Any = require("pyarrow", "arrow")
+    name = source.name
+    with contextlib.ExitStack() as stack:
+        # Parquet is read from its end, so a stream is written to a temporary file first.
+        whole = stack.enter_context(source.spooled()) if source.path is None else source.path
+        try:
+            file = stack.enter_context(parquet.ParquetFile(whole))
+        except arrow.ArrowInvalid as error:
+            raise FormatError(f"a damaged Parquet file ({error})", file=name) from error
+        names = file.schema_arrow.names
+        if column not in names:
+            raise FormatError(f"no column {column!r}", file=name, found=", ".join(names), hint=_COLUMN_HINT)
+        for batch in file.iter_batches(_BATCH, columns=[column]):
+            for text in batch.column(0).to_pylist():
+                if not isinstance(text, str):
+                    raise FormatError(f"column {column!r} holds other values than texts", file=name, found=repr(text))
+                yield text

@@ -1,0 +1,85 @@
+"""Vocabularies as JSON files, and those of Hugging Face tokenizers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vecload.errors import FormatError, VocabularyError
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vecload.vocab.vocab import Vocab
+
+PADS = ("<pad>", "[PAD]")
+UNKS = ("<unk>", "[UNK]")
+_FORMAT = "vecload-vocab"
+
+
+class Parts(NamedTuple):
+    """Arguments of `Vocab`."""
+
+    words: Words
+    counts: npt.NDArray[np.int64] | None
+    specials: tuple[str, ...]
+    unk: str | None
+    pad: str | None
+
+
+def as_json(vocab: Vocab) -> bytes:
+    """Return a vocabulary as a JSON file; its escapes keep words that are not valid UTF-8."""
+    kept = {
+        "format": _FORMAT,
+        "version": 1,
+        "unk": vocab.unk,
+        "pad": vocab.pad,
+        "specials": vocab.specials,
+        "words": list(vocab),
+        "counts": None if vocab.counts is None else vocab.counts.tolist(),
+    }
+    return json.dumps(kept, indent=1).encode("ascii")
+
+
+def is_saved(document: Any) -> bool:
+    """Return whether a JSON document is one that `as_json` wrote."""
+    return isinstance(document, dict) and document.get("format") == _FORMAT
+
+
+def from_json(document: Any, name: str) -> Parts:
+    """Return the parts of a vocabulary that `as_json` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the document is inconsistent.
+    """
+    try:
+        counts = None if document["counts"] is None else np.array(document["counts"], dtype=np.int64)
+        words = Words.from_strings(document["words"])
+        return Parts(words, counts, tuple(document["specials"]), document["unk"], document["pad"])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, VocabularyError) as error:
+        raise FormatError(f"an inconsistent vocabulary ({error})", file=name) from error
+
+
+def from_tokenizer(tokenizer: Any) -> Parts:
+    """Return the parts of the vocabulary of a ``tokenizers.Tokenizer``, or of a tokenizer of ``transformers``."""
+    ids: dict[str, int] = dict(tokenizer.get_vocab())
+    size = max(ids.values(), default=-1) + 1
+    words = [f"<unused-{row}>" for row in range(size)]
+    for token, row in ids.items():
+        words[row] = token
+    special = {word for row, word in enumerate(words) if ids.get(word) != row}
+    if hasattr(tokenizer, "all_special_tokens"):  # transformers
+        special.update(tokenizer.all_special_tokens)
+        unk, pad = tokenizer.unk_token, tokenizer.pad_token
+    else:
+        special.update(token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special)
+        unk = getattr(tokenizer.model, "unk_token", None)
+        pad = (tokenizer.padding or {}).get("pad_token") or next((word for word in PADS if word in ids), None)
+    specials = tuple(word for word in words if word in special)
+    unk, pad = (word if word in ids else None for word in (unk, pad))
+    return Parts(Words.from_strings(words), None, specials, unk, pad)
