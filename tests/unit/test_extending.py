@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,17 @@ def test_noise() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: extend_embedding(layer(), "new"), "new_tokens is a list of tokens, each once"),
-        (lambda: extend_embedding(layer(), ["a", "a"]), "new_tokens is a list of tokens, each once"),
-        (lambda: extend_embedding(layer(), ["w1"], vocab=WORDS), "'w1' has a row already"),
+        (lambda: extend_embedding(layer(), "new"), "new_tokens must be a list of tokens without duplicates"),
+        (lambda: extend_embedding(layer(), ["a", "a"]), "new_tokens must be a list of tokens without duplicates"),
+        (
+            lambda: extend_embedding(layer(), ["w1"], vocab=WORDS),
+            "the model knows 'w1' already, and its row 2 would be overwritten: leave the token out, or pass "
+            "known='skip'",
+        ),
         (lambda: extend_embedding(layer(), ["a"], vocab=["b"]), "vocab has 1 words for the 31 old rows"),
         (
             lambda: extend_embedding(layer(), ["a"], SOURCE),
-            "vectors need vocab: what the old rows stand for, to learn the map on",
+            "vectors need vocab, the tokens of the old rows, to learn the map on",
         ),
         (
             lambda: extend_embedding(layer(), ["a"], SOURCE.select(["new"]), vocab=WORDS),
@@ -101,15 +106,16 @@ def test_noise() -> None:
         ),
         (
             lambda: extend_embedding(layer(), ["a"], train="head"),  # type: ignore[arg-type]
-            "train='head' is not one of 'all', 'new'",
+            "unknown train 'head'; choose from: all, new",
         ),
         (
             lambda: extend_embedding(layer(max_norm=1.0), ["a"], train="new"),
-            "train='new' cannot go with max_norm: torch would shorten the frozen rows in place",
+            "train='new' cannot be combined with max_norm: torch would shorten frozen rows in place",
         ),
         (
             lambda: extend_embedding(PartialEmbedding(torch.eye(2), torch.tensor([True, False])), ["a"]),
-            "a PartialEmbedding cannot be extended: pass a torch.nn.Embedding, perhaps .merged()",
+            "the rows of a PartialEmbedding are trained in part already: put plain layers back first, with "
+            "Extension.finish(model), or pass layer.merged()",
         ),
     ],
 )
@@ -187,6 +193,37 @@ def test_a_whole_model(kind: str, train: Any, tmp_path: Path) -> None:
     again = type(model).from_pretrained(tmp_path).eval()
     assert type(again.get_input_embeddings()) is torch.nn.Embedding
     torch.testing.assert_close(again(both).logits, model(both).logits)
+
+
+@pytest.mark.parametrize("train", ["all", "new"])
+def test_a_token_that_the_model_knows_is_refused_or_skipped(train: Any) -> None:
+    model, tokenizer = tiny("untied")
+    tokenizer.add_tokens(["earlier"])
+    extend_embedding(model, ["earlier"], vocab=tokenizer)  # has row 32 from now on
+    old, scores = (layer.weight.detach().clone() for layer in (model.get_input_embeddings(), model.lm_head))
+    tokenizer.add_tokens(["w0", "new"])
+    assert tokenizer.get_added_vocab()["w0"] == 1  # a token that is there is added under its old id
+    given = ["new", "w0", "[UNK]"]
+    for token in given[1:]:
+        with pytest.raises(OptionError, match=re.escape(f"the model knows {token!r} already, and its row ")):
+            extend_embedding(model, ["new", token], SOURCE, vocab=tokenizer, train=train)
+    extended = extend_embedding(model, given, SOURCE, vocab=tokenizer, train=train, known="skip")
+    assert extended.skipped == ("w0", "[UNK]")
+    assert extended.mapped == ("new",)
+    (row,) = extended.ids.tolist()
+    rest = [one for one in range(40) if one != row]
+    assert torch.equal(extended.layer.weight[rest], old[rest])
+    assert torch.equal(model.lm_head.weight[rest], scores[rest])
+
+
+def test_a_known_word_of_a_plain_vocabulary_is_skipped() -> None:
+    old = layer()
+    extended = extend_embedding(old, ["w1", "new"], SOURCE, vocab=WORDS, known="skip")
+    assert (extended.skipped, extended.mapped, extended.ids.tolist()) == (("w1",), ("new",), [31])
+    assert torch.equal(extended.layer.weight[:31], old.weight)
+    nothing = extend_embedding(old, ["w1"], vocab=WORDS, known="skip", train="new")
+    assert len(nothing.ids) == 0
+    assert torch.equal(nothing.layer.weight, old.weight)
 
 
 def test_rows_a_model_has_to_spare_are_used() -> None:

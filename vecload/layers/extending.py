@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.heads import PartialHead, TiedHead
+from vecload.layers.heads import TiedEmbedding
+from vecload.layers.new_rows import NewRows
+from vecload.layers.new_tokens import place_tokens
 from vecload.layers.partial import PartialEmbedding
-from vecload.oov import Found, normal
+from vecload.layers.swapping import become_partial, become_plain, become_shared, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,33 +24,61 @@ if TYPE_CHECKING:
     from vecload.vectors import Vectors
     from vecload.vocab import Vocab
 
-_WORD_STARTS = ("Ġ", "▁")  # byte-level BPE and SentencePiece mark the beginning of a word, WordPiece what goes on
-
 
 @dataclass(frozen=True)
 class Extension:
-    """What `extend_embedding` did.
+    """Result of `extend_embedding`.
 
     Parameters
     ----------
     layer
-        The input layer with the new rows.
+        Input layer with the new rows.
     ids
-        The new tokens' rows, int64, shape (k,).
+        Rows of the new tokens, int64, shape (k,).
     mapped
         New tokens whose rows were mapped from the vectors.
     averaged
         New tokens whose rows are the mean of the old ones.
     shared
-        How many tokens, known to both, the map was learned on. Unless they are more than the vectors have dimensions,
-        it says little.
+        Number of tokens, known to both, that the map was learned on. It should be larger than the number of dimensions
+        of the vectors.
+    skipped
+        Tokens that the model knew already, with ``known="skip"``.
     """
 
-    layer: torch.nn.Embedding | PartialEmbedding
+    layer: torch.nn.Embedding
     ids: npt.NDArray[np.int64]
     mapped: tuple[str, ...]
     averaged: tuple[str, ...]
     shared: int
+    skipped: tuple[str, ...] = ()
+
+    @staticmethod
+    def finish(model: torch.nn.Module) -> None:
+        """Put plain layers back into a model, in place, once the new rows are trained.
+
+        Every layer gets its own class and one ``weight`` again, shared where it was shared. Needed before the model is
+        extended again, before ``resize_token_embeddings``, ``tie_weights`` and PEFT's ``merge_and_unload``, and useful
+        before an export. Parameters are new objects: make optimizers anew.
+
+        Parameters
+        ----------
+        model
+            The model, in a wrapper (PEFT) or not, or the layer.
+
+        Raises
+        ------
+        OptionError
+            If a parametrization or pruning computes the new rows. Nothing is changed then.
+
+        Examples
+        --------
+        >>> extended = extend_embedding(torch.nn.Embedding(2, 3), ["new"], train="new")
+        >>> Extension.finish(extended.layer)
+        >>> extended.layer
+        Embedding(3, 3)
+        """
+        become_plain(model)
 
 
 def extend_embedding(
@@ -58,6 +89,7 @@ def extend_embedding(
     vocab: Vocab | Sequence[str] | Any = None,
     noise: float = 0.0,
     train: Literal["all", "new"] = "all",
+    known: Literal["raise", "skip"] = "raise",
     seed: int = 0,
 ) -> Extension:
     """Give new tokens rows that fit a trained model.
@@ -65,23 +97,28 @@ def extend_embedding(
     Parameters
     ----------
     model
-        A ``torch.nn.Embedding``, which is left as it is and copied, or a Hugging Face model, which is changed.
+        A ``torch.nn.Embedding``, which is left unchanged and copied, or a Hugging Face model, which is changed.
     new_tokens
-        The tokens.
+        New tokens.
     vectors
         Pretrained vectors for them. A linear map (least squares, with a constant) from these to the model's rows is
-        learned on the tokens both know. A token without a vector, or every token without this, gets the mean of the old
-        rows.
+        learned on the tokens that both know. A token without a vector, or every token without `vectors`, gets the mean
+        of the old rows.
     vocab
-        What the old rows stand for: words in row order, or the tokenizer of a Hugging Face model, to which the new
-        tokens were added by ``tokenizer.add_tokens(new_tokens)``. Needed with `vectors`.
+        Tokens of the old rows: words in row order, or the tokenizer of a Hugging Face model, to which the new tokens
+        were added by ``tokenizer.add_tokens(new_tokens)``. Required with `vectors`.
     noise
-        Added to mean rows, normal, in deviations of the old rows in each dimension: so that new tokens are told apart.
+        Normal noise added to mean rows, in standard deviations of the old rows in each dimension, so that new tokens
+        differ.
     train
-        "new" leaves only the new rows of the embedding to be trained, and those of the output head, tied or not. Other
-        parameters of the model stay as they are.
+        "new" leaves only the new rows of the embedding trainable, and those of the output head, tied or not. Other
+        parameters of the model are not changed.
+    known
+        What to do with a token that the model knows already: "raise", or "skip" it and keep its row. ``add_tokens``
+        keeps the id of a token that the tokenizer has, without saying so. A token is known if its id has a row in the
+        model, unless it is one of the last ids of the tokenizer: those are new tokens in a table with spare rows.
     seed
-        Of the noise. A row depends on the seed and the token only.
+        Seed of the noise. A row depends on the seed and the token only.
 
     Returns
     -------
@@ -90,13 +127,15 @@ def extend_embedding(
     Raises
     ------
     OptionError
-        For tokens that are there already, or when there is nothing to learn the map on.
+        For tokens that the model knows already, for layers that are partly trained already, or if the vectors and the
+        model have no token in common. Nothing is changed then.
 
     Notes
     -----
-    A Hugging Face model is resized by its own ``resize_token_embeddings``, and heads that were tied stay so. After
-    ``train="new"`` it is saved as ever, and ``from_pretrained`` reads it back with plain layers. Save and load it so
-    before it is resized or its ``tie_weights()`` is called: transformers asks the layers for a parameter named weight.
+    A Hugging Face model is resized by its own ``resize_token_embeddings``. Layers stay the same objects, so hooks are
+    kept. With ``train="new"`` their class becomes a subclass of their own class, so embeddings that scale their rows,
+    as Gemma's, go on doing so. The model is saved as before, and ``from_pretrained`` reads it with plain layers.
+    `Extension.finish` puts plain layers back.
 
     Examples
     --------
@@ -108,167 +147,105 @@ def extend_embedding(
     ([[5.0, 7.0], [2.0, 4.0]], ('c',), ('d',))
     """
     if isinstance(new_tokens, str) or len(set(new_tokens)) != len(new_tokens):
-        raise OptionError("new_tokens is a list of tokens, each once")
-    if train not in ("all", "new"):
-        raise OptionError(f"train={train!r} is not one of 'all', 'new'")
+        raise OptionError("new_tokens must be a list of tokens without duplicates")
+    for name, value, choices in (("train", train, ("all", "new")), ("known", known, ("raise", "skip"))):
+        if value not in choices:
+            raise OptionError(f"unknown {name} {value!r}; choose from: {', '.join(choices)}")
     whole = hasattr(model, "resize_token_embeddings")
     layer = model.get_input_embeddings() if whole else model
-    if not isinstance(layer, torch.nn.Embedding) or isinstance(layer, PartialEmbedding):
-        raise OptionError(f"a {type(layer).__name__} cannot be extended: pass a torch.nn.Embedding, perhaps .merged()")
-    if train == "new" and layer.max_norm is not None:
-        raise OptionError("train='new' cannot go with max_norm: torch would shorten the frozen rows in place")
-    tokens = list(new_tokens)
-    ids, known = _known(tokens, vocab, layer.num_embeddings)
-    if vectors is not None and not known:
-        raise OptionError("vectors need vocab: what the old rows stand for, to learn the map on")
-    anew = _New(tokens, ids, vectors, known, noise, seed)
-    if whole:
-        extended = _extend_model(model, anew, train)
-    else:
-        weight = torch.cat([layer.weight.detach(), anew.rows_for(layer)])
-        extended = _partial(layer, weight, ids) if train == "new" else _plain(layer, weight)
-    told = anew.found >= 0
-    return Extension(
-        extended,
-        ids,
-        tuple(token for token, there in zip(tokens, told, strict=True) if there),
-        tuple(token for token, there in zip(tokens, told, strict=True) if not there),
-        len(anew.shared),
-    )
+    _check(model, layer, train)
+    placed = place_tokens(list(new_tokens), vocab, layer.num_embeddings, known)
+    if vectors is not None and not placed.words:
+        raise OptionError("vectors need vocab, the tokens of the old rows, to learn the map on")
+    rows = NewRows(placed.tokens, placed.ids, vectors, placed.words, noise, seed)
+    extended = _extend_model(model, rows, train) if whole else _extend_layer(layer, rows, train)
+    found = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row >= 0]
+    mean = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row < 0]
+    return Extension(extended, placed.ids, tuple(found), tuple(mean), len(rows.shared), placed.skipped)
 
 
-class _New:
-    """New tokens and the way to their rows in any table that has the old ones."""
-
-    def __init__(
-        self,
-        tokens: list[str],
-        ids: npt.NDArray[np.int64],
-        vectors: Vectors | None,
-        known: dict[str, int],
-        noise: float,
-        seed: int,
-    ) -> None:
-        self.tokens, self.ids, self._vectors, self._noise, self._seed = tokens, ids, vectors, noise, seed
-        self.found = np.full(len(tokens), -1)
-        self.shared = self._at = np.empty(0, dtype=np.int64)  # rows of the table and of the vectors
-        if vectors is not None:
-            self.found = _finite(vectors, tokens)
-            at = _finite(vectors, list(known))
-            self.shared, self._at = np.fromiter(known.values(), dtype=np.int64)[at >= 0], at[at >= 0]
-            if not len(self.shared):
-                raise OptionError("vectors and vocab have no token in common, so there is nothing to learn the map on")
-
-    def rows_for(self, table: torch.nn.Embedding | torch.nn.Linear) -> torch.Tensor:
-        """Rows for the new tokens, shape (k, dim), as a table of old ones wants them."""
-        old = table.weight.detach().float().cpu().numpy()
-        old = np.delete(old, [*self.ids[self.ids < len(old)], *_padding(table)], axis=0)
-        seen = Found(old, len(old), old.shape[1])
-        draws = normal(0.0, 1.0).fill(self.tokens, seen, self._seed)
-        rows = seen.mean + self._noise * seen.deviation * draws
-        if self._vectors is not None:
-            source = self._vectors.matrix
-            target = table.weight.detach()[torch.from_numpy(self.shared)].double().cpu().numpy()
-            mapping = np.linalg.lstsq(_with_constant(source[self._at]), target, rcond=None)[0]
-            told = self.found >= 0
-            rows[told] = _with_constant(source[self.found[told]]) @ mapping
-        return torch.from_numpy(rows).to(table.weight)
-
-
-def _finite(vectors: Vectors, words: list[str]) -> npt.NDArray[np.int64]:
-    """Rows of words, -1 where there is none without NaN or infinity: one such would spoil the whole map."""
-    rows = vectors.words.lookup(words)
-    there = np.flatnonzero(rows >= 0)
-    rows[there[~np.isfinite(vectors.matrix[rows[there]]).all(axis=1)]] = -1
-    return rows
-
-
-def _with_constant(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return np.concatenate([rows.astype(np.float64), np.ones((len(rows), 1))], axis=1)
-
-
-def _padding(table: torch.nn.Embedding | torch.nn.Linear) -> list[int]:
-    row = getattr(table, "padding_idx", None)
-    return [] if row is None else [row]
-
-
-def _partial(layer: torch.nn.Embedding, weight: torch.Tensor, ids: npt.NDArray[np.int64]) -> PartialEmbedding:
-    partial = PartialEmbedding(
-        weight,
-        np.isin(np.arange(len(weight)), ids),
-        padding_idx=layer.padding_idx,
-        scale_grad_by_freq=layer.scale_grad_by_freq,
-        sparse=layer.sparse,
-    )
-    partial.load_state_dict({"weight": weight})  # BERT's padding row is not zero, and some models pad with </s>
-    return partial
-
-
-def _plain(layer: torch.nn.Embedding, weight: torch.Tensor) -> torch.nn.Embedding:
-    extended: torch.nn.Embedding = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-        weight,
-        freeze=not layer.weight.requires_grad,
-        padding_idx=layer.padding_idx,
-        max_norm=layer.max_norm,
-        norm_type=layer.norm_type,
-        scale_grad_by_freq=layer.scale_grad_by_freq,
-        sparse=layer.sparse,
-    )
+def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch.nn.Embedding:
+    """Return a copy of a layer, hooks and class included, with the new rows."""
+    weight = torch.cat([layer.weight.detach(), rows.rows_for(layer)])
+    # The table itself is copied once only: above.
+    extended = copy.deepcopy(layer, {id(layer.weight): layer.weight})
+    extended.weight = torch.nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
+    extended.num_embeddings = len(weight)
+    if train == "new":
+        become_partial(extended, _bands(extended, rows.ids))
     return extended
 
 
-def _extend_model(model: Any, anew: _New, train: str) -> torch.nn.Embedding | PartialEmbedding:
+def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
     """Resize a Hugging Face model and set its new rows, of the input and of the head."""
-    head = model.get_output_embeddings()
-    tied = head is not None and head.weight is model.get_input_embeddings().weight
-    rows = anew.rows_for(model.get_input_embeddings())
-    scores = None if head is None or tied else anew.rows_for(head)
-    size = max(int(anew.ids.max(initial=-1)) + 1, model.get_input_embeddings().num_embeddings)
-    model.resize_token_embeddings(size, mean_resizing=False)
     layer, head = model.get_input_embeddings(), model.get_output_embeddings()
-    at = torch.from_numpy(anew.ids).to(layer.weight.device)
+    tied = head is not None and head.weight is layer.weight
+    new_rows = rows.rows_for(layer)
+    new_scores = None if head is None or tied else rows.rows_for(head)
+    size = max(int(rows.ids.max(initial=-1)) + 1, layer.num_embeddings)
+    model.resize_token_embeddings(size, mean_resizing=False)
+    _keep_head(model, head)
+    at = torch.from_numpy(rows.ids).to(layer.weight.device)
     with torch.no_grad():
-        layer.weight[at] = rows
-        if scores is not None:
-            head.weight[at.to(head.weight.device)] = scores
-    if train == "all":
-        plain: torch.nn.Embedding = layer
-        return plain
-    partial = _partial(layer, layer.weight, anew.ids)
-    model.set_input_embeddings(partial)
-    if tied:
-        model.set_output_embeddings(TiedHead(partial, head.bias))
-    elif head is not None:
-        trained = np.isin(np.arange(len(head.weight)), anew.ids)
-        model.set_output_embeddings(PartialHead(head.weight, trained, head.bias))
-    return partial
+        layer.weight[at] = new_rows
+        if new_scores is not None:
+            head.weight[at.to(head.weight.device)] = new_scores
+    if train == "new":
+        _train_new_rows(model, layer, rows.ids)
+        if new_scores is not None:
+            _train_new_rows(model, head, rows.ids)
+    return layer  # type: ignore[no-any-return]
 
 
-def _known(tokens: list[str], vocab: Any, rows: int) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
-    """Rows of the new tokens, and the words that old rows stand for."""
-    if hasattr(vocab, "get_added_vocab"):
-        added = vocab.get_added_vocab()
-        for token in tokens:
-            if token not in added:
-                raise OptionError(f"{token!r} was not added to the tokenizer: tokenizer.add_tokens(new_tokens) first")
-        ids = np.array([added[token] for token in tokens], dtype=np.int64)
-        old = {token: row for token, row in vocab.get_vocab().items() if token not in added and row < rows}
-        return ids, _surfaces(old, vocab)
-    words = list(vocab or ())
-    if words and len(words) != rows:
-        raise OptionError(f"vocab has {len(words):,} words for the {rows:,} old rows")
-    there = set(words)
-    if twice := [token for token in tokens if token in there]:
-        raise OptionError(f"{twice[0]!r} has a row already")
-    return np.arange(rows, rows + len(tokens)), {word: row for row, word in enumerate(words)}
+def _keep_head(model: Any, head: Any) -> None:
+    """Put the old output head back with the new one's parameters: transformers replaces it, and drops its hooks."""
+    new = model.get_output_embeddings()
+    if head is None or new is head:
+        return
+    for name, parameter in new.named_parameters(recurse=False):
+        head.register_parameter(name, parameter)
+    head.out_features = new.out_features
+    model.set_output_embeddings(head)
 
 
-def _surfaces(vocab: dict[str, int], tokenizer: Any) -> dict[str, int]:
-    """The whole words among a tokenizer's tokens, as they are written; the first row of each."""
-    marked = any(token.startswith(_WORD_STARTS) and len(token) > 1 for token in vocab)
-    words: dict[str, int] = {}
-    for token, row in sorted(vocab.items(), key=lambda item: item[1]):
-        if token.startswith(_WORD_STARTS) if marked else not token.startswith("##"):
-            words.setdefault(tokenizer.convert_tokens_to_string([token]).strip(), row)
-    words.pop("", None)
-    return words
+def _train_new_rows(model: torch.nn.Module, layer: Any, ids: npt.NDArray[np.int64]) -> None:
+    """Make a layer partly trained, and every module that shares its weight."""
+    weight = layer.weight
+    others = [module for module in sharing(model, weight) if module is not layer]
+    become_partial(layer, _bands(layer, ids))
+    for module in others:
+        become_shared(module, layer)
+
+
+def _bands(layer: torch.nn.Module, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    bands = np.isin(np.arange(len(layer.weight)), ids).astype(np.int64)  # type: ignore[arg-type]
+    padding = getattr(layer, "padding_idx", None)
+    if padding is not None:
+        bands[padding] = 0
+    return bands
+
+
+def _check(model: Any, layer: Any, train: str) -> None:
+    """Refuse what cannot be extended, before anything is changed."""
+    head = model.get_output_embeddings() if hasattr(model, "resize_token_embeddings") else None
+    if isinstance(layer, (PartialEmbedding, TiedEmbedding)):
+        raise OptionError(
+            f"the rows of a {type(layer).__name__} are trained in part already: put plain layers back first, with "
+            "Extension.finish(model), or pass layer.merged()"
+        )
+    for one, kind in ((layer, torch.nn.Embedding), (head, torch.nn.Linear)):
+        if one is None and one is not layer:
+            continue
+        if not isinstance(one, kind) or not isinstance(one._parameters.get("weight"), torch.nn.Parameter):
+            raise OptionError(
+                f"a {type(one).__name__} cannot be extended: it must be an nn.{kind.__name__} with a weight"
+            )
+    if train == "new" and layer.max_norm is not None:
+        raise OptionError("train='new' cannot be combined with max_norm: torch would shorten frozen rows in place")
+    if train == "new" and isinstance(model, torch.nn.Module):
+        for module in sharing(model, layer.weight):
+            if not isinstance(module, (torch.nn.Embedding, torch.nn.Linear)):
+                raise OptionError(
+                    f"train='new' cannot be used: a {type(module).__name__} shares the weight of the input layer, and "
+                    "only nn.Embedding and nn.Linear can share partly trained rows; use train='all'"
+                )

@@ -46,6 +46,9 @@ class SharedRows(torch.nn.Module):
         else:
             super().__setattr__(name, value)
 
+    def __prepare_scriptable__(self) -> None:
+        self._shared[0].__prepare_scriptable__()
+
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
         super()._save_to_state_dict(destination, prefix, keep_vars)
         layer = self._shared[0]

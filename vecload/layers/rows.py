@@ -30,7 +30,7 @@ class PartialRows(SavedRows):
     buffer by weight decay, momentum or sparse updates, and spends time and memory on the trained rows only.
 
     A subclass calls `_hold` once. Modules that exist already become partly trained by a change of their class, so this
-    class has no constructor and keeps its state under names that torch's modules do not use.
+    class has no constructor, and `STATE` names what it adds to a module besides parameters and the buffer.
     """
 
     frozen: torch.Tensor | StoredEmbedding
@@ -40,6 +40,8 @@ class PartialRows(SavedRows):
     sparse: bool = False
     _given: torch.Tensor | None = None
     _last: weakref.ref[AssembledWeight] | None = None
+    _was_trained: bool = True
+    STATE = ("place", "_shape", "_kept", "_order", "_begins", "_table", "_given", "_last", "_was_trained")
 
     def _hold(self, weight: torch.Tensor | StoredEmbedding, bands: npt.NDArray[np.int64]) -> None:
         """Take over all rows. `bands` gives the band of each row, 0 for frozen ones."""
@@ -78,9 +80,13 @@ class PartialRows(SavedRows):
             return self._given
         if torch.compiler.is_compiling():
             return self._assemble()
-        weight = AssembledWeight.lazy(self)
-        self._last = weakref.ref(weight)
-        return weight
+        # One that is in use and not assembled yet is as good as a new one. So those of tied layers are one tensor, as
+        # PEFT checks, by their memory, before it declares layers untied.
+        last = None if self._last is None else self._last()
+        if last is None or last._rows is not None:
+            last = AssembledWeight.lazy(self)
+            self._last = weakref.ref(last)
+        return last
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
@@ -268,6 +274,12 @@ class PartialRows(SavedRows):
         self.place = self._places().to(fn(torch.empty(0, device=self.place.device)).device)
         self._settle()
         return self
+
+    def __prepare_scriptable__(self) -> None:
+        raise OptionError(
+            "torch.jit.script cannot compile partly trained rows: script a model with plain layers (layer.merged(), "
+            "Extension.finish(model)), or use torch.export"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_table", "_last")}
