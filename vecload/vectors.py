@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 
 from vecload.errors import MissingWordError, OptionError, VocabularyError, refuse_string, require
+from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -354,11 +355,16 @@ class Vectors:
 def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return `given` as a C-ordered array of numbers in two dimensions, copied only where that is necessary."""
     try:
-        array = np.asarray(given)
+        # Arrays stay what they are, so that a mapped file can still be recognized as one.
+        array: npt.NDArray[Any] = cast("Any", given) if type(given) in (np.ndarray, np.memmap) else np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise OptionError(f"the matrix cannot be converted to a NumPy array: {error}") from error
     if array.ndim != 2:
         raise OptionError(f"the matrix must have two dimensions (words, values), got shape {array.shape}")
+    if not 0 < array.shape[1] <= MAX_DIM:
+        raise OptionError(f"vectors need 1 to {MAX_DIM:,} values, got shape {array.shape}")
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise OptionError(f"the matrix must hold numbers, got {array.dtype}")
+    if array.flags.c_contiguous and array.dtype.isnative:
+        return array
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vecload.alignment.coverage import Count, Coverage
-from vecload.errors import FormatError, MissingWordError, OptionError
-from vecload.sources import replacing
+from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError
+from vecload.saved import read_saved, write_saved
+from vecload.saved.kinds import ALIGNED
 from vecload.vocab import Vocab
 from vecload.words import Words, read_only
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 FIXED = ("padding", "special", "exact")
 PADDING, SPECIAL, EXACT = range(3)
-_FORMAT, _VERSION = "vecload-aligned", "1"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,8 +174,6 @@ class Aligned:
         >>> Aligned.load(file).matrix.tolist()
         [[0.0, 0.0], [1.0, 1.0]]
         """
-        from safetensors.numpy import save_file
-
         words = self.vocab.words
         tensors = {
             "weight": self.matrix,
@@ -198,9 +194,7 @@ class Aligned:
             "coverage": {count.origin: {"types": count.types, "tokens": count.tokens} for count in counts},
             "meta": dict(self.meta),
         }
-        header = {"format": _FORMAT, "version": _VERSION, "vecload": json.dumps(kept, default=str)}
-        with replacing(path) as part:
-            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, part, metadata=header)
+        write_saved(path, ALIGNED, tensors, kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Aligned:
@@ -209,33 +203,17 @@ class Aligned:
         Raises
         ------
         FormatError
-            When the file is something else.
+            When the file is of another kind, which is named where it is known, or damaged.
         """
-        from safetensors import SafetensorError, safe_open
-
-        name = os.fspath(path)
-        if Path(path).is_dir():
-            raise FormatError("a directory", file=name, expected="a file that Aligned.save wrote")
+        tensors, kept = read_saved(path, ALIGNED)
         try:
-            with safe_open(path, framework="numpy") as file:
-                header = file.metadata() or {}
-                if header.get("format") != _FORMAT:
-                    raise FormatError("not an aligned matrix that vecload saved", file=name, hint="Use vecload.align.")
-                if header.get("version") != _VERSION:
-                    raise FormatError("another vecload saved it", file=name, found=f"version {header.get('version')}")
-                kept = json.loads(header["vecload"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-            words, counts = _packed(tensors["words.data"], tensors["words.offsets"]), tensors.get("counts")
-            if counts is not None and counts.dtype != np.int64:
-                raise OptionError(f"counts are {counts.dtype}, not int64")
-            vocab = Vocab(words, counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
+            words = Words(tensors["words.data"], tensors["words.offsets"])
+            vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), kept["unk"], kept["pad"])
             return cls(
                 vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
             )
-        except FormatError:
-            raise
-        except (SafetensorError, LookupError, TypeError, ValueError) as error:
-            raise FormatError(f"a damaged file ({error})", file=name) from error
+        except (OptionError, VocabularyError) as error:
+            raise FormatError(f"the parts of the file do not fit each other: {error}", file=os.fspath(path)) from error
 
     def __repr__(self) -> str:
         found = f"{100 * self.coverage.found:.1f}% of the types found"
@@ -245,15 +223,6 @@ class Aligned:
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether a type holds real numbers; numpy does not count bfloat16 among its own."""
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
-
-
-def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> Words:
-    """The words of a file, whose offsets are not to be believed: compiled code would follow them anywhere."""
-    flat = data.ndim == offsets.ndim == 1 and data.dtype == np.uint8 and offsets.dtype == np.int64
-    ends = flat and len(offsets) and offsets[0] == 0 and offsets[-1] == len(data)
-    if not ends or (offsets[1:] < offsets[:-1]).any():
-        raise OptionError("words.offsets do not cut words.data into words")
-    return Words(data, offsets)
 
 
 def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:

@@ -63,6 +63,7 @@ from vecload.formats import (
     text,
     word2vec,
 )
+from vecload.saved import describe_file, describe_folder, describe_head
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -227,10 +228,16 @@ def recognise(source: Source) -> ModuleType:
     best, score = max(scores, key=lambda pair: pair[1])
     if path is not None:
         if score == 0:
-            raise FormatError("a directory, not a file", file=name, hint="Name a file in it.")
+            known = describe_folder(path)
+            if known is None:
+                raise FormatError("a directory, not a file", file=name, hint="Name a file in it.")
+            raise FormatError("not word vectors", file=name, found=known.what, hint=known.hint)
         return best
     if score > _MAGIC:
         return best
+    known = describe_head(head) or (None if source.path is None else describe_file(source.path))
+    if known is not None:
+        raise FormatError("not a file of word vectors", file=name, found=known.what, hint=known.hint)
     look = foreign.describe(head)
     if look is not None:
         raise FormatError("not a file of word vectors", file=name, found=look.what, hint=look.hint)

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol
 import numpy as np
 
 from vecload.errors import FormatError, shorten
+from vecload.saved import MAX_DIM
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def check_array(array: npt.NDArray[Any], name: str, *, dims: int = 2, kinds: str
         Says what it is.
     """
     fits = isinstance(array, np.ndarray) and array.ndim == dims and array.dtype.kind in kinds
-    if not fits or array.dtype.itemsize > _LARGEST_VALUE or (dims > 1 and not array.shape[1]):
+    if not fits or array.dtype.itemsize > _LARGEST_VALUE or (dims > 1 and not 0 < array.shape[1] <= MAX_DIM):
         found = f"shape {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
         kind = "floating-point numbers" if kinds == "f" else "whole numbers"
         expected = f"{dims} dimension{'s' if dims > 1 else ''} of {kind}"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, require
+from vecload.saved import MAX_DIM
 from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import Words
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 WORD: Final = "word"
 VECTOR: Final = "vector"
-_MOST_DIM: Final = 1 << 20
 TOGETHER: Final = 8192
 """Rows in a record batch that is asked for."""
 
@@ -122,7 +122,7 @@ class Reader:
         self._batches = self._guarded(batches)
         self._first: Any = None
         self.dim = self._length() if columns.dim is None else columns.dim
-        if not 0 < self.dim <= _MOST_DIM:
+        if not 0 < self.dim <= MAX_DIM:
             raise FormatError("vectors of a length that cannot be", file=name, found=str(self.dim))
         room = most // (self.dim * columns.dtype.itemsize) + 1
         self.expected = room if rows is None else min(max(rows, 0), room)

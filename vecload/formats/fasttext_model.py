@@ -22,6 +22,7 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.ngrams import LONGEST_NGRAM, DenseRows, NgramTable, QuantisedRows, Rows
+from vecload.saved import MAX_DIM
 from vecload.words import pack, read_only
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ LONGEST_WORD: Final = 1 << 16
 """Bytes in the longest word of a dictionary, as in word2vec's files."""
 _MOST_NGRAMS = 1 << 22  # of one word: a model of n-grams of 6 characters has 400,000 for the longest word
 _NGRAMS_PER_BYTE = 64  # of the file: real models have a few for each byte
-_MOST_DIM = 1 << 20
 _CENTROIDS = 256
 
 
@@ -62,7 +62,7 @@ class Arguments(NamedTuple):
 
     def problem(self) -> str | None:
         """What cannot be, or None."""
-        if not 0 < self.dim <= _MOST_DIM:
+        if not 0 < self.dim <= MAX_DIM:
             return f"a dimension of {self.dim}"
         if self.model not in MODELS or self.loss not in LOSSES:
             return f"model {self.model} with loss {self.loss}"
@@ -285,7 +285,7 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
 
 def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:
     rows, dim = (cursor.number("q", what) for _ in range(2))
-    if rows < 0 or not 0 < dim <= _MOST_DIM:
+    if rows < 0 or not 0 < dim <= MAX_DIM:
         raise cursor.error(f"the {what} cannot be", found=f"{rows} rows of {dim} values")
     begin = cursor.at
     values = cursor.array("<f4", rows * dim, what)
@@ -295,7 +295,7 @@ def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:
 def _quantised(cursor: Cursor, what: str, file: int | None) -> QuantisedRows:  # noqa: ARG001 - as `_dense`
     norms = bool(cursor.number("B", what))
     rows, dim, size = cursor.number("q", what), cursor.number("q", what), cursor.number("i", what)
-    if rows < 0 or not 0 < dim <= _MOST_DIM:
+    if rows < 0 or not 0 < dim <= MAX_DIM:
         raise cursor.error(f"the {what} cannot be", found=f"{rows} rows of {dim} values")
     begin = cursor.at
     codes = cursor.array("u1", max(0, size), what)

@@ -24,6 +24,7 @@ import numpy as np
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
+from vecload.saved import MAX_DIM
 from vecload.vectors import Vectors, type_of
 from vecload.words import Words
 
@@ -108,7 +109,7 @@ class Reader:
         ngrams = (
             max(header.minn, header.maxn) <= LONGEST_NGRAM and max(len(header.bow), len(header.eow)) <= LONGEST_MARK
         )
-        possible = 0 < header.bucket < 1 << 31 and self.dim and ngrams and header.seed < 1 << 32
+        possible = 0 < header.bucket < 1 << 31 and 0 < self.dim <= MAX_DIM and ngrams and header.seed < 1 << 32
         if not possible or (size and least > size - begin):
             raise FormatError(
                 "the header's sizes cannot be",

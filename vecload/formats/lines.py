@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.errors import FormatError, quote
+from vecload.saved import MAX_DIM
 from vecload.vectors import NONFINITE_HINT, narrowed, type_of
 from vecload.words import Words
 from vecload.words.doubts import SharedSpaces
@@ -36,7 +37,6 @@ _SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _BLOCK = 1 << 20  # bytes read together where lines are only counted
 _SAMPLE = 50  # lines looked at to find the dimension
 _MOST_ROWS = 10**12
-_MOST_DIM = 1 << 20
 _FIELD = re.compile(rb"[^ \t]+")
 _HEADER = re.compile(rb"^(-?\d+)[ \t]+(-?\d+)[ \t]*\r?$")
 _NONFINITE = re.compile(rb"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
@@ -107,13 +107,13 @@ def inspect(head: bytes, name: str, *, size: int | None, header: bool | None) ->
             )
         return Layout(None, dim, begin, None, doubt, SharedSpaces.of(first_words(lines, dim)))
     declared, dim = int(first[1]), int(first[2])
-    if not 0 < declared <= _MOST_ROWS or not 0 < dim <= _MOST_DIM:
+    if not 0 < declared <= _MOST_ROWS or not 0 < dim <= MAX_DIM:
         raise FormatError(
             "the header's sizes cannot be",
             file=name,
             line=1,
             found=f"{declared} rows of {dim} values",
-            expected=f"1 to {_MOST_ROWS} rows of 1 to {_MOST_DIM} values",
+            expected=f"1 to {_MOST_ROWS} rows of 1 to {MAX_DIM} values",
         )
     if whole and not rest:
         raise FormatError("a header and no rows", file=name, line=1, found=quote(lines[0].strip()))

@@ -1,18 +1,14 @@
 """vecload's own files: a matrix, its words with their hash table, perhaps an n-gram table, in one safetensors file.
 
 Opening maps the file: nothing is parsed or copied, and processes that open it share its pages. Anything that reads
-safetensors reads it. ``docs/native-format.md`` describes the layout, safetensors' ``README.md`` the container::
+safetensors reads it. ``docs/native-format.md`` describes the layout, `vecload.saved.container` the container.
 
-    uint64 N | N bytes of JSON, padded with spaces | the tensors, one behind the other
-
-The JSON is not believed: tensors must lie without holes in the bytes that exist, and fit each other. The words'
-offsets and hash table are checked when compiled code is first to follow them (`Words`).
+Opening checks names, types, shapes and settings (`vecload.saved.kinds.NATIVE`) without reading the matrix. The words'
+offsets and hash table are checked before compiled code first follows them (`Words`).
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +18,8 @@ import numpy as np
 from vecload.errors import FormatError, OptionError
 from vecload.formats.sink import RowFile, as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
+from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
+from vecload.saved.kinds import DENSE_NGRAMS, META, NATIVE, QUANTIZED_NGRAMS
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 from vecload.words import Words
 
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.saved import Container
     from vecload.sources import Source
     from vecload.vectors import Request
 
@@ -39,23 +38,17 @@ ALIASES: Final[dict[str, dict[str, Any]]] = {"vecload": {}, "safetensors": {}}
 SUFFIXES: Final = (".safetensors",)
 NGRAMS: Final = ("fasttext", "floret")
 
-_MARK: Final = "vecload vectors"
-_VERSION: Final = "1"
-_LONGEST_HEADER: Final = 100_000_000  # as safetensors has it
+_NGRAMS: Final = "ngrams."
 _PAGE: Final = 4096
 _ALIGNED: Final = 64
 _BATCH: Final = 1 << 20  # bytes of rows together
 _PIECE: Final = 1 << 22
-_CODES: Final = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
-    "U64": "uint64", "I64": "int64", "I32": "int32", "U8": "uint8",
-}  # fmt: skip
-_FLOATS: Final = {"F64", "F32", "F16", "BF16"}
+_FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
 
 def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """100 for safetensors with vecload's mark."""
-    return 100 if head[8:9] == b"{" and f'"{_MARK}"'.encode() in head[:_PAGE] else 0
+    return 100 if head[8:9] == b"{" and f'"{NATIVE.mark}"'.encode() in head[:_PAGE] else 0
 
 
 class Reader:
@@ -66,21 +59,20 @@ class Reader:
         self._request = request
         self.skipped: Counter[str] = Counter()
         raw = source.mapped()
-        entries, metadata, begin = _header(raw, source.name)
-        arrays = {name: _array(raw, entry, begin) for name, entry in entries.items()}
-        self._matrix, self._words = _table(arrays, source.name)
+        container = parse_container(raw, source.name)
+        metadata = container.metadata
+        if (metadata.get("format"), metadata.get("version")) != (NATIVE.mark, NATIVE.version):
+            found = f"{str(metadata.get('format'))[:40]!r}, version {str(metadata.get('version'))[:20]}"
+            expected = f"{NATIVE.mark!r}, version {NATIVE.version}"
+            raise FormatError("not word vectors of this vecload", file=source.name, found=found, expected=expected)
+        self._matrix, self._words = _table(container, source.name)
         self.dim = self._matrix.shape[1]
         self.dtype = self._matrix.dtype if request.dtype is None else type_of(request.dtype)
         self.declared = len(self._matrix)
         self.expected = self.declared
-        try:
-            self.meta: dict[str, Any] = {**json.loads(metadata.get("meta", "{}")), "format": NAME}
-            self.ngrams = _ngrams(arrays, entries, metadata, begin, source.path)
-        except (ValueError, KeyError, TypeError) as error:
-            problem = f"the metadata or the n-gram table cannot be ({error})"
-            raise FormatError(problem, file=source.name) from error
-        if self.ngrams is not None and self.ngrams.dim != self.dim:
-            raise FormatError("n-gram rows of another dimension", file=source.name, found=self.ngrams.dim)
+        meta = check_settings(META, _metadata(container, "meta", source.name, len(raw)), source.name, closed=False)
+        self.meta: dict[str, Any] = {**meta, "format": NAME}
+        self.ngrams = _ngrams(container, source.name, len(raw), self.dim, source.path)
 
     def mapped(self) -> Vectors | None:
         """The file as it lies, where all of it is wanted as it is."""
@@ -127,112 +119,46 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def _header(raw: npt.NDArray[np.uint8], name: str) -> tuple[dict[str, dict[str, Any]], dict[str, str], int]:
-    """The tensors by name, the metadata, and where the tensors begin."""
-
-    def refuse(problem: str, found: object = None) -> FormatError:
-        hint = "Download or copy the file again."
-        return FormatError(f"the safetensors header: {problem}", file=name, byte=0, found=found, hint=hint)
-
-    length = int.from_bytes(raw[:8].tobytes(), "little")
-    begin = 8 + length
-    if len(raw) < 8 or length > _LONGEST_HEADER or begin > len(raw):
-        raise refuse("longer than the file", f"{length:,} bytes of header in {len(raw):,}")
-    try:
-        header = json.loads(raw[8:begin].tobytes(), object_pairs_hook=_once)
-        metadata = header.pop("__metadata__", {})
-        if metadata.get("format") != _MARK:
-            raise refuse("not vecload's", metadata.get("format"))
-        if metadata.get("version") != _VERSION:
-            raise refuse("of a version that this vecload does not know", metadata.get("version"))
-        spans = []
-        for tensor, entry in header.items():
-            if set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in _CODES:
-                raise refuse(f"tensor {tensor!r} cannot be", entry)
-            first, last = map(_whole, entry["data_offsets"])
-            size = math.prod(map(_whole, entry["shape"])) * type_of(_CODES[entry["dtype"]]).itemsize
-            if last - first != size:
-                raise refuse(f"tensor {tensor!r} has another size than its shape", entry)
-            spans.append((first, last))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise refuse(f"not the JSON it should be ({error})") from error
-    at = 0
-    for first, last in sorted(spans):
-        if first != at:
-            raise refuse("tensors overlap or leave holes", f"one from byte {first}, the one before it to {at}")
-        at = last
-    if begin + at != len(raw):
-        raise refuse("the file has another size", f"{len(raw):,} bytes, not {begin + at:,}")
-    return header, metadata, begin
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name that comes twice")
-    return found
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 60:
-        raise ValueError(f"{value!r} is no size")
-    return value
-
-
-def _array(raw: npt.NDArray[np.uint8], entry: dict[str, Any], begin: int) -> npt.NDArray[Any]:
-    first, last = entry["data_offsets"]
-    piece = raw[begin + first : begin + last].view(type_of(_CODES[entry["dtype"]]))
-    piece = piece if piece.flags.aligned else piece.copy()  # another writer's; kernels are compiled for aligned arrays
-    return piece.reshape(entry["shape"])
-
-
-def _table(arrays: dict[str, npt.NDArray[Any]], name: str) -> tuple[npt.NDArray[Any], Words]:
-    """The matrix and its words; the arrays are made to fit each other, what they hold is not looked at."""
-    names = ("matrix", "words.data", "words.offsets", "words.slots")
-    shapes = {tensor: f"{arrays[tensor].dtype}{arrays[tensor].shape}" for tensor in names if tensor in arrays}
-    if len(shapes) < len(names):
-        raise FormatError("a tensor is missing", file=name, found=", ".join(shapes), expected=", ".join(names))
-    matrix, data, offsets, slots = (arrays[tensor] for tensor in names)
-    fits = (
-        matrix.ndim == 2
-        and (matrix.dtype.kind == "f" or matrix.dtype.name == "bfloat16")
-        and (str(data.dtype), data.ndim) == ("uint8", 1)
-        and (str(offsets.dtype), offsets.shape) == ("int64", (len(matrix) + 1,))
-        and (str(slots.dtype), slots.ndim) == ("uint64", 1)
-        and len(slots) > len(matrix)
-        and len(slots).bit_count() == 1
-    )
-    if not fits:
-        found = ", ".join(f"{tensor} {shape}" for tensor, shape in shapes.items())
-        raise FormatError("the tensors of matrix and words do not fit each other", file=name, found=found)
+def _table(container: Container, name: str) -> tuple[npt.NDArray[Any], Words]:
+    """Return the matrix and its words; nothing but types and shapes is looked at."""
+    arrays = {tensor: array for tensor, array in container.arrays.items() if not tensor.startswith(_NGRAMS)}
+    check_tensors(NATIVE, arrays, name)
+    check_rules(NATIVE, arrays, {}, name)
+    matrix, data, offsets = arrays["matrix"], arrays["words.data"], arrays["words.offsets"]
     end = max(0, min(int(offsets[-1]), len(data)))
-    return matrix, Words(data[:end], offsets, slots=slots, checked=False)
+    return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False)
 
 
-def _ngrams(
-    arrays: dict[str, npt.NDArray[Any]],
-    entries: dict[str, dict[str, Any]],
-    metadata: dict[str, str],
-    begin: int,
-    path: Path | None,
-) -> NgramTable | None:
-    if "ngrams" not in metadata:
+def _metadata(container: Container, key: str, name: str, size: int) -> Any:
+    """Return parsed JSON of the metadata; an empty dict where there is none."""
+    try:
+        return parse_json(container.metadata.get(key, "{}"), size=size)
+    except ValueError as error:
+        raise FormatError(f"invalid JSON in the metadata {key!r}: {error}", file=name) from error
+
+
+def _ngrams(container: Container, name: str, size: int, dim: int, path: Path | None) -> NgramTable | None:
+    """Return the n-gram table, checked: kernels follow its codes and row numbers."""
+    arrays = {
+        tensor.removeprefix(_NGRAMS): array for tensor, array in container.arrays.items() if tensor.startswith(_NGRAMS)
+    }
+    if "ngrams" not in container.metadata and not arrays:
         return None
-    settings = json.loads(metadata["ngrams"])
-    kept = arrays.get("ngrams.kept")
-    if "ngrams.codes" in arrays:
-        names = ("codes", "centroids", "norm_codes", "norm_centroids")
-        codes, centroids, norm_codes, norm_centroids = (arrays[f"ngrams.{name}"] for name in names)
-        rows = QuantisedRows(codes, centroids, settings.pop("width"), norm_codes, norm_centroids)
-        return NgramTable(rows, kept=kept, **settings)
-    matrix = arrays["ngrams.rows"]
+    schema = QUANTIZED_NGRAMS if "codes" in arrays else DENSE_NGRAMS
+    settings = check_settings(schema.settings, _metadata(container, "ngrams", name, size), f"{name} (n-grams)")
+    check_tensors(schema, arrays, f"{name} (n-grams)", {"dim": dim})
+    check_rules(schema, arrays, settings, f"{name} (n-grams)")
+    kept = arrays.get("kept")
+    if schema is QUANTIZED_NGRAMS:
+        width = settings.pop("width")
+        parts = (arrays[part] for part in ("norm_codes", "norm_centroids"))
+        return NgramTable(QuantisedRows(arrays["codes"], arrays["centroids"], width, *parts), kept=kept, **settings)
+    matrix = arrays["rows"]
     if path is None:
         return NgramTable(DenseRows(matrix), kept=kept, **settings)
     with path.open("rb") as file:
-        offset = begin + entries["ngrams.rows"]["data_offsets"][0]
-        return NgramTable(DenseRows(matrix, file=file.fileno(), offset=offset), kept=kept, **settings)
+        rows = DenseRows(matrix, file=file.fileno(), offset=container.starts[f"{_NGRAMS}rows"])
+        return NgramTable(rows, kept=kept, **settings)
 
 
 def write(path: Path, table: Table) -> None:
@@ -245,26 +171,17 @@ def write(path: Path, table: Table) -> None:
     table
         Its rows: float16, bfloat16, float32 or float64.
     """
-    codes = {name: code for code, name in _CODES.items()}
-    if codes.get(table.dtype.name) not in _FLOATS:
+    if table.dtype.name not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
     settings: dict[str, Any] | None = None
-    shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
+    layout: dict[str, tuple[np.dtype[Any] | str, tuple[int, ...]]] = {}
 
     def header(rows: int) -> bytes:
-        shapes["matrix"] = codes[table.dtype.name], (rows, table.dim)
-        metadata = {"format": _MARK, "version": _VERSION, "meta": _json(_kept(table.meta))}
-        entries: dict[str, Any] = {"__metadata__": metadata}
+        layout["matrix"] = table.dtype, (rows, table.dim)
+        metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": to_json(_kept(table.meta))}
         if settings is not None:
-            metadata["ngrams"] = _json(settings)
-        at = 0
-        for name, (code, shape) in shapes.items():
-            end = at + math.prod(shape) * type_of(_CODES[code]).itemsize
-            entries[name] = {"dtype": code, "shape": list(shape), "data_offsets": [at, end]}
-            at = end
-        text = _json(entries).encode()
-        text += b" " * (-(8 + len(text)) % _PAGE)  # the matrix begins at a page
-        return len(text).to_bytes(8, "little") + text
+            metadata["ngrams"] = to_json(settings)
+        return header_bytes(layout, metadata, page=_PAGE)  # the matrix begins at a page
 
     with RowFile(path, table.expected, header, table.dim, table.dtype) as file:
         for batch in table.batches(file):
@@ -272,7 +189,7 @@ def write(path: Path, table: Table) -> None:
         words = table.words
         size = len(words) * table.dim * table.dtype.itemsize
         padding = -(size + len(words.data)) % _ALIGNED  # so that what follows is aligned; the last offset tells the end
-        shapes["words.data"] = codes["uint8"], (len(words.data) + padding,)
+        layout["words.data"] = "uint8", (len(words.data) + padding,)
         file.write(words.data, 0)
         file.write(bytes(padding), 0)
         behind = [("words.offsets", words.offsets), ("words.slots", words.slots)]
@@ -280,14 +197,10 @@ def write(path: Path, table: Table) -> None:
             arrays, settings = _parts(table.ngrams)
             behind += arrays
         for name, array in behind:
-            shapes[name] = codes[array.dtype.name], array.shape
+            layout[name] = array.dtype, array.shape
             step = max(1, _PIECE // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
                 file.write(as_bytes(array[first : first + step]), 0)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from vecload.errors import FormatError, quote
 from vecload.formats.lines import fields_of, numbers_at_end
 from vecload.formats.oddwords import OddWords
 from vecload.formats.sink import Filter, counted, single
+from vecload.saved import MAX_DIM
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
@@ -49,7 +50,6 @@ _LONGEST_WORD = 1 << 16
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _LINES = 20  # looked at to tell what a file is
 _CHUNK = 1 << 20  # bytes of rows together: they stay in the caches until they are copied to their place
-_MOST_DIM = 1 << 20
 _UNHOLDABLE = b" \n"
 _log = logging.getLogger("vecload")
 
@@ -97,7 +97,7 @@ class Reader:
         self.declared, self.dim = int(header[1]), int(header[2])
         self._begin = header.end()
         least = self.declared * (4 * self.dim + 1)
-        if not (self.declared and 0 < self.dim <= _MOST_DIM):
+        if not (self.declared and 0 < self.dim <= MAX_DIM):
             raise FormatError(
                 "the header's sizes cannot be", file=source.name, found=f"{self.declared:,} rows of {self.dim:,} values"
             )

@@ -11,6 +11,7 @@ import numpy as np
 
 from vecload.errors import OptionError, list_of_strings, shorten
 from vecload.ngrams.rows import DenseRows, Rows
+from vecload.saved import LONGEST_MARK, LONGEST_NGRAM
 from vecload.words import Words, encode, read_only
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["fasttext", "floret"]
 
-LONGEST_NGRAM: Final = 1024
-"""Characters in the longest n-gram a table may ask for: more than any word of any language has."""
-LONGEST_MARK: Final = 16
-"""Characters in the longest boundary mark; each is put around every word."""
 MURMUR_SEED: Final = 2166136261
 """The seed floret gives MurmurHash3."""
 

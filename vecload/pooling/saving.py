@@ -13,8 +13,9 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from vecload.errors import FormatError, OptionError
@@ -22,22 +23,33 @@ from vecload.layers.shared import array_of
 from vecload.loading import load
 from vecload.pooling.modes import Mode
 from vecload.pooling.module import SentencePooler
+from vecload.saved import (
+    check_settings,
+    check_tensors,
+    other_kind,
+    parse_container,
+    plain,
+    read_json,
+    write_container,
+)
+from vecload.saved.kinds import POOLER, POOLER_MODE, POOLER_STATE, POOLER_TOKENIZER
 from vecload.sources import replacing
 from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 _SETTINGS, _VECTORS, _STATE = "pooler.json", "vectors.safetensors", "state.safetensors"
-_FORMAT, _VERSION = "vecload-pooler", 1
+_MOST_POWER = 1000
 
 
 def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
     """Write a pooler to a new folder, which appears whole or not at all: see `SentencePooler.save`."""
-    from safetensors.torch import save_file
-
     vectors = vectors_of(pooler)
     settings = {
-        "format": _FORMAT,
-        "version": _VERSION,
+        "format": POOLER.mark,
+        "version": int(POOLER.version),
         "mode": {**asdict(pooler.mode), "powers": [str(power) for power in pooler.mode.powers]},
         "unknown": pooler.unknown,
         "normalize": pooler.normalize,
@@ -45,60 +57,82 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
         "unk_idx": pooler.unk_idx,
         "tokenizer": pooler.tokenizer.to_json(),
     }
-    state = {name: tensor.detach().contiguous() for name, tensor in _own_state(pooler).items()}
+    state = {name: array_of(tensor.detach()) for name, tensor in _own_state(pooler).items()}
     with replacing(folder, folder=True) as part:
         part.mkdir()
         vectors.save(part / _VECTORS)
-        save_file(state, part / _STATE)
-        (part / _SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        with (part / _STATE).open("wb") as file:
+            write_container(file, state, {})
+        (part / _SETTINGS).write_text(json.dumps(plain(settings), indent=1), encoding="utf-8")
 
 
 def load_pooler(folder: str | os.PathLike[str], *, tokenize: Any = None, trainable: bool = False) -> SentencePooler:
     """Open what `save` wrote; rows that are not trained stay in the file, mapped: see `SentencePooler.load`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = Path(folder)
     if not (path / _SETTINGS).is_file():
-        hint = "Name the folder that SentencePooler.save wrote."
-        raise FormatError(f"no {_SETTINGS} in it, so it holds no pooler", file=os.fspath(folder), hint=hint)
+        raise other_kind(folder, POOLER)
+    name = str(path / _SETTINGS)
+    kept = read_json(name, POOLER)
+    check_settings(POOLER_MODE, kept["mode"], f"{name} (mode)")
+    check_settings(POOLER_TOKENIZER, kept["tokenizer"], f"{name} (tokenizer)")
+    tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
+    vectors = load(path / _VECTORS)
     try:
-        kept = json.loads((path / _SETTINGS).read_text(encoding="utf-8"))
-        if (kept["format"], kept["version"]) != (_FORMAT, _VERSION):
-            raise FormatError("another vecload saved it", file=os.fspath(folder), found=f"version {kept['version']}")
-        powers = tuple(float(power) if "inf" in power else int(power) for power in kept["mode"]["powers"])
-        mode = Mode(**{**kept["mode"], "powers": powers})
-        tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
-        vectors = load(path / _VECTORS)
+        mode = Mode(**{**kept["mode"], "powers": tuple(_power(power) for power in kept["mode"]["powers"])})
+        state = _state(path / _STATE, vectors, mode)
         pooler = SentencePooler(vectors, mode, normalize=kept["normalize"], trainable=trainable, tokenize=tokenizer)
         pooler.unknown = kept["unknown"]
-        pooler.unk_idx, pooler.padding_idx = (_row(kept[name], len(vectors)) for name in ("unk_idx", "padding_idx"))
+        pooler.unk_idx, pooler.padding_idx = (_row(kept, name, len(vectors)) for name in ("unk_idx", "padding_idx"))
         pooler.check()
-        _restore(pooler, load_file(path / _STATE))
-    except (OptionError, FormatError):
-        raise
-    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise FormatError(f"a damaged pooler ({error})", file=os.fspath(folder)) from error
+        _restore(pooler, state)
+    except (OptionError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"the parts of the pooler do not fit each other: {error}", file=os.fspath(folder)) from error
     return pooler
 
 
-def _row(kept: object, rows: int) -> int | None:
-    """The number of a row, which compiled code would follow anywhere."""
-    if kept is None or (type(kept) is int and 0 <= kept < rows):
-        return kept
-    raise ValueError(f"{kept!r} is not one of its {rows:,} rows")
+def _state(path: Path, vectors: Vectors, mode: Mode) -> dict[str, npt.NDArray[Any]]:
+    """Return the checked buffers, so that nothing is allocated that the file does not hold."""
+    if not path.is_file():
+        raise FormatError("missing file", file=str(path), hint="Save the pooler again.")
+    arrays = parse_container(np.fromfile(path, dtype=np.uint8), str(path)).arrays
+    sides = check_tensors(POOLER_STATE, arrays, str(path), {"dim": vectors.dim, "components": mode.components})
+    weighted = sides.get("weighted", 0)
+    if weighted not in (0, len(vectors)):
+        expected = f"0 or {len(vectors):,}"
+        raise FormatError("invalid number of 'token_weights'", file=str(path), found=f"{weighted:,}", expected=expected)
+    if mode.components and "components" not in arrays:
+        raise FormatError("missing tensor 'components'", file=str(path), expected=f"{mode.components:,} rows")
+    return arrays
 
 
-def _restore(pooler: SentencePooler, state: dict[str, torch.Tensor]) -> None:
+def _power(text: str) -> float:
+    if text in ("inf", "-inf"):
+        return float(text)
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_POWER:
+        raise ValueError(f"power {text!r} is neither infinite nor a whole number from 1 to {_MOST_POWER}")
+    return int(text)
+
+
+def _row(kept: dict[str, Any], name: str, rows: int) -> int | None:
+    """Return the number of a row, which compiled code follows without looking."""
+    row: int | None = kept[name]
+    if row is not None and row >= rows:
+        raise ValueError(f"{name}={row} is not one of {rows:,} rows")
+    return row
+
+
+def _restore(pooler: SentencePooler, state: dict[str, npt.NDArray[Any]]) -> None:
     """Set buffers and query without touching the rows."""
     own = _own_state(pooler)
     if missing := own.keys() - state.keys():
-        raise ValueError(f"its state lacks {', '.join(sorted(missing))}")
+        raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
     with torch.no_grad():
         for name, tensor in own.items():
-            if tensor.shape != state[name].shape:
-                raise ValueError(f"{name} has shape {tuple(state[name].shape)}")
-            tensor.copy_(state[name])
+            if tuple(tensor.shape) != state[name].shape:
+                raise ValueError(f"{name} has shape {state[name].shape}; expected {tuple(tensor.shape)}")
+            tensor.copy_(_as_tensor(state[name]))
 
 
 def _own_state(pooler: SentencePooler) -> dict[str, torch.Tensor]:
@@ -126,3 +160,10 @@ def vectors_of(pooler: SentencePooler) -> Vectors:
         matrix = array_of(layer.weight if type(layer) is torch.nn.Embedding else layer(every))
     meta = {} if pooler.trained is None else {"args": pooler.trained}  # by which `load` knows a supervised model
     return Vectors(pooler.words, matrix, meta, pooler.ngrams)
+
+
+def _as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
+    """Return a tensor of the same bits, in memory of its own."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+    return torch.from_numpy(array.copy())

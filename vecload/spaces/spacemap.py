@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError
-from vecload.sources import replacing
+from vecload.errors import OptionError
+from vecload.saved import read_saved, write_saved
+from vecload.saved.kinds import SPACE_MAP
 from vecload.spaces.normalization import Normalization
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-_FORMAT, _VERSION = "vecload-map", "1"
 _ROWS = 1 << 14
 
 
@@ -119,8 +118,6 @@ class SpaceMap:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file that `load` reads."""
-        from safetensors.numpy import save_file
-
         tensors = {
             "matrix": self.matrix,
             "source.means": self.source.means,
@@ -134,9 +131,7 @@ class SpaceMap:
             "source": self.source.steps,
             "target": self.target.steps,
         }
-        header = {"format": _FORMAT, "version": _VERSION, "vecload": json.dumps(kept, default=str)}
-        with replacing(path) as part:
-            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, part, metadata=header)
+        write_saved(path, SPACE_MAP, tensors, kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SpaceMap:
@@ -145,26 +140,11 @@ class SpaceMap:
         Raises
         ------
         FormatError
-            When the file is something else.
+            When the file is of another kind, which is named where it is known, or damaged.
         """
-        from safetensors import SafetensorError, safe_open
-
-        name = os.fspath(path)
-        try:
-            with safe_open(path, framework="numpy") as file:
-                header = file.metadata() or {}
-                if header.get("format") != _FORMAT or header.get("version") != _VERSION:
-                    raise FormatError("not a map that vecload saved", file=name, hint="Use vecload.map_spaces.")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-            kept = json.loads(header["vecload"])
-            sides = [Normalization(tuple(kept[one]), tensors[f"{one}.means"]) for one in ("source", "target")]
-            return cls(
-                sides[0], sides[1], tensors["matrix"], tensors.get("target_matrix"), kept["method"], kept["info"]
-            )
-        except FormatError:
-            raise
-        except (SafetensorError, LookupError, TypeError, ValueError) as error:
-            raise FormatError(f"a damaged file ({error})", file=name) from error
+        tensors, kept = read_saved(path, SPACE_MAP)
+        source, target = (Normalization(tuple(kept[side]), tensors[f"{side}.means"]) for side in ("source", "target"))
+        return cls(source, target, tensors["matrix"], tensors.get("target_matrix"), kept["method"], kept["info"])
 
     def __repr__(self) -> str:
         pairs = self.info.get("pairs")

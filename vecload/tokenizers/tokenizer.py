@@ -7,14 +7,26 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import OptionError, list_of_strings
+from vecload.errors import FormatError, OptionError, list_of_strings, require
+from vecload.saved import parse_json
 from vecload.tokenizers import japanese
+from vecload.tokenizers.patterns import safe_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 WHITESPACE = "whitespace"
 _TOKEN = re.compile(r"[^\t-\r ]+")
+KINDS = (WHITESPACE, "regex", "tokenizers", "sudachi", "fugashi", "function")
+
+# Patterns of byte-level tokenizers, which look ahead: known to be harmless, and too many models have them to refuse.
+_KNOWN_PATTERNS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
 
 
 @dataclass(frozen=True)
@@ -104,27 +116,66 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any], tokenize: Any) -> Tokenizer:
-        """The tokenizer that was saved; a function, which cannot be, is `tokenize`.
+        """Return the tokenizer that was saved, or `tokenize` in its place.
+
+        A function cannot be saved, so it has to be passed. A regular expression or a Hugging Face tokenizer may be
+        passed, because not every pattern is accepted from a file (`vecload.tokenizers.patterns`).
 
         Raises
         ------
         OptionError
-            When a function is needed and none is given, or the other way round.
+            When a function is needed and none is given, when one is given and not needed, and for saved patterns that
+            might take exponential time.
         """
-        kind, lowercase, settings = kept["kind"], bool(kept["lowercase"]), kept["settings"]
-        if (kind == "function") != (tokenize is not None):
-            told = "was saved with a function: pass it again as tokenize=" if tokenize is None else "has a tokenizer"
-            raise OptionError(f"the pooler {told}")
+        kind, lowercase, settings = kept["kind"], kept["lowercase"], kept["settings"]
+        if tokenize is not None:
+            given = cls.of(tokenize, lowercase=lowercase)
+            if given.kind != kind:
+                raise OptionError(f"the pooler was saved with a tokenizer of kind {kind!r}, not {given.kind!r}")
+            return given
+        if kind == "function":
+            raise OptionError("the pooler was saved with a function: pass it again as tokenize=")
         if kind == "regex":
-            pattern = json.loads(settings)
-            tokenize = re.compile(pattern["pattern"], pattern["flags"])
-        elif kind == "tokenizers":
-            from vecload.errors import require
+            pattern = _object(settings)
+            return cls.of(safe_pattern(pattern.get("pattern"), pattern.get("flags")), lowercase=lowercase)
+        if kind == "tokenizers":
+            for inner in _patterns(_object(settings)):
+                safe_pattern(inner, 0)
+            return cls.of(_subword_tokenizer(settings), lowercase=lowercase)
+        if kind not in KINDS:
+            raise FormatError(f"unknown kind of tokenizer {kind[:40]!r}", expected=", ".join(KINDS))
+        return cls.of(kind, lowercase=lowercase)
 
-            tokenize = require("tokenizers", "tokenizers").Tokenizer.from_str(settings)
-        elif kind != "function":
-            tokenize = kind
-        return cls.of(tokenize, lowercase=lowercase)
+
+def _object(settings: str) -> dict[str, Any]:
+    try:
+        found = parse_json(settings)
+    except ValueError as error:
+        raise FormatError(f"invalid JSON in the settings of the tokenizer: {error}") from error
+    if not isinstance(found, dict):
+        raise FormatError("the settings of the tokenizer are not a JSON object", found=type(found).__name__)
+    return found
+
+
+def _patterns(value: Any) -> Iterator[object]:
+    """Yield the regular expressions in the JSON of a Hugging Face tokenizer, whose engine also backtracks."""
+    if isinstance(value, dict):
+        if "Regex" in value and value["Regex"] not in _KNOWN_PATTERNS:
+            yield value["Regex"]
+        for name, part in value.items():
+            if name != "vocab":  # words are not patterns
+                yield from _patterns(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _patterns(part)
+
+
+def _subword_tokenizer(settings: str) -> Any:
+    made = require("tokenizers", "tokenizers").Tokenizer
+    try:
+        return made.from_str(settings)
+    except Exception as error:  # the library raises plain Exception
+        raise FormatError(f"invalid settings of a Hugging Face tokenizer: {str(error)[:200]}") from error
 
 
 def _at_ascii_space(texts: Sequence[str]) -> list[Sequence[str]]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
+from vecload.saved import check_rules, check_settings, check_version
+from vecload.saved.kinds import VOCAB
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 PADS = ("<pad>", "[PAD]")
 UNKS = ("<unk>", "[UNK]")
-_FORMAT = "vecload-vocab"
 
 
 class Parts(NamedTuple):
@@ -33,8 +34,8 @@ class Parts(NamedTuple):
 def as_json(vocab: Vocab) -> bytes:
     """Return a vocabulary as a JSON file; its escapes keep words that are not valid UTF-8."""
     kept = {
-        "format": _FORMAT,
-        "version": 1,
+        "format": VOCAB.mark,
+        "version": int(VOCAB.version),
         "unk": vocab.unk,
         "pad": vocab.pad,
         "specials": vocab.specials,
@@ -46,7 +47,7 @@ def as_json(vocab: Vocab) -> bytes:
 
 def is_saved(document: Any) -> bool:
     """Return whether a JSON document is one that `as_json` wrote."""
-    return isinstance(document, dict) and document.get("format") == _FORMAT
+    return isinstance(document, dict) and document.get("format") == VOCAB.mark
 
 
 def from_json(document: Any, name: str) -> Parts:
@@ -55,14 +56,16 @@ def from_json(document: Any, name: str) -> Parts:
     Raises
     ------
     FormatError
-        If the document is inconsistent.
+        If the document is of another version, or violates its schema (`vecload.saved.kinds.VOCAB`).
     """
+    check_version(str(document.get("version")), VOCAB, name)
+    kept = check_settings(VOCAB.settings, document, name)
+    check_rules(VOCAB, {}, kept, name)
     try:
-        counts = None if document["counts"] is None else np.array(document["counts"], dtype=np.int64)
-        words = Words.from_strings(document["words"])
-        return Parts(words, counts, tuple(document["specials"]), document["unk"], document["pad"])
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, VocabularyError) as error:
-        raise FormatError(f"an inconsistent vocabulary ({error})", file=name) from error
+        counts = None if kept["counts"] is None else np.array(kept["counts"], dtype=np.int64)
+        return Parts(Words.from_strings(kept["words"]), counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
+    except VocabularyError as error:
+        raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
 
 
 def from_tokenizer(tokenizer: Any) -> Parts:

@@ -1,0 +1,109 @@
+"""Reading and writing files of one kind: container, JSON and schema joined."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload.errors import FormatError
+from vecload.saved.bounded_json import parse_json, to_json
+from vecload.saved.container import parse_container, write_container
+from vecload.saved.kinds import SAVED, Kind, describe_file, describe_folder, describe_head
+from vecload.saved.schema import Schema, check_rules, check_saved, check_settings
+from vecload.sources import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+_SETTINGS = "vecload"
+_HEAD = 4096
+
+
+def write_saved(
+    path: str | os.PathLike[str], schema: Schema, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]
+) -> None:
+    """Write one file of a kind; the same arrays and settings give the same bytes."""
+    metadata = {"format": schema.mark, "version": schema.version, _SETTINGS: to_json(settings)}
+    with replacing(path) as part, part.open("wb") as file:
+        write_container(file, arrays, metadata)
+
+
+def read_saved(path: str | os.PathLike[str], schema: Schema) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Read one file of a kind into memory and check all of it against its schema.
+
+    Raises
+    ------
+    FormatError
+        When the file is of another kind, which is named where it is known, or violates the schema.
+    """
+    name = os.fspath(path)
+    if Path(path).is_dir():
+        raise other_kind(path, schema)
+    raw = np.fromfile(path, dtype=np.uint8)
+    if raw[8:9].tobytes() != b"{":
+        raise other_kind(path, schema)
+    container = parse_container(raw, name)
+    if container.metadata.get("format") != schema.mark:
+        raise other_kind(path, schema)
+    check_version(container.metadata.get("version"), schema, name)
+    try:
+        settings = parse_json(container.metadata.get(_SETTINGS, ""), size=len(raw))
+    except ValueError as error:
+        raise FormatError(f"invalid settings: {error}", file=name) from error
+    check_saved(schema, container.arrays, settings, name)
+    return container.arrays, settings
+
+
+def read_json(path: str | os.PathLike[str], schema: Schema, *, most: int | None = None) -> dict[str, Any]:
+    """Read a JSON file of one kind and check it against its schema.
+
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        What it must hold.
+    most
+        Most values in it; None for a number that follows from its size (`parse_json`).
+
+    Raises
+    ------
+    FormatError
+        When the file is of another kind or version, or violates the schema.
+    """
+    name = os.fspath(path)
+    try:
+        kept = parse_json(Path(path).read_bytes(), most=most)
+    except ValueError as error:
+        raise FormatError(f"invalid JSON: {error}", file=name) from error
+    if not isinstance(kept, dict) or kept.get("format") != schema.mark:
+        raise other_kind(path, schema)
+    check_version(str(kept.get("version")), schema, name)
+    check_settings(schema.settings, kept, name)
+    check_rules(schema, {}, kept, name)
+    return kept
+
+
+def check_version(found: str | None, schema: Schema, name: str) -> None:
+    """Check that a file was saved by a version that is known."""
+    if found != schema.version:
+        hint = "Update vecload, or save it again with this version."
+        shown = f"version {str(found)[:20]}"
+        raise FormatError("the file was saved by another version of vecload", file=name, found=shown, hint=hint)
+
+
+def other_kind(path: str | os.PathLike[str], schema: Schema) -> FormatError:
+    """Return the error for a file or folder that is not of the wanted kind."""
+    file = Path(path)
+    if file.is_dir():
+        kind = describe_folder(file) or Kind("a folder", None)
+    else:
+        with file.open("rb") as opened:
+            kind = describe_head(opened.read(_HEAD)) or describe_file(file) or Kind(None, None)
+    wanted = SAVED[schema.mark].what
+    return FormatError(f"not {wanted}", file=os.fspath(path), found=kind.what, hint=kind.hint)
