@@ -334,7 +334,7 @@ def test_url_is_asked_for_whole_before_a_member_of_an_archive(tmp_path: Path) ->
     }.items():
         with open_source(url) as source:
             assert source.take(99) == text
-    with pytest.raises(FileNotFoundError, match="none.zip"):
+    with pytest.raises(FileNotFoundError, match=r"none\.zip"):
         open_source("memory://asked/none.zip/v.txt")
     with pytest.raises(FormatError, match="no member 'none'"):
         open_source("memory://asked/plain.zip/none")
