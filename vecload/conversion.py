@@ -304,9 +304,9 @@ class _Held:
         matrix, words = self._vectors.matrix, self._vectors.words
         step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
         for begin in range(0, self.rows, step):
-            offsets = words.offsets[begin : begin + step + 1]
-            data = words.data[offsets[0] : offsets[-1]]
-            yield Batch(data, offsets - offsets[0], np.ascontiguousarray(matrix[begin : begin + step]))
+            # Packed again, not sliced: writers hand the words to kernels, and those of a mapped file can change.
+            some = words.take(np.arange(begin, min(begin + step, self.rows)))
+            yield Batch(some.data, some.offsets, np.ascontiguousarray(matrix[begin : begin + step]))
 
 
 class _Stream:

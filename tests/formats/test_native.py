@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -187,10 +188,11 @@ def damaged(whole: bytes, tensor: str, at: int, value: int) -> Vectors:
 @pytest.mark.parametrize("at", [0, 50, 100])
 def test_offsets_that_lead_nowhere(at: int, value: int, whole: bytes) -> None:
     vectors = damaged(whole, "words.offsets", at, value)
-    vectors.get("w50")  # finds something or nothing, but does not crash
-    with pytest.raises(FormatError, match="lead nowhere"):
+    with contextlib.suppress(FormatError):
+        vectors.get("w50")
+    with pytest.raises(FormatError, match="corrupt word index"):
         vectors.words.lookup(WORDS)
-    with pytest.raises(vecload.VecloadError, match=r"lead nowhere|missing"):
+    with pytest.raises(vecload.VecloadError, match=r"corrupt word index|missing"):
         vectors.select(["w3"])
 
 
@@ -202,14 +204,15 @@ def test_a_hash_table_that_leads_nowhere(whole: bytes) -> None:
         bad = slots.copy()
         bad[np.flatnonzero(bad)[7]] = (1 << 63) | row
         vectors = vecload.load(io.BytesIO(joined(header, body[:first] + bad.tobytes() + body[last:])), format="native")
-        assert vectors.get("nothing") is None
-        with pytest.raises(FormatError, match="lead nowhere"):
+        with contextlib.suppress(FormatError):
+            assert vectors.get("nothing") is None
+        with pytest.raises(FormatError, match="corrupt word index"):
             vectors.words.lookup(WORDS)
     full = np.where(slots == 0, slots.max(), slots)
     vectors = vecload.load(io.BytesIO(joined(header, body[:first] + full.tobytes() + body[last:])), format="native")
-    assert vectors.get("nothing") is None
-    with pytest.raises(FormatError, match="lead nowhere"):
-        vectors.words.lookup(WORDS)
+    for look_up in (lambda: vectors.get("nothing"), lambda: vectors.words.lookup(WORDS)):
+        with pytest.raises(FormatError, match="corrupt word index"):
+            look_up()
 
 
 def test_words_are_checked_once_and_quickly() -> None:

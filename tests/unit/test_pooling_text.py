@@ -49,7 +49,7 @@ def found(texts: list[str], words: Words) -> list[list[int]]:
     end = len(raw) - 8
     rows, starts, stops = np.empty((3, (end + 1) // 2), dtype=np.int64)
     bags = np.empty(len(texts) + 1, dtype=np.int64)
-    packed = words.data, words.offsets, words.slots
+    packed = words.data, words.offsets, *words.table
     count, lines = table.lookup_tokens(text, 0, end, *packed, rows, starts, stops, bags)
     assert lines == len(texts)
     assert [raw[a:b] for a, b in zip(starts[:count], stops[:count], strict=True)] == [

@@ -271,7 +271,7 @@ class Reader:
         if self._heads is not None:
             blanks = int(np.count_nonzero(stops - starts <= 1))  # with its carriage return; no row is so short
             kept = np.empty(total, dtype=np.int64)
-            heads = self._heads.data, self._heads.offsets, self._heads.slots
+            heads = self._heads.data, self._heads.offsets, *self._heads.table
             kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
         count = len(starts)

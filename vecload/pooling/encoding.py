@@ -207,7 +207,7 @@ def _look_up(
     room = (end - begin + 1) // 2
     rows, starts, stops = np.empty((3, room), dtype=np.int64)
     bags = np.empty(last - first + 1, dtype=np.int64)
-    packed = words.data, words.offsets, words.slots
+    packed = words.data, words.offsets, *words.table
     count, _ = table.lookup_tokens(text, begin, end, *packed, rows, starts, stops, bags)
     rows = rows[:count]
     extra = _known(pooler, rows)

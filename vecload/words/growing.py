@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.words.packed import Words, read_only, slots_for
+from vecload.words.hashing import HashTable, new_key, read_only, slots_for
+from vecload.words.packed import Words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,7 +42,7 @@ class GrowingWords:
         self._data = np.empty(max(_ROOM, _LENGTH * expected), dtype=np.uint8)
         self._offsets = np.empty(max(_ROOM // 8, expected + 1), dtype=np.int64)
         self._offsets[0] = 0
-        self._slots = np.zeros(slots_for(expected), dtype=np.uint64)
+        self._table = HashTable(np.zeros(slots_for(expected), dtype=np.uint64))
         self._count = 0
 
     def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -50,31 +51,42 @@ class GrowingWords:
 
         total = self._count + len(offsets) - 1
         begin, end = int(self._offsets[self._count]), int(self._offsets[self._count]) + len(data)
-        if slots_for(total) > len(self._slots):
-            self._enter_all(slots_for(total))
+        if slots_for(total) > len(self._table.slots):
+            self._enter_all(slots_for(total), self._table.key)
         self._data = _with_room(self._data, end)
         self._data[begin:end] = data
         self._offsets = _with_room(self._offsets, total + 1)
         np.add(offsets[1:], begin, out=self._offsets[self._count + 1 : total + 1])
         fresh = np.empty(len(offsets) - 1, dtype=np.bool_)
-        self._count = table.add_words(self._data, self._offsets, self._slots, self._count, total, fresh)
+        first = begun = self._count
+        while first < total:
+            slots, key = self._table
+            counts = self._count, first, total
+            part = fresh[first - begun :]
+            self._count, first = table.add_words(self._data, self._offsets, slots, key, *counts, part)
+            if first < total:  # too many words collide
+                self._enter_all(len(slots), new_key())
         return fresh
 
     @property
     def words(self) -> Words:
         """All so far, with a table of the length they need; a view, which holds until more are added."""
-        if slots_for(self._count) < len(self._slots):
-            self._enter_all(slots_for(self._count))
+        if slots_for(self._count) < len(self._table.slots):
+            self._enter_all(slots_for(self._count), self._table.key)
         offsets = self._offsets[: self._count + 1]
-        return Words(self._data[: offsets[-1]], offsets, slots=self._slots)
+        return Words(self._data[: offsets[-1]], offsets, slots=self._table)
 
-    def _enter_all(self, slots: int) -> None:
-        """Make the table anew, of another length."""
+    def _enter_all(self, size: int, key: npt.NDArray[np.uint64] | None) -> None:
+        """Build the table again, with another number of slots or another key."""
         from vecload.kernels import table
 
-        self._slots = np.zeros(slots, dtype=np.uint64)
         packed = read_only(self._data), read_only(self._offsets[: self._count + 1])
-        table.build_table(*packed, self._slots, np.empty(self._count, dtype=np.bool_))
+        while True:
+            self._table = HashTable(np.zeros(size, dtype=np.uint64), key)
+            repeated = np.empty(self._count, dtype=np.bool_)
+            if table.build_table(*packed, self._table.slots, key, repeated) >= 0:
+                return
+            key = new_key()
 
 
 def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

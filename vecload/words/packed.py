@@ -9,30 +9,23 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError, list_of_strings
+from vecload.words.hashing import (
+    ABSENT,
+    BLOCK,
+    FEW,
+    MOST_PROBES,
+    HashTable,
+    build_slots,
+    longest_run,
+    probe,
+    read_only,
+)
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterator
 
     import numpy.typing as npt
-
-_FEW = 64
-"""Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
-
-_BLOCK = 1 << 16  # slots looked at together
-
-# The hash of `vecload.kernels.table`, word for word.
-_SEED = 0x9E3779B97F4A7C15
-_FACTOR = 0xD6E8FEB86659FD93
-_ALL64 = 0xFFFFFFFFFFFFFFFF
-
-
-def _hash(word: bytes) -> int:
-    state = _SEED ^ len(word)
-    for at in range(0, len(word), 8):
-        state = (state ^ int.from_bytes(word[at : at + 8], "little")) * _FACTOR & _ALL64
-        state ^= state >> 32
-    state = state * _FACTOR & _ALL64
-    return state ^ (state >> 32)
 
 
 def encode(word: str) -> bytes | None:
@@ -41,13 +34,6 @@ def encode(word: str) -> bytes | None:
         return word.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return None
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be written through. Kernels of `table` take nothing else, so each compiles once."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 class Words(Sequence[str]):
@@ -60,7 +46,7 @@ class Words(Sequence[str]):
     offsets
         Where each word begins, and the end of the last: int64, shape (n + 1,).
     slots
-        The hash table of `vecload.kernels.table`: uint64, a power of two long. Built at the first look-up if not given.
+        Their hash table, or the array `slots` of one without a key. Built at the first look-up if not given.
     checked
         False for arrays that come from a file as they are. Then they are checked once, before compiled code follows
         them; looking up single words does without.
@@ -78,21 +64,27 @@ class Words(Sequence[str]):
     array([ 1, -1])
     """
 
-    __slots__ = ("_checked", "_data", "_distinct", "_offsets", "_slots")
+    __slots__ = ("_checked", "_data", "_distinct", "_offsets", "_table")
 
     def __init__(
         self,
         data: npt.NDArray[np.uint8],
         offsets: npt.NDArray[np.int64],
         *,
-        slots: npt.NDArray[np.uint64] | None = None,
+        slots: HashTable | npt.NDArray[np.uint64] | None = None,
         checked: bool = True,
     ) -> None:
         self._checked = checked
         self._distinct: bool | None = None
         self._data = read_only(data)
         self._offsets = read_only(offsets)
-        self._slots = None if slots is None else read_only(slots)
+        # Replaced as a whole by a table with another key, so that no thread sees slots and key of two tables.
+        self._table: HashTable | None = None
+        if slots is not None:
+            table = slots if isinstance(slots, HashTable) else HashTable(slots)
+            self._table = table._replace(slots=read_only(table.slots))
+        if not checked and len(self) and self._find(self.bytes(0)) != 0:
+            self._table = None  # the table in the file is empty, see `slots`, or damaged
 
     @classmethod
     def from_strings(cls, strings: Iterable[str]) -> Words:
@@ -141,31 +133,55 @@ class Words(Sequence[str]):
 
     @property
     def slots(self) -> npt.NDArray[np.uint64]:
-        """The hash table, uint64, read-only."""
-        self._check()
-        return self._table()
+        """The hash table as native files store it, uint64, read-only.
 
-    def _table(self) -> npt.NDArray[np.uint64]:
-        if self._slots is None:
-            self._slots = read_only(build_slots(self._data, self._offsets)[0])
-        return self._slots
+        All zeros if too many words collide under the hash without a key. A reader that finds such a table builds one
+        of its own.
+        """
+        table = self.table
+        return table.slots if table.key is None else np.zeros_like(table.slots)
+
+    @property
+    def table(self) -> HashTable:
+        """The hash table as `vecload.kernels.table` takes it, read-only."""
+        self._check()
+        return self._built()
+
+    def _built(self) -> HashTable:
+        table = self._table
+        if table is None:
+            self._check()
+            built, _ = build_slots(self._data, self._offsets)
+            self._table = table = built._replace(slots=read_only(built.slots))
+        return table
 
     def _check(self) -> None:
-        """Raise unless every offset and every row in the table is one that can be followed."""
+        """Raise unless every offset and every row in the table is in range; drop a table with too long runs.
+
+        A look-up ends after `MOST_PROBES` slots, so no run of taken slots may be as long. vecload writes no table with
+        such a run.
+        """
         if self._checked:
             return
-        offsets, count = self._offsets, len(self)
+        offsets, table = self._offsets, self._table
         fits = offsets[0] == 0 and offsets[-1] <= len(self._data) and bool((offsets[1:] >= offsets[:-1]).all())
-        free = 0
-        slots = self._table()
-        for begin in range(0, len(slots), _BLOCK):
-            block = slots[begin : begin + _BLOCK]
-            free += int(np.count_nonzero(block == 0))
-            rows = block.astype(np.uint32)  # the lower half
-            fits &= bool(rows.max() <= count) and np.count_nonzero(rows) == np.count_nonzero(block)
-        if not (fits and free):
+        if fits and table is not None:
+            free = 0
+            crowded = False
+            for begin in range(0, len(table.slots), BLOCK):
+                block = table.slots[begin : begin + BLOCK]
+                empty = block == 0
+                free += int(np.count_nonzero(empty))
+                rows = block.astype(np.uint32)  # the lower half
+                fits &= bool(rows.max() <= len(self)) and np.count_nonzero(rows) == np.count_nonzero(block)
+                # A run of MOST_PROBES slots covers one of these pieces whole.
+                crowded |= len(block) >= MOST_PROBES and not empty.reshape(-1, MOST_PROBES // 2).any(axis=1).all()
+            fits &= free > 0
+            if crowded and longest_run(table.slots) >= MOST_PROBES:
+                self._table = None
+        if not fits:
             hint = "The file is damaged: write or fetch it again."
-            raise FormatError("the words' offsets or their hash table lead nowhere", hint=hint)
+            raise FormatError("corrupt word index: offsets or hash slots out of range", hint=hint)
         self._checked = True
 
     @property
@@ -178,13 +194,13 @@ class Words(Sequence[str]):
             return True
         if self._distinct is None:
             # The table has one entry for each different word.
-            self._distinct = int(np.count_nonzero(self._table())) == len(self)
+            self._distinct = int(np.count_nonzero(self._built().slots)) == len(self)
         return self._distinct
 
     @property
     def nbytes(self) -> int:
-        """Bytes taken by the three arrays."""
-        return self._data.nbytes + self._offsets.nbytes + self._table().nbytes
+        """Bytes taken by the arrays of the words and their table."""
+        return self._data.nbytes + self._offsets.nbytes + self._built().slots.nbytes
 
     def bytes(self, row: int) -> bytes:
         """The bytes of one word."""
@@ -226,27 +242,26 @@ class Words(Sequence[str]):
         return f"<Words: {len(self):,} words, {self[0]!r} … {self[-1]!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self.data, self._offsets, self.slots)
+        table = self.table
+        return _unpickle, (
+            self.data,
+            self._offsets,
+            table.slots if table.key is None else None,
+        )  # a key is not passed on
 
     def get(self, word: str, default: int = -1) -> int:
         """Row number of one word, or `default`. Needs no compiled code."""
         raw = encode(word)
         if raw is None:
             return default
-        hashed = _hash(raw)
-        slots = self._table()
-        mask = len(slots) - 1
-        slot = hashed & mask
-        for _ in range(len(slots)):  # one free slot ends it sooner, unless the table is damaged
-            entry = int(slots[slot])
-            if entry == 0:
-                break
-            if (entry ^ hashed) >> 32 == 0:
-                row = (entry & 0xFFFFFFFF) - 1
-                if 0 <= row < len(self) and self.bytes(row) == raw:
-                    return row
-            slot = (slot + 1) & mask
-        return default
+        row = self._find(raw)
+        if row < ABSENT:  # a table from a file may have longer runs than vecload's own: checking drops it
+            self._check()
+            row = self._find(raw)
+        return row if row >= 0 else default
+
+    def _find(self, raw: builtins.bytes) -> int:
+        return probe(self._data, self._offsets, self._built(), raw)
 
     def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
         """Row number of one word, as ``list.index``.
@@ -271,7 +286,7 @@ class Words(Sequence[str]):
         """
         if not isinstance(words, Words):
             words = list_of_strings("words", words)
-            if len(words) <= _FEW:
+            if len(words) <= FEW:
                 return np.array([self.get(word) for word in words], dtype=np.int64)
             raws = [encode(word) for word in words]
             absent = [at for at, raw in enumerate(raws) if raw is None]
@@ -284,7 +299,7 @@ class Words(Sequence[str]):
         from vecload.kernels import table  # not needed to open a file and look at a few words
 
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
-        table.lookup(*queries, self.data, self._offsets, self._table(), rows)
+        table.lookup(*queries, self.data, self._offsets, *self.table, rows)
         rows[absent] = -1
         return rows
 
@@ -302,39 +317,6 @@ class Words(Sequence[str]):
         return Words(*pack(self._data, self._offsets[at], self._offsets[at + 1]))
 
 
-def slots_for(count: int) -> int:
-    """Slots of a table of so many words: at most two thirds of them are taken."""
-    return 1 << (3 * count // 2).bit_length()
-
-
-def build_slots(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-    """The hash table of packed words, and which words had been there before (bool, shape (n,))."""
-    count = len(offsets) - 1
-    slots = np.zeros(slots_for(count), dtype=np.uint64)
-    repeated = np.zeros(count, dtype=np.bool_)
-    if count > _FEW:
-        from vecload.kernels import table  # not needed for a handful of words
-
-        table.build_table(read_only(data), read_only(offsets), slots, repeated)
-        return slots, repeated
-    seen: set[bytes] = set()
-    mask = len(slots) - 1
-    for row in range(count):
-        raw = data[offsets[row] : offsets[row + 1]].tobytes()
-        repeated[row] = raw in seen
-        if raw in seen:
-            continue
-        seen.add(raw)
-        hashed = _hash(raw)
-        slot = hashed & mask
-        while slots[slot]:
-            slot = (slot + 1) & mask
-        slots[slot] = (hashed >> 32 << 32) | (row + 1)
-    return slots, repeated
-
-
 def pack(
     text: npt.NDArray[np.uint8], starts: npt.NDArray[Any], stops: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -342,11 +324,15 @@ def pack(
     starts, stops = starts.astype(np.int64, copy=False), stops.astype(np.int64, copy=False)
     offsets = np.zeros(len(starts) + 1, dtype=np.int64)
     np.cumsum(stops - starts, out=offsets[1:])
+    hint = "Another process may have changed the file while it was read."
+    if offsets[-1] < 0:
+        raise FormatError("corrupt word index: offsets out of range", hint=hint)
     data = np.empty(offsets[-1], dtype=np.uint8)
-    if len(starts) > _FEW:
+    if len(starts) > FEW:
         from vecload.kernels import table  # not needed for a handful of words
 
-        table.copy_words(read_only(text), read_only(starts), data, read_only(offsets))
+        if not table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
+            raise FormatError("corrupt word index: offsets out of range", hint=hint)
         return data, offsets
     for at, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         data[offsets[at] : offsets[at + 1]] = text[start:stop]

@@ -1,0 +1,160 @@
+"""The hash table of packed words: the hash of `vecload.kernels.table` in plain Python, and how tables are built."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+FEW = 64
+"""Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
+BLOCK = 1 << 16
+"""Slots looked at together."""
+
+# The hash and the bound of `vecload.kernels.table`, word for word.
+_SEED = 0x9E3779B97F4A7C15
+_FACTOR = 0xD6E8FEB86659FD93
+_ALL64 = 0xFFFFFFFFFFFFFFFF
+_SIP = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
+MOST_PROBES = 512
+ABSENT = -1
+
+
+def _hash(word: bytes, key: npt.NDArray[np.uint64] | None) -> int:
+    if key is not None:
+        return _siphash(word, int(key[0]), int(key[1]))
+    state = _SEED ^ len(word)
+    for at in range(0, len(word), 8):
+        state = (state ^ int.from_bytes(word[at : at + 8], "little")) * _FACTOR & _ALL64
+        state ^= state >> 32
+    state = state * _FACTOR & _ALL64
+    return state ^ (state >> 32)
+
+
+def _siphash(word: bytes, k0: int, k1: int) -> int:
+    """SipHash-1-3: the hash of tables whose words collide under the usual one."""
+    v0, v1, v2, v3 = k0 ^ _SIP[0], k1 ^ _SIP[1], k0 ^ _SIP[2], k1 ^ _SIP[3]
+
+    def mix() -> None:
+        nonlocal v0, v1, v2, v3
+        v0, v2 = (v0 + v1) & _ALL64, (v2 + v3) & _ALL64
+        v1, v3 = _rotate(v1, 13) ^ v0, _rotate(v3, 16) ^ v2
+        v0, v2 = (_rotate(v0, 32) + v3) & _ALL64, (v2 + v1) & _ALL64
+        v1, v3 = _rotate(v1, 17) ^ v2, _rotate(v3, 21) ^ v0
+        v2 = _rotate(v2, 32)
+
+    for at in range(0, len(word) + 1, 8):
+        piece = word[at : at + 8]
+        block = int.from_bytes(piece, "little") | ((len(word) & 255) << 56 if len(piece) < 8 else 0)
+        v3 ^= block
+        mix()
+        v0 ^= block
+    v2 ^= 255
+    for _ in range(3):
+        mix()
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def _rotate(value: int, by: int) -> int:
+    return (value << by | value >> (64 - by)) & _ALL64
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be written through. Kernels of `table` take nothing else, so each compiles once."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+class HashTable(NamedTuple):
+    """The arrays that `vecload.kernels.table` finds words with.
+
+    Parameters
+    ----------
+    slots
+        uint64, a power of two long, at most two thirds of them taken.
+    key
+        uint64, shape (2,): the secret that words were hashed with; None for the fixed hash of the native file format.
+    """
+
+    slots: npt.NDArray[np.uint64]
+    key: npt.NDArray[np.uint64] | None = None
+
+
+def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: HashTable, word: bytes) -> int:
+    """Return the row of a word, `ABSENT`, or ``ABSENT - 1`` if `MOST_PROBES` slots were not enough to tell.
+
+    Neither the table nor the offsets are trusted: they may be those of a file that was never checked.
+    """
+    slots, key = table
+    hashed = _hash(word, key)
+    mask = len(slots) - 1
+    slot = hashed & mask
+    for _ in range(MOST_PROBES):
+        entry = int(slots[slot])
+        if entry == 0:
+            return ABSENT
+        if (entry ^ hashed) >> 32 == 0:
+            row = (entry & 0xFFFFFFFF) - 1
+            if 0 <= row < len(offsets) - 1 and data[offsets[row] : offsets[row + 1]].tobytes() == word:
+                return row
+        slot = (slot + 1) & mask
+    return ABSENT - 1
+
+
+def longest_run(slots: npt.NDArray[np.uint64]) -> int:
+    """Length of the longest run of taken slots; the end of the table goes on at its start."""
+    longest, first, last = 0, -1, -1
+    for begin in range(0, len(slots), BLOCK):
+        free = np.flatnonzero(slots[begin : begin + BLOCK] == 0) + begin
+        if len(free):
+            first = int(free[0]) if first < 0 else first
+            inner = int(np.diff(free, prepend=last).max()) - 1 if last >= 0 else int(np.diff(free).max(initial=1)) - 1
+            longest, last = max(longest, inner), int(free[-1])
+    return max(longest, first + len(slots) - last - 1) if first >= 0 else len(slots)
+
+
+def slots_for(count: int) -> int:
+    """Slots of a table of so many words: at most two thirds of them are taken."""
+    return 1 << (3 * count // 2).bit_length()
+
+
+def build_slots(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> tuple[HashTable, npt.NDArray[np.bool_]]:
+    """Build the hash table of packed words; return it, and which words repeat an earlier one (bool, shape (n,))."""
+    count = len(offsets) - 1
+    slots = np.zeros(slots_for(count), dtype=np.uint64)
+    repeated = np.zeros(count, dtype=np.bool_)
+    if count > FEW:
+        from vecload.kernels import table  # not needed for a handful of words
+
+        packed = read_only(data), read_only(offsets)
+        found = HashTable(slots)
+        while table.build_table(*packed, slots, found.key, repeated) < 0:
+            found = HashTable(slots, new_key())
+            slots[:] = 0
+            repeated[:] = False
+        return found, repeated
+    found = HashTable(slots)
+    seen: set[bytes] = set()
+    mask = len(slots) - 1
+    for row in range(count):
+        raw = data[offsets[row] : offsets[row + 1]].tobytes()
+        repeated[row] = raw in seen
+        if raw in seen:
+            continue
+        seen.add(raw)
+        hashed = _hash(raw, found.key)
+        slot = hashed & mask
+        while slots[slot]:
+            slot = (slot + 1) & mask
+        slots[slot] = (hashed >> 32 << 32) | (row + 1)
+    return found, repeated
+
+
+def new_key() -> npt.NDArray[np.uint64]:
+    """Draw a secret to hash words with, for words that collide under the fixed hash."""
+    return np.frombuffer(secrets.token_bytes(16), dtype=np.uint64)
