@@ -30,6 +30,8 @@ from vecload.words.hashing import (
     slots_for,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")  # colliding words are not valid UTF-8
+
 COUNT = 20_000
 
 
