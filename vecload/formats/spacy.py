@@ -169,8 +169,8 @@ def _words(
             skipped["a symbol's name"] = int(np.count_nonzero(small))
     try:
         strings = Words.from_strings(_json(folder / "strings.json", list))
-    except (VocabularyError, AttributeError) as error:
-        raise FormatError(f"strings that are none ({error})", file=str(folder / "strings.json")) from error
+    except (VocabularyError, OptionError) as error:
+        raise FormatError(f"not a list of strings ({error})", file=str(folder / "strings.json")) from error
     hashes = np.concatenate([np.fromiter(numbers.values(), np.uint64, len(numbers)), _hashes(strings)])
     named = Words.from_strings(numbers)
     strings = Words(
