@@ -149,7 +149,7 @@ def numbers_only(finding: Doubt, name: str) -> FormatError:
     """The error for a table of numbers."""
     hint = (
         "The words of a TensorBoard projector are in its metadata file. If the first number of each row is its word, "
-        "name the format, for example format='glove'."
+        "load the file with format='glove'."
     )
     return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)
 

@@ -200,6 +200,10 @@ def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> N
         assert vecload.load(io.BytesIO(data), format="glove").dim == 4
     with pytest.raises(vecload.FormatError, match="The row holds numbers only: its word is missing"):
         vecload.load(io.BytesIO(b"50 5\n" + data))
+    pandas = separator.join(["0.6046", "0.3611", "-1.0777"]) + "\n"  # pandas takes the first row for column names
+    pandas += "".join(separator.join(["0", f"{row}.5", "1.8574", "-0.1410"]) + "\n" for row in range(3))
+    with pytest.raises(vecload.FormatError, match="The row holds numbers only: its word is missing"):
+        vecload.load(io.BytesIO(pandas.encode()))
 
 
 def test_load_refuses_the_vectors_of_an_own_tensorboard_folder(tmp_path: Path) -> None:

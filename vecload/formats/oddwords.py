@@ -25,9 +25,8 @@ _UNFED: Final = "no preceding line feed, unlike the others"
 _BROKEN: Final = "bytes that are not UTF-8"
 _LEAST: Final = {_BROKEN: 2}  # of the other kinds, one word is a finding
 _CUT: Final = 90  # word2vec.c cuts words at 98 bytes, perhaps inside a character
-
-_CONTROLS: Final = np.zeros(256, dtype=np.bool_)
-_CONTROLS[:32] = _CONTROLS[127] = True
+_SPACE: Final = 32
+_DELETE: Final = 127
 
 
 class OddWords:
@@ -61,9 +60,9 @@ class OddWords:
         """
         data, offsets = words.data, words.offsets
         marks: dict[str, npt.NDArray[np.int64]] = {}
-        places = np.flatnonzero(_CONTROLS[data])
-        if len(places):
-            marks[_CONTROL] = np.searchsorted(offsets, places, side="right") - 1
+        controls = (data < _SPACE) | (data == _DELETE)
+        if controls.any():
+            marks[_CONTROL] = np.searchsorted(offsets, np.flatnonzero(controls), side="right") - 1
         first = 1 if self._rows == 0 else 0  # the first word of a file follows the header
         unfed = np.flatnonzero(feeds[first:] == 0) + first
         self._fed += len(feeds) - len(unfed) - first
