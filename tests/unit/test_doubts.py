@@ -229,6 +229,10 @@ def test_native_file_keeps_the_finding(tmp_path: Path, monkeypatch: pytest.Monke
     assert "end in a comma" in (vecload.info(again).doubt or "")
     with pytest.raises(vecload.FormatError, match="end in a comma"):
         vecload.load(again, errors="strict")
+    for doubt in (["a"], "x" * 5000):
+        vecload.Vectors(vectors.words, vectors.matrix, {"doubt": doubt}).save(again)
+        with pytest.raises(vecload.FormatError, match="doubt"):
+            vecload.load(again)
     PLAIN.save(native)
     assert "doubt" not in vecload.load(native, errors="strict").meta
 

@@ -212,12 +212,12 @@ def _is_header(
     if not rest or any(len(fields) != 2 for fields in rest):
         return True, None
     if dim != 1:  # every other line is a word and one value
-        return False, f"the first line, {lines[0].decode()!r}, was read as a row: the others have one value too"
+        return False, f"the first line, {quote(lines[0])}, was read as a row: the others have one value too"
     remaining = sum(map(bool, map(_strip, lines[1:])))
     if whole and rows == remaining:
         return True, None
     header = not whole and rows >= remaining
-    return header, f"the first line, {lines[0].decode()!r}, was read as a {'header' if header else 'row'}"
+    return header, f"the first line, {quote(lines[0])}, was read as a {'header' if header else 'row'}"
 
 
 def _value(field: bytes) -> float | None:

@@ -72,9 +72,13 @@ NATIVE: Final = Schema(
 )
 """The words' offsets and slots are not read on opening: `Words` checks them before compiled code follows them."""
 
+LONGEST_DOUBT: Final = 1 << 12
+"""Characters in the findings about a file's words; a few sentences with quoted words of bounded length."""
+
 META: Final = {
     "args": Setting((dict,), required=False),
     "attr": Setting((str,), required=False),
+    "doubt": Setting((str,), high=LONGEST_DOUBT, required=False),
     "labels": Setting((list,), items=Setting((str,)), required=False),
     "transforms": Setting((list,), items=Setting((dict,)), required=False),
 }
@@ -89,6 +93,7 @@ NGRAM_SETTINGS: Final = {
     "seed": Setting((int,), 0, (1 << 32) - 1),
     "bow": Setting((str,), high=LONGEST_MARK),
     "eow": Setting((str,), high=LONGEST_MARK),
+    "eos_ngrams": Setting((bool,), required=False),
 }
 
 _MARKS = Rule(
