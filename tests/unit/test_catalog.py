@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,7 +178,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "VECLOAD_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VECLOAD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("vecload.catalog.http.time", SimpleNamespace(sleep=lambda _: None))  # between tries
+    clock = SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic)  # no pauses between tries
+    monkeypatch.setattr("vecload.catalog.http.time", clock)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "cache"
 

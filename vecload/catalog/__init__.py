@@ -14,6 +14,7 @@ from vecload.catalog.cache import Cached as Cached
 from vecload.catalog.cache import cached as cached
 from vecload.catalog.cache import download as download
 from vecload.catalog.cache import folder as folder
+from vecload.catalog.cache import is_private as is_private
 from vecload.catalog.cache import native as native
 from vecload.catalog.cache import place as place
 from vecload.catalog.cache import refuse_offline
@@ -69,7 +70,7 @@ def located(
         hint = "It is for evaluate and map."
         raise FormatError("a data set of the catalogue", file=source, found=entry.format, expected="vectors", hint=hint)
     target = place(entry)
-    if native(entry).exists():
+    if native(entry).exists() and is_private(native(entry)):  # no hash of it is known to compare it with
         yield str(native(entry))
         return
     if few and not target.exists() and (stream := _streamed(entry, policy)) is not None:

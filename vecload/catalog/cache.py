@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,15 +83,21 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
     DownloadError
         When it cannot be fetched, or only by hand, or the network is forbidden.
     FormatError
-        When what came is not the file.
+        When what came is not the file, or the file in the cache is another.
 
     Notes
     -----
+    The cache is a folder that no other user can read or write. A file that another user may have written (in a folder
+    that ``VECLOAD_CACHE`` names) is hashed and compared each time before it is used.
+
     A file whose hash nobody states is pinned: its first download's SHA-256 stays in its receipt, also after the file
     was removed from the cache, and later downloads have to have it.
     """
     target = place(entry)
+    _make_folder()
     if target.exists():
+        if not is_private(target):
+            _verify_shared(entry, target)
         return target
     if not entry.urls:
         raise DownloadError(f"{entry.full_name} can only be had by hand, from {entry.page}: {'; '.join(entry.notes)}")
@@ -113,6 +120,54 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
             error.hint += f" To accept it as the new one, delete {receipt_of(target)}."
         raise
     return target
+
+
+def _make_folder() -> None:
+    """Make the cache a folder of this user alone; one that ``VECLOAD_CACHE`` names is left as it is."""
+    root = folder()
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, exist_ok=True)
+    elif os.name == "posix" and not os.environ.get("VECLOAD_CACHE") and root.stat().st_uid == os.geteuid():
+        root.chmod(0o700)
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but this user can have written a file of the cache."""
+    if os.name != "posix":  # permissions are not told by the mode
+        return True
+    found = [each.stat() for each in (path, path.parent, folder())]
+    return all(each.st_uid == os.geteuid() and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in found)
+
+
+def _verify_shared(entry: Entry, target: Path) -> None:
+    """Hash a file that others may have written, and compare.
+
+    Raises
+    ------
+    FormatError
+        When it is not the file of the catalog.
+    DownloadError
+        When there is no hash to compare it with, but perhaps one that others may have written too.
+    """
+    digest, receipt = entry.digest, receipt_of(target)
+    if digest is None and receipt.exists() and is_private(receipt):
+        digest = Digest("sha256", str(_receipt(target).get("sha256")))
+    if digest is None:
+        raise DownloadError(
+            f"{target} belongs to another user, or others can write to its folder, and no hash of it is known; "
+            "if you trust it, pass its path instead of its name; else remove it and download it again"
+        )
+    found = digests(target, digest.kind)[digest.kind]
+    if found != digest.value:
+        hint = "Others can write to this folder. Remove the file, or set VECLOAD_CACHE to a folder of your own."
+        raise FormatError(
+            "the cached file is not that of the catalog",
+            file=str(target),
+            found=f"{digest.kind} {found}",
+            expected=digest.value,
+            hint=hint,
+        )
 
 
 def _receipt(target: Path) -> dict[str, object]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from vecload.catalog import http
 from vecload.errors import DownloadError, FormatError
+from vecload.sources import ZIP_DAMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class _Remote(io.RawIOBase):
         self._position = 0  # where the reader is
         self._received = 0
         self._validator = ""
-        self._patience = http.Patience(url, policy)
+        self._patience, self._pace = http.Patience(url, policy), http.Pace(url, policy)
         while True:
             try:
                 with http.ask(self._session, url, {"Range": "bytes=0-0"}, known=known, policy=policy) as response:
@@ -66,13 +66,14 @@ class _Remote(io.RawIOBase):
 
         view = memoryview(buffer)
         while self._position < self._size and len(view):
+            self._pace.count()
             try:
                 if self._response is None or self._at != self._position:
                     self._open()
-                piece = self._response.raw.read(len(view), decode_content=False)
+                piece = http.read_some(self._response, len(view))
                 if not piece:
                     raise http.Again(f"the connection ended at byte {self._position:,} of {self._size:,}")
-            except (HTTPError, OSError) as error:
+            except (HTTPError, OSError, ValueError) as error:
                 self._drop()
                 if isinstance(error, DownloadError):
                     raise
@@ -85,6 +86,7 @@ class _Remote(io.RawIOBase):
                 self._position += len(piece)
                 self._at = self._position
                 self._received += len(piece)
+                self._pace.count(len(piece))
                 return len(piece)
         return 0
 
@@ -150,8 +152,10 @@ class Member(io.RawIOBase):
         except KeyError as error:
             self._remote.close()
             raise FormatError("the zip archive has no such member", file=self.name) from error
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except (RuntimeError, *ZIP_DAMAGE) as error:
             self._remote.close()
+            if isinstance(error, DownloadError):
+                raise
             if isinstance(error.__context__, DownloadError):  # to zipfile, whatever cannot be read is no archive
                 raise error.__context__ from None
             raise FormatError(f"this is no zip archive to read ({error})", file=self.name) from error
@@ -162,7 +166,9 @@ class Member(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: D102
         try:
             piece = self._stream.read(len(buffer))
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        except ZIP_DAMAGE as error:
+            if isinstance(error, DownloadError):
+                raise
             raise FormatError(f"the zip member is damaged ({error})", file=self.name, hint="Try again.") from error
         buffer[: len(piece)] = piece
         return len(piece)

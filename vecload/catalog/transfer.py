@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vecload.catalog.listing import Digest
 
 _PIECE = 1 << 16
+_MOST = 1 << 35  # bytes of a file whose length nobody states
+_KEPT = 1 << 20  # bytes of such a file that are kept to look at when it is not the one asked for
 _LONG = 1 << 24  # bytes from which a bar is worth having
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")  # what servers send in place of a file
 
@@ -168,10 +170,10 @@ def fetch(
 def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
     """Bring a file from one address."""
     part = _Part(target)
-    patience = http.Patience(url, job.policy)
+    patience, pace = http.Patience(url, job.policy), http.Pace(url, job.policy)
     while True:
         try:
-            whole = _receive(session, url, part, job)
+            whole, announced = _receive(session, url, part, job, pace)
             held_against = f"{job.digest.kind} {job.digest.value}" if job.digest else ""
             receipt = Receipt(url, part.size, digests(part.path, "sha256")["sha256"], held_against)
             problem = _wrong(part.path, job, receipt)
@@ -182,6 +184,8 @@ def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
                 part.discard()
                 raise http.Again(str(problem.problem))
             rejected = target.with_name(f"{target.name}.rejected")
+            if part.size > announced:
+                os.truncate(part.path, announced)
             part.path.replace(rejected)
             part.discard()
             problem.file = str(rejected)
@@ -190,8 +194,11 @@ def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
             patience.wait(cause, part.size)
 
 
-def _receive(session: Any, url: str, part: _Part, job: _Job) -> bool:
-    """Ask for what is missing and append it; returns whether it came in one piece from the first byte on."""
+def _receive(session: Any, url: str, part: _Part, job: _Job, pace: http.Pace) -> tuple[bool, int]:
+    """Ask for what is missing and append it.
+
+    Returns whether it came in one piece from the first byte on, and the announced length.
+    """
     begin, known_as = part.begun(url)
     headers = {}
     if begin and (known_as or job.digest):
@@ -201,7 +208,7 @@ def _receive(session: Any, url: str, part: _Part, job: _Job) -> bool:
         first, total = http.span(response.headers)
         if response.status_code == 416:  # there is nothing behind what we have
             if total == begin:
-                return False
+                return False, begin
             part.discard()
             raise http.Again("the file has another length than before")
         if response.status_code == 206:
@@ -210,19 +217,18 @@ def _receive(session: Any, url: str, part: _Part, job: _Job) -> bool:
                 part.discard()
                 raise http.Again("the file has changed" if changed else "the server sent another range than asked for")
         else:
-            length = response.headers.get("Content-Length", "")
-            begin, total = 0, int(length) if length.isdecimal() else None
+            begin, total = 0, http.number(response.headers.get("Content-Length", ""))
         _check_answer(url, response, total, job)  # before what has come is given up for it
         _check_space(part, (total or job.size or 0) - begin)
         if response.status_code == 200:
             part.restart(url, name)
         with _bar(part, total or job.size, begin, job) as advance:
-            _append(response, part, advance)
+            _append(response, url, part, total or job.size or _MOST, advance, pace)
     if total is not None and part.size != total:
         if part.size > total:
             part.discard()
         raise http.Again(f"the connection ended at byte {part.size:,} of {total:,}")
-    return begin == 0
+    return begin == 0, job.size or total or _KEPT
 
 
 def _check_answer(url: str, response: Any, total: int | None, job: _Job) -> None:
@@ -250,17 +256,25 @@ def _full(part: _Part, why: str) -> OSError:
     return OSError(errno.ENOSPC, f"the disk is full: {why}: {hint}", str(part.path))
 
 
-def _append(response: Any, part: _Part, advance: Any) -> None:
+def _append(response: Any, url: str, part: _Part, most: int, advance: Any, pace: http.Pace) -> None:
+    """Append the bytes of a response, up to a length of `most` bytes in all."""
     from urllib3.exceptions import HTTPError
 
     with part.path.open("ab", buffering=0) as file:
+        left = most - part.size
         while True:
+            pace.count()
             try:
-                piece = response.raw.read(_PIECE, decode_content=False)
-            except (HTTPError, OSError) as error:
+                piece = http.read_some(response, _PIECE)
+            except (HTTPError, OSError, ValueError) as error:
                 raise http.Again(f"the connection broke ({type(error).__name__})") from error
             if not piece:
                 return
+            left -= len(piece)
+            if left < 0:
+                part.discard()
+                raise DownloadError(f"{url}: more bytes arrived than the {most:,} that were announced")
+            pace.count(len(piece))
             view = memoryview(piece)
             try:
                 while view:
