@@ -81,7 +81,7 @@ def test_report(folder: Path) -> None:
         (["map", "a.vec", "b.safetensors", "-o", "m.vec", "--test", "0.2"], "only a part of a dictionary file"),
         (["map", "a.vec", "b.safetensors", "-o", "m.vec"], "no words in common"),
         (["map", "a.vec", "b.safetensors", "-o", "m.vec", "--method", "magic"], "method='magic' is not one of"),
-        (["report", "a.vec", "-o", "p.html", "--vocab", "ab.txt", "--evaluate"], "leave --against and --evaluate out"),
+        (["report", "a.vec", "-o", "p.html", "--vocab", "ab.txt", "--evaluate"], "leave out --against and --evaluate"),
     ],
 )
 def test_wrong_use(arguments: list[str], problem: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -391,7 +391,7 @@ class TestRefused:
             ({"normalize": ["length"]}, "is not a sequence of 'unit' and 'center'"),
             ({"normalize": ["unit", "center"], "method": "refine"}, "the last step of normalize must be 'unit'"),
             ({"restrict": 0}, "leaves no words"),
-            ({"pairs": "unsupervised"}, "goes with 'self-learning' or 'refine'"),
+            ({"pairs": "unsupervised"}, "needs method 'self-learning' or 'refine'"),
         ],
     )
     def test_options(self, options: dict, problem: str) -> None:

@@ -65,7 +65,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(FormatError, match="broken"):
             files.pool_file(SentencePooler(vectors()), broken(), tmp_path / f"out{suffix}")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OptionError, match=r"out\.csv: vectors are written to \.npy, \.parquet, \.safetensors"):
+    with pytest.raises(OptionError, match=r"out\.csv: choose an output that ends in \.npy, \.parquet, \.safetensors"):
         files.pool_file(SentencePooler(vectors()), [], tmp_path / "out.csv")
 
 
@@ -98,7 +98,7 @@ def test_pool_with_a_saved_pooler(folder: Path) -> None:
     code, _, error = run(*command)
     assert (code, error) == (0, "")
     assert np.array_equal(read(folder / "out.parquet"), pooler.encode(TEXTS))
-    code, _, error = run(*command, "--mode", "mean")
+    code, _, error = run(*command, "--mode", "mean", "--force")
     assert code == 2
     assert "is a pooler of mode 'sif': leave --mode out" in error
 
@@ -120,13 +120,13 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
     assert run(*command)[1] == "2 of 2 files are there already\n"
     code, _, error = run(*command, "--mode", "max")
     assert code == 2
-    assert "holds vectors that were made otherwise" in error
+    assert "holds vectors made with other settings" in error
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("texts.txt", "-o", "out.csv"), "out.csv: vectors are written to .npy"),
+        (("texts.txt", "-o", "out.csv"), "out.csv: choose an output that ends in .npy"),
         (("texts.txt", "-o", "out.npy", "--mode", "nope"), "mode='nope' is not one of"),
         (("texts.txt", "-o", "out.npy", "--mode", "attention"), "has to be trained"),
         (("none.txt", "-o", "out.npy"), "no such file"),

@@ -179,7 +179,7 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
     [
         (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not fit vectors of 12 values"),
         (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 has NaN or infinity, to which nothing is near"),
-        (lambda v: v.neighbors("w1", 0), "k=0: ask for one neighbour or more"),
+        (lambda v: v.neighbors("w1", 0), "k=0: ask for one neighbor or more"),
         (lambda v: v.neighbors("w1", restrict=0), "restrict=0: search one row or more"),
         (lambda v: v.neighbors("w1", metric="l2"), f"metric='l2' {KNOWN}"),
         (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c are 1, 1, 2 words, expected as many each"),

@@ -7,6 +7,7 @@ into one paragraph. Exit codes: 0 done, 1 the file or the data is not what it sh
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 
@@ -37,6 +38,14 @@ _BAD_DATA = 1
 _BAD_USE = 2
 
 
+class _Terminated(BaseException):
+    """Raised in the main thread by a signal that asks the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def main() -> None:
     """Run the command line, with errors as one paragraph."""
     from vecload.errors import MissingExtra, OptionError, VecloadError, VecloadWarning
@@ -44,8 +53,12 @@ def main() -> None:
     # On the command line, a warning is one line of text without the place in the code that issued it.
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", VecloadWarning)
+    _raise_on_signals()
     try:
         app()
+    except _Terminated as ended:  # everything is removed now; end as the signal would have ended the process
+        signal.signal(ended.number, signal.SIG_DFL)
+        os.kill(os.getpid(), ended.number)
     except (OptionError, MissingExtra) as error:
         _stop(error, _BAD_USE)
     except VecloadError as error:
@@ -55,6 +68,19 @@ def main() -> None:
         sys.exit(_BAD_DATA)
     except OSError as error:
         _stop(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _BAD_USE)
+
+
+def _raise_on_signals() -> None:
+    """Clean up on SIGTERM and on a closed terminal as on Ctrl-C. A signal that is ignored, as under nohup, stays so."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # so that a second one does not interrupt the clean-up
+    raise _Terminated(number)
 
 
 def _show_warning(message: Warning | str, *_place: object, **_options: object) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vecload.cli.outputs import STDOUT, Force
+from vecload.cli.outputs import STDOUT, Force, check_outputs
 
 
 def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]) -> None:
@@ -88,11 +88,17 @@ def convert(
     folder = Path(target) if len(sources) > 1 or Path(target).is_dir() else None
     if folder is not None:
         pairs = conversion.targets_in(folder, sources, format)
-        folder.mkdir(parents=True, exist_ok=True)
     else:
         pairs = [(sources[0], Path(STDOUT if target == "-" else target))]
-    others = [] if vocab is None else [vocab]
-    conversion.check_conversions(pairs, others=others, format=format, precision=precision, words=words, overwrite=force)
+    conversion.check_conversions(
+        pairs,
+        folder=folder,
+        others=[] if vocab is None else [vocab],
+        format=format,
+        precision=precision,
+        words=words,
+        overwrite=force,
+    )
     wanted = None if vocab is None else Vocab.load(vocab)
     for source, path in pairs:
         done = conversion.convert(
@@ -130,6 +136,8 @@ def embed(
     unk: Annotated[str | None, typer.Option(metavar="WORD", help="The word that stands for unknown ones.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random rows.")] = 0,
     missing: Annotated[int, typer.Option(metavar="K", help="List the K most frequent words not found.")] = 10,
+    *,
+    force: Force = False,
 ) -> None:
     """Write the embedding matrix of a vocabulary.
 
@@ -139,12 +147,16 @@ def embed(
     Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
     """
     from vecload import alignment
+    from vecload.oov import chain
     from vecload.vocab import Vocab
 
+    steps = [step.strip() for step in oov.split(",")]
+    chain(steps)  # raises for an unknown step
+    check_outputs([file, vocab], force=force, tensors=[output])
     words = Vocab.load(vocab)
     if pad is not None or unk is not None:
         words = words.with_specials(pad=pad, unk=unk)
-    aligned = alignment.align(file, words, oov=[step.strip() for step in oov.split(",")], seed=seed)
+    aligned = alignment.align(file, words, oov=steps, seed=seed)
     aligned.save(output)
     typer.echo(str(aligned.coverage))
     absent = aligned.coverage.missing(missing)

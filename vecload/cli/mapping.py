@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from vecload.cli.outputs import Force, check_outputs
+
 if TYPE_CHECKING:
     from vecload.evaluation.crossing import Retrieval
     from vecload.spaces.mapping import Method
@@ -45,8 +47,10 @@ def map_(
     ] = None,
     map_output: Annotated[Path | None, typer.Option(metavar="OUT", help="Where to write the map itself.")] = None,
     report: Annotated[  # noqa: FBT002 - a flag
-        bool, typer.Option("--report", help="Write a page about both spaces beside OUT, ending in .html.")
+        bool, typer.Option("--report", help="Write a page about both spaces next to OUT, ending in .html.")
     ] = False,
+    *,
+    force: Force = False,
 ) -> None:
     """Map one space of vectors onto another, so that words of both can be compared.
 
@@ -57,17 +61,26 @@ def map_(
     """
     from vecload.evaluation import induction
     from vecload.loading import load
+    from vecload.reports import check_report, targets
     from vecload.reports import report as write_report
     from vecload.spaces import SEEDS, map_spaces, read_dictionary, split_pairs
-    from vecload.spaces.mapping import looks_at_pairs_only, steps_of
+    from vecload.spaces.mapping import check_options, looks_at_pairs_only, steps_of
 
+    page = output.with_suffix(".html")
+    steps = steps_of(method, [] if normalize == "none" else normalize)
+    check_options(method, dictionary, restrict)
+    pages = targets(page, None) if report else []
+    if report:
+        check_report()
+    tensors = [map_output] if map_output is not None else []
+    inputs = [source, target, *dictionary_files(dictionary)]
+    check_outputs(inputs, force=force, vectors=[output, target_output], tensors=tensors, others=pages)
     if test and dictionary in SEEDS:
         raise typer.BadParameter("only a part of a dictionary file can be held out", param_hint="--test")
     pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
     held_out: list[tuple[str, str]] = []
     if test and not isinstance(pairs, str):
         pairs, held_out = split_pairs(pairs, test=test, seed=seed)
-    steps = steps_of(method, [] if normalize == "none" else normalize)
     few = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
     known = [None, None] if not few else [{pair[at] for pair in pairs} for at in (0, 1)]
     vectors, goal = load(source, vocab=known[0]), load(target, vocab=known[1])
@@ -97,7 +110,6 @@ def map_(
         shares = ", ".join(f"P@{k} {100 * share:.1f}%" for k, share in score.precision.items())
         typer.echo(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
     if report:
-        page = output.with_suffix(".html")
         shown = None if pairs == "unsupervised" else held_out or pairs
         write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=shown)
         typer.echo(f"{page}")
@@ -132,6 +144,8 @@ def report(
     pictures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the figures there too, as PNG files.")
     ] = None,
+    *,
+    force: Force = False,
 ) -> None:
     """Write one page that shows a file, a vocabulary's rows or two spaces; it needs no network.
 
@@ -140,23 +154,37 @@ def report(
     from vecload.alignment import align
     from vecload.errors import OptionError
     from vecload.evaluation import evaluate as measure
+    from vecload.evaluation import read_all
     from vecload.loading import load
+    from vecload.oov import chain
+    from vecload.reports import check_report, targets
     from vecload.reports import report as write_report
     from vecload.spaces import SEEDS, read_dictionary
     from vecload.vocab import Vocab
 
     if vocab is not None and (against is not None or evaluate):
-        raise OptionError("--vocab shows the rows of a vocabulary only: leave --against and --evaluate out")
+        raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
+    steps = [step.strip() for step in oov.split(",")]
+    chain(steps)  # raises for an unknown step
+    check_report(words)
+    inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
+    check_outputs(inputs, force=force, others=targets(output, pictures))
     if vocab is not None:
-        subject = align(file, Vocab.load(vocab), oov=[step.strip() for step in oov.split(",")])
+        subject = align(file, Vocab.load(vocab), oov=steps)
         write_report(subject, output, words=words, pictures=pictures)
     else:
-        vectors = load(file)
-        figures = measure(vectors) if evaluate else None
-        both = vectors if against is None else (vectors, load(against))
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
+        sets = read_all() if evaluate else []
+        vectors = load(file)
+        figures = measure(vectors, sets) if evaluate else None
+        both = vectors if against is None else (vectors, load(against))
         write_report(both, output, evaluation=figures, pairs=pairs, words=words, pictures=pictures)
     typer.echo(f"{output}")
+
+
+def dictionary_files(dictionary: str) -> list[str]:
+    """Return the file that --dictionary names, if it names one and not a way to find pairs or a file of the catalog."""
+    return [dictionary] if Path(dictionary).exists() else []
 
 
 map_.__name__ = "map"  # the command; Python has a map of its own

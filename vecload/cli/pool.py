@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecload.cli.outputs import Force, check_outputs
+
 if TYPE_CHECKING:
     from vecload.pooling import SentencePooler
 
@@ -39,6 +41,8 @@ def pool(
     format: Annotated[  # noqa: A002 - the field's word
         str, typer.Option(metavar="KIND", help="npy, parquet or safetensors: the files written to a folder.")
     ] = "npy",
+    *,
+    force: Force = False,
 ) -> None:
     """Turn texts into sentence vectors.
 
@@ -48,7 +52,7 @@ def pool(
     which are read once more for it.
 
     With several TEXTS, OUT is a folder. Each of its files appears whole or not at all, and those that are there are
-    not made again: run the same command again to go on after an interruption.
+    not made again: run the same command again to go on after an interruption. With --force, all are made again.
 
     Example: vecload pool glove.6B.50d.txt sentences.txt -o sentences.npy --mode sif
     """
@@ -56,11 +60,10 @@ def pool(
     from vecload.pooling import files
     from vecload.text_input import read_texts
 
-    for path in texts:
-        if not path.exists():
-            raise FileNotFoundError(2, "no such file", str(path))
+    _check_mode(mode)
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
+        check_outputs([vectors, *texts], force=force, others=[(output, ())])
         pooler = _pooler(vectors, mode, texts, text_column)
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         typer.echo(f"{output}: {count:,} x {pooler.output_dim} float32")
@@ -68,9 +71,11 @@ def pool(
     targets = [output / f"{path.name}.{format}" for path in texts]
     files.suffix_of(targets[0])
     if len(set(targets)) < len(targets):
-        raise OptionError("two of the TEXTS have one name, and so would their vectors: pool them into two folders")
-    _settle(output, vectors, mode, text_column, texts)
-    left = [(path, target) for path, target in zip(texts, targets, strict=True) if not target.exists()]
+        raise OptionError("two of the TEXTS have one name, and so would their vectors; pool them into two folders")
+    check_outputs([vectors, *texts], force=False)
+    _settle(output, vectors, mode, text_column, texts, force=force)
+    left = [(path, target) for path, target in zip(texts, targets, strict=True) if force or not target.exists()]
+    check_outputs([vectors, *texts], force=force, others=[(target, ()) for _, target in left])
     if len(left) < len(texts):
         typer.echo(f"{len(texts) - len(left)} of {len(texts)} files are there already")
     if not left:
@@ -95,21 +100,28 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
             raise OptionError(f"{vectors} is a pooler of mode {pooler.mode.name!r}: leave --mode out")
         return pooler
     chosen = of(mode or "mean")
-    if chosen.name == "attention":
-        raise OptionError("mode 'attention' has to be trained: save a trained pooler, and name its folder")
     pooler = SentencePooler(load(vectors), chosen)
     if chosen.name in FITTED:
         pooler.fit(chain.from_iterable(read_texts(path, column=column) for path in texts))
     return pooler
 
 
-def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[Path]) -> None:
-    """Make the folder, or see that what is in it was made in the same way.
+def _check_mode(mode: str | None) -> None:
+    """Raise OptionError for a mode that is unknown or has to be trained first."""
+    from vecload.errors import OptionError
+    from vecload.pooling.modes import of
+
+    if of(mode or "mean").name == "attention":
+        raise OptionError("mode 'attention' has to be trained; save a trained pooler, and name its folder")
+
+
+def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[Path], *, force: bool) -> None:
+    """Create the folder and note the settings, or check that its files were made with the same ones.
 
     Raises
     ------
     OptionError
-        When it was not: old and new vectors would lie side by side.
+        If the settings differ and the files are not to be made again.
     """
     from vecload.errors import OptionError
     from vecload.sources import replacing
@@ -119,9 +131,11 @@ def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: li
         settings["texts"] = json.dumps([str(path) for path in texts])
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / _SETTINGS
-    if kept.exists():
+    if kept.exists() and not force:
         if json.loads(kept.read_text(encoding="utf-8")) != settings:
-            raise OptionError(f"{folder} holds vectors that were made otherwise ({kept.name} says how): name another")
+            raise OptionError(
+                f"{folder} holds vectors made with other settings (see {kept.name}); choose another, or use --force"
+            )
         return
     with replacing(kept) as part:
         part.write_text(json.dumps(settings), encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from vecload.cli.outputs import Force, check_outputs
+
 _File = Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")]
 _Limit = Annotated[int | None, typer.Option(metavar="N", help="Read only the first N rows.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -25,8 +27,10 @@ def neighbors(
 
     Example: vecload neighbors glove.6B.50d.txt frog toad -k 5
     """
-    from vecload import loading
+    from vecload import loading, search
 
+    search.check_count(k)
+    search.check_metric(metric)
     vectors = loading.load(file, limit=limit)
     for word, found in zip(words, vectors.neighbors(words, k, metric=metric), strict=True):  # type: ignore[arg-type]
         typer.echo(f"{word}: " + ", ".join(f"{near} {score:.4f}" for near, score in found))
@@ -57,8 +61,10 @@ def evaluate(
     """
     from vecload import evaluation, loading
 
+    check_outputs([file], force=False)
+    sets = evaluation.read_all(data, protocol=protocol, method=method)
     vectors = loading.load(file, limit=limit)
-    found = evaluation.evaluate(vectors, data, protocol=protocol, method=method)  # type: ignore[arg-type]
+    found = evaluation.evaluate(vectors, sets, protocol=protocol, method=method)  # type: ignore[arg-type]
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else str(found))
 
 
@@ -75,8 +81,11 @@ def compare(
 
     Example: vecload compare glove.6B.50d.txt transformed.safetensors
     """
-    from vecload import evaluation, loading
+    from vecload import evaluation, loading, search
 
+    search.check_count(k)
+    search.check_count(sample)
+    check_outputs([a, b], force=False)
     found = evaluation.compare(loading.load(a, limit=limit), loading.load(b, limit=limit), k=k, sample=sample)
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else str(found))
 
@@ -97,6 +106,8 @@ def transform(
         typer.Option("--evaluate", metavar="DATASET", help="Show figures before and after, as `vecload evaluate`."),
     ] = None,
     limit: _Limit = None,
+    *,
+    force: Force = False,
 ) -> None:
     """Transform vectors by declared steps.
 
@@ -107,6 +118,9 @@ def transform(
     """
     from vecload import evaluation, loading, spaces
 
+    spaces.parse_steps(step)  # raises for an invalid step
+    check_outputs([file], force=force, vectors=[output])
+    sets = evaluation.read_all(evaluate_on) if evaluate_on else []
     before = loading.load(file, limit=limit)
     after = spaces.transform(before, step)
     after.save(output)
@@ -115,9 +129,9 @@ def transform(
         loss = after.meta["loss"]
         shown = f"cosine {loss['cosine']:.6f}, squared error {loss['relative']:.3e} of the values'"
         typer.echo(f"reconstruction: {shown}, {loss['bytes']:,} bytes, {100 * loss['ratio']:.1f}% of float32")
-    if evaluate_on:
-        typer.echo(f"\nbefore, {evaluation.evaluate(before, evaluate_on)}")
-        typer.echo(f"\nafter, {evaluation.evaluate(after, evaluate_on)}")
+    if sets:
+        typer.echo(f"\nbefore, {evaluation.evaluate(before, sets)}")
+        typer.echo(f"\nafter, {evaluation.evaluate(after, sets)}")
 
 
 COMMANDS = (neighbors, evaluate, compare, transform)

@@ -4,7 +4,7 @@ from vecload.evaluation.crossing import Induction, SentenceSimilarity, induction
 from vecload.evaluation.datasets import Analogies, Pairs, find, read, read_analogies, read_pairs, read_sentences
 from vecload.evaluation.geometry import Comparison, Geometry, compare, geometry
 from vecload.evaluation.protocols import PROTOCOLS, Protocol
-from vecload.evaluation.table import Evaluation, evaluate
+from vecload.evaluation.table import Evaluation, evaluate, read_all
 from vecload.evaluation.wordsets import AnalogyScore, Section, Similarity, analogies, similarity
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "geometry",
     "induction",
     "read",
+    "read_all",
     "read_analogies",
     "read_pairs",
     "read_sentences",

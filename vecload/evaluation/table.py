@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from vecload.errors import refuse_string
 from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
+from vecload.evaluation.protocols import protocol_of
 from vecload.evaluation.wordsets import AnalogyScore, Similarity, analogies, similarity
+from vecload.search import check_method
 
 if TYPE_CHECKING:
     import os
@@ -111,10 +113,7 @@ def evaluate(
     >>> found.similarities[0].spearman
     1.0
     """
-    refuse_string("datasets", datasets)
-    sets = [
-        one if isinstance(one, (Pairs, Analogies)) else read(one) for one in (SHIPPED if datasets is None else datasets)
-    ]
+    sets = read_all(datasets, protocol=protocol, method=method)
     pairs = tuple(similarity(vectors, one, protocol=protocol) for one in sets if isinstance(one, Pairs))
     answered = tuple(
         analogies(vectors, one, protocol=protocol, method=method, progress=progress)
@@ -127,6 +126,31 @@ def evaluate(
         analogies=answered,
         geometry=geometry(vectors),
     )
+
+
+def read_all(
+    datasets: Iterable[str | os.PathLike[str] | Pairs | Analogies] | None = None,
+    *,
+    protocol: str | Protocol = "gensim",
+    method: str = "3cosadd",
+) -> list[Pairs | Analogies]:
+    """Check the options of `evaluate` and read its data sets, so that mistakes are found before vectors are read.
+
+    Raises
+    ------
+    OptionError, FormatError, FileNotFoundError
+        As `evaluate` does.
+
+    Examples
+    --------
+    >>> [judged.name for judged in read_all(["wordsim353"])]
+    ['wordsim353']
+    """
+    refuse_string("datasets", datasets)
+    protocol_of(protocol)
+    check_method(method)
+    given = SHIPPED if datasets is None else datasets
+    return [one if isinstance(one, (Pairs, Analogies)) else read(one) for one in given]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

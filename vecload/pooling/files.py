@@ -60,10 +60,20 @@ def pool_file(
 
 
 def suffix_of(output: str | os.PathLike[str]) -> str:
-    """The kind of file that a name asks for."""
+    """Return the suffix of an output, which selects its format.
+
+    Raises
+    ------
+    OptionError
+        For a suffix that is not written.
+    MissingExtra
+        If a package that writes the format is not installed.
+    """
     kind = Path(output).suffix
     if kind not in _SINKS:
-        raise OptionError(f"{os.fspath(output)}: vectors are written to {', '.join(_SINKS)}")
+        raise OptionError(f"{os.fspath(output)}: choose an output that ends in {', '.join(_SINKS)}")
+    if kind == ".parquet":
+        require("pyarrow.parquet", "arrow")
     return kind
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 import vecload
 from vecload.alignment import Aligned
-from vecload.errors import OptionError
+from vecload.errors import OptionError, require
 from vecload.reports import figures
 from vecload.reports.page import Grid, Neighbors, html
 from vecload.search import nearest
 from vecload.search.exact import unit
-from vecload.sources import replacing
+from vecload.sources import check_target, replacing
 from vecload.spaces.dictionaries import find_pairs
 from vecload.vectors import Vectors
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vecload.spaces.dictionaries import Pair
 
 Subject = Vectors | Aligned | tuple[Vectors, Vectors]
+
+SUFFIXES = (".html", ".htm")
 
 _MISSING = 30
 _NEAR = 8
@@ -67,7 +69,9 @@ def report(
     Raises
     ------
     MissingExtra
-        When matplotlib is not installed.
+        If matplotlib is not installed.
+    OptionError, OSError
+        If an option is invalid or an output cannot be written; checked before anything is drawn.
 
     Examples
     --------
@@ -79,8 +83,9 @@ def report(
     >>> "cow" in page.read_text()
     True
     """
-    if words < 1:
-        raise OptionError(f"words={words} leaves none to show")
+    check_report(words)
+    for target, suffixes in targets(path, pictures):
+        check_target(target, suffixes=suffixes)
     if isinstance(subject, Aligned):
         facts, plots, near = _aligned(subject, words)
     elif isinstance(subject, Vectors):
@@ -96,8 +101,36 @@ def report(
         for plot in plots:
             with replacing(folder / f"{plot.name}.png") as part:
                 plot.figure.savefig(part, format="png", dpi=figures.DPI, facecolor="white")
-    with replacing(path) as part:
+    with replacing(path, suffixes=SUFFIXES) as part:
         part.write_text(page, encoding="utf-8")
+
+
+def check_report(words: int = 1) -> None:
+    """Check what can be known about a report before any vectors are read.
+
+    Raises
+    ------
+    OptionError
+        If `words` leaves nothing to show.
+    MissingExtra
+        If matplotlib is not installed.
+    """
+    if words < 1:
+        raise OptionError(f"words={words} leaves nothing to show; pass 1 or more")
+    require("matplotlib.figure", "report")
+
+
+def targets(
+    path: str | os.PathLike[str], pictures: str | os.PathLike[str] | None
+) -> list[tuple[str | os.PathLike[str], tuple[str, ...]]]:
+    """Return the files that a report may write, each with the suffixes that its name may have.
+
+    Pictures in a folder that does not exist yet are left out: nothing can be in their place.
+    """
+    found: list[tuple[str | os.PathLike[str], tuple[str, ...]]] = [(path, SUFFIXES)]
+    if pictures is not None and Path(pictures).is_dir():
+        found += [(Path(pictures) / f"{name}.png", ()) for name in figures.NAMES]
+    return found
 
 
 def _named(subject: Subject) -> str:

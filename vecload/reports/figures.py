@@ -37,6 +37,10 @@ _BINS = 60
 _LABELS = 70
 
 
+NAMES = ("norms", "coverage", "origins", "pairs", "plane")
+"""Names of all figures."""
+
+
 @dataclass(frozen=True)
 class Plot:
     """A drawn figure: its name (of the PNG file too), what it shows, and matplotlib's object."""

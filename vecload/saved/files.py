@@ -29,7 +29,7 @@ def write_saved(
 ) -> None:
     """Write one file of a kind; the same arrays and settings give the same bytes."""
     metadata = {"format": schema.mark, "version": schema.version, _SETTINGS: to_json(settings)}
-    with replacing(path) as part, part.open("wb") as file:
+    with replacing(path, suffixes=(".safetensors",)) as part, part.open("wb") as file:
         write_container(file, arrays, metadata)
 
 

@@ -3,9 +3,9 @@ approximate in an index for millions of rows (`index`).
 """
 
 from vecload.search.csls import csls, mean_similarity
-from vecload.search.exact import Metric, Nearest, nearest
+from vecload.search.exact import Metric, Nearest, check_count, check_metric, nearest
 from vecload.search.index import Index, build_index, open_index
-from vecload.search.queries import Method, analogy, neighbors, solved
+from vecload.search.queries import Method, analogy, check_method, neighbors, solved
 
 __all__ = [
     "Index",
@@ -14,6 +14,9 @@ __all__ = [
     "Nearest",
     "analogy",
     "build_index",
+    "check_count",
+    "check_method",
+    "check_metric",
     "csls",
     "mean_similarity",
     "nearest",

@@ -80,6 +80,18 @@ def unit(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return scaled
 
 
+def check_metric(metric: str) -> None:
+    """Raise OptionError for an unknown metric."""
+    if metric not in get_args(Metric):
+        raise OptionError(f"metric={metric!r} is not one of {', '.join(map(repr, get_args(Metric)))}")
+
+
+def check_count(k: int) -> None:
+    """Raise OptionError unless `k` asks for a neighbor."""
+    if k < 1:
+        raise OptionError(f"k={k}: ask for one neighbor or more")
+
+
 def objective(vectors: Vectors, metric: Metric) -> Objective:
     """The objective that a metric is.
 
@@ -88,8 +100,7 @@ def objective(vectors: Vectors, metric: Metric) -> Objective:
     OptionError
         For a metric that is none.
     """
-    if metric not in get_args(Metric):
-        raise OptionError(f"metric={metric!r} is not one of {', '.join(map(repr, get_args(Metric)))}")
+    check_metric(metric)
     norms = vectors.norms
     one = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
     none = np.zeros_like(norms)
@@ -199,8 +210,7 @@ def best(
     `spare` rows more than asked for are judged. Where all of them share the last place's score, which rows they are is
     a matter of rounding: such a query is answered again from more.
     """
-    if k < 1:
-        raise OptionError(f"k={k}: ask for one neighbour or more")
+    check_count(k)
     if restrict is not None and restrict < 1:
         raise OptionError(f"restrict={restrict}: search one row or more")
     matrix = vectors.matrix if restrict is None else vectors.matrix[:restrict]

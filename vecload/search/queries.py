@@ -159,6 +159,12 @@ def analogy(
     return answers[0] if isinstance(a, str) else answers
 
 
+def check_method(method: str) -> None:
+    """Raise OptionError for an unknown method of analogies."""
+    if method not in get_args(Method):
+        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
+
+
 def solved(
     vectors: Vectors,
     queries: npt.NDArray[np.float64],
@@ -169,11 +175,10 @@ def solved(
     restrict: int | None,
 ) -> Nearest:
     """The rows that answer analogies: queries a, b, c of shape (q, 3, dim), rows not to answer with (q, 3)."""
+    check_method(method)
     if method == "3cosadd":
         a, b, c = np.moveaxis(unit(queries), 1, 0)
         return nearest(vectors, b + c - a, k, restrict=restrict, exclude=exclude)
-    if method != "3cosmul":
-        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     scale = inverse(vectors.norms)
 
     def product(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -251,9 +251,10 @@ def _read_for(source: Input) -> Iterator[os.stat_result]:
     """Yield the status of every file that reading a source may open."""
     path = _path_of(source)
     if path is None:
-        number = sys.stdin if source == "-" else source
+        stdin = isinstance(source, (str, os.PathLike)) and os.fspath(source) == "-"
+        file: Any = sys.stdin if stdin else source
         try:
-            yield os.fstat(number.fileno())  # type: ignore[union-attr]
+            yield os.fstat(file.fileno())
         except (AttributeError, OSError, ValueError):  # not of the operating system, such as io.BytesIO
             return
         return

@@ -2,7 +2,7 @@
 
 from vecload.spaces.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
 from vecload.spaces.mapping import map_spaces
-from vecload.spaces.pipeline import transform
+from vecload.spaces.pipeline import parse_steps, transform
 from vecload.spaces.quantizing import Loss, Quantized, int8, narrow, product
 from vecload.spaces.reducing import Shared, merge, prune, share
 from vecload.spaces.series import Stability, map_series, stability
@@ -25,6 +25,7 @@ __all__ = [
     "map_spaces",
     "merge",
     "narrow",
+    "parse_steps",
     "pca",
     "product",
     "prune",

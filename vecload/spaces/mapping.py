@@ -12,7 +12,7 @@ import numpy as np
 from vecload.errors import OptionError
 from vecload.spaces import induction, solvers
 from vecload.spaces.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
-from vecload.spaces.normalization import ITERATIVE, normalization
+from vecload.spaces.normalization import ITERATIVE, check_steps, normalization
 from vecload.spaces.spacemap import SpaceMap
 
 if TYPE_CHECKING:
@@ -98,24 +98,22 @@ def map_spaces(
     True
     """
     steps = steps_of(method, normalize)
+    check_options(method, pairs, restrict)
+    pairs = _read(pairs)
     if method != "least-squares" and source.dim != target.dim:
         raise OptionError(
             f"method={method!r} maps spaces of one dimension, not {source.dim} to {target.dim}: use 'least-squares'"
         )
-    if restrict < 1:
-        raise OptionError(f"restrict={restrict} leaves no words")
     for vectors in (source, target):
         if not len(vectors) or not np.isfinite(vectors.matrix[:restrict]).all():
             raise OptionError(_NOT_FINITE.format(vectors))
     source_side, x = normalization(source.matrix, steps)
     target_side, y = normalization(target.matrix, steps)
     if pairs == "unsupervised":
-        if method not in ("refine", "self-learning"):
-            raise OptionError(f"pairs='unsupervised' goes with 'self-learning' or 'refine', not with {method!r}")
         found = induction.unsupervised_start(x[:restrict], y[:restrict])
         given = Pairing(found.source, found.target, 0)
     else:
-        given = find_pairs(source, target, _read(pairs))
+        given = find_pairs(source, target, pairs)
     for vectors, side, made, rows in ((source, source_side, x, given.source), (target, target_side, y, given.target)):
         if not (np.isfinite(side.means).all() and np.isfinite(made[rows]).all()):  # a row beyond `restrict`
             raise OptionError(_NOT_FINITE.format(vectors))
@@ -137,7 +135,7 @@ def steps_of(method: str, normalize: Sequence[str] | str | None) -> tuple[str, .
     Raises
     ------
     OptionError
-        For a method that is none, and for steps that do not go with it.
+        For an unknown method or step, and for steps that the method cannot work with.
 
     Examples
     --------
@@ -152,9 +150,24 @@ def steps_of(method: str, normalize: Sequence[str] | str | None) -> tuple[str, .
         steps = ITERATIVE if normalize == "iterative" else tuple(step.strip() for step in normalize.split(","))
     else:
         steps = tuple(normalize)
+    check_steps(steps)
     if method in _COSINES and steps[-1:] != ("unit",):
         raise OptionError(f"method={method!r} compares words by cosine: the last step of normalize must be 'unit'")
     return steps
+
+
+def check_options(method: str, pairs: object, restrict: int) -> None:
+    """Check what can be known about the options of `map_spaces` before any vectors are read.
+
+    Raises
+    ------
+    OptionError
+        If `restrict` leaves no words, or the method cannot start without pairs.
+    """
+    if restrict < 1:
+        raise OptionError(f"restrict={restrict} leaves no words")
+    if pairs == "unsupervised" and method not in ("refine", "self-learning"):
+        raise OptionError(f"pairs='unsupervised' needs method 'self-learning' or 'refine', found {method!r}")
 
 
 def looks_at_pairs_only(method: str, steps: Sequence[str]) -> bool:

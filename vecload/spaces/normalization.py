@@ -67,8 +67,7 @@ def normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normali
     >>> fitted.means.round(4).tolist(), (10 * rows).round().tolist()
     ([[0.3, 0.9]], [[3.0, -1.0], [-3.0, 1.0]])
     """
-    if isinstance(steps, str) or any(step not in STEPS for step in steps):
-        raise OptionError(f"normalize={steps!r} is not a sequence of {' and '.join(map(repr, STEPS))}")
+    check_steps(steps)
     made = rows.astype(np.float32, copy=bool(steps))
     means = []
     for step in steps:
@@ -79,6 +78,12 @@ def normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normali
             made -= means[-1].astype(np.float32)
     stacked = np.array(means, dtype=np.float64).reshape(len(means), rows.shape[1])
     return Normalization(tuple(steps), stacked), made
+
+
+def check_steps(steps: Sequence[str]) -> None:
+    """Raise OptionError unless `steps` is a sequence of known steps."""
+    if isinstance(steps, str) or any(step not in STEPS for step in steps):
+        raise OptionError(f"normalize={steps!r} is not a sequence of {' and '.join(map(repr, STEPS))}")
 
 
 def scale_to_unit(rows: npt.NDArray[np.float32]) -> None:

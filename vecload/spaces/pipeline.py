@@ -12,43 +12,54 @@ if TYPE_CHECKING:
 
     from vecload.vectors import Vectors
 
-    Step = Callable[[Vectors, str], Vectors]
+    Transform = Callable[[Vectors], Vectors]
 
 
 def _number(text: str, kind: type[int] | type[float], step: str) -> int | float:
     try:
         return kind(text)
     except ValueError:
-        raise OptionError(f"step {step}: {text!r} is no number") from None
+        raise OptionError(f"step {step}: {text!r} is not a number") from None
 
 
-def _whole(step: str, make: Callable[[Vectors, int], Vectors]) -> Step:
-    def run(vectors: Vectors, text: str) -> Vectors:
+def _whole(step: str, make: Callable[[Vectors, int], Vectors]) -> Callable[[str], Transform]:
+    def parse(text: str) -> Transform:
         if not text:
             raise OptionError(f"step {step} needs a number: {step}:N")
-        return make(vectors, int(_number(text, int, step)))
+        number = int(_number(text, int, step))
+        if number < 1:
+            raise OptionError(f"step {step}:{number} needs a number of 1 or more")
+        return lambda vectors: make(vectors, number)
 
-    return run
+    return parse
 
 
-def _bare(step: str, make: Callable[[Vectors], Vectors]) -> Step:
-    def run(vectors: Vectors, text: str) -> Vectors:
+def _bare(step: str, make: Transform) -> Callable[[str], Transform]:
+    def parse(text: str) -> Transform:
         if text:
-            raise OptionError(f"step {step} takes no argument, not {text!r}")
-        return make(vectors)
+            raise OptionError(f"step {step} takes no argument, found {text!r}")
+        return make
 
-    return run
-
-
-def _abtt(vectors: Vectors, text: str) -> Vectors:
-    return transforms.abtt(vectors, int(_number(text, int, "abtt")) if text else None)
+    return parse
 
 
-def _weight(vectors: Vectors, text: str) -> Vectors:
-    return transforms.weight(vectors, float(_number(text, float, "weight"))) if text else transforms.weight(vectors)
+def _abtt(text: str) -> Transform:
+    k = int(_number(text, int, "abtt")) if text else None
+    if k is not None and k < 0:
+        raise OptionError(f"step abtt:{k} needs a number of 0 or more")
+    return lambda vectors: transforms.abtt(vectors, k)
 
 
-STEPS: dict[str, Step] = {
+def _weight(text: str) -> Transform:
+    if not text:
+        return transforms.weight
+    a = float(_number(text, float, "weight"))
+    if not a > 0:
+        raise OptionError(f"step weight:{text} needs a number above 0")
+    return lambda vectors: transforms.weight(vectors, a)
+
+
+STEPS: dict[str, Callable[[str], Transform]] = {
     "unit": _bare("unit", transforms.unit),
     "center": _bare("center", transforms.center),
     "abtt": _abtt,
@@ -86,7 +97,7 @@ def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     Raises
     ------
     OptionError
-        For a step that is none, or has a wrong argument.
+        For an unknown step or an invalid argument, before the first step is taken.
 
     Examples
     --------
@@ -96,11 +107,27 @@ def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     >>> transform(vectors, ["center", "pca:1"])
     <Vectors: 2 words × 1 float32>
     """
+    for step in parse_steps(steps):
+        vectors = step(vectors)
+    return vectors
+
+
+def parse_steps(steps: Sequence[str]) -> list[Transform]:
+    """Return the functions that steps stand for, with their arguments.
+
+    Raises
+    ------
+    OptionError
+        As `transform` does.
+
+    Examples
+    --------
+    >>> len(parse_steps(["center", "pca:100"]))
+    2
+    """
     refuse_string("steps", steps)
     named = [step.strip().partition(":") for step in steps]
     for name, _, _ in named:
         if name not in STEPS:
-            raise OptionError(f"there is no step {name!r}; there are {', '.join(STEPS)}")
-    for name, _, text in named:
-        vectors = STEPS[name](vectors, text)
-    return vectors
+            raise OptionError(f"unknown step {name!r}; choose from: {', '.join(STEPS)}")
+    return [STEPS[name](text) for name, _, text in named]
