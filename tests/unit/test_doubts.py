@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 import warnings
 from pathlib import Path
 
@@ -74,6 +75,15 @@ def test_find_doubt_names_what_nearly_all_words_share(form: str, text: str, coun
     assert find_doubt(Words.from_strings([*shaped, *(f"cat{at}x" for at in range(few))])) is None
     if count >= 1000:
         assert find_doubt(Words.from_strings([*shaped, "cat"])) is not None
+
+
+@pytest.mark.parametrize("text", [" {}x", '"{}', "'{}'", "{} {}x", ",{}", "{}\t"])
+@pytest.mark.parametrize("unit", ["1", "'", "1,", " ", "1e"])
+def test_find_doubt_takes_linear_time_for_long_words(text: str, unit: str) -> None:
+    long = [text.format(unit * 100_000, unit)] * 60
+    begin = time.perf_counter()
+    find_doubt(Words.from_strings(long))
+    assert time.perf_counter() - begin < 2
 
 
 def test_find_doubt_knows_decimal_numbers_from_whole_ones() -> None:

@@ -28,7 +28,8 @@ _NEARLY_ALL: Final = 0.95
 _SMALL: Final = 20  # below this number of words, "nearly all" means all
 _TAB: Final = 9
 _SPACE: Final = 32
-_NUMBER: Final = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_SIDE: Final = 128  # bytes looked at on either side of a word
+_NUMBER: Final = rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _ODD = re.compile(rb"""[\x00-\x20\x7f]|[,:"'\d.]\Z""")  # every word of the kinds below
 _WHOLE = re.compile(rb"[+-]?\d+")
 _FRACTIONS: Final = 0.05
@@ -47,12 +48,12 @@ NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the 
 """Words that are all numbers, and not all whole: whole numbers are the words of node2vec."""
 _NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
 
-# In order: the first kind that fits is the one reported. The patterns for columns ask for more words, because two or
-# three names such as "area 51" and "route 66" are no column of counts.
+# In order: the first kind that fits is the one reported. No pattern takes more than linear time. The patterns for columns
+# ask for more words, because two or three names such as "area 51" and "route 66" are no column of counts.
 _KINDS: Final = (
     Kind(re.compile(rb"\d+\t|\d+ +\S", re.DOTALL), "begin with a number", "the first column may be an index", 5),
     Kind(re.compile(rb".*[ \t,;|]" + _NUMBER + rb"\Z", re.DOTALL), "end in a number", "rows may hold a count", 5),
-    Kind(re.compile(rb"""(["']).*[^"'].*\1\Z""", re.DOTALL), "are in quotes", "the file may be CSV"),
+    Kind(re.compile(rb"""(["'])["']*[^"'].*\1\Z""", re.DOTALL), "are in quotes", "the file may be CSV"),
     Kind(re.compile(rb".*[^\x00-\x2f],\Z", re.DOTALL), "end in a comma", "values may be separated by commas"),
     # Names of emoji have a colon on both sides.
     Kind(re.compile(rb"[^:].*:\Z", re.DOTALL), "end in a colon", "rows may be written as 'word: values'"),
@@ -96,8 +97,13 @@ def find_doubt(words: Words) -> Doubt | None:
     True
     """
     sample = _spread(words, _SAMPLE)
-    raws = [sample.bytes(row) for row in range(len(sample))]
+    raws = [_sides(sample.bytes(row)) for row in range(len(sample))]
     return _find_shape(raws) or _find_encoding(_spread(words, _WIDE_SAMPLE))
+
+
+def _sides(raw: bytes) -> bytes:
+    """Return a word without the middle of a very long one, which no pattern needs."""
+    return raw if len(raw) <= 2 * _SIDE else raw[:_SIDE] + raw[-_SIDE:]
 
 
 def _spread(words: Words, most: int) -> Words:
