@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -74,6 +75,29 @@ def test_rows_of_the_callers_choice() -> None:
     assert aligned().embedding(device="meta").weight.is_meta
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "new-rows"}, {"rows": np.array([False, True, True, False])}, {"mode": "freeze"}]
+)
+def test_embedding_of_half_precision_is_float32_if_a_row_is_trained(dtype: str, options: dict[str, Any]) -> None:
+    words = ["a", "b", "c"]
+    source = align(
+        Vectors(words, np.ones((3, 2), ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)), [*words, "new"]
+    )
+    layer = source.embedding(**options)
+    kept = options == {"mode": "freeze"} and "16" in dtype
+    expected = getattr(torch, dtype) if kept else torch.float32
+    assert {layer.weight.dtype, *(one.dtype for one in layer.parameters())} == {expected}
+    assert layer(torch.tensor([0])).dtype == expected
+    given = source.embedding(**options, dtype=torch.float16)
+    assert {given.weight.dtype, *(one.dtype for one in given.parameters())} == {torch.float16}
+    if not kept and options != {"mode": "freeze"}:
+        optimizer = torch.optim.AdamW(layer.parameters())
+        layer(torch.tensor([[0, 1]])).sum().backward()
+        optimizer.step()
+        assert bool(layer.weight.isfinite().all())
+
+
 def test_no_padding_row() -> None:
     layer = aligned().embedding(padding_idx=None)
     assert layer.padding_idx is None
@@ -109,22 +133,22 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
     [
         (
             {"mode": "freeze", "max_norm": 1.0},
-            "max_norm cannot go with mode='freeze': torch shortens rows of the weight in place whenever they are "
+            "max_norm cannot be combined with mode='freeze': torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change",
         ),
         (
             {"mode": "new-rows", "max_norm": 1.0},
-            "max_norm cannot go with mode='new-rows': torch shortens rows of the weight in place whenever they are "
+            "max_norm cannot be combined with mode='new-rows': torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change",
         ),
         (
             {"rows": np.ones(4, dtype=bool), "max_norm": 1.0},
-            "max_norm cannot go with rows: torch shortens rows of the weight in place whenever they are "
+            "max_norm cannot be combined with rows: torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change",
         ),
         (
             {"rows": np.ones(4, dtype=bool), "mode": "freeze"},
-            "rows cannot go with mode='freeze', which says already what is trained",
+            "rows cannot be combined with mode='freeze', which already says which rows are trained",
         ),
         (
             {"sparse": True, "scale_grad_by_freq": True},
@@ -135,8 +159,8 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
         ({"padding_idx": 1.0}, "padding_idx=1.0 is not one of the 4 rows"),
         ({"padding_idx": True}, "padding_idx=True is not one of the 4 rows"),
         ({"padding_idx": "<pad>"}, "padding_idx='<pad>' is not one of the 4 rows"),
-        ({"mode": "frozen"}, "mode='frozen' is not one of 'freeze', 'finetune', 'new-rows'"),
-        ({"dtype": torch.int64}, "dtype=torch.int64 is no type of real numbers"),
+        ({"mode": "frozen"}, "unknown mode 'frozen'; choose from: freeze, finetune, new-rows"),
+        ({"dtype": torch.int64}, "dtype must be a floating-point type, not torch.int64"),
     ],
 )
 def test_refusals(options: dict[str, Any], message: str) -> None:

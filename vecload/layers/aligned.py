@@ -1,4 +1,4 @@
-"""Aligned rows → ``torch.nn.Embedding`` or `PartialEmbedding`."""
+"""Make a ``torch.nn.Embedding`` or `PartialEmbedding` from aligned rows."""
 
 from __future__ import annotations
 
@@ -28,32 +28,34 @@ def embedding(
     sparse: bool = False,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> torch.nn.Embedding | PartialEmbedding:
-    """A layer that starts from aligned rows.
+) -> torch.nn.Embedding:
+    """Make a layer from aligned rows.
 
     Parameters
     ----------
     aligned
-        The rows.
+        Aligned rows.
     mode
-        "finetune" trains all rows; "freeze" none; "new-rows" those the file did not have under any spelling, and
-        specials, but never the padding row.
+        "finetune" trains all rows, "freeze" none, and "new-rows" the rows of special tokens and of words that the file
+        did not have under any spelling, but never the padding row.
     rows
         With "finetune": which rows to train, as in `PartialEmbedding`, instead of all.
     padding_idx
-        The row that is zero and gets no gradient: "vocab" for that of the vocabulary's padding word, if it has one; a
-        number, negative from the end; None for no such row.
+        The row that is zero and gets no gradient: "vocab" for the row of the vocabulary's padding token, if there is
+        one; a row number, negative from the end; None for no padding row.
     max_norm, norm_type, scale_grad_by_freq, sparse
         As in torch.
-    device, dtype
-        Of the weight; None for the CPU and the type of the rows.
+    device
+        Device of the weight; None for the CPU.
+    dtype
+        Type of the weight. None keeps float32, and float16 and bfloat16 if no row is trained; otherwise it is float32.
+        Adam's ``eps`` is zero in float16, so its first step would turn rows without gradients into NaN.
 
     Returns
     -------
     torch.nn.Embedding
-        When all rows are trained, or none; else `PartialEmbedding`. Its rows are a copy. Unlike
-        ``nn.Embedding.from_pretrained``, which keeps whatever the given row holds, the padding row is zero, and it
-        stays so in training.
+        A plain one if all rows are trained, or none; otherwise a `PartialEmbedding`. Its rows are a copy, and the
+        padding row is zero, unlike that of ``nn.Embedding.from_pretrained``.
 
     Raises
     ------
@@ -71,20 +73,24 @@ def embedding(
     PartialEmbedding(3, 3, padding_idx=0, trained=1)
     """
     if mode not in ("freeze", "finetune", "new-rows"):
-        raise OptionError(f"mode={mode!r} is not one of 'freeze', 'finetune', 'new-rows'")
+        raise OptionError(f"unknown mode {mode!r}; choose from: freeze, finetune, new-rows")
     if rows is not None and mode != "finetune":
-        raise OptionError(f"rows cannot go with mode={mode!r}, which says already what is trained")
+        raise OptionError(f"rows cannot be combined with mode={mode!r}, which already says which rows are trained")
     if max_norm is not None and (mode != "finetune" or rows is not None):
         frozen = f"mode={mode!r}" if rows is None else "rows"
         raise OptionError(
-            f"max_norm cannot go with {frozen}: torch shortens rows of the weight in place whenever they are "
+            f"max_norm cannot be combined with {frozen}: torch shortens rows of the weight in place whenever they are "
             "looked up, so frozen rows would change"
         )
     check_gradients(scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
     padding = aligned.vocab.pad_idx if padding_idx == "vocab" else padding_row(padding_idx, len(aligned.matrix))
     if dtype is not None and not dtype.is_floating_point:
-        raise OptionError(f"dtype={dtype} is no type of real numbers")
-    weight = as_tensor(aligned.matrix).to(dtype=dtype, device=device, copy=True)
+        raise OptionError(f"dtype must be a floating-point type, not {dtype}")
+    weight = as_tensor(aligned.matrix)
+    half = weight.dtype in (torch.float16, torch.bfloat16)
+    if dtype is None and not (half and mode == "freeze"):
+        dtype = torch.float32
+    weight = weight.to(dtype=dtype, device=device, copy=True)
     trained = aligned.new if mode == "new-rows" else rows
     if trained is not None:
         return PartialEmbedding(

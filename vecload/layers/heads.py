@@ -10,6 +10,7 @@ from vecload.layers.checkpoints import saved_weight
 from vecload.layers.partial import PartialEmbedding, _bands
 from vecload.layers.rows import PartialRows
 from vecload.layers.sharding import fsdp_module_above
+from vecload.layers.tracing import refuse_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ class SharedRows(torch.nn.Module):
             super().__setattr__(name, value)
 
     def __prepare_scriptable__(self) -> None:
-        self._shared[0].__prepare_scriptable__()
+        refuse_script(self)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
         super()._save_to_state_dict(destination, prefix, keep_vars)

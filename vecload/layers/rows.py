@@ -15,6 +15,7 @@ from vecload.layers.checkpoints import SavedRows, take
 from vecload.layers.frozen import FrozenRows
 from vecload.layers.sharding import whole_rows, write_rows
 from vecload.layers.stored import StoredEmbedding
+from vecload.layers.tracing import out_of_range, refuse_script
 from vecload.layers.weights import AssembledWeight
 
 if TYPE_CHECKING:
@@ -276,10 +277,7 @@ class PartialRows(SavedRows):
         return self
 
     def __prepare_scriptable__(self) -> None:
-        raise OptionError(
-            "torch.jit.script cannot compile partly trained rows: script a model with plain layers (layer.merged(), "
-            "Extension.finish(model)), or use torch.export"
-        )
+        refuse_script(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_table", "_last")}
@@ -287,19 +285,6 @@ class PartialRows(SavedRows):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._settle()
-
-
-def out_of_range(ids: torch.Tensor, rows: int) -> IndexError:
-    """Return an error that names the first id without a row.
-
-    Examples
-    --------
-    >>> out_of_range(torch.tensor([0, -1]), 3)
-    IndexError('index out of range: id -1 in a layer of 3 rows (0 to 2)')
-    """
-    wrong = ids[(ids < 0) | (ids >= rows)]
-    span = f"0 to {rows - 1:,}" if rows else "none"
-    return IndexError(f"index out of range: id {int(wrong[0])} in a layer of {rows:,} rows ({span})")
 
 
 def _traced(ids: torch.Tensor) -> bool:
