@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vecload import conversion
 from vecload.errors import OptionError, require
 from vecload.pooling import SentencePooler, files
-from vecload.sources import replacing
+from vecload.sources import check_target, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +131,8 @@ def pool_parquet(
         When Ray is not installed.
     """
     data: Any = require("ray.data", _EXTRA)
+    if "://" not in os.fspath(output):
+        check_target(output, folder=True)
     rows = data.read_parquet(texts).map_batches(
         PoolBatch,
         fn_constructor_args=(os.fspath(pooler),),
@@ -176,12 +178,10 @@ def convert_files(
         When Ray is not installed.
     """
     ray: Any = require("ray", _EXTRA)
-    folder.mkdir(parents=True, exist_ok=True)
+    pairs = conversion.targets_in(folder, sources, format)
+    conversion.check_conversions(pairs, folder=folder, format=format)
     task = ray.remote(max_retries=3)(_convert)
-    jobs = [
-        task.remote(source, str(target), format, dtype)
-        for source, target in conversion.targets_in(folder, sources, format)
-    ]
+    jobs = [task.remote(source, str(target), format, dtype) for source, target in pairs]
     done: list[Conversion] = ray.get(jobs)
     return done
 

@@ -16,7 +16,7 @@ from gensim.models import KeyedVectors
 
 import vecload
 from vecload import FormatError, OptionError, Vectors, Words, conversion
-from vecload.formats.sink import CountedFile
+from vecload.formats.counted import CountedFile
 from vecload.ngrams import NgramTable
 
 TEXT = b"cat 3 4\ndog 0 0.5\ncat 1 1\nbad 1\ncow 1 2\n"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vecload.catalog import http
 from vecload.errors import DownloadError, FormatError
-from vecload.sources import replacing
+from vecload.sources import replacing, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,12 +98,7 @@ class _Part:
             note.write_text(json.dumps(dataclasses.asdict(receipt), indent=2) + "\n", encoding="utf-8")
         self.path.replace(target)
         self._note.unlink(missing_ok=True)
-        if os.name == "posix":  # the name is on the disk too
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync_folder(target.parent)
 
 
 def fetch(

@@ -27,7 +27,8 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.arrays import ArrayReader, PickedRows, check_array
-from vecload.formats.sink import CountedFile, Filter, as_bytes
+from vecload.formats.counted import CountedFile
+from vecload.formats.sink import Filter, as_bytes
 from vecload.words import Words
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats.sink import RowFile, as_bytes
+from vecload.formats.counted import RowFile
+from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
 from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
 from vecload.saved.kinds import DENSE_NGRAMS, META, NATIVE, QUANTIZED_NGRAMS

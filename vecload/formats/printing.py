@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
+from vecload.formats.counted import counted
 from vecload.formats.lines import BOM
-from vecload.formats.sink import Filter, counted
+from vecload.formats.sink import Filter
 from vecload.sources import compression_of
 from vecload.words import Words, read_only
 

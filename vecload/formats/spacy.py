@@ -26,7 +26,8 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.arrays import ArrayReader, PickedRows, npy_header, open_npy
-from vecload.formats.sink import CountedFile, Filter, as_bytes, single
+from vecload.formats.counted import CountedFile
+from vecload.formats.sink import Filter, as_bytes, single
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.words import Words, read_only
 

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, quote
+from vecload.formats.counted import counted
 from vecload.formats.lines import fields_of, numbers_at_end
 from vecload.formats.oddwords import OddWords
-from vecload.formats.sink import Filter, counted, single
+from vecload.formats.sink import Filter, single
 from vecload.saved import MAX_DIM
 from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only

@@ -14,7 +14,7 @@ import numpy as np
 from vecload.errors import OptionError
 from vecload.pooling.compiled import inverse_norms
 from vecload.pooling.saving import vectors_of
-from vecload.sources import replacing
+from vecload.sources import check_target, replacing
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def export(pooler: SentencePooler, folder: str | os.PathLike[str], layout: str) 
         raise OptionError(f"layout={layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
     _refuse(pooler, layout)
     pooler.check_fitted()
+    check_target(folder, folder=True)
     vectors = Vectors(vectors_of(pooler).words, rows_of(pooler))
     with replacing(folder, folder=True) as part:
         vectors.save(part, layout)

@@ -33,7 +33,7 @@ from vecload.saved import (
     write_container,
 )
 from vecload.saved.kinds import POOLER, POOLER_MODE, POOLER_STATE, POOLER_TOKENIZER
-from vecload.sources import replacing
+from vecload.sources import check_target, replacing
 from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
 
@@ -46,6 +46,7 @@ _MOST_POWER = 1000
 
 def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
     """Write a pooler to a new folder, which appears whole or not at all: see `SentencePooler.save`."""
+    check_target(folder, folder=True)
     vectors = vectors_of(pooler)
     settings = {
         "format": POOLER.mark,

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
-from vecload.formats import sink
-from vecload.formats.sink import CountedFile, RowFile
+from vecload.formats import counted
+from vecload.formats.counted import CountedFile, RowFile
 
 chunk = st.tuples(
     st.integers(0, 5),  # rows
@@ -142,8 +142,8 @@ def test_a_disk_without_room_for_the_guess(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_written_is_sent_to_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Piece by piece, without holes, in whole pages."""
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(sink, "_send", lambda _, begin, end: sent.append((begin, end)))
-    monkeypatch.setattr(sink, "_SENT", 1 << 14)
+    monkeypatch.setattr(counted, "_send", lambda _, begin, end: sent.append((begin, end)))
+    monkeypatch.setattr(counted, "_SENT", 1 << 14)
     with CountedFile(tmp_path / "f", 9, lambda rows: b"%d\n" % rows) as file:
         for _ in range(100):
             file.write(bytes(1000), 1)
@@ -156,7 +156,7 @@ def test_what_is_written_is_sent_to_the_disk_once(tmp_path: Path, monkeypatch: p
 def test_the_system_takes_what_is_sent(tmp_path: Path) -> None:
     with (tmp_path / "f").open("wb", buffering=0) as file:
         file.write(bytes(8192))
-        sink._send(file.fileno(), 0, 8192)
-        call = sink._sync_file_range()
+        counted._send(file.fileno(), 0, 8192)
+        call = counted._sync_file_range()
         assert call is None or call(file.fileno(), 0, 8192, 2) == 0
         assert call is None or call(-1, 0, 8192, 2) == -1
