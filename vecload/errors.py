@@ -23,6 +23,7 @@ import os
 import reprlib
 import sys
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _LONGEST_QUOTE = 60
+_SAMPLE = 5
 _PACKAGE = str(Path(__file__).parent)
 _LONGEST_PART = 200
 _LONGEST_PROBLEM = 600
@@ -226,6 +228,17 @@ def list_of_strings(argument: str, values: Iterable[str]) -> list[str]:
         if not isinstance(value, str):
             raise OptionError(f"{argument} must be strings: found {type(value).__name__} at position {at}")
     return listed
+
+
+def sample(words: Iterable[str]) -> str:
+    """Return the first words of an iterable in quotes, for a message.
+
+    Examples
+    --------
+    >>> print(sample(["the cat", "x" * 70]))
+    'the cat', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'
+    """
+    return ", ".join(quote(word.encode("utf-8", "surrogatepass")) for word in islice(words, _SAMPLE)) or "none"
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from vecload import catalog, formats
-from vecload.errors import FormatError, OptionError
+from vecload.errors import FormatError, OptionError, VecloadError
 from vecload.formats import guarding, native
-from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, join_doubts
+from vecload.reading import (
+    DType,
+    Errors,
+    Progress,
+    WordCheck,
+    asked,
+    bar,
+    batches_of,
+    expected_of,
+    join_doubts,
+    warn_none_found,
+)
 from vecload.sources import open_source
 from vecload.vectors import Request, Vectors
 from vecload.words import Words, build_slots
 from vecload.words.doubts import SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection
 
     import numpy.typing as npt
@@ -111,7 +122,22 @@ def load(
     array([1., 2., 3.], dtype=float32)
     """
     request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
-    with catalog.located(source, few=vocab is not None) as place, open_source(place, folders=True) as opened:
+    vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
+    if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None:
+        warn_none_found(vocab, vectors.meta["source"], first_words(source))
+    return vectors
+
+
+def load_rows(
+    source: str | os.PathLike[str] | IO[bytes],
+    request: Request,
+    *,
+    prefix: str = "",
+    progress: Progress = None,
+    format: str | None = None,  # noqa: A002 - the field's word
+) -> Vectors:
+    """Do what `load` does, without a warning if none of the requested words is there."""
+    with catalog.located(source, few=request.only is not None) as place, open_source(place, folders=True) as opened:
         form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
         if not hasattr(form, "read"):
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
@@ -121,11 +147,21 @@ def load(
         if vectors is None or check.shares_spaces(vectors.words):
             with bar(opened, progress) as advance:
                 matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
-            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=errors == "strict")
+            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=request.errors == "strict")
     doubt = check.doubt(vectors.words, opened.name)
     if doubt is None:
         return vectors
     return Vectors(vectors.words, vectors.matrix, {**vectors.meta, "doubt": doubt}, vectors.ngrams)
+
+
+def first_words(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, ...]:
+    """Return the first words of a source that can be opened again; none of a stream."""
+    if not isinstance(source, (str, os.PathLike)) or os.fspath(source) == "-":
+        return ()
+    try:
+        return info(source).words
+    except (VecloadError, OSError):
+        return ()
 
 
 def _collect(

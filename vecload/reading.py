@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from vecload import formats
-from vecload.errors import FormatError, OptionError, refuse_string, warn
+from vecload.errors import FormatError, OptionError, refuse_string, sample, warn
 from vecload.vectors import Batch, Request, strip_prefix
 from vecload.words import Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
@@ -152,6 +152,23 @@ def numbers_only(finding: Doubt, name: str) -> FormatError:
         "load the file with format='glove'."
     )
     return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)
+
+
+def warn_none_found(words: Collection[str], name: str, there: Iterable[str]) -> None:
+    """Warn that a vocabulary and vectors have no words in common, and show the first words of both.
+
+    Parameters
+    ----------
+    words
+        The vocabulary.
+    name
+        Name of the vectors.
+    there
+        Words of the vectors.
+    """
+    sides = f"the vocabulary begins with {sample(words)}; the words there begin with {sample(there)}"
+    hint = "check the language, the case and how the vocabulary was read"
+    warn(f"{name}: no word of the vocabulary was found ({len(words):,} requested): {sides}; {hint}")
 
 
 def batches_of(reader: Reader, prefix: str, check: WordCheck, place: formats.Place | None = None) -> Iterator[Batch]:

@@ -16,6 +16,9 @@ from safetensors.numpy import load_file, save_file
 import vecload
 from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, oov
 
+# Chains are shown on words that the vectors lack; tests/unit/test_nothing_found.py is about the warning.
+pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
+
 KNOWN = ["the", "Paris", "NASA", "café", "##", "00", "cat", "<s>", "ｘ", "dog"]
 
 

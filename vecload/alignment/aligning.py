@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,7 +12,8 @@ from vecload import oov as oov_steps
 from vecload.alignment.aligned import EXACT, FIXED, PADDING, SPECIAL, Aligned, is_float, special_rows
 from vecload.alignment.lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
-from vecload.loading import load
+from vecload.loading import first_words, load_rows
+from vecload.reading import asked, warn_none_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.reading import Progress
+    from vecload.vectors import Request
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]
@@ -95,24 +98,36 @@ def align(
     several = isinstance(vectors, (list, tuple))
     sources: list[Any] = list(vectors) if isinstance(vectors, (list, tuple)) else [vectors]
     _check(sources, combine, several=several)
-    chain = oov_steps.chain(oov)
+    steps = oov_steps.chain(oov)
     special = special_rows(vocab)
-    wanted: dict[str, None] = {}
+    request: Request | None = None
     loaded = []
     for source in sources:
         if not isinstance(source, Vectors):
-            wanted = wanted or _wanted(vocab, special, *chain)
-            source = load(source, vocab=wanted, progress=progress)  # noqa: PLW2901 - the same, read
+            request = request or _request(vocab, special, *steps)
+            source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same, read
         if not is_float(source.dtype):
             raise OptionError(f"vectors of {source.dtype} have no room for rows between: pass floats")
         loaded.append(source)
     if combine == "concatenate":
-        parts = [_align([source], vocab, special, chain, len(oov), seed + at) for at, source in enumerate(loaded)]
-        return _side_by_side(parts)
+        parts = [_align([source], vocab, special, steps, len(oov), seed + at) for at, source in enumerate(loaded)]
+        return _checked(_side_by_side(parts), sources, loaded)
     dims = [source.dim for source in loaded]
     if len(set(dims)) > 1:
         raise OptionError(f"sources of dimensions {dims} can only be combined by combine='concatenate'")
-    return _align(loaded, vocab, special, chain, len(oov), seed, average=combine == "average")
+    aligned = _align(loaded, vocab, special, steps, len(oov), seed, average=combine == "average")
+    return _checked(aligned, sources, loaded)
+
+
+def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Aligned:
+    """Warn if no row was found or composed: all were drawn."""
+    rows = np.flatnonzero(~special_rows(aligned.vocab))
+    drawn = len(aligned.origins) - 1
+    if len(rows) and (aligned.origin[rows] == drawn).all():
+        name = ", ".join(str(vectors.meta.get("source", "the vectors")) for vectors in loaded)
+        there = chain.from_iterable(one if isinstance(one, Vectors) else first_words(one) for one in sources)
+        warn_none_found(aligned.vocab.words.take(rows), name, there)
+    return aligned
 
 
 def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> None:
@@ -128,43 +143,43 @@ def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> Non
         raise OptionError(f"combine={combine!r} is for several sources: pass a list")
 
 
-def _wanted(
+def _request(
     vocab: Vocab,
     special: npt.NDArray[np.bool_],
     spellings: tuple[oov_steps.Spelling, ...],
     others: tuple[Any, ...],
-) -> dict[str, None]:
-    """The words to read of a file: the vocabulary's, their spellings, their parts and the spellings of those."""
+) -> Request:
+    """Ask for the words of the vocabulary, their spellings, their parts and the spellings of those."""
     wanted = dict.fromkeys(vocab)
     splits = [step.parts for step in others if isinstance(step, oov_steps.Composition)]
     for word in vocab.words.take(np.flatnonzero(~special)):
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
             wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(part, spellings))
-    return wanted
+    return asked(wanted, None, None, "raise", prefix="", allow_nonfinite=False)
 
 
 def _align(
     sources: list[Vectors],
     vocab: Vocab,
     special: npt.NDArray[np.bool_],
-    chain: tuple[tuple[oov_steps.Spelling, ...], tuple[Any, ...]],
+    steps: tuple[tuple[oov_steps.Spelling, ...], tuple[Any, ...]],
     declared: int,
     seed: int,
     *,
     average: bool = False,
 ) -> Aligned:
-    spellings, others = chain
+    spellings, others = steps
     lookup = FileLookup(tuple(sources), spellings, average)
-    rows, steps = lookup.find(vocab.words, special)
+    rows, found_by = lookup.find(vocab.words, special)
     if vocab.pad_idx is not None:
         rows[:, vocab.pad_idx] = -1
     matrix = np.zeros((len(vocab), lookup.dim), dtype=lookup.dtype)
     lookup.gather(rows, matrix)
     ways = 1 if average else len(sources)  # an origin for each step and each file that can be the one
     found = (rows >= 0).any(axis=0)
-    best = steps.argmin(axis=0)
-    origin = np.where(found, EXACT + steps.min(axis=0) * ways + (0 if average else best), 0)
+    best = found_by.argmin(axis=0)
+    origin = np.where(found, EXACT + found_by.min(axis=0) * ways + (0 if average else best), 0)
     made_by = EXACT + (1 + len(spellings)) * ways  # the code of the first step that makes rows
     if vocab.pad_idx is not None:
         origin[vocab.pad_idx] = PADDING

@@ -48,7 +48,7 @@ def convert(
         str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
     ] = None,
     vocab: Annotated[
-        Path | None, typer.Option(metavar="WORDS", help="Only these words: one a line, or a .json of `Vocab.save`.")
+        Path | None, typer.Option(metavar="WORDS", help="Only these words: one per line, or any other word list.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows.")] = None,
     dtype: Annotated[
@@ -121,7 +121,7 @@ def convert(
 def embed(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
     vocab: Annotated[
-        Path, typer.Option(metavar="WORDS", help="The vocabulary: one word a line, or a .json that `Vocab.save` wrote.")
+        Path, typer.Option(metavar="WORDS", help="The vocabulary: one word per line, with or without counts, or JSON.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The .safetensors file to write.")],
     oov: Annotated[
@@ -147,6 +147,7 @@ def embed(
     Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
     """
     from vecload import alignment
+    from vecload.errors import OptionError
     from vecload.oov import chain
     from vecload.vocab import Vocab
 
@@ -156,6 +157,8 @@ def embed(
     words = Vocab.load(vocab)
     if pad is not None or unk is not None:
         words = words.with_specials(pad=pad, unk=unk)
+    if len(words) == len(words.specials):
+        raise OptionError(f"{vocab}: the vocabulary has no words besides special tokens")
     aligned = alignment.align(file, words, oov=steps, seed=seed)
     aligned.save(output)
     typer.echo(str(aligned.coverage))

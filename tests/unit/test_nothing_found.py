@@ -1,0 +1,91 @@
+"""Vocabularies and vectors without a common word: a warning that shows both sides."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vecload import NgramTable, VecloadWarning, Vectors, Vocab, align, load
+
+GLOVE = "the 0.5 0.5\nof 3 4\ncat 1 0\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "glove.txt").write_text(GLOVE)
+    return tmp_path / "glove.txt"
+
+
+def message(words: str, there: str, count: int, name: object) -> str:
+    sides = f"the vocabulary begins with {words}; the words there begin with {there}"
+    found = f"{name}: no word of the vocabulary was found ({count:,} requested): {sides}"
+    return f"{found}; check the language, the case and how the vocabulary was read"
+
+
+@pytest.mark.parametrize("kind", ["path", "vectors", "list"])
+def test_align_warns_with_the_first_words_of_both(file: Path, kind: str) -> None:
+    source = {"path": file, "vectors": load(file), "list": [file]}[kind]
+    vocab = Vocab.from_words(["the 1061396", "Of"], pad="<pad>", unk="<unk>")
+    with pytest.warns(VecloadWarning) as caught:
+        align(source, vocab, oov=["digits", "normal"])  # type: ignore[arg-type]
+    assert [str(one.message) for one in caught] == [message("'the 1061396', 'Of'", "'the', 'of', 'cat'", 2, file)]
+    assert caught[0].filename == __file__
+
+
+def test_load_warns_too(file: Path) -> None:
+    with pytest.warns(VecloadWarning) as caught:
+        assert len(load(file, vocab=["THE"])) == 0
+    assert [str(one.message) for one in caught] == [message("'THE'", "'the', 'of', 'cat'", 1, file)]
+    with pytest.warns(VecloadWarning, match="the words there begin with none"):
+        load(io.BytesIO(GLOVE.encode()), vocab=["THE"])
+
+
+def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
+    ngrams = NgramTable(np.ones((4, 2), dtype=np.float32), minn=1, maxn=2, bucket=4)
+    model = Vectors(["the"], np.ones((1, 2), dtype=np.float32), {}, ngrams)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        align(file, ["cat", "Of"])
+        align(file, ["Of"], oov=["casefold", "normal"])
+        align(file, ["the-cat"], oov=["mean-of-parts", "zeros"])
+        align(model, ["cow"], oov=["ngrams", "zeros"])
+        align([file, load(file)], ["cat"], combine="first")
+        align(file, Vocab.from_words([], pad="<pad>", unk="<unk>"))
+        assert len(load(file, vocab=[])) == 0
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-m", "vecload.cli", *map(str, arguments)], capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_embed_warns_on_one_line(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("THE\nCAT\n")
+    code, error = run("embed", file, "--vocab", tmp_path / "v.txt", "-o", tmp_path / "e.safetensors")
+    assert code == 0
+    expected = message("'THE', 'CAT'", "'the', 'of', 'cat'", 2, file)
+    assert error == f"vecload: warning: {expected}\n"
+
+
+def test_embed_refuses_an_empty_vocabulary(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "specials.txt").write_text("<pad>\n<unk>\n")
+    Vocab.from_words([]).save(tmp_path / "empty.json")
+    for name, said in (("empty.txt", "no words"), ("specials.txt", "no words besides"), ("empty.json", "no words")):
+        code, error = run("embed", file, "--vocab", tmp_path / name, "--pad", "<p>", "-o", tmp_path / "e.safetensors")
+        assert code != 0
+        assert said in error
+        assert not (tmp_path / "e.safetensors").exists()
+
+
+def test_embed_names_a_file_of_vectors_given_as_vocabulary(file: Path, tmp_path: Path) -> None:
+    code, error = run("embed", file, "--vocab", file, "-o", tmp_path / "e.safetensors")
+    assert code == 1
+    assert "a file of vectors, not a list of words" in error
+    assert "Vocab.from_vectors" in error

@@ -1,0 +1,62 @@
+"""Files from public bug reports: text inputs that gave wrong results with exit code 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecload
+from vecload import Vectors, Vocab
+from vecload.evaluation import read_pairs
+from vecload.spaces import read_dictionary
+from vecload.text_input import read_texts
+
+CASES = Path(vecload.__file__).parents[1].parent / "shared" / "cases" / "files"
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not there")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "counts"),
+    [
+        ("62s_bom.txt", ["the", "of", "and"], None),  # A2
+        ("62b_glove_vocab.txt", ["the", "of", "and", "in"], [1061396, 593677, 416629, 5]),  # A5
+        ("62_savevocab.txt", ["</s>", "the", "of", "and"], [0, 1061396, 593677, 416629]),
+        ("62o_dict_txt_fairseq.txt", ["the", "cat"], [999, 5]),
+        ("words", ["cat", "dog"], None),  # A16
+        ("words.lst", ["cat", "dog"], None),
+        ("words.txt.gz", ["cat", "dog"], None),
+        ("62g_vocab_trailing_blank.txt", ["the", "cat"], None),
+        ("62j_vocab_json_list.json", ["the", "cat"], None),
+        ("62n_vocab_utf16.txt", ["the", "cat"], None),
+        ("63b_projector_metadata.tsv", ["the", "cat", "dog"], None),
+    ],
+)
+def test_vocabulary(name: str, words: list[str], counts: list[int] | None) -> None:
+    vocab = Vocab.load(CASES / name)
+    assert list(vocab) == words
+    assert (None if vocab.counts is None else vocab.counts.tolist()) == counts
+
+
+@pytest.mark.parametrize("name", ["36q_pairs_bom.tsv", "36q_pairs_lf.tsv"])
+def test_pairs_with_and_without_a_byte_order_mark_have_one_spearman(name: str) -> None:
+    """A2: the mark gave 1.0 over three pairs."""
+    rows = np.array([[-1, 0], [1, 0], [0.9, 0.4], [0.3, 0.95], [0.3, 0.95]], dtype=np.float32)
+    vectors = Vectors(["the", "of", "and", "cat", "dog"], rows)
+    found = vecload.evaluation.similarity(vectors, read_pairs(CASES / name))
+    assert (found.spearman, found.used) == (pytest.approx(0.4), 4)
+
+
+def test_pairs_with_an_index_column() -> None:
+    pairs = read_pairs(CASES / "36i_pairs_index.csv")  # A3
+    assert (pairs.left, pairs.right, pairs.gold.tolist()) == (("the", "cat"), ("of", "dog"), [5.2, 9.1])
+
+
+def test_dictionary_with_a_byte_order_mark() -> None:
+    assert read_dictionary(CASES / "35o_bom.txt") == [("the", "of"), ("cat", "dog"), ("and", "the")]
+
+
+@pytest.mark.parametrize("name", ["pool.txt", "pool_bom.txt", "pool_bom.jsonl"])
+def test_texts_with_a_byte_order_mark(name: str) -> None:
+    assert list(read_texts(CASES / name)) == ["cat dog", "dog the"]
