@@ -344,7 +344,7 @@ class TestRefused:
         source, target = spaces()
         with pytest.raises(OptionError, match="no words in common"):
             map_spaces(source, target)
-        with pytest.raises(OptionError, match="none of 1 pairs has both its words"):
+        with pytest.raises(OptionError, match="none of the 1 pairs has both words in the spaces: the source"):
             map_spaces(source, target, pairs=[("v1", "w1")])
 
     def test_fewer_pairs_than_dimensions(self) -> None:

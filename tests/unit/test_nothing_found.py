@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import NgramTable, VecloadWarning, Vectors, Vocab, align, load
+from vecload import NgramTable, SentencePooler, VecloadWarning, Vectors, Vocab, align, load
+from vecload.pooling.files import pool_file
 
 GLOVE = "the 0.5 0.5\nof 3 4\ncat 1 0\n"
 
@@ -58,6 +59,18 @@ def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
         align([file, load(file)], ["cat"], combine="first")
         align(file, Vocab.from_words([], pad="<pad>", unk="<unk>"))
         assert len(load(file, vocab=[])) == 0
+
+
+def test_pool_file_warns_if_no_text_has_a_word(tmp_path: Path) -> None:
+    pooler = SentencePooler(Vectors(["the"], np.ones((1, 2), dtype=np.float32)))
+    said = "no word of the 2 texts has a vector: the texts begin with 'THE', 'x'; the words there begin with 'the'"
+    with pytest.warns(VecloadWarning, match=said):
+        assert pool_file(pooler, ["THE", "x"], tmp_path / "out.npy") == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pool_file(pooler, iter(["x", "x", "x", "x the"]), tmp_path / "out.npy") == 4
+        assert np.load(tmp_path / "out.npy").tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
+        assert pool_file(pooler, [], tmp_path / "out.npy") == 0
 
 
 def run(*arguments: object) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from vecload.errors import OptionError, VocabularyError
+from vecload.errors import OptionError, VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.search import csls, nearest
@@ -94,7 +94,11 @@ def induction(
         if row >= 0 and answer >= 0:
             wanted.setdefault(row, set()).add(answer)
     if not wanted:
-        raise VocabularyError(f"of no pair of the dictionary's {len(pairs):,} are both words there")
+        given = sample(f"{word} {translation}" for word, translation in pairs)
+        raise VocabularyError(
+            f"none of the {len(pairs):,} pairs has both words in the vectors: the pairs begin with {given}; the source "
+            f"with {sample(source.words)}, the target with {sample(target.words)}"
+        )
     asked = np.fromiter(wanted, dtype=np.int64)
     spaces = [_first(vectors, side.count) for vectors, side in zip((source, target), sides, strict=True)]
     if retrieval == "nn":

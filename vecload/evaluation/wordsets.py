@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import VocabularyError
+from vecload.errors import VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.search import solved
@@ -111,7 +111,12 @@ def similarity(vectors: Vectors, pairs: Pairs, *, protocol: str | Protocol = "ge
     right, right_rows, right_usable = lookup.unit(pairs.right)
     use = left_usable & right_usable
     if not use.any():
-        raise VocabularyError(f"{pairs.name}: of no pair are both words among the {lookup.count:,}")
+        sides = (
+            f"the pairs begin with {sample(pairs.left)}; the words of the vectors begin with {sample(vectors.words)}"
+        )
+        raise VocabularyError(
+            f"{pairs.name}: no pair has both words among the {lookup.count:,} of the vectors: {sides}"
+        )
     cosines = np.einsum("nd,nd->n", left[use], right[use])
     return Similarity(
         dataset=pairs.name,
@@ -163,7 +168,10 @@ def analogies(
     values, word_rows, word_usable = lookup.unit(words)
     rows, usable = word_rows[at], word_usable[at].all(axis=1)
     if not usable.any():
-        raise VocabularyError(f"{questions.name}: of no analogy are all four words among the {lookup.count:,}")
+        sides = f"the questions have {sample(words)}; the words of the vectors begin with {sample(vectors.words)}"
+        raise VocabularyError(
+            f"{questions.name}: no analogy has all four words among the {lookup.count:,} of the vectors: {sides}"
+        )
     asked = np.flatnonzero(usable & (rows[:, 3] >= 0))  # what has no row cannot be found
     if chosen.missing == "zero":
         asked = asked[(rows[asked] >= 0).all(axis=1)]

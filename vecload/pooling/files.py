@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vecload.errors import OptionError, require
+from vecload.errors import OptionError, require, sample, warn
+from vecload.pooling import encoding
 from vecload.sources import replacing
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def pool_file(
     *,
     progress: bool | None = None,
 ) -> int:
-    """Write the vectors of texts to a file, batch by batch; returns how many.
+    """Write the vectors of texts to a file, batch by batch, and return their number.
 
     Parameters
     ----------
@@ -51,11 +53,19 @@ def pool_file(
         For another kind of file.
     """
     kind = suffix_of(output)
-    count = 0
+    count = tokens = 0
+    stream = iter(texts)
+    head = list(islice(stream, 3))
     with replacing(output) as part, _SINKS[kind](part, pooler.output_dim) as sink:
-        for batch in pooler.stream(texts, progress=progress):
+        for batch, pooled in encoding.stream(pooler, chain(head, stream), progress=progress):
             sink.write(batch)
             count += len(batch)
+            tokens += int(pooled.sum())
+    if count and not tokens:
+        sides = (
+            f"the texts begin with {sample(map(str, head))}; the words there begin with {sample(pooler.words or ())}"
+        )
+        warn(f"{output}: no word of the {count:,} texts has a vector: {sides}; check the language and the case")
     return count
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from vecload import catalog, text_input
-from vecload.errors import OptionError
+from vecload.errors import OptionError, sample
 
 if TYPE_CHECKING:
     import os
@@ -119,6 +119,9 @@ def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) ->
         absent = int(np.count_nonzero(~both))
         found = Pairing(sources[both], targets[both], absent)
     if not len(found.source):
-        what = f"none of {absent:,} pairs has both its words in the spaces" if absent else "no words in common"
-        raise OptionError(f"{what}: check the languages, their order and the case of the words")
+        what = f"none of the {absent:,} pairs has both words in the spaces" if absent else "no words in common"
+        sides = f"the source begins with {sample(source.words)}, the target with {sample(target.words)}"
+        if absent:
+            sides += f"; the pairs begin with {sample(map(' '.join, listed))}"
+        raise OptionError(f"{what}: {sides}; check the languages, their order and the case of the words")
     return found
