@@ -40,6 +40,20 @@ def is_number(field: str) -> bool:
     return True
 
 
+def csv_fields(line: str, separator: str) -> list[str]:
+    """Return the fields of a line of CSV, with quotes resolved where they are valid.
+
+    Examples
+    --------
+    >>> csv_fields('"New York, NY",3', ",")
+    ['New York, NY', '3']
+    """
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a field of more than 128 KiB, for example
+        return line.split(separator)
+
+
 def split_columns(lines: Sequence[str], name: str) -> WordList | None:
     r"""Return the words and counts of lines with several columns; None if every line is one word.
 
@@ -70,7 +84,7 @@ def split_columns(lines: Sequence[str], name: str) -> WordList | None:
             raise FormatError("columns that are not understood", file=name, found=shown, expected=expected)
         return found
     if len(lines) > 1 and all("," in line for line in lines) and not re.search("[0-9]", lines[0].strip(",")):
-        found = _from_table(list(csv.reader(lines)), name)  # a header, as pandas writes it
+        found = _from_table([csv_fields(line, ",") for line in lines], name)  # a header, as pandas writes it
         if found is not None:
             return found
     if len(lines) < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from itertools import pairwise
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vecload.errors import FormatError
 from vecload.text_input.analogies import numbered_lines
-from vecload.text_input.columns import is_number
+from vecload.text_input.columns import csv_fields, is_number
 from vecload.text_input.lines import Input, name_of
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def read_scored_sentences(path: Input) -> list[ScoredPair]:
     """
     lines = list(numbered_lines(path))
     rows = [line.split("\t") for _, line in lines]
-    if rows and all(len(row) >= _STS and is_number(row[4]) for row in rows):
+    if rows and all(len(row) >= _STS and is_number(row[4]) and math.isfinite(float(row[4])) for row in rows):
         return [ScoredPair(row[5], row[6], float(row[4])) for row in rows]
     return _from_lines(lines, "\t", name_of(path))
 
@@ -114,7 +113,7 @@ def _fields(line: str, separator: str) -> list[str]:
     if separator == "\t":  # a quotation mark may be a word of its own
         fields = line.split("\t")
         return [field[1:-1] if len(field) > 2 and field[0] == field[-1] == '"' else field for field in _trim(fields)]
-    return _trim(next(csv.reader([line], delimiter=separator, skipinitialspace=True)))
+    return _trim(csv_fields(line, separator))
 
 
 def _trim(fields: Sequence[str]) -> list[str]:
