@@ -123,7 +123,8 @@ def load(
     """
     request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
     vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
-    if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None:
+    unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
+    if vocab is not None and len(vocab) and not len(vectors) and unexplained:
         warn_none_found(vocab, vectors.meta["source"], first_words(source))
     return vectors
 

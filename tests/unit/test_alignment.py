@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 import vecload
 from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, oov
+from vecload.loading import load_rows
+from vecload.vectors import Request
 
 # Chains are shown on words that the vectors lack; tests/unit/test_nothing_found.py is about the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
@@ -94,11 +97,11 @@ def test_a_path_gives_what_vectors_give(tmp_path: Path, steps: list[str]) -> Non
 def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Vectors] = []
 
-    def spy(source: Path, *, vocab: list[str], progress: object) -> Vectors:
-        read.append(vecload.load(source, vocab=vocab))
+    def spy(source: Path, request: Request, **options: Any) -> Vectors:
+        read.append(load_rows(source, request, **options))
         return read[0]
 
-    monkeypatch.setattr("vecload.alignment.aligning.load", spy)
+    monkeypatch.setattr("vecload.alignment.aligning.load_rows", spy)
     vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk="CAT")  # a special is read as it is
     align(write_glove(tmp_path, vectors()), vocab, oov=["casefold", "zeros"])
     assert list(read[0]) == ["Paris"]

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 import vecload
 from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
+from vecload.loading import load_rows
 from vecload.ngrams import NgramTable
+from vecload.vectors import Request
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
 
 
 def made(words: list[str], dim: int = 3, seed: int = 0, **options: Any) -> Vectors:
@@ -66,11 +70,11 @@ def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monke
     file.write_text("\n".join(lines), encoding="utf-8")
     read = []
 
-    def spy(source: Path, *, vocab: list[str], progress: object) -> Vectors:
-        read.append(vecload.load(source, vocab=vocab))
+    def spy(source: Path, request: Request, **options: Any) -> Vectors:
+        read.append(load_rows(source, request, **options))
         return read[0]
 
-    monkeypatch.setattr("vecload.alignment.aligning.load", spy)
+    monkeypatch.setattr("vecload.alignment.aligning.load_rows", spy)
     one = align(file, ["NewYork", "catFish"], oov=STEPS)
     assert list(read[0]) == ["new", "York", "cat"]
     assert one.matrix.tobytes() == align(WIKI, ["NewYork", "catFish"], oov=STEPS).matrix.tobytes()
