@@ -55,6 +55,7 @@ def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
         align(file, ["cat", "Of"])
         align(file, ["Of"], oov=["casefold", "normal"])
         align(file, ["the-cat"], oov=["mean-of-parts", "zeros"])
+        align(Vectors([], np.empty((0, 2), dtype=np.float32)), ["cow"], oov=["normal"])
         align(model, ["cow"], oov=["ngrams", "zeros"])
         align([file, load(file)], ["cat"], combine="first")
         align(file, Vocab.from_words([], pad="<pad>", unk="<unk>"))

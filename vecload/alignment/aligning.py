@@ -120,10 +120,11 @@ def align(
 
 
 def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Aligned:
-    """Warn if no row was found or composed: all were drawn."""
+    """Warn if no row was found or composed: all were drawn. Empty `Vectors` are a way to ask for just that."""
     rows = np.flatnonzero(~special_rows(aligned.vocab))
     drawn = len(aligned.origins) - 1
-    if len(rows) and (aligned.origin[rows] == drawn).all():
+    searched = any(not isinstance(one, Vectors) or len(one) for one in sources)
+    if len(rows) and searched and (aligned.origin[rows] == drawn).all():
         name = ", ".join(str(vectors.meta.get("source", "the vectors")) for vectors in loaded)
         there = chain.from_iterable(one if isinstance(one, Vectors) else first_words(one) for one in sources)
         warn_none_found(aligned.vocab.words.take(rows), name, there)
