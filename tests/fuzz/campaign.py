@@ -24,7 +24,8 @@ from tests.fuzz.use import use
 
 FINDS = Path(__file__).parent / "finds"
 
-_CORPUS = 300  # inputs kept for each reader
+_CORPUS = 200  # inputs kept of those that load, and of those refused with an error that is new, for each reader
+_LARGEST = 1 << 17  # bytes of one of them
 _MINIMIZE = 20.0  # seconds
 
 
@@ -96,7 +97,7 @@ class Campaign:
         self._readers = readers
         self._seed = seed
         self._finds = finds
-        self._corpus = {reader: list(seeds(reader)) for reader in readers}
+        self._corpus: dict[str, tuple[list[Input], ...]] = {reader: (list(seeds(reader)), [], []) for reader in readers}
         self._seen: set[tuple[str, str]] = set()
         self._signatures: set[tuple[str, str, str]] = set()
         self._child: Child | None = None
@@ -117,8 +118,9 @@ class Campaign:
             self._child.close()
 
     def _one(self, reader: str, rng: random.Random) -> None:
-        corpus = self._corpus[reader]
-        given = mutate(rng.choice(corpus), corpus, rng)
+        good, loaded, refused = self._corpus[reader]
+        chosen = rng.choice([good, good, good, loaded or good, refused or good])
+        given = mutate(rng.choice(chosen), good, rng)
         outcome = self._run(given)
         if outcome.found:
             outcome = settle(use, given)
@@ -130,9 +132,9 @@ class Campaign:
         if outcome.kind == "refused" and (reader, kind) not in self._seen:
             self._seen.add((reader, kind))
             self.counts.errors[reader] += 1
-            self._keep(corpus, given, rng)
+            _keep(refused, given, rng)
         elif outcome.kind == "loaded" and rng.random() < 0.05:
-            self._keep(corpus, given, rng)
+            _keep(loaded, given, rng)
         signature = (reader, outcome.kind, outcome.where)
         if outcome.found and signature not in self._signatures:
             self._signatures.add(signature)
@@ -142,14 +144,6 @@ class Campaign:
             print(f"{reader}: {outcome.kind} in {outcome.where}\n{outcome.text}", flush=True)
             if self._finds is not None:
                 print(f"kept in {keep(small, outcome, self._finds)}", flush=True)
-
-    def _keep(self, corpus: list[Input], given: Input, rng: random.Random) -> None:
-        if given.size > 1 << 17:
-            return
-        if len(corpus) < _CORPUS:
-            corpus.append(given)
-        else:
-            corpus[rng.randrange(len(corpus) // 4, len(corpus))] = given  # never the seeds
 
     def _run(self, given: Input) -> Outcome:
         if self._child is None or not self._child.alive:
@@ -175,6 +169,16 @@ class Campaign:
                     else:
                         at += size
         return given
+
+
+def _keep(corpus: list[Input], given: Input, rng: random.Random) -> None:
+    """Add an input to those that are changed further, or put it in the place of one."""
+    if given.size > _LARGEST:
+        return
+    if len(corpus) < _CORPUS:
+        corpus.append(given)
+    else:
+        corpus[rng.randrange(_CORPUS)] = given
 
 
 def keep(given: Input, outcome: Outcome, folder: Path) -> Path:

@@ -74,6 +74,8 @@ def _text(path: Path, given: Input, vectors: Vectors) -> None:
 def _word2vec(path: Path, given: Input, vectors: Vectors) -> None:
     from gensim.models import KeyedVectors
 
+    if vectors.meta["format"] != "word2vec binary":  # changed into text
+        return
     with _may_fail():
         other = KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="surrogateescape")
         # gensim skips line feeds before any word, and takes them as part of it inside.

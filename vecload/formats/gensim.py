@@ -39,6 +39,7 @@ from vecload.formats.arrays import ArrayReader, open_npy, read_npy
 from vecload.formats.standins import Held, Pairs, cause, shown
 from vecload.formats.unpickling import unpickle
 from vecload.ngrams import NgramTable
+from vecload.saved import MAX_DIM
 from vecload.sources import ZIP_DAMAGE
 from vecload.vectors import Vectors
 from vecload.words import Words
@@ -286,7 +287,7 @@ class _Beside:
     def check(self, what: str, matrix: npt.NDArray[Any], shape: tuple[int | None, int | None]) -> None:
         """Refuse an array that is not a matrix of floating-point numbers of this shape."""
         fits = matrix.ndim == 2 and all(want in (None, have) for want, have in zip(shape, matrix.shape, strict=True))
-        if not fits or not matrix.shape[1] or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
+        if not fits or not 0 < matrix.shape[1] <= MAX_DIM or matrix.dtype.kind != "f" or matrix.dtype.itemsize > 8:
             rows, dim = ("any number of" if side is None else f"{side:,}" for side in shape)
             found = f"shape {matrix.shape} of {matrix.dtype}"
             raise FormatError(f"invalid {what}", file=self.name, found=found, expected=f"{rows} rows of {dim} floats")

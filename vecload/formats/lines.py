@@ -38,7 +38,7 @@ _BLOCK = 1 << 20  # bytes read together where lines are only counted
 _SAMPLE = 50  # lines looked at to find the dimension
 _MOST_ROWS = 10**12
 _FIELD = re.compile(rb"[^ \t]+")
-_HEADER = re.compile(rb"^(-?\d+)[ \t]+(-?\d+)[ \t]*\r?$")
+_HEADER = re.compile(rb"^(-?\d{1,20})[ \t]+(-?\d{1,20})[ \t]*\r?$")  # longer numbers are not sizes
 _NONFINITE = re.compile(rb"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import sys
 import tempfile
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -130,12 +131,17 @@ def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Wor
 def _strings(strings: npt.NDArray[Any], name: str) -> Words:
     if strings.ndim != 1 or strings.dtype.kind not in "US":
         found = f"shape {strings.shape} of {strings.dtype}"
-        raise FormatError("words that are none", file=name, found=found, expected="one dimension of strings")
+        raise FormatError("words that are not text", file=name, found=found, expected="one dimension of strings")
+    if strings.dtype.kind == "U" and strings.itemsize:
+        # NumPy makes str objects of any four bytes, which Python then encodes as if they were characters.
+        codes = np.ascontiguousarray(strings.astype(strings.dtype.newbyteorder("="), copy=False)).view(np.uint32)
+        if codes.size and codes.max() > sys.maxunicode:
+            raise FormatError("words that are not text", file=name, found=f"character code {codes.max():#x}")
     try:
         values = strings.tolist()
         return Words.from_bytes(values) if strings.dtype.kind == "S" else Words.from_strings(values)
     except (VocabularyError, ValueError, SystemError) as error:  # numpy: a code that is no character's
-        raise FormatError(f"words that are none ({error})", file=name) from error
+        raise FormatError(f"words that are not text ({error})", file=name) from error
 
 
 def write(path: Path, table: Table) -> None:

@@ -141,6 +141,8 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
         msgpack = require("msgpack", "spacy")
         try:
             pairs = msgpack.unpackb(path.read_bytes(), strict_map_key=False, object_pairs_hook=list)
+            if not all(type(key) is int and type(row) is int for key, row in pairs):
+                raise TypeError("a key or a row that is not a whole number")
             keys = np.array([key for key, _ in pairs], dtype=np.uint64)
             rows = np.array([row for _, row in pairs], dtype=np.int64)
         except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
