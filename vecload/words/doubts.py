@@ -48,8 +48,8 @@ NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the 
 """Words that are all numbers, and not all whole: whole numbers are the words of node2vec."""
 _NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
 
-# In order: the first kind that fits is the one reported. No pattern takes more than linear time. The patterns for columns
-# ask for more words, because two or three names such as "area 51" and "route 66" are no column of counts.
+# In order: the first kind that fits is the one reported. No pattern takes more than linear time. Patterns for columns
+# ask for more words, because two or three names such as "area 51" and "route 66" are not a column of counts.
 _KINDS: Final = (
     Kind(re.compile(rb"\d+\t|\d+ +\S", re.DOTALL), "begin with a number", "the first column may be an index", 5),
     Kind(re.compile(rb".*[ \t,;|]" + _NUMBER + rb"\Z", re.DOTALL), "end in a number", "rows may hold a count", 5),
