@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,16 @@ def test_analogies_with_a_byte_order_mark(tmp_path: Path) -> None:
     found = evaluation.read(tmp_path / "a.txt")
     assert isinstance(found, evaluation.Analogies)
     assert found.sections == (("capitals", (("a", "b", "c", "d"),)),)
+
+
+@pytest.mark.parametrize("content", ["\ufeffa\tb\t3\nc\td\t1\n", ": x\na b c d\n"])
+def test_evaluation_reads_standard_input(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    found = evaluation.read("-")
+    if isinstance(found, evaluation.Pairs):
+        assert (found.left, found.right, found.gold.tolist()) == (("a", "c"), ("b", "d"), [3, 1])
+    else:
+        assert found.sections == (("x", (("a", "b", "c", "d"),)),)
 
 
 @pytest.mark.parametrize("pairs", [["ab", "cd"], [("a", "b"), "cd"], [("a", "b", "c")], [("a", 3)]])

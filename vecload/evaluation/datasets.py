@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,7 +57,7 @@ def find(dataset: str | os.PathLike[str]) -> str:
     ('wordsim353.tsv', 'wordsim.tar.gz/EN_RW.txt')
     """
     name = os.fspath(dataset)
-    if "/" in name or Path(name).exists():
+    if name == "-" or "/" in name or Path(name).exists():
         return name
     if name not in SHIPPED:
         if (known := os.fspath(catalog.dataset(name))) != name:
@@ -71,16 +73,20 @@ def find(dataset: str | os.PathLike[str]) -> str:
 def read(dataset: str | os.PathLike[str]) -> Pairs | Analogies:
     """Read word pairs or analogies, recognized from the first two lines.
 
-    Analogies have sections, or four words per line.
+    Analogies have sections, or four words per line. ``-`` is standard input.
     """
-    path = find(dataset)
-    head = list(islice(text_input.numbered_lines(path), 2))  # the first may be a header
+    path, name = find(dataset), Path(dataset).stem
+    # Standard input can be read only once, and its first lines are looked at before the rest is read.
+    source: Any = io.BytesIO(sys.stdin.buffer.read()) if path == "-" else path
+    head = list(islice(text_input.numbered_lines(source), 2))  # the first may be a header
+    if path == "-":
+        source.seek(0)
     words = [line.split() for _, line in head]
     if any(line.lstrip().startswith(":") for _, line in head) or (
         words and all(len(some) == 4 and not any(map(text_input.is_number, some[2:])) for some in words)
     ):
-        return read_analogies(dataset)
-    return read_pairs(dataset)
+        return _analogies(source, name)
+    return _pairs(source, name)
 
 
 def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
@@ -94,11 +100,7 @@ def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
     FormatError
         If a line has no two words or no finite score, or the columns cannot be told apart.
     """
-    rows = text_input.read_scored_pairs(find(dataset))
-    left, right, gold = zip(*rows, strict=True)
-    if all(re.search(r"-[nvja]$", word) for word in left + right):  # MEN's parts of speech
-        left, right = (tuple(word[:-2] for word in words) for words in (left, right))
-    return Pairs(Path(dataset).stem, left, right, np.array(gold))
+    return _pairs(find(dataset), Path(dataset).stem)
 
 
 def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
@@ -109,8 +111,18 @@ def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
     FormatError
         If a line has other than four words.
     """
-    name = Path(dataset).stem
-    sections = text_input.read_analogy_sections(find(dataset), untitled=name)
+    return _analogies(find(dataset), Path(dataset).stem)
+
+
+def _pairs(source: text_input.Input, name: str) -> Pairs:
+    left, right, gold = zip(*text_input.read_scored_pairs(source), strict=True)
+    if all(re.search(r"-[nvja]$", word) for word in left + right):  # MEN's parts of speech
+        left, right = (tuple(word[:-2] for word in words) for words in (left, right))
+    return Pairs(name, left, right, np.array(gold))
+
+
+def _analogies(source: text_input.Input, name: str) -> Analogies:
+    sections = text_input.read_analogy_sections(source, untitled=name)
     return Analogies(name, tuple((title, tuple(quadruples)) for title, quadruples in sections))
 
 
