@@ -318,7 +318,7 @@ def test_save_and_load(tmp_path: Path) -> None:
         ({"words.offsets": np.array([0, 5])}, "invalid tensor 'words.offsets'"),
         ({"words.offsets": np.array([[0, 5, 8, 11]])}, "invalid tensor 'words.offsets'"),
         ({"words.data": np.zeros(11, np.int8)}, "invalid tensor 'words.data'"),
-        ({"words.data": np.zeros(11, np.uint8)}, "comes twice in the vocabulary"),
+        ({"words.data": np.zeros(11, np.uint8)}, "occurs more than once in the vocabulary"),
         ({"origin": np.array([0, 2, 9], np.uint8)}, "'origin' has codes without a name in 'origins'"),
         ({"origin": np.array([0, 2, 2])}, "invalid tensor 'origin'"),
         ({"weight": np.ones(3, np.float32)}, "invalid tensor 'weight'"),

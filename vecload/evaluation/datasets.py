@@ -1,4 +1,4 @@
-"""Judgements to measure vectors by: word pairs, analogies, sentence pairs, from the files they are published in."""
+"""Data sets of human judgments: word pairs, analogies and sentence pairs, read from their published files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SHIPPED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "questions-words": "questions-words.txt"}
-"""Sets that come with gensim, by name, with their files in its test data."""
+"""Data sets in gensim's test data: name → file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,12 @@ class Analogies:
 
 
 def find(dataset: str | os.PathLike[str]) -> str:
-    """The file of a data set: what was given if it is a path, an archive's member or a URL, else gensim's of this name,
-    else the catalogue's.
+    """Return the file of a data set: a path, archive member, URL or ``-``, or a name from gensim or the catalog.
 
     Raises
     ------
     OptionError
-        For a name that is neither a file nor known, or known when gensim is not installed.
+        For a name that is neither a file nor known, and for gensim's data sets if gensim is not installed.
 
     Examples
     --------
@@ -63,10 +62,10 @@ def find(dataset: str | os.PathLike[str]) -> str:
         if (known := os.fspath(catalog.dataset(name))) != name:
             return known
         known = "`vecload catalog evaluation` lists more"
-        raise OptionError(f"{name!r} is neither a file nor a data set; there are {', '.join(SHIPPED)}; {known}")
+        raise OptionError(f"{name!r} is neither a file nor a data set; choose from {', '.join(SHIPPED)}; {known}")
     gensim = find_spec("gensim")  # does not import it
     if gensim is None or gensim.origin is None:
-        raise OptionError(f"{name} comes with gensim, which is not installed: give a file, or pip install gensim")
+        raise OptionError(f"{name} is part of gensim, which is not installed: pass a file, or pip install gensim")
     return str(Path(gensim.origin).parent / "test" / "test_data" / SHIPPED[name])
 
 

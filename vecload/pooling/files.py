@@ -1,4 +1,4 @@
-"""Texts of a file → vectors in a file: what the command line and the workers of a cluster do."""
+"""Write sentence vectors to files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pool_file(
     Parameters
     ----------
     pooler
-        What pools.
+        The pooler.
     texts
         Any iterable of texts.
     output
@@ -50,7 +50,7 @@ def pool_file(
     Raises
     ------
     OptionError
-        For another kind of file.
+        For any other suffix.
     """
     kind = suffix_of(output)
     count = tokens = 0

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 SEEDS: Final = ("identical", "numerals", "unsupervised")
-"""Words that stand for pairs where pairs are asked for."""
+"""Names accepted instead of pairs."""
 
 _NUMERAL = re.compile(r"[0-9]+([.,:/-][0-9]+)*")
 
 
 class Pairing(NamedTuple):
-    """Rows of two spaces that belong together, int64 (n,) each, and how many pairs had a word that is absent."""
+    """Corresponding rows of two spaces, int64, shape (n,), and the number of pairs with a missing word."""
 
     source: npt.NDArray[np.int64]
     target: npt.NDArray[np.int64]
@@ -57,16 +57,16 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
 
 
 def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to learn from and pairs to test with; all pairs of a source word are on one side.
+    """Split pairs into training and test pairs; all pairs of a source word are on the same side.
 
     Parameters
     ----------
     pairs
         The pairs.
     test
-        Share of the source words to test with.
+        Share of the source words in the test set.
     seed
-        Which words those are.
+        Random seed of the choice.
 
     Examples
     --------
@@ -87,12 +87,12 @@ def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> t
 
 
 def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) -> Pairing:
-    """Rows of pairs given, or of words written alike: all of them, or "numerals" only.
+    """Find the rows of pairs, or of words that both spaces share: "identical" for all, or "numerals".
 
     Raises
     ------
     OptionError
-        When no pair has both its words in the spaces.
+        If no pair has both words in the spaces.
 
     Examples
     --------

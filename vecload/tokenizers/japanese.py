@@ -1,4 +1,4 @@
-"""Japanese, which is written without spaces: words found by SudachiPy or fugashi (MeCab)."""
+"""Split Japanese, which is written without spaces, with SudachiPy or fugashi (MeCab)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ _EXTRA = "japanese"
 
 
 def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
-    """The tokenizer of a name: texts → surface forms of their words.
+    """Return a function from texts to the surface forms of their words.
 
-    "sudachi" cuts as chiVe's vectors are cut: SudachiPy's mode A, the shortest units. "fugashi" uses the UniDic that
-    is installed.
+    "sudachi" is SudachiPy's mode A, the shortest units, as for chiVe's vectors. "fugashi" uses the installed UniDic.
 
     Raises
     ------
     MissingExtra
-        When the package is not installed.
+        If the package is not installed.
     OptionError
         For another name.
 

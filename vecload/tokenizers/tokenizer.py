@@ -1,4 +1,4 @@
-"""How texts are cut into tokens, as a value that can be written down."""
+"""`Tokenizer`: split texts into tokens, as a value that can be saved."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _KNOWN_PATTERNS = (
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A way to cut texts.
+    """A way to split texts into tokens.
 
     Parameters
     ----------
     kind
         "whitespace", "regex", "tokenizers" (Hugging Face), "sudachi", "fugashi" or "function".
     cut
-        Texts → their tokens; None for ASCII white space, which compiled code cuts without making strings.
+        Function from texts to their tokens; None for ASCII white space, where compiled code splits bytes.
     lowercase
-        Whether texts are lower-cased first.
+        Whether to lower-case texts first.
     settings
-        What is written down with the kind.
+        Saved with the kind.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Tokenizer:
 
     @classmethod
     def of(cls, tokenize: Any, *, lowercase: bool = False) -> Tokenizer:
-        """The tokenizer that `SentencePooler` was given.
+        """Return the tokenizer for a `tokenize` argument, such as that of `SentencePooler`.
 
         Examples
         --------

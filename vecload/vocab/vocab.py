@@ -28,22 +28,22 @@ _BATCH = 1024  # texts tokenized together
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Vocab:
-    """The words a model knows: one row each, specials in front.
+    """The words a model knows, one row each, special tokens first.
 
-    Made by one of its class methods.
+    Use one of the class methods to make one.
 
     Parameters
     ----------
     words
         All words in row order, each once.
     counts
-        How often each was seen, int64, shape (n,); None where nothing was counted.
+        Number of times each word was seen, int64, shape (n,), or None.
     specials
-        Those of the words that stand for no text.
+        The special tokens among the words.
     unk
-        The word that stands for unknown ones. Without it an unknown word is an error.
+        The word for unknown words. Without it, an unknown word is an error.
     pad
-        The word that fills up short texts.
+        The word for padding.
 
     Examples
     --------
@@ -64,13 +64,13 @@ class Vocab:
         rows = self.words.lookup(self.words)
         twice = np.flatnonzero(rows != np.arange(len(rows)))
         if len(twice):
-            raise VocabularyError(f"{self.words[int(twice[0])]!r} comes twice in the vocabulary")
+            raise VocabularyError(f"{self.words[int(twice[0])]!r} occurs more than once in the vocabulary")
         for special in (*self.specials, self.unk, self.pad):
             if special is not None and special not in self.words:
                 raise VocabularyError(f"the special word {special!r} is not in the vocabulary")
         if self.counts is not None:
             if self.counts.shape != (len(self),):
-                raise OptionError(f"{len(self):,} words need as many counts, not shape {self.counts.shape}")
+                raise OptionError(f"{len(self):,} words need the same number of counts, not shape {self.counts.shape}")
             object.__setattr__(self, "counts", read_only(self.counts))
 
     @classmethod
@@ -153,7 +153,7 @@ class Vocab:
         unk: str | None = None,
         pad: str | None = None,
     ) -> Vocab:
-        """Take words and their counts; the options are those of `from_texts`.
+        """Take words and their counts. The options are those of `from_texts`.
 
         Examples
         --------
@@ -164,7 +164,7 @@ class Vocab:
             raise OptionError(f"min_freq={min_freq} is less than 1")
         front, unk, pad = _front(specials, unk, pad)
         if max_size is not None and max_size < len(front):
-            raise OptionError(f"max_size={max_size} leaves no room for the {len(front)} specials")
+            raise OptionError(f"max_size={max_size} is less than the number of specials, {len(front)}")
         taken = set(front)
         types = sorted(
             (word for word, count in counter.items() if count >= min_freq and word not in taken),
@@ -209,12 +209,12 @@ class Vocab:
     def from_words(
         cls, words: Iterable[str], *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None
     ) -> Vocab:
-        """Take words as they are, in their order; specials that are not among them go in front.
+        """Keep words in their order; specials that are not among them are placed first.
 
         Raises
         ------
         VocabularyError
-            When a word comes twice.
+            If a word occurs more than once.
 
         Examples
         --------
@@ -231,19 +231,19 @@ class Vocab:
     def from_vectors(
         cls, vectors: Collection[str], *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None
     ) -> Vocab:
-        """All words of `Vectors`, in file order."""
+        """Take all words of `Vectors`, in file order."""
         return cls.from_words(vectors, specials=specials, unk=unk, pad=pad)
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any) -> Vocab:
-        """The vocabulary of a Hugging Face tokenizer: a ``tokenizers.Tokenizer``, or one of ``transformers``.
+        """Take the vocabulary of a Hugging Face tokenizer: a ``tokenizers.Tokenizer``, or one of ``transformers``.
 
-        A token's row is its id. Ids that the tokenizer leaves out become specials named ``<unused-ID>``.
+        The row of a token is its id. Ids that the tokenizer does not use become specials named ``<unused-ID>``.
         """
         return cls(*from_tokenizer(tokenizer))
 
     def with_specials(self, *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None) -> Vocab:
-        """The same words with more specials, put in front unless they are there already."""
+        """Return a vocabulary with more specials, placed first unless they are among the words."""
         more = list_of_strings("specials", specials)
         front, unk, pad = _front([*self.specials, *more], unk or self.unk, pad or self.pad)
         new = [word for word in front if word not in self.words]
@@ -270,12 +270,12 @@ class Vocab:
         return word in self.words
 
     def __getitem__(self, word: str) -> int:
-        """Row of a word, or of `unk`.
+        """Return the row of a word, or that of `unk`.
 
         Raises
         ------
         MissingWordError
-            When the word is unknown and there is no `unk`.
+            If the word is unknown and there is no `unk`.
         """
         return int(self.encode([word])[0])
 
@@ -287,7 +287,7 @@ class Vocab:
         OptionError
             If `tokens` is one string, or holds anything but strings.
         MissingWordError
-            When a token is unknown and there is no `unk`.
+            If a token is unknown and there is no `unk`.
         """
         tokens = list_of_strings("tokens", tokens)
         rows = self.words.lookup(tokens)
@@ -302,12 +302,12 @@ class Vocab:
         return rows
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Words of many rows.
+        """Return the words of many rows.
 
         Raises
         ------
         VocabularyError
-            When there is no such row.
+            If there is no such row.
         """
         refuse_string("ids", ids)
         rows = [int(row) for row in ids]
@@ -374,7 +374,7 @@ class Vocab:
 
 
 def _front(specials: Sequence[str], unk: str | None, pad: str | None) -> tuple[list[str], str | None, str | None]:
-    """The specials in their order with `pad` and `unk` among them, and which those two are."""
+    """Return the specials in order, with `pad` and `unk` among them, and those two."""
     front = list(dict.fromkeys(list_of_strings("specials", specials)))
     pad = pad or next((word for word in PADS if word in front), None)
     unk = unk or next((word for word in UNKS if word in front), None)
