@@ -162,7 +162,7 @@ def test_nothing_left_to_skip_is_an_error() -> None:
         ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'bfloat16', 'float32', 'float64'"),
         ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip', 'strict'"),
         ({"limit": -1}, "limit -1 is negative"),
-        ({"vocab": "cat"}, "vocab is a collection of words, not one string: ['cat']"),
+        ({"vocab": "cat"}, "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
