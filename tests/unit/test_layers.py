@@ -133,18 +133,18 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
     [
         (
             {"mode": "freeze", "max_norm": 1.0},
-            "max_norm cannot be combined with mode='freeze': torch shortens rows of the weight in place whenever they are "
-            "looked up, so frozen rows would change",
+            "max_norm cannot be combined with mode='freeze': torch shortens rows of the weight in place whenever "
+            "they are looked up, so frozen rows would change",
         ),
         (
             {"mode": "new-rows", "max_norm": 1.0},
-            "max_norm cannot be combined with mode='new-rows': torch shortens rows of the weight in place whenever they are "
-            "looked up, so frozen rows would change",
+            "max_norm cannot be combined with mode='new-rows': torch shortens rows of the weight in place whenever "
+            "they are looked up, so frozen rows would change",
         ),
         (
             {"rows": np.ones(4, dtype=bool), "max_norm": 1.0},
-            "max_norm cannot be combined with rows: torch shortens rows of the weight in place whenever they are "
-            "looked up, so frozen rows would change",
+            "max_norm cannot be combined with rows: torch shortens rows of the weight in place whenever "
+            "they are looked up, so frozen rows would change",
         ),
         (
             {"rows": np.ones(4, dtype=bool), "mode": "freeze"},
