@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from vecload.formats.counted import counted
 from vecload.formats.lines import BOM
 from vecload.formats.sink import Filter
 from vecload.sources import compression_of
+from vecload.threads import Pool
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write(
     exact = table.rows is not None and words != "drop"
     with (
         counted(output, table.expected, first_line, exact=exact) as file,
-        ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool,
+        Pool(workers()) as pool,
     ):
         batches: Iterator[Batch] = map(holdable, table.batches())
         first = not header

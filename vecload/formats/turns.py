@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
+
+from vecload.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def in_turn(items: Iterator[T], work: Callable[[T], R], workers: int) -> Iterato
 
     pending: deque[Future[tuple[int, R | None, Exception | None]]] = deque()
     early: dict[int, tuple[R | None, Exception | None]] = {}  # a later task may have taken an earlier item
-    with ThreadPoolExecutor(workers, thread_name_prefix="vecload") as pool:
+    with Pool(workers) as pool:
         try:
             for number in itertools.count():
                 while number not in early:

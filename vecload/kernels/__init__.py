@@ -11,15 +11,22 @@ keeps the cache in the user's cache folder.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 
+from vecload.errors import VecloadError
+from vecload.threads import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     F = TypeVar("F", bound=Callable[..., Any])
+
+if numba.config.DISABLE_JIT:
+    raise VecloadError("vecload needs numba's compiler, and NUMBA_DISABLE_JIT=1 switches it off; unset that variable")
 
 _CACHE = os.environ.get("VECLOAD_KERNEL_CACHE", "1") != "0"
 
@@ -39,6 +46,10 @@ def kernel(function: F) -> F:
         compiled: F = numba.njit(cache=_CACHE, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "no locator available"
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    # Compiling takes seconds that an interrupt cannot end. numba calls this method for arguments of new types.
+    dispatcher: Any = compiled
+    compile_for = dispatcher._compile_for_args
+    dispatcher._compile_for_args = lambda *args, **kws: interruptible(functools.partial(compile_for, *args, **kws))
     return compiled
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from vecload.errors import OptionError, list_of_strings, shorten
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.saved import LONGEST_MARK, LONGEST_NGRAM
+from vecload.threads import Pool
 from vecload.words import Words, encode, read_only
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class NgramTable:
             return counts
         from vecload.kernels import workers
 
-        with ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool:
+        with Pool(workers()) as pool:
             for _ in pool.map(work, blocks):
                 pass
         return counts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import torch
 
 from vecload.layers.shared import array_of
 from vecload.pooling.reduction import has_tangent
+from vecload.threads import Pool
 from vecload.words import read_only
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ def pool_in_threads(
     def work(first: int, last: int) -> None:
         plan.pool(rows, bags[first : last + 1], extra, out[first:last], counts[first:last])
 
-    with ThreadPoolExecutor(pieces, thread_name_prefix="vecload") as pool:
+    with Pool(pieces) as pool:
         for _ in pool.map(work, edges[:-1], edges[1:]):
             pass

@@ -10,7 +10,6 @@ import re
 import sys
 from collections import deque
 from collections.abc import Sized
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +21,7 @@ from vecload.errors import OptionError, refuse_string
 from vecload.pooling import reduction
 from vecload.pooling.compiled import Extra
 from vecload.pooling.fasttext import end_lines
+from vecload.threads import Pool
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def stream(
     hidden = not (sys.stderr.isatty() if progress is None else progress)
     numbered = iter(texts)
     with (
-        ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool,
+        Pool(workers()) as pool,
         tqdm(total=total, unit=" texts", unit_scale=True, disable=hidden, delay=1) as bar,
     ):
         waiting: deque[_Batch] = deque()
@@ -279,7 +279,7 @@ class _Batch:
     """A batch of texts on its way through the threads."""
 
     def __init__(
-        self, pooler: SentencePooler, words: Words, plan: Plan | None, texts: Sequence[str], pool: ThreadPoolExecutor
+        self, pooler: SentencePooler, words: Words, plan: Plan | None, texts: Sequence[str], pool: Pool
     ) -> None:
         self._pooler, self._plan = pooler, plan
         self._out = np.empty((len(texts), pooler.output_dim), dtype=np.float32)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Mapping, Sized
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from vecload.errors import OptionError, refuse_string, warn
 from vecload.pooling import encoding
 from vecload.pooling.compiled import Extra
 from vecload.pooling.modes import FITTED
+from vecload.threads import Pool
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _rows(pooler: SentencePooler, texts: Iterable[str], *, progress: bool | None
     hidden = not (sys.stderr.isatty() if progress is None else progress)
     numbered = iter(texts)
     with (
-        ThreadPoolExecutor(workers(), thread_name_prefix="vecload") as pool,
+        Pool(workers()) as pool,
         tqdm(total=total, unit=" texts", unit_scale=True, disable=hidden, delay=1, desc="fit") as bar,
     ):
         while batch := list(islice(numbered, _BATCH)):

@@ -9,13 +9,13 @@ which the order of a product's additions does not promise.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from vecload.errors import OptionError
+from vecload.threads import Pool
 from vecload.words import read_only
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def best(
     scores = np.full((len(queries), k), np.nan, dtype=np.float32)
     crowded = np.zeros(len(queries), dtype=np.bool_)
     ignored = np.errstate(invalid="ignore", over="ignore")  # rows that are not finite: the kernel takes none of them
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="vecload") as pool, ignored:
+    with Pool(_WORKERS) as pool, ignored:
         for begin in range(0, len(queries) if keep else 0, _QUERIES):
             some = slice(begin, begin + _QUERIES)
             wide = queries[some].astype(np.float64)
@@ -237,7 +237,7 @@ def _candidates(
     queries: npt.NDArray[np.float64],
     keep: int,
     sought: Objective,
-    pool: ThreadPoolExecutor,
+    pool: Pool,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Rows that may be the best, int64, shape (q, keep), in any order, -1 for none; and how good they seem, float32."""
     from vecload.kernels import search  # the kernel room, and numba with it

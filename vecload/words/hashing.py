@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vecload.threads import interruptible
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 FEW = 64
 """Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
+_MANY = 1 << 22  # words that take so long to enter that an interrupt would be noticed late
 BLOCK = 1 << 16
 """Slots looked at together."""
 
@@ -133,7 +136,11 @@ def build_slots(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> 
 
         packed = read_only(data), read_only(offsets)
         found = HashTable(slots)
-        while table.build_table(*packed, slots, found.key, repeated) < 0:
+
+        def build() -> bool:
+            return bool(table.build_table(*packed, slots, found.key, repeated) >= 0)
+
+        while not (interruptible(build) if count > _MANY else build()):
             found = HashTable(slots, new_key())
             slots[:] = 0
             repeated[:] = False
