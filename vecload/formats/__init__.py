@@ -235,7 +235,7 @@ def recognise(source: Source) -> ModuleType:
         return best
     if score > _MAGIC:
         return best
-    known = describe_head(head) or (None if source.path is None else describe_file(source.path))
+    known = (None if source.path is None else describe_file(source.path)) or describe_head(head)
     if known is not None:
         raise FormatError("not a file of word vectors", file=name, found=known.what, hint=known.hint)
     look = foreign.describe(head)

@@ -104,6 +104,6 @@ def other_kind(path: str | os.PathLike[str], schema: Schema) -> FormatError:
         kind = describe_folder(file) or Kind("a folder", None)
     else:
         with file.open("rb") as opened:
-            kind = describe_head(opened.read(_HEAD)) or describe_file(file) or Kind(None, None)
+            kind = describe_file(file) or describe_head(opened.read(_HEAD)) or Kind(None, None)
     wanted = SAVED[schema.mark].what
     return FormatError(f"not {wanted}", file=os.fspath(path), found=kind.what, hint=kind.hint)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+
 from vecload.saved.schema import (
     LONGEST_MARK,
     LONGEST_NGRAM,
@@ -13,7 +15,6 @@ from vecload.saved.schema import (
     Schema,
     Setting,
     Tensor,
-    all_finite,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _FLOATS: Final = "float16 bfloat16 float32 float64"
 _BYTES: Final = (0, 1 << 48)
 _LONGEST_NAME: Final = 1000
+_LARGEST_VALUE: Final = 1e30  # rows are mapped in float32
 _NULL: Final = type(None)
 _TEXT: Final = Setting((str,), high=_LONGEST_NAME)
 _NAME_OR_NULL: Final = Setting((str, _NULL), high=1 << 16)
@@ -222,7 +224,10 @@ SPACE_MAP: Final = Schema(
             "without 'target_matrix', 'matrix' must lead to the dimension of the target",
             lambda arrays, _: "target_matrix" in arrays or arrays["matrix"].shape[1] == arrays["target.means"].shape[1],
         ),
-        Rule("a value is not finite", lambda arrays, _: all(map(all_finite, arrays.values()))),
+        Rule(
+            f"a value is not finite or beyond {_LARGEST_VALUE:g}",
+            lambda arrays, _: all(bool((np.abs(array) <= _LARGEST_VALUE).all()) for array in arrays.values()),
+        ),
         Rule(
             "'pairs' in 'info' must be a whole number",
             lambda _, kept: type(kept["info"].get("pairs", 0)) is int and 0 <= kept["info"].get("pairs", 0) <= MAX_ROWS,

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from vecload.errors import FormatError
 
 if TYPE_CHECKING:
@@ -260,8 +258,3 @@ def check_rules(schema: Schema, arrays: Arrays, settings: Settings, file: str) -
     for rule in schema.rules:
         if not rule.holds(arrays, settings):
             raise FormatError(rule.problem, file=file)
-
-
-def all_finite(array: npt.NDArray[Any]) -> bool:
-    """Whether an array has neither NaN nor infinity."""
-    return bool(np.isfinite(array).all())

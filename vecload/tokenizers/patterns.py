@@ -149,6 +149,8 @@ class _Checker:
             return self._sequence(items)
         if op == "BRANCH":
             parts = [self._sequence(items) for items in argument[1]]
+            if sum(part.empty for part in parts) > 1:
+                raise _Unsafe("it may be empty in two ways")
             return _Part(
                 tuple(position for part in parts for position in part.first),
                 tuple(position for part in parts for position in part.last),
@@ -157,9 +159,10 @@ class _Checker:
         if op in ("MAX_REPEAT", "MIN_REPEAT"):
             least, most, items = argument
             part = self._sequence(items)
+            # Two ways to match nothing also multiply, once for every round of a loop around them.
+            if part.empty and (int(most) > 1 or int(least) == 0):
+                raise _Unsafe("it repeats what may be empty")
             if int(most) > 1:
-                if part.empty:
-                    raise _Unsafe("it repeats what may be empty")
                 for position in part.last:
                     self._follow[position].extend(part.first)
             return part._replace(empty=part.empty or int(least) == 0)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vecload.errors import FormatError, VocabularyError
 from vecload.saved import check_rules, check_settings, check_version
 from vecload.saved.kinds import VOCAB
 from vecload.words import Words
@@ -57,15 +56,14 @@ def from_json(document: Any, name: str) -> Parts:
     ------
     FormatError
         If the document is of another version, or violates its schema (`vecload.saved.kinds.VOCAB`).
+    VocabularyError
+        If a word cannot be encoded.
     """
     check_version(str(document.get("version")), VOCAB, name)
     kept = check_settings(VOCAB.settings, document, name)
     check_rules(VOCAB, {}, kept, name)
-    try:
-        counts = None if kept["counts"] is None else np.array(kept["counts"], dtype=np.int64)
-        return Parts(Words.from_strings(kept["words"]), counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
-    except VocabularyError as error:
-        raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
+    counts = None if kept["counts"] is None else np.array(kept["counts"], dtype=np.int64)
+    return Parts(Words.from_strings(kept["words"]), counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
 
 
 def from_tokenizer(tokenizer: Any) -> Parts:

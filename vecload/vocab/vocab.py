@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import text_input
-from vecload.errors import MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
+from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.sources import replacing
 from vecload.tokenizers import Tokenizer
 from vecload.vocab.serialization import PADS, UNKS, as_json, from_json, from_tokenizer, is_saved
@@ -353,7 +353,10 @@ class Vocab:
         name = text_input.name_of(path)
         document = text_input.read_document(path)
         if is_saved(document.json):
-            return cls(*from_json(document.json, name))
+            try:
+                return cls(*from_json(document.json, name))
+            except VocabularyError as error:
+                raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
         words, counts, unused = text_input.word_list_of(document, name)
         front, unk, pad = _front([*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None)
         counted = None if counts is None else np.array(counts, dtype=np.int64)

@@ -1,0 +1,128 @@
+"""Patterns of saved poolers: the usual ones are accepted, and none that is accepted takes exponential time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vecload import OptionError, Vectors
+from vecload.pooling import SentencePooler
+from vecload.tokenizers.patterns import safe_pattern
+
+USUAL = [
+    r"\w+", r"\b\w\w+\b", r"\w+(?:[-']\w+)*|[^\w\s]", r"\d+(?:\.\d+)?", r"[A-Za-z]+(?:'[a-z]+)?",
+    r"[a-z]\d+", r"[^\W\d_]+", r"\S+", r"#?\w+", r"\w+(?:'\w+)?|[^\w\s]+", r"(?:\w\.)+|\w+", r"https?://\S+|\w+",
+    r"[\u4e00-\u9fff]|\w+", r"\w{2,20}", r"\w+?\b", r"^\w+$", r".", r"\w+@\w+(?:\.\w+)*|\w+",
+]  # fmt: skip
+
+EXPONENTIAL = [
+    r"(?:\w+\s?)*;", r"(?:a+)+b", r"(?:a*)*b", r"(?:a|aa)+b", r"(?:a?){30}a{30}", r"(?:\w+\d*)+;", r"(?:.*.*)+=x",
+    r"(?:\w|\d)+(?:\w|é)*;", r"\w*\w*\w*;", r"(?:[a-c]+[b-d]*)*;", r"(?:(?:a{1,9}){1,9}){1,9}b",
+    r"(?:k|K)+(?:\u212a)*;", r"(?:(?:a?)?b)*;", r"(?:(?:a?|c*)b)*;", r"(?:(?:(?:a??)??){1}b)+;",
+]  # fmt: skip
+
+OTHER = [
+    (r"(\w+)", "groups that capture"), (r"(?=\w)\w+", "it uses assert"), (r"(?<!a)\w+", "it uses assert not"),
+    (r"(?i:a)+", "groups that capture or change flags"), (r"(?>a+)b", "it uses atomic group"),
+    (r"a++b", "it uses possessive repeat"), ("(", "is invalid"), ("a" * 1001, "more than 1000 characters"),
+    ("(?:" * 200 + "a" + ")" * 199, "invalid"), ("[" + "".join(map(chr, range(200, 400))) + "]x", "more than 64 items"),
+    ("".join(map(chr, range(97, 123))), "more than 16 different"), ("a" * 40, "more than 32 characters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", USUAL)
+def test_usual_pattern_is_accepted_and_unchanged(pattern: str) -> None:
+    text = "Don't stop: it's 3.14 at example.co.uk, https://x.y/z — 日本語! e-mail me@home.org #tag"
+    for flags in map(int, (0, re.IGNORECASE, re.ASCII)):
+        assert safe_pattern(pattern, flags).findall(text) == re.compile(pattern, flags).findall(text)
+
+
+@pytest.mark.parametrize("pattern", EXPONENTIAL)
+def test_pattern_with_several_ways_to_read_a_text_is_refused(pattern: str) -> None:
+    with pytest.raises(OptionError, match="might take exponential time"):
+        safe_pattern(pattern, int(re.IGNORECASE) if "212a" in pattern else 0)
+
+
+@pytest.mark.parametrize(("pattern", "problem"), OTHER)
+def test_other_pattern_is_refused(pattern: str, problem: str) -> None:
+    with pytest.raises(OptionError, match=problem) as caught:
+        safe_pattern(pattern, 0)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flags"),
+    [(3, 0), (None, 0), (r"\w", "0"), (r"\w", True), (r"\w", re.DEBUG), (r"\w", -1), (r"\w", 1 << 40)],
+)
+def test_pattern_or_flags_of_another_type_are_refused(pattern: object, flags: object) -> None:
+    with pytest.raises(OptionError, match="invalid pattern or invalid flags"):
+        safe_pattern(pattern, flags)
+
+
+ATOMS = st.sampled_from(["a", "b", "[ab]", r"\w", ".", "[^b]"])
+QUANTIFIERS = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "*?"])
+REGEXES = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "*?"])).map(
+            lambda pair: f"(?:{pair[0]}){pair[1]}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60)
+@given(REGEXES)
+def test_accepted_pattern_is_quick_on_texts_that_almost_match(pattern: str) -> None:
+    try:
+        accepted = safe_pattern(f"{pattern};", 0)
+    except OptionError:
+        return
+    begin = time.perf_counter()
+    for text in ("a" * 2000, "ab" * 1000, "b" * 2000, "aab" * 700):
+        accepted.findall(text)
+    assert time.perf_counter() - begin < 2
+
+
+def saved(tmp_path: Path, pattern: str) -> Path:
+    SentencePooler(Vectors(["the", "cat"], np.eye(2)), tokenize=re.compile(pattern)).save(tmp_path / "pooler")
+    return tmp_path / "pooler"
+
+
+def test_pooler_with_an_exponential_pattern_needs_the_pattern_from_the_caller(tmp_path: Path) -> None:
+    pattern = r"(?:\w+\s?)*;"
+    folder = saved(tmp_path, pattern)
+    begin = time.perf_counter()
+    with pytest.raises(OptionError, match=r"pass tokenize=re\.compile"):
+        SentencePooler.load(folder)
+    assert time.perf_counter() - begin < 2
+    back = SentencePooler.load(folder, tokenize=re.compile(pattern))
+    assert back.encode(["the cat;"]).tolist() == [[0, 0]]
+    with pytest.raises(OptionError, match="saved with a tokenizer of kind 'regex', not 'function'"):
+        SentencePooler.load(folder, tokenize=str.split)
+
+
+def test_pattern_inside_a_hugging_face_tokenizer_is_checked(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"the": 0, "cat": 1}, "the"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"(?:\w+\s?)*;"), "isolated")
+    vectors = Vectors(["the", "cat"], np.eye(2))
+    SentencePooler(vectors, tokenize=made).save(tmp_path / "pooler")
+    with pytest.raises(OptionError, match="might take exponential time"):
+        SentencePooler.load(tmp_path / "pooler")
+    SentencePooler.load(tmp_path / "pooler", tokenize=made)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"\s+"), "removed")
+    SentencePooler(vectors, tokenize=made).save(tmp_path / "plain")
+    assert SentencePooler.load(tmp_path / "plain").encode(["the cat"]).tolist() == [[0.5, 0.5]]
+    kept = json.loads((tmp_path / "plain" / "pooler.json").read_text())
+    assert kept["tokenizer"]["kind"] == "tokenizers"
