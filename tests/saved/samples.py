@@ -152,7 +152,7 @@ SAMPLES: dict[str, Sample] = {
         lambda path: space_map().save(path), lambda path: use_map(vecload.SpaceMap.load(path)), SPACE_MAP
     ),
     "Vocab": Sample(
-        lambda path: vocab().save(path.with_suffix(".json")) or path.with_suffix(".json").rename(path),  # type: ignore[func-returns-value]
+        lambda path: vocab().save(path),
         lambda path: vecload.Vocab.load(path).encode(["cat", "other"]),
         VOCAB,
         key="",
@@ -181,9 +181,16 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory()
 
 
+def place(name: str, folder: Path) -> Path:
+    """Return a path in a folder with the suffix of a kind."""
+    sample = SAMPLES[name]
+    return folder / ("saved" + ("" if sample.file else ".json" if sample.json else ".safetensors"))
+
+
 def write(name: str, path: Path) -> Sample:
     """Write the sample of a name, made once and then copied."""
-    made = Path(_folder().name, name)
+    made = place(name, Path(_folder().name, name))
+    made.parent.mkdir(exist_ok=True)
     if not made.exists():
         SAMPLES[name].save(made)
     if made.is_dir():

@@ -24,10 +24,12 @@ def digests(path: Path) -> dict[str, str]:
 WRITE = """
 import sys
 from pathlib import Path
-from tests.saved.samples import SAMPLES
+from tests.saved.samples import SAMPLES, place
 from tests.saved.test_same_bytes import digests
 for number, (name, sample) in enumerate(SAMPLES.items()):
-    path = Path(sys.argv[1], str(number))
+    folder = Path(sys.argv[1], str(number))
+    folder.mkdir()
+    path = place(name, folder)
     sample.save(path)
     print(name, digests(path))
 """
@@ -49,9 +51,9 @@ def test_every_kind_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Aligned", "SpaceMap"])
 def test_what_is_read_is_saved_as_the_same_bytes(name: str, tmp_path: Path) -> None:
-    SAMPLES[name].save(tmp_path / "first")
-    getattr(vecload, name).load(tmp_path / "first").save(tmp_path / "second")
-    assert (tmp_path / "second").read_bytes() == (tmp_path / "first").read_bytes()
+    SAMPLES[name].save(tmp_path / "first.safetensors")
+    getattr(vecload, name).load(tmp_path / "first.safetensors").save(tmp_path / "second.safetensors")
+    assert (tmp_path / "second.safetensors").read_bytes() == (tmp_path / "first.safetensors").read_bytes()
 
 
 def test_native_file_saved_again_keeps_all_but_its_origin(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.saved.samples import SAMPLES, Sample, change, write
+from tests.saved.samples import SAMPLES, Sample, change, place, write
 from vecload import FormatError
 from vecload.saved.schema import Setting, _parsed
 
@@ -79,7 +79,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_unchanged_file_can_be_used(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "saved"
+    path = place(name, tmp_path)
     write(name, path)
     SAMPLES[name].use(path)
     change(SAMPLES[name], path)
@@ -88,7 +88,7 @@ def test_unchanged_file_can_be_used(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "alter"), CHANGES)
 def test_changed_file_is_refused(name: str, alter: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "saved"
+    path = place(name, tmp_path)
     sample = write(name, path)
     file = path / sample.file if sample.file else path
     before = file.read_bytes()
@@ -139,7 +139,7 @@ def put(array: Any, at: Any, value: Any) -> None:
 def test_values_and_relations_are_checked(
     name: str, alter: Callable[[dict[str, Any]], object], problem: str | None, tmp_path: Path
 ) -> None:
-    path = tmp_path / "saved"
+    path = place(name, tmp_path)
     write(name, path)
     change(SAMPLES[name], path, tensors=alter)
     if problem is None:
@@ -152,6 +152,8 @@ def test_values_and_relations_are_checked(
 @pytest.mark.parametrize(
     ("name", "kept", "problem"),
     [
+        ("native", {"args": {"wordNgrams": 10**9}}, "invalid setting 'wordNgrams'"),
+        ("native", {"args": {"epoch": "5"}}, "invalid setting 'epoch'"),
         ("native with n-grams", {"bucket": 21}, "rows that do not exist"),
         ("native with pruned n-grams", {"kind": "floret"}, "never pruned"),
         ("native with n-grams", {"bow": "\ud800"}, "boundary marks are not text"),
@@ -179,7 +181,7 @@ def test_values_and_relations_are_checked(
     ],
 )
 def test_relations_of_settings_are_checked(name: str, kept: dict[str, Any], problem: str, tmp_path: Path) -> None:
-    path = tmp_path / "saved"
+    path = place(name, tmp_path)
     write(name, path)
     change(SAMPLES[name], path, settings=lambda s: s.update(kept))
     with pytest.raises(FormatError, match=problem):
@@ -190,7 +192,7 @@ def test_relations_of_settings_are_checked(name: str, kept: dict[str, Any], prob
 def test_damaged_bytes_are_refused_or_used(name: str, tmp_path: Path) -> None:
     """Flip bytes anywhere in a file: what opens can be used, and everything else is a FormatError."""
     draws = np.random.default_rng(0)
-    path = tmp_path / "saved"
+    path = place(name, tmp_path)
     sample = write(name, path)
     file = path / sample.file if sample.file else path
     whole = np.fromfile(file, dtype=np.uint8)

@@ -215,3 +215,24 @@ def test_command_line(tmp_path: Path) -> None:
     assert done.stdout.count("Spearman") == 2
     assert [one["step"] for one in load(out).meta["transforms"]] == ["center"]
     np.testing.assert_allclose(spaces.undo(load(out)).matrix, load(file).matrix, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"step": 3},
+        {"step": "center", "mean": "x"},
+        {"step": "center", "mean": [1.0]},
+        {"step": "center", "mean": [[1.0, 2.0]]},
+        {"step": "pca:1", "mean": [1.0, 2.0], "matrix": [[1.0], [2.0], [3.0]]},
+        {"step": "pca:1", "mean": [1.0, 2.0], "matrix": [[float("nan"), 1.0], [2.0, 1.0]]},
+        {"step": "weight:x", "rows": 2, "factors": None},
+        {"step": "weight:1", "rows": 2, "factors": [1.0]},
+        {"step": "weight:1", "rows": 2},
+    ],
+)
+def test_damaged_transform_in_meta_is_an_option_error(kept: dict[str, object]) -> None:
+    vectors = Vectors(["a", "b"], np.eye(2, dtype=np.float32), {"transforms": [kept]})
+    with pytest.raises(OptionError, match="damaged, so it cannot be undone"):
+        spaces.undo(vectors)

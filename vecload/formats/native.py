@@ -20,7 +20,7 @@ from vecload.formats.counted import RowFile
 from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
 from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
-from vecload.saved.kinds import DENSE_NGRAMS, META, NATIVE, QUANTIZED_NGRAMS
+from vecload.saved.kinds import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
 from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
 from vecload.words import Words
 
@@ -72,6 +72,7 @@ class Reader:
         self.declared = len(self._matrix)
         self.expected = self.declared
         meta = check_settings(META, _metadata(container, "meta", source.name, len(raw)), source.name, closed=False)
+        check_settings(META_ARGS, meta.get("args", {}), f"{source.name} (args)", closed=False)
         self.meta: dict[str, Any] = {**meta, "format": NAME}
         self.ngrams = _ngrams(container, source.name, len(raw), self.dim, source.path)
 

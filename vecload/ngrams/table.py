@@ -243,7 +243,9 @@ class NgramTable:
         from vecload.kernels import ngrams
 
         data, offsets, _ = _packed(words)
-        rows = np.empty((len(offsets) - 1) * max(length - 1, 0), dtype=np.int64)
+        count = len(offsets) - 1
+        # No n-gram is longer than the line, whatever length a model asks for.
+        rows = np.empty(count * max(min(length, count) - 1, 0), dtype=np.int64)
         total = np.zeros((1, self.dim), dtype=np.float32)
         count = ngrams.phrase_rows(read_only(data), read_only(offsets), length, self.bucket, *self._pruning, rows)
         self.rows.add(rows[:count], np.array([count]), total, sparse=True)

@@ -86,6 +86,17 @@ META: Final = {
 }
 """Entries of a native file's `meta` that change what the library does; others only describe the source."""
 
+_COUNT: Final = Setting((int,), 0, (1 << 31) - 1, required=False)
+
+META_ARGS: Final = {
+    **dict.fromkeys(("dim", "ws", "epoch", "minCount", "neg", "lrUpdateRate"), _COUNT),
+    "model": Setting((str,), required=False),
+    "ntokens": Setting((int,), 0, (1 << 63) - 1, required=False),
+    "t": Setting((float,), required=False),
+    "wordNgrams": Setting((int,), 0, LONGEST_NGRAM, required=False),
+}
+"""Entries of "args" in `META`: what a fastText model was trained with, which is written into its file again."""
+
 NGRAM_SETTINGS: Final = {
     "minn": Setting((int,), 0, LONGEST_NGRAM),
     "maxn": Setting((int,), 0, LONGEST_NGRAM),

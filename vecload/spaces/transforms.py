@@ -145,21 +145,39 @@ def undo(vectors: Vectors) -> Vectors:
     if not steps:
         raise OptionError("no transform is kept in meta, so there is nothing to undo")
     last = steps.pop()
-    meta = {**vectors.meta, "transforms": steps}
+    try:
+        rows = _undone(vectors, last)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+        if isinstance(error, OptionError):
+            raise
+        # A file may hold anything under "transforms".
+        raise OptionError(f"the transform kept in meta is damaged, so it cannot be undone: {error}") from error
+    return Vectors(vectors.words, rows, {**vectors.meta, "transforms": steps})
+
+
+def _undone(vectors: Vectors, last: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Return the rows before a transform."""
     name = last["step"].partition(":")[0]
     if "mean" in last:
-        mean = np.array(last["mean"])
-        back = np.eye(len(mean)) if "matrix" not in last else np.linalg.pinv(np.array(last["matrix"]))
-        rows = _blockwise(vectors, len(mean), lambda block, _at: block @ back + mean)
-    elif name == "weight":
+        mean = np.array(last["mean"], dtype=np.float64)
+        if "matrix" not in last:
+            if mean.shape != (vectors.dim,):
+                raise ValueError(f"a mean of shape {mean.shape} for {vectors.dim} values")
+            return _blockwise(vectors, len(mean), lambda block, _at: block + mean)
+        matrix = np.array(last["matrix"], dtype=np.float64)
+        if mean.ndim != 1 or matrix.shape != (len(mean), vectors.dim):
+            raise ValueError(f"a mean of shape {mean.shape} and a matrix of shape {matrix.shape}")
+        back = np.linalg.pinv(matrix)
+        return _blockwise(vectors, len(mean), lambda block, _at: block @ back + mean)
+    if name == "weight":
         if last["rows"] != len(vectors):
             raise OptionError("weight: rows came or went since, so it cannot be undone")
         a = float(last["step"].partition(":")[2])
         factors = a / (a + _zipf(len(vectors))) if last["factors"] is None else np.array(last["factors"])
-        rows = _blockwise(vectors, vectors.dim, lambda block, at: block / factors[at, None])
-    else:
-        raise OptionError(f"{last['step']} cannot be undone: what it dropped is kept nowhere")
-    return Vectors(vectors.words, rows, meta)
+        if factors.shape != (len(vectors),):
+            raise ValueError(f"factors of shape {factors.shape}")
+        return _blockwise(vectors, vectors.dim, lambda block, at: block / factors[at, None])
+    raise OptionError(f"{last['step']} cannot be undone: what it dropped is kept nowhere")
 
 
 def _zipf(count: int) -> Doubles:
