@@ -88,7 +88,7 @@ def arrays_of(value: Any) -> Any:
     if isinstance(value, BaseException):
         return type(value), value.args, value.__dict__, str(value)
     if isinstance(value, oov.Composition | oov.Filling | oov.Spelling):
-        return value.name, arrays_of(vecload.align(vectors(), ["Cat-dog", "horse"], oov=[value]).matrix)
+        return value.name, arrays_of(vecload.align(vectors(), ["cat", "Cat-dog", "horse"], oov=[value]).matrix)
     return value
 
 
