@@ -1,4 +1,4 @@
-"""Partly trained layers: lookups, optimiser steps and memory, beside a masked gradient and PEFT's trainable tokens.
+"""Partly trained layers: lookups, optimizer steps and memory, compared with a masked gradient and PEFT's trainable tokens.
 
     python benchmarks/layers.py [--quick]
 
@@ -95,7 +95,7 @@ def lookups(rows: int, dim: int, rounds: int, shares: tuple[float, ...]) -> None
 def steps(rows: int, dim: int, rounds: int, counts: tuple[int, ...]) -> None:
     title(
         f"A step of Adam, {rows:,} × {dim}: lookup, backward and step",
-        *("layer", "rows trained", "ms", "state of the optimiser, MB"),
+        *("layer", "rows trained", "ms", "optimizer state, MB"),
     )
     weight, ids = torch.randn(rows, dim), torch.randint(0, rows, BATCH)
     for count in counts:

@@ -59,7 +59,7 @@ class Extension:
 
         Every layer gets its own class and one ``weight`` again, shared where it was shared. Needed before the model is
         extended again, before ``resize_token_embeddings``, ``tie_weights`` and PEFT's ``merge_and_unload``, and useful
-        before an export. Parameters are new objects: make optimizers anew.
+        before an export. Parameters are new objects, so optimizers have to be created again.
 
         Parameters
         ----------

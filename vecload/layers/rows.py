@@ -75,7 +75,7 @@ class PartialRows(SavedRows):
         """All rows, shape (num_embeddings, embedding_dim).
 
         Gradients flow through it to the trained rows, and writing to it in place, under ``torch.no_grad()``, writes to
-        the layer. The values are assembled anew each time.
+        the layer. The values are assembled at each access.
         """
         if self._given is not None:
             return self._given
@@ -271,7 +271,7 @@ class PartialRows(SavedRows):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> PartialRows:  # noqa: FBT001, FBT002 - torch's
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        # The places are made anew, because to_empty() would leave them without values.
+        # Places are recomputed, because to_empty() would leave them without values.
         self.place = self._places().to(fn(torch.empty(0, device=self.place.device)).device)
         self._settle()
         return self

@@ -1,4 +1,4 @@
-"""When and how fast rows are trained: bands by frequency, unfreezing, learning rates, an anchor."""
+"""When and how fast rows are trained: frequency bands, unfreezing, learning rates, an anchor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 
 from vecload.alignment.aligned import special_rows
 from vecload.errors import OptionError
-from vecload.layers.partial import PartialEmbedding
+from vecload.layers.heads import SharedRows
+from vecload.layers.rows import PartialRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,23 +20,21 @@ if TYPE_CHECKING:
 
     from vecload.vocab import Vocab
 
-Layer = torch.nn.Embedding | PartialEmbedding
-
 
 def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Bands of words by frequency, for the `rows` of a `PartialEmbedding`.
+    """Split words into bands by frequency, for the `rows` of a `PartialEmbedding`.
 
     Parameters
     ----------
     vocab
-        The words. Their counts say which are frequent; without counts, their order.
+        Words, ordered by their counts, or in their own order if there are no counts.
     edges
-        ``[1000, 10_000]`` makes three bands: the 1,000 most frequent words, the 9,000 behind them, and the rest.
+        ``[1000, 10_000]`` makes three bands: the 1,000 most frequent words, the next 9,000, and the rest.
 
     Returns
     -------
     int64, shape (len(vocab),)
-        1 for the first band …, 0 for the padding row. Specials, which no file knows, are in the first.
+        1 for the first band, 2 for the second and so on; 0 for the padding row. Special tokens are in the first band.
 
     Examples
     --------
@@ -45,7 +44,7 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
     (['<pad>', '<unk>', 'cat', 'dog', 'cow'], [0, 1, 1, 2, 2])
     """
     if not all(edge < after for edge, after in pairwise([0, *edges])):
-        raise OptionError(f"edges={list(edges)} do not rise from 1")
+        raise OptionError(f"edges must increase and be at least 1, got {list(edges)}")
     order = np.flatnonzero(~special_rows(vocab))
     if vocab.counts is not None:
         order = order[np.argsort(-vocab.counts[order], kind="stable")]
@@ -57,51 +56,52 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
 
 
 class UnfreezeAfter:
-    """What `unfreeze_after` returns: call `step` after each step of the optimiser, as with torch's schedulers."""
+    """Schedule returned by `unfreeze_after`. Call `step` after each optimizer step, as for torch's schedulers."""
 
     def __init__(self, bands: Sequence[tuple[torch.nn.Parameter, int]]) -> None:
         self._bands = tuple(bands)
         self.load_state_dict({"step": 0})
 
     def step(self) -> None:
-        """Count a step, and unfreeze the bands whose time has come."""
+        """Count a step, and unfreeze the bands that start at it."""
         self.load_state_dict({"step": self._step + 1})
 
     def state_dict(self) -> dict[str, int]:
-        """The steps counted."""
+        """Return the number of steps counted."""
         return {"step": self._step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from the steps that `state_dict` gave."""
+        """Resume from a state that `state_dict` returned."""
         self._step = state["step"]
         for rows, begin in self._bands:
             rows.requires_grad_(self._step >= begin)
 
 
-def unfreeze_after(layer: Layer, step: int | Sequence[int]) -> UnfreezeAfter:
-    """Keep a layer's rows frozen for so many steps, while the rest of the model learns to read them.
+def unfreeze_after(layer: torch.nn.Module, step: int | Sequence[int]) -> UnfreezeAfter:
+    """Keep the rows of a layer frozen for a number of steps, while the rest of the model learns to use them.
 
     Parameters
     ----------
     layer
-        The layer; its frozen rows stay so.
+        An embedding layer. Frozen rows stay frozen.
     step
-        The step from which rows are trained; of a `PartialEmbedding`, one for each band, so that frequent words may go
-        first (gradual unfreezing: Howard and Ruder 2018, there layer by layer).
+        Step from which rows are trained. For a `PartialEmbedding`, one for each band, so that frequent words can start
+        first (gradual unfreezing, which Howard and Ruder 2018 do layer by layer).
 
     Returns
     -------
     UnfreezeAfter
-        Call its ``step()`` after the optimiser's. Give the optimiser all parameters from the beginning: it leaves out
-        those without gradient, their weight decay too.
+        Call its ``step()`` after that of the optimizer. Give the optimizer all parameters from the beginning: it skips
+        those without gradient, and their weight decay.
 
     Notes
     -----
-    DistributedDataParallel looks once, when it wraps the model, at what has a gradient: wrap the model again after each
-    of these steps.
+    DistributedDataParallel checks which parameters have gradients only when it wraps the model: wrap the model again
+    after each of these steps.
 
     Examples
     --------
+    >>> from vecload import PartialEmbedding
     >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([1, 2, 0]))
     >>> schedule = unfreeze_after(layer, [0, 2])
     >>> schedule.step(), [rows.requires_grad for rows in layer.trained]
@@ -114,22 +114,23 @@ def unfreeze_after(layer: Layer, step: int | Sequence[int]) -> UnfreezeAfter:
     return UnfreezeAfter(list(zip(bands, _one_each(steps, bands, "step"), strict=True)))
 
 
-def anchor(layer: Layer) -> Callable[..., torch.Tensor]:
-    """A penalty for leaving the pretrained value: squared distance (L2) between the rows then and now.
+def anchor(layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
+    """Make a penalty for leaving the pretrained values: the squared distance (L2) between rows then and now.
 
     Parameters
     ----------
     layer
-        The layer, before it is trained: its trained rows are copied, and only they.
+        An embedding layer before training. Its trained rows are copied.
 
     Returns
     -------
     function
-        ``penalty()`` is the sum over all trained rows, ``penalty(ids)`` that over the rows of a batch, each once: much
-        less work, and the rows of other words are not touched. Both scalars, to be weighted and added to a loss.
+        ``penalty()`` returns the sum over all trained rows. ``penalty(ids)`` returns the sum over the rows of a batch,
+        each counted once, which is much cheaper. Both are scalars, to be weighted and added to a loss.
 
     Examples
     --------
+    >>> from vecload import PartialEmbedding
     >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([True, True, False]))
     >>> penalty = anchor(layer)
     >>> _ = layer.trained[0].data.add_(1)
@@ -152,19 +153,20 @@ def anchor(layer: Layer) -> Callable[..., torch.Tensor]:
 
 
 def param_groups(model: torch.nn.Module, *, lr: float, embedding_lr: float | Sequence[float]) -> list[dict[str, Any]]:
-    """Groups for an optimiser: embeddings learn at a rate of their own, each band of a `PartialEmbedding` at its own.
+    """Make parameter groups for an optimizer, with learning rates for embeddings or for each band of their rows.
 
     Parameters
     ----------
     model
         The model, or a layer.
     lr
-        Rate of what is no embedding.
+        Learning rate of all other parameters.
     embedding_lr
-        Rate of the embeddings, or one for each band.
+        Learning rate of the embeddings, or one for each band.
 
     Examples
     --------
+    >>> from vecload import PartialEmbedding
     >>> layer = PartialEmbedding(torch.eye(3), torch.tensor([1, 2, 0]))
     >>> groups = param_groups(torch.nn.Sequential(layer, torch.nn.Linear(3, 1)), lr=0.1, embedding_lr=[0.01, 0.001])
     >>> [(len(group["params"]), group["lr"]) for group in torch.optim.Adam(groups).param_groups]
@@ -172,7 +174,7 @@ def param_groups(model: torch.nn.Module, *, lr: float, embedding_lr: float | Seq
     """
     rates: dict[torch.nn.Parameter, float] = {}
     for layer in model.modules():
-        if isinstance(layer, (torch.nn.Embedding, PartialEmbedding)):
+        if isinstance(layer, (torch.nn.Embedding, PartialRows)) and not isinstance(layer, SharedRows):
             bands = _bands(layer)
             given = list(embedding_lr) if isinstance(embedding_lr, (list, tuple)) else [embedding_lr] * len(bands)
             rates.update(zip(bands, _one_each(given, bands, "embedding_lr"), strict=True))
@@ -184,11 +186,11 @@ def param_groups(model: torch.nn.Module, *, lr: float, embedding_lr: float | Seq
     return [*([{"params": others, "lr": lr}] if others else []), *own]
 
 
-def _bands(layer: Layer) -> tuple[torch.nn.Parameter, ...]:
-    return layer.trained if isinstance(layer, PartialEmbedding) else tuple(layer.parameters())
+def _bands(layer: torch.nn.Module) -> tuple[torch.nn.Parameter, ...]:
+    return layer.trained if isinstance(layer, PartialRows) else tuple(layer.parameters())
 
 
 def _one_each(given: list[Any], bands: Sequence[torch.nn.Parameter], name: str) -> list[Any]:
     if len(given) != len(bands):
-        raise OptionError(f"{name}: {len(given)} given for {len(bands)} bands")
+        raise OptionError(f"{name} must have one value for each of the {len(bands)} bands, got {len(given)}")
     return given

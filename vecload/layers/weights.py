@@ -232,7 +232,7 @@ def _set_grad(_: AssembledWeight, layer: Assembled, value: torch.Tensor | None =
 
 def _refuse_hook(*_: Any, **__: Any) -> None:
     raise OptionError(
-        "layer.weight is assembled anew each time, so a hook on it would never run: register hooks on the parameters "
+        "layer.weight is assembled at each access, so a hook on it would never run: register hooks on the parameters "
         "in layer.trained"
     )
 
