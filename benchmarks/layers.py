@@ -1,4 +1,4 @@
-"""Partly trained layers: lookups, optimizer steps and memory, compared with a masked gradient and PEFT's trainable tokens.
+"""Time partly trained layers, next to masked gradients and PEFT's trainable tokens: lookups, steps and memory.
 
     python benchmarks/layers.py [--quick]
 
