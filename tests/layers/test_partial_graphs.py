@@ -42,7 +42,7 @@ def partial(bands: str = "some", *, stored: bool = False) -> PartialEmbedding:
 @pytest.mark.parametrize("wrong", [-1, ROWS, -ROWS - 1, 10**9])
 def test_ids_out_of_range_are_named(wrong: int) -> None:
     for layer in (partial(), partial("all"), partial("none"), partial(stored=True)):
-        with pytest.raises(IndexError, match=f"id {wrong} is out of range for a layer of 12 rows"):
+        with pytest.raises(IndexError, match=rf"id {wrong} .*layer of 12 rows"):
             layer(torch.tensor([[0, wrong]]))
 
 
@@ -306,5 +306,5 @@ def test_empty_tables_look_up_nothing(shape: tuple[int, int]) -> None:
     assert layer(torch.empty(2, 0, dtype=torch.int64)).shape == (2, 0, shape[1])
     assert layer.weight.shape == shape
     if not shape[0]:
-        with pytest.raises(IndexError, match="id 0 is out of range for a layer of 0 rows"):
+        with pytest.raises(IndexError, match=r"id 0 .*layer of 0 rows"):
             layer(torch.tensor([0]))
