@@ -198,7 +198,7 @@ def test_protocols_differ_as_they_say() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda v: evaluate(v, ["nowhere"]), OptionError, "'nowhere' is neither a file nor a data set; there are"),
+        (lambda v: evaluate(v, ["nowhere"]), OptionError, "'nowhere' is neither a file nor a data set; choose from"),
         (lambda v: evaluate(v, ["no/where"]), FileNotFoundError, "no/where"),
         (lambda v: evaluate(v, protocol="best"), OptionError, "protocol='best' is not one of exact, gensim"),
         (lambda _: Protocol("x", case="upper"), OptionError, "case='upper' is not one of 'exact', 'lower', 'fold'"),
