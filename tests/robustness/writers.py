@@ -47,7 +47,8 @@ def vectors(value: int, ngrams: str = "") -> Vectors:
 
 @cache
 def aligned(value: int) -> vecload.Aligned:
-    return vecload.align(vectors(value), Vocab.from_words([f"w{at}é" for at in range(1000)], unk="<unk>", pad="<pad>"))
+    words = [f"w{at}é" for at in range(1000 - value)]
+    return vecload.align(vectors(value), Vocab.from_words(words, unk="<unk>", pad="<pad>"))
 
 
 @cache
