@@ -54,10 +54,9 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
     `data` is uint8, the pickle; the tables are as above. The last result is int64, shape (dicts,): the offset of the
     instruction that makes each, in order.
     """
-    kinds = np.empty(_FIRST, dtype=np.int8)  # of each item on the stack
-    weights = np.empty(_FIRST, dtype=np.int64)  # its bytes; those of a tuple count its parts as a tree
-    origins = np.empty(_FIRST, dtype=np.int64)  # which dict it is
-    memo = np.empty((_FIRST, 3), dtype=np.int64)  # kind, weight, origin
+    # An item is one number, kind + 8 × value: which dict it is, or else its bytes, those of a tuple counted as a tree.
+    items = np.empty(_FIRST, dtype=np.int64)  # on the stack
+    memo = np.empty(_FIRST, dtype=np.int64)
     marks = np.empty(_FIRST, dtype=np.int64)
     made = np.empty(_FIRST, dtype=np.int64)  # of each dict the offset of its instruction, or -1
     paired = np.zeros(_FIRST, dtype=np.bool_)  # whether it must become a list of pairs
@@ -124,11 +123,9 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
             while number >= len(memo):
                 memo = np.concatenate((memo, np.empty_like(memo)))
             while known <= number:
-                memo[known, 0] = NOTHING
+                memo[known] = NOTHING
                 known += 1
-            memo[number, 0] = kinds[top - 1]
-            memo[number, 1] = weights[top - 1]
-            memo[number, 2] = origins[top - 1]
+            memo[number] = items[top - 1]
             continue
 
         # The items from `first` to `top` are popped. Where the instruction changes a value, that one stays.
@@ -145,22 +142,26 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
         if first - below < taken:
             return EMPTY_STACK, begin, budget, nowhere
         first -= taken
-        for item in range(first, top):
-            weight = min(weight + weights[item], _LARGEST)
+        result = np.int64(makes[code])
+        if result in (TUPLE, OBJECT, NAME):
+            for part in range(first, top):
+                item = items[part]
+                weight = min(weight + (1 if item & 7 == DICT else item >> 3), _LARGEST)
         origin = np.int64(-1)
 
         # Keys: of a new dict, of one on the stack, or of a set.
         keys, step = top, 2
-        if code in (_SETITEM, _SETITEMS) and kinds[first] == DICT:
+        if code in (_SETITEM, _SETITEMS) and items[first] & 7 == DICT:
             keys = first + 1
-            origin = origins[first]
+            origin = items[first] >> 3
         elif code == _DICT:
             keys = first
         elif code in (_FROZENSET, _ADDITEMS):
             keys, step = first + (1 if code == _ADDITEMS else 0), 1
-        for item in range(keys, top, step):
-            if kinds[item] == TEXT:
-                budget -= weights[item] + _PAIR
+        for key in range(keys, top, step):
+            item = items[key]
+            if item & 7 == TEXT:
+                budget -= (item >> 3) + _PAIR
                 if budget < 0:
                     return OVER_BUDGET, begin, budget, nowhere
             elif origin >= 0 and made[origin] >= 0:
@@ -168,12 +169,13 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
                 paired[origin] = True
             else:
                 hashed += 1
-                if kinds[item] != NUMBER or weights[item] > _NUMBER_HASHED or hashed > NUMBERS_HASHED:
+                if item & 7 != NUMBER or item >> 3 > _NUMBER_HASHED or hashed > NUMBERS_HASHED:
                     return BAD_KEY, begin, budget, nowhere
 
         if code in (_APPEND, _APPENDS, _SETITEM, _SETITEMS, _ADDITEMS, _BUILD):
             wanted = DICT if code in (_SETITEM, _SETITEMS) else SET if code == _ADDITEMS else LIST
-            if kinds[first] != OBJECT and (code == _BUILD or kinds[first] != wanted):
+            changed = items[first] & 7
+            if changed != OBJECT and (code == _BUILD or changed != wanted):
                 return WRONG_KIND, begin, budget, nowhere
             budget -= _PART * (top - first)
             top = first + 1
@@ -181,19 +183,14 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
                 return OVER_BUDGET, begin, budget, nowhere
             continue
 
-        result = makes[code]
         if code in (_REDUCE, _NEWOBJ, _NEWOBJ_EX, _OBJ):
-            if top == first or kinds[first] != NAME or (code != _OBJ and kinds[first + 1] != TUPLE):
+            if top == first or items[first] & 7 != NAME or (code != _OBJ and items[first + 1] & 7 != TUPLE):
                 return WRONG_KIND, begin, budget, nowhere
         elif code == _STACK_GLOBAL:
-            if kinds[first] != TEXT or kinds[first + 1] != TEXT:
+            if items[first] & 7 != TEXT or items[first + 1] & 7 != TEXT:
                 return WRONG_KIND, begin, budget, nowhere
-        elif code == _DUP:
-            result, weight, origin = kinds[first], weights[first], origins[first]
-        elif code in (_GET, _BINGET, _LONG_BINGET):
-            if number >= known or memo[number, 0] == NOTHING:
-                return BAD_MEMO, begin, budget, nowhere
-            result, weight, origin = np.int8(memo[number, 0]), memo[number, 1], memo[number, 2]
+        elif code in (_GET, _BINGET, _LONG_BINGET) and (number >= known or memo[number] == NOTHING):
+            return BAD_MEMO, begin, budget, nowhere
         elif result == DICT:
             if dicts == len(made):
                 made = np.concatenate((made, np.empty_like(made)))
@@ -203,17 +200,19 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
             dicts += 1
         if result in (OBJECT, NAME):
             budget -= weight  # arguments are packed once more
+            weight = np.int64(1)
         elif marked[code] or taken:
             budget -= _PART * (top - first)
+        pushed = result + 8 * (origin if result == DICT else weight)
+        if code == _DUP:
+            pushed = items[first]
+        elif code in (_GET, _BINGET, _LONG_BINGET):
+            pushed = memo[number]
         top = first
         for _ in range(2 if code == _DUP else 0 if result == NOTHING else 1):
-            if top == len(kinds):
-                kinds = np.concatenate((kinds, np.empty_like(kinds)))
-                weights = np.concatenate((weights, np.empty_like(weights)))
-                origins = np.concatenate((origins, np.empty_like(origins)))
-            kinds[top] = result
-            weights[top] = weight if result in (TUPLE, TEXT, NUMBER) else 1
-            origins[top] = origin
+            if top == len(items):
+                items = np.concatenate((items, np.empty_like(items)))
+            items[top] = pushed
             top += 1
         if budget < 0:
             return OVER_BUDGET, begin, budget, nowhere
