@@ -107,6 +107,21 @@ def _fasttext(path: Path, given: Input, vectors: Vectors) -> None:
             if not np.allclose(composed, slow_fasttext.mean(list(taken)), rtol=1e-4, atol=1e-6, equal_nan=True):
                 _differ(f"vector of {word!r}", composed, slow_fasttext.mean(list(taken)))
 
+    if path.suffix in (".bin", ".ftz"):
+        _by_fasttext(path, vectors)
+
+
+def _by_fasttext(path: Path, vectors: Vectors) -> None:
+    import fasttext
+
+    with _may_fail(), contextlib.redirect_stderr(io.StringIO()):
+        model = fasttext.load_model(str(path))
+        for word in [*list(vectors.words)[:5], "cat", "w5w7"]:
+            theirs = model.get_word_vector(word)
+            ours = vectors[word] if word in vectors else vectors.ngrams.vectors([word])[0]
+            if np.isfinite(theirs).all() and not np.allclose(ours, theirs, rtol=1e-3, atol=1e-5):
+                _differ(f"vector of {word!r}", ours, theirs)
+
 
 def _native(path: Path, given: Input, vectors: Vectors) -> None:
     from safetensors.numpy import load_file

@@ -50,6 +50,9 @@ def _vectors(path: Path, given: Input) -> Vectors:
     if choice % 11 == 0:
         with contextlib.suppress(vecload.VecloadError):
             vecload.load(path, allow_nonfinite=True, errors="skip", prefix="w")
+    if choice % 13 == 0:
+        with contextlib.suppress(vecload.VecloadError):
+            vecload.convert(path, path.parent / "converted.vec")
     if choice % 5 == 0 and path.is_file():
         with contextlib.suppress(vecload.VecloadError):
             vecload.load(io.BytesIO(path.read_bytes()), errors="skip", allow_nonfinite=True)
