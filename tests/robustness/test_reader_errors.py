@@ -192,3 +192,27 @@ def test_parts_of_a_message_are_cut_to_200_characters(part: str) -> None:
 
 def test_problem_and_hint_of_a_message_are_cut() -> None:
     assert len(str(FormatError("x" * 1_000_000, hint="y" * 1_000_000))) < 3000
+
+
+@pytest.mark.parametrize("kind", ["vocab", "map", "aligned", "pooler"])
+def test_unexpected_error_while_opening_a_saved_object_becomes_format_error(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "saved"
+    vectors = vecload.Vectors(["cat", "dog"], np.eye(2, dtype=np.float32))
+    calls = {
+        "vocab": (vecload.Vocab.load, "vecload.vocab.vocab.text_input.read_document"),
+        "map": (vecload.SpaceMap.load, "vecload.spaces.spacemap.read_saved"),
+        "aligned": (vecload.Aligned.load, "vecload.alignment.aligned.read_saved"),
+        "pooler": (vecload.SentencePooler.load, "vecload.pooling.saving.read_json"),
+    }
+    if kind == "pooler":
+        vecload.SentencePooler(vectors).save(path)
+    load, name = calls[kind]
+
+    def fails(*_: object, **__: object) -> None:
+        raise IndexError("index 7")
+
+    monkeypatch.setattr(name, fails)
+    with pytest.raises(FormatError, match=r"saved: the file cannot be read: found IndexError"):
+        load(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.alignment.coverage import Count, Coverage
-from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError
+from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, as_format_errors
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
 from vecload.vocab import Vocab
@@ -205,15 +205,18 @@ class Aligned:
         FormatError
             When the file is of another kind, which is named where it is known, or damaged.
         """
-        tensors, kept = read_saved(path, ALIGNED)
-        try:
-            words = Words(tensors["words.data"], tensors["words.offsets"])
-            vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), kept["unk"], kept["pad"])
-            return cls(
-                vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
-            )
-        except (OptionError, VocabularyError) as error:
-            raise FormatError(f"the parts of the file do not fit each other: {error}", file=os.fspath(path)) from error
+        with as_format_errors(os.fspath(path)):
+            tensors, kept = read_saved(path, ALIGNED)
+            try:
+                words = Words(tensors["words.data"], tensors["words.offsets"])
+                vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), kept["unk"], kept["pad"])
+                return cls(
+                    vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
+                )
+            except (OptionError, VocabularyError) as error:
+                raise FormatError(
+                    f"the parts of the file do not fit each other: {error}", file=os.fspath(path)
+                ) from error
 
     def __repr__(self) -> str:
         found = f"{100 * self.coverage.found:.1f}% of the types found"

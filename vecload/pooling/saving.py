@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vecload.errors import FormatError, OptionError
+from vecload.errors import FormatError, OptionError, as_format_errors
 from vecload.layers.shared import array_of
 from vecload.loading import load
 from vecload.pooling.modes import Mode
@@ -69,18 +69,22 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
 
 def load_pooler(folder: str | os.PathLike[str], *, tokenize: Any = None, trainable: bool = False) -> SentencePooler:
     """Open what `save` wrote; rows that are not trained stay in the file, mapped: see `SentencePooler.load`."""
-    path = Path(folder)
-    if not (path / _SETTINGS).is_file():
+    with as_format_errors(os.fspath(folder)):
+        return _load(Path(folder), tokenize, trainable=trainable)
+
+
+def _load(folder: Path, tokenize: Any, *, trainable: bool) -> SentencePooler:
+    if not (folder / _SETTINGS).is_file():
         raise other_kind(folder, POOLER)
-    name = str(path / _SETTINGS)
+    name = str(folder / _SETTINGS)
     kept = read_json(name, POOLER)
     check_settings(POOLER_MODE, kept["mode"], f"{name} (mode)")
     check_settings(POOLER_TOKENIZER, kept["tokenizer"], f"{name} (tokenizer)")
     tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
-    vectors = load(path / _VECTORS)
+    vectors = load(folder / _VECTORS)
     try:
         mode = Mode(**{**kept["mode"], "powers": tuple(_power(power) for power in kept["mode"]["powers"])})
-        state = _state(path / _STATE, vectors, mode)
+        state = _state(folder / _STATE, vectors, mode)
         pooler = SentencePooler(vectors, mode, normalize=kept["normalize"], trainable=trainable, tokenize=tokenizer)
         pooler.unknown = kept["unknown"]
         pooler.unk_idx, pooler.padding_idx = (_row(kept, name, len(vectors)) for name in ("unk_idx", "padding_idx"))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, as_format_errors
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import SPACE_MAP
 from vecload.spaces.normalization import Normalization
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     import numpy.typing as npt
@@ -142,9 +142,12 @@ class SpaceMap:
         FormatError
             When the file is of another kind, which is named where it is known, or damaged.
         """
-        tensors, kept = read_saved(path, SPACE_MAP)
-        source, target = (Normalization(tuple(kept[side]), tensors[f"{side}.means"]) for side in ("source", "target"))
-        return cls(source, target, tensors["matrix"], tensors.get("target_matrix"), kept["method"], kept["info"])
+        with as_format_errors(os.fspath(path)):
+            tensors, kept = read_saved(path, SPACE_MAP)
+            source, target = (
+                Normalization(tuple(kept[side]), tensors[f"{side}.means"]) for side in ("source", "target")
+            )
+            return cls(source, target, tensors["matrix"], tensors.get("target_matrix"), kept["method"], kept["info"])
 
     def __repr__(self) -> str:
         pairs = self.info.get("pairs")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import text_input
+from vecload import errors, text_input
 from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.sources import replacing
 from vecload.tokenizers import Tokenizer
@@ -350,17 +350,17 @@ class Vocab:
         FormatError
             If the file holds no words, holds vectors, repeats a word, or its columns cannot be told apart.
         """
-        name = text_input.name_of(path)
-        document = text_input.read_document(path)
-        if is_saved(document.json):
-            try:
-                return cls(*from_json(document.json, name))
-            except VocabularyError as error:
-                raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
-        words, counts, unused = text_input.word_list_of(document, name)
-        front, unk, pad = _front([*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None)
-        counted = None if counts is None else np.array(counts, dtype=np.int64)
-        return cls(Words.from_strings(words), counted, tuple(front), unk, pad)
+        with errors.as_format_errors(name := text_input.name_of(path)):
+            document = text_input.read_document(path)
+            if is_saved(document.json):
+                try:
+                    return cls(*from_json(document.json, name))
+                except VocabularyError as error:
+                    raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
+            words, counts, unused = text_input.word_list_of(document, name)
+            front, unk, pad = _front([*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None)
+            counted = None if counts is None else np.array(counts, dtype=np.int64)
+            return cls(Words.from_strings(words), counted, tuple(front), unk, pad)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocab):
