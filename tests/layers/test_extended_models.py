@@ -63,6 +63,12 @@ def make(kind: str) -> Any:
         model = t.M2M100ForConditionalGeneration(t.M2M100Config(**SEQ2SEQ, scale_embedding=True))
     elif kind == "bart":
         model = t.BartForConditionalGeneration(t.BartConfig(**SEQ2SEQ, scale_embedding=True))
+    elif kind == "t5":
+        sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
+        model = t.T5ForConditionalGeneration(t.T5Config(vocab_size=ROWS, **sizes))
+    elif kind == "gpt2":
+        sizes = {"n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16, "bos_token_id": 1, "eos_token_id": 1}
+        model = t.GPT2LMHeadModel(t.GPT2Config(vocab_size=ROWS, **sizes))
     elif kind == "bert":
         names = ("num_hidden_layers", "num_attention_heads", "vocab_size", "hidden_size", "intermediate_size")
         model = t.BertForMaskedLM(t.BertConfig(**{name: DECODER[name] for name in names}))
@@ -76,7 +82,7 @@ def make(kind: str) -> Any:
     return model.eval()
 
 
-KINDS = ["gemma", "gemma2", "gemma3", "m2m100", "bart", "bert", "tied", "untied"]
+KINDS = ["gemma", "gemma2", "gemma3", "m2m100", "bart", "t5", "gpt2", "bert", "tied", "untied"]
 
 
 def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
@@ -180,6 +186,25 @@ def test_layers_that_share_a_weight_share_partly_trained_rows() -> None:
         model.model.shared.trained[0].fill_(2)
     assert all((layer.weight[ROWS] == 2).all() for layer in layers)
     assert layers[2](torch.tensor([ROWS])).tolist() == [[2] * 8]
+
+
+@pytest.mark.parametrize("train", ["all", "new"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_extended_model_keeps_its_type(dtype: torch.dtype, train: Any) -> None:
+    model = make("gemma3").to(dtype)
+    extended = extend_embedding(model, ["a"], train=train)
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    assert extended.layer(NEW[:, :2]).dtype == dtype
+    assert extended.layer.weight.dtype == dtype
+
+
+def test_a_model_without_a_head_is_extended() -> None:
+    model = make("tied").model
+    before = model(IDS).last_hidden_state.detach()
+    extend_embedding(model, ["a"], train="new")
+    assert torch.equal(model(IDS).last_hidden_state, before)
+    Extension.finish(model)
+    assert type(model.get_input_embeddings()) is torch.nn.Embedding
 
 
 def test_gradients_reach_the_input_as_before() -> None:

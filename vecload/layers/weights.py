@@ -105,7 +105,7 @@ class AssembledWeight(torch.Tensor):
             if func in _METADATA:
                 return func(*args, **kwargs)
             special = _SPECIAL.get(func)
-            if special is not None and isinstance(args[0], AssembledWeight):
+            if special is not None and args and isinstance(args[0], AssembledWeight):
                 return special(*args, **kwargs)
             return _call(func, args, kwargs)
 
