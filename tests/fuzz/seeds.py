@@ -258,6 +258,11 @@ def _vocab(folder: Path) -> Iterator[Input]:
     vocab.save(folder / "a.json")
     yield from_file("Vocab", folder / "a.json")
     yield Input("Vocab", {"b.txt": "".join(word + "\n" for word in WORDS).encode()}, "b.txt")
+    yield Input("Vocab", {"c.txt": b"the 1061396\nof 593677\nand 416629\n"}, "c.txt")
+    yield Input("Vocab", {"d.tsv": b"id\tword\tcount\n0\tthe\t7\n1\tcat\t5\n2\tdog\t1\n"}, "d.tsv")
+    yield Input("Vocab", {"e.json": b'["the", "cat", "dog"]'}, "e.json")
+    yield Input("Vocab", {"f.json": b'{"the": 0, "cat": 1, "dog": 2}'}, "f.json")
+    yield Input("Vocab", {"g.txt": "the\ncat\n".encode("utf-16")}, "g.txt")
 
 
 @_seeds_of("word pairs")
@@ -270,7 +275,24 @@ def _pairs(folder: Path) -> Iterator[Input]:
 @_seeds_of("dictionary")
 def _dictionary(folder: Path) -> Iterator[Input]:
     yield Input("dictionary", {"a.txt": b"the dog\ncat\tcat\nNew York\tNew York\n"}, "a.txt")
+    yield Input("dictionary", {"c.json": b'[["the", "dog"], ["cat", "cat"]]'}, "c.json")
     yield Input("dictionary", {"b.txt": "".join(f"{word} {word}\n" for word in WORDS).encode()}, "b.txt")
+
+
+@_seeds_of("texts")
+def _texts(folder: Path) -> Iterator[Input]:
+    yield Input("texts", {"a.txt": b"the cat\n\nof the dog\r\n"}, "a.txt")
+    yield Input("texts", {"b.jsonl": b'{"text": "the cat"}\n{"text": "a dog", "n": 1}\n'}, "b.jsonl")
+    yield Input("texts", {"c.json": b'["the cat", {"text": "a dog"}]'}, "c.json")
+
+
+@_seeds_of("texts", needs="pyarrow")
+def _texts_by_pyarrow(folder: Path) -> Iterator[Input]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["the cat", "a dog", None]}).slice(0, 2), folder / "d.parquet")
+    yield from_file("texts", folder / "d.parquet")
 
 
 @_seeds_of("Aligned")

@@ -138,6 +138,13 @@ def _dictionary(path: Path, given: Input) -> None:
     vecload.map_spaces(source, source, pairs=path).apply(source)
 
 
+def _texts(path: Path, given: Input) -> None:
+    from vecload.text_input.texts import read_texts
+
+    texts = list(read_texts(path))
+    vecload.SentencePooler(vectors_of("the cat dog of")).encode(texts)
+
+
 def _aligned(path: Path, given: Input) -> None:
     aligned = vecload.Aligned.load(path)
     aligned.matrix.sum(), repr(aligned), str(aligned.coverage), list(aligned.vocab)[:50]
@@ -190,6 +197,7 @@ _USES: dict[str, Callable[[Path, Input], object]] = {
     "Vocab": _vocab,
     "word pairs": _pairs,
     "dictionary": _dictionary,
+    "texts": _texts,
     "Aligned": _aligned,
     "SpaceMap": _spacemap,
     "pooler": _pooler,

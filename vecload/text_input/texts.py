@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import FormatError, require
+from vecload.errors import FormatError, require, shorten
 from vecload.text_input.lines import Input, json_or_none, lines_of, open_input
 
 if TYPE_CHECKING:
@@ -99,19 +99,28 @@ def _text_of(entry: Any, column: str, name: str, number: int | None) -> str:
 def _parquet_texts(source: Source, column: str) -> Iterator[str]:
     parquet: Any = require("pyarrow.parquet", "arrow")
     arrow: Any = require("pyarrow", "arrow")
+    damage = (arrow.ArrowException, OSError, ValueError)  # UnicodeDecodeError is a ValueError
     name = source.name
     with contextlib.ExitStack() as stack:
         # Parquet is read from its end, so a stream is written to a temporary file first.
         whole = stack.enter_context(source.spooled()) if source.path is None else source.path
         try:
             file = stack.enter_context(parquet.ParquetFile(whole))
-        except arrow.ArrowInvalid as error:
+        except damage as error:
             raise FormatError(f"a damaged Parquet file ({error})", file=name) from error
         names = file.schema_arrow.names
         if column not in names:
             raise FormatError(f"no column {column!r}", file=name, found=", ".join(names), hint=_COLUMN_HINT)
-        for batch in file.iter_batches(_BATCH, columns=[column]):
-            for text in batch.column(0).to_pylist():
+        batches = file.iter_batches(_BATCH, columns=[column])
+        while True:
+            try:
+                texts = next(batches).column(0).to_pylist()
+            except StopIteration:
+                return
+            except damage as error:
+                raise FormatError(f"a damaged Parquet file ({error})", file=name) from error
+            for text in texts:
                 if not isinstance(text, str):
-                    raise FormatError(f"column {column!r} holds other values than texts", file=name, found=repr(text))
+                    problem = f"column {column!r} holds other values than texts"
+                    raise FormatError(problem, file=name, found=shorten(text))
                 yield text
