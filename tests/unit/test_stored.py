@@ -75,7 +75,7 @@ def test_rows_and_padding() -> None:
     every = StoredEmbedding(table(), rows=np.array([1, 0]))
     assert np.array_equal(every.weight.numpy(), table()[[1, 0]])
     for wrong in (4, -1):
-        with pytest.raises(IndexError, match=f"id {wrong} is out of range for a layer of 4 rows"):
+        with pytest.raises(IndexError, match=f"id {wrong} in a layer of 4 rows"):
             layer(torch.tensor([2, wrong]))
 
 

@@ -162,7 +162,7 @@ class PartialRows(SavedRows):
             return self._choose(embedding(ids, self.place.unsqueeze(1)).squeeze(-1))
         if self.place.device != ids.device:
             # FSDP moves parameters and buffers to a device, but not this attribute.
-            self.place = self.place.to(ids.device)
+            self.place = self._places().to(ids.device)
         flat = ids.reshape(-1)
         try:
             place = self.place.index_select(0, flat)

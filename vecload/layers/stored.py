@@ -11,6 +11,7 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
+from vecload.layers.weights import AssembledWeight
 from vecload.sources import MappedRange
 
 if TYPE_CHECKING:
@@ -115,8 +116,19 @@ class StoredEmbedding(torch.nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """All rows as they are looked up: a new tensor of shape (num_embeddings, embedding_dim), on the CPU."""
-        return self._look_up(torch.arange(self.num_embeddings))
+        """All rows as they are looked up, shape (num_embeddings, embedding_dim), on the CPU. Writing to it raises."""
+        return self._assemble() if torch.compiler.is_compiling() else AssembledWeight.lazy(self)
+
+    @weight.setter
+    def weight(self, value: torch.Tensor) -> None:
+        self._store(value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nn.Module would register a parameter of that name, which the property hides.
+        if name == "weight":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 - as torch.nn.Embedding calls it
         """Return the rows of ids (any shape, int32 or int64), on the device of the ids."""
@@ -146,10 +158,42 @@ class StoredEmbedding(torch.nn.Module):
                 found = self._table.new_zeros((*ids.shape, self.embedding_dim))
         return found.to(device=input.device, dtype=self.dtype)
 
+    def _assemble(self) -> torch.Tensor:
+        return self._look_up(torch.arange(self.num_embeddings))
+
+    def _store(self, rows: torch.Tensor) -> None:
+        own = self._assemble()
+        if not torch.equal(rows.detach().to(own), own):
+            raise OptionError(
+                "the table of a StoredEmbedding is never written to: write to layer.merged(), or train rows of their "
+                "own with PartialEmbedding(layer, rows)"
+            )
+
+    def _stand_in(self) -> torch.Tensor:
+        return torch.empty((), dtype=self.dtype).expand(self.num_embeddings, self.embedding_dim)
+
+    def _own(self) -> tuple[torch.nn.Parameter, ...]:
+        return ()
+
+    def _gradient(self) -> None:
+        return None
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # A plain layer's checkpoint is accepted if there is nothing to load.
+        weight = state_dict.get(f"{prefix}weight")
+        state = {key: value for key, value in state_dict.items() if key != f"{prefix}weight"}
+        super()._load_from_state_dict(state, prefix, *rest)
+        own = None if weight is None else self._assemble()
+        if weight is not None and (own is None or not torch.equal(weight.to(own), own)):
+            rest[-1].append(
+                f"the rows of {prefix}weight differ from the table of the StoredEmbedding, which is never written to: "
+                "put layer.merged() in its place first"
+            )
+
     def merged(self) -> torch.nn.Embedding:
         """Return a frozen plain ``torch.nn.Embedding`` with a copy of the rows."""
         layer: torch.nn.Embedding = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-            self.weight, freeze=True, padding_idx=self.padding_idx
+            self._assemble(), freeze=True, padding_idx=self.padding_idx
         )
         return layer
 

@@ -48,15 +48,16 @@ def refuse_script(module: torch.nn.Module) -> NoReturn:
 
 
 def out_of_range(ids: torch.Tensor, rows: int) -> IndexError:
-    """Return the error for ids of which at least one is out of range.
+    """Return an error that names the first id without a row.
 
     Examples
     --------
-    >>> print(out_of_range(torch.tensor([1, -1]), 3))
-    id -1 is out of range for a layer of 3 rows
+    >>> out_of_range(torch.tensor([0, -1]), 3)
+    IndexError('index out of range: id -1 in a layer of 3 rows (0 to 2)')
     """
     wrong = ids[(ids < 0) | (ids >= rows)]
-    return IndexError(f"id {int(wrong[0])} is out of range for a layer of {rows:,} rows")
+    span = f"0 to {rows - 1:,}" if rows else "none"
+    return IndexError(f"index out of range: id {int(wrong[0])} in a layer of {rows:,} rows ({span})")
 
 
 def assert_in_range(ids: torch.Tensor, rows: int) -> None:
@@ -69,4 +70,4 @@ def assert_in_range(ids: torch.Tensor, rows: int) -> None:
     rows
         Number of rows.
     """
-    torch._assert_async(((ids >= 0) & (ids < rows)).all(), f"an id is out of range for a layer of {rows:,} rows")
+    torch._assert_async(((ids >= 0) & (ids < rows)).all(), f"index out of range: an id in a layer of {rows:,} rows")
