@@ -229,7 +229,8 @@ def array_of(parameter: torch.Tensor) -> npt.NDArray[Any]:
     with torch._C.DisableTorchFunctionSubclass():
         tensor = parameter.detach().cpu().contiguous()
         brain = tensor.dtype == torch.bfloat16
-        array: npt.NDArray[Any] = (tensor.view(torch.int16) if brain else tensor).numpy()
+        # Tensor.numpy() would forbid to resize the storage, which is how FSDP2 frees rows that it has collected.
+        array: npt.NDArray[Any] = np.from_dlpack(tensor.view(torch.int16) if brain else tensor)
     if brain:
         import ml_dtypes
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import copy
+import queue
 import tempfile
 import traceback
 import warnings
@@ -40,10 +42,14 @@ class Team:
     def run(self, column: str, row: str, folder: Path) -> None:
         for tasks in self._tasks:
             tasks.put((column, row, folder))
+        failures = []
         for _ in range(SIZE):
-            failure = self._results.get(timeout=120)
-            if failure is not None:  # the other process may wait for this one for ever
-                raise RuntimeError(failure)
+            try:
+                failures.append(self._results.get(timeout=5 if any(failures) else 120))
+            except queue.Empty:  # it waits for the other one
+                break
+        if any(failures) or len(failures) < SIZE:
+            raise RuntimeError("\n".join(filter(None, failures)) or "the processes wait for each other")
 
     def stop(self) -> None:
         for process in self._processes:
@@ -203,16 +209,24 @@ def fsdp2(row: Row, folder: Path) -> None:
         return model
 
     def full(model: nn.Module) -> Any:
-        state = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        options = StateDictOptions(full_state_dict=True)
+        state = get_model_state_dict(model, options=options)
         again = shard(row.make(folder))
         again.load_state_dict(model.state_dict())
-        for name, value in again.state_dict().items():
-            other = model.state_dict()[name]
-            assert torch.equal(*(one.full_tensor() if hasattr(one, "full_tensor") else one for one in (value, other)))
-        set_model_state_dict(again, state, options=StateDictOptions(full_state_dict=True, broadcast_from_rank0=True))
+        assert_equal_states(again, model)
+        again = shard(row.make(folder))
+        set_model_state_dict(again, copy.deepcopy(state), options=options)
+        assert_equal_states(again, model)
         return state
 
     sharded(row, folder, shard, full)
+
+
+def assert_equal_states(found: nn.Module, expected: nn.Module) -> None:
+    states = [module.state_dict() for module in (found, expected)]
+    for name in states[1]:
+        parts = [state[name] for state in states]
+        assert torch.equal(*(part.to_local() if hasattr(part, "to_local") else part for part in parts)), name
 
 
 IN_PROCESS: dict[str, Callable[[Row, Path], None]] = {
