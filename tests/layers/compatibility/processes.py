@@ -180,15 +180,17 @@ def sharded(row: Row, folder: Path, shard: Callable[[nn.Module], nn.Module], ful
 
 
 def fsdp1(row: Row, folder: Path) -> None:
-    from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType
-
-    def full(model: nn.Module) -> Any:
-        config = FullStateDictConfig(rank0_only=True, offload_to_cpu=True)
-        with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT, config):
-            return model.state_dict()
+    from torch.distributed.fsdp import FullyShardedDataParallel
 
     def shard(model: nn.Module) -> nn.Module:
         return FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
+
+    def full(model: nn.Module) -> Any:
+        state = model.state_dict()
+        again = shard(row.make(folder))
+        again.load_state_dict(copy.deepcopy(state))
+        assert_equal_states(again, model)
+        return state
 
     sharded(row, folder, shard, full)
 
