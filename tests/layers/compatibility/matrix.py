@@ -18,6 +18,7 @@ class Column:
     title: str
     check: Callable[[Row, Path], None]
     usual: str = "partial-some"
+    needs_gpu: bool = False
 
 
 COLUMNS = [
@@ -42,7 +43,7 @@ COLUMNS = [
     Column("hooks", "forward and backward hooks", columns.use_hooks),
     Column("sparse-adam", "`SparseAdam`", columns.use_sparse_adam),
     Column("autocast", "autocast", columns.use_autocast),
-    Column("cuda", "CUDA", columns.use_cuda),
+    Column("cuda", "CUDA", columns.use_cuda, needs_gpu=True),
     Column("compile", "`torch.compile`", tools.use_compile, "pooler-trained"),
     Column("export", "`torch.export`, dynamic shapes", tools.use_export),
     Column("onnx", "ONNX Runtime", tools.use_onnx),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.layers.compatibility.matrix import ABSENT, COLUMNS, REFUSED
+from tests.layers.compatibility.matrix import ABSENT, COLUMNS, REFUSED, Column
 from tests.layers.compatibility.rows import ROWS
 
 PAGE = Path(__file__).parents[3] / "docs" / "layers.md"
@@ -15,10 +15,10 @@ def table() -> str:
     """The table and its notes, as Markdown."""
     notes: list[str] = []
 
-    def cell(row: str, column: str) -> str:
-        absent, refused = ABSENT.get((row, column)), REFUSED.get((row, column))
+    def cell(row: str, column: Column) -> str:
+        absent, refused = ABSENT.get((row, column.name)), REFUSED.get((row, column.name))
         if absent is None and refused is None:
-            return "✓"
+            return "○" if column.needs_gpu else "✓"
         reason = absent or f"Raises an error: {refused.reason}" if refused else absent
         assert reason is not None
         if reason not in notes:
@@ -27,9 +27,7 @@ def table() -> str:
 
     head = ["", *(row.title for row in ROWS)]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
-    lines += [
-        "| " + " | ".join([column.title, *(cell(row.name, column.name) for row in ROWS)]) + " |" for column in COLUMNS
-    ]
+    lines += ["| " + " | ".join([column.title, *(cell(row.name, column) for row in ROWS)]) + " |" for column in COLUMNS]
     numbered = [f"{number}. {reason[0].upper()}{reason[1:]}." for number, reason in enumerate(notes, start=1)]
     return "\n".join([*lines, "", *numbered, ""])
 
