@@ -311,6 +311,21 @@ def as_format_errors(file: str, size: int | None = None) -> Iterator[None]:
         raise FormatError("the file cannot be read", file=file, found=found, hint=hint) from error
 
 
+@contextlib.contextmanager
+def allocating(shape: tuple[int, ...], dtype: object) -> Iterator[None]:
+    """Say in a `MemoryError` which size was asked for, where NumPy does not: on resizing an array.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array to allocate.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"not enough memory for an array of shape {shape} and type {dtype}") from error
+
+
 class _Bounded(reprlib.Repr):
     """`repr` in bounded time and length, whatever the value holds."""
 

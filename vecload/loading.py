@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import catalog, formats
-from vecload.errors import FormatError, OptionError, VecloadError
+from vecload.errors import FormatError, OptionError, VecloadError, allocating
 from vecload.formats import guarding, native
 from vecload.reading import (
     DType,
@@ -188,7 +188,9 @@ def _collect(
     for batch in batches_of(reader, prefix, check, _Matrix(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
-            matrix.resize((end + _STEP // row_bytes, reader.dim), refcheck=False)
+            shape = end + _STEP // row_bytes, reader.dim
+            with allocating(shape, reader.dtype):
+                matrix.resize(shape, refcheck=False)
         matrix[count:end] = batch.rows
         datas.append(batch.data)
         lengths.append(np.diff(batch.offsets))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import re
+import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +156,25 @@ def test_memory_error_without_a_size_names_the_size_of_the_file(size: int | None
 def test_matrix_that_does_not_fit_in_memory_names_its_size() -> None:
     with pytest.raises(MemoryError, match=r"Unable to allocate .*shape"), as_format_errors("v.bin"):
         np.empty((1 << 40, 1 << 15))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child")
+def test_stream_that_grows_beyond_the_memory_names_the_size(tmp_path: Path) -> None:
+    path = tmp_path / "v.bin.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"100000 1000\n")
+        for number in range(100_000):
+            file.write(b"w%d " % number + bytes(4000))
+    code = (
+        "import resource, sys, io, vecload\n"
+        "vecload.load(io.BytesIO(b'2 1\\ncat \\0\\0\\x80\\x3fdog \\0\\0\\x80\\x3f'))\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))\n"
+        "try:\n    vecload.load(sys.argv[1])\n"
+        "except MemoryError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True, timeout=60)
+    assert re.search(r"shape \(\d+, 1000\)", done.stdout), done.stdout
 
 
 def test_a_format_without_preview_has_an_empty_one() -> None:

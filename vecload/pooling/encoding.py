@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from vecload.errors import OptionError, refuse_string
+from vecload.errors import OptionError, allocating, refuse_string
 from vecload.pooling import reduction
 from vecload.pooling.compiled import Extra
 from vecload.pooling.fasttext import end_lines
@@ -96,7 +96,8 @@ def encode(
             vectors = np.empty((max(size, len(batch)), batch.shape[1]), dtype=batch.dtype)
         if done + len(batch) > len(vectors):  # an iterator: nobody knows how many will come
             room = max(done + len(batch), len(vectors) * 3 // 2)
-            vectors.resize((room, batch.shape[1]), refcheck=False)
+            with allocating((room, batch.shape[1]), vectors.dtype):
+                vectors.resize((room, batch.shape[1]), refcheck=False)
         if len(empty) < len(vectors):
             empty = np.resize(empty, len(vectors))
         vectors[done : done + len(batch)] = batch
