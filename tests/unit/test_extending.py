@@ -114,7 +114,7 @@ def test_noise() -> None:
         ),
         (
             lambda: extend_embedding(PartialEmbedding(torch.eye(2), torch.tensor([True, False])), ["a"]),
-            "the rows of a PartialEmbedding are trained in part already: put plain layers back first, with "
+            "some rows of this PartialEmbedding are trained already: put plain layers back first, with "
             "Extension.finish(model), or pass layer.merged()",
         ),
     ],

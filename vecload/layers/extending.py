@@ -230,8 +230,8 @@ def _check(model: Any, layer: Any, train: str) -> None:
     head = model.get_output_embeddings() if hasattr(model, "resize_token_embeddings") else None
     if isinstance(layer, (PartialEmbedding, TiedEmbedding)):
         raise OptionError(
-            f"the rows of a {type(layer).__name__} are trained in part already: put plain layers back first, with "
-            "Extension.finish(model), or pass layer.merged()"
+            f"some rows of this {type(layer).__name__} are trained already: put plain layers back first, with "
+            f"Extension.finish(model){', or pass layer.merged()' if model is layer else ''}"
         )
     for one, kind in ((layer, torch.nn.Embedding), (head, torch.nn.Linear)):
         if one is None and one is not layer:
