@@ -40,9 +40,13 @@ class Counts:
     errors: Counter[str] = field(default_factory=Counter)
     """Different errors by which inputs were refused."""
 
-    def add(self, other: dict[str, dict[str, int]]) -> None:
-        """Add the counts of another process."""
-        for name, counts in other.items():
+    def to_json(self) -> str:
+        """Return the counts as JSON."""
+        return json.dumps({name: dict(counts) for name, counts in vars(self).items()})
+
+    def add(self, other: str) -> None:
+        """Add the counts of another process, as JSON."""
+        for name, counts in json.loads(other).items():
             getattr(self, name).update(counts)
 
     def table(self) -> str:

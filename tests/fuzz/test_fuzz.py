@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import keep, kept
+from tests.fuzz.campaign import Counts, keep, kept
 from tests.fuzz.children import Outcome
 from tests.fuzz.inputs import Input, from_folder
 from tests.fuzz.mutation import mutate, mutate_bytes
@@ -26,13 +26,21 @@ def fuzz(*arguments: str, finds: Path) -> str:
 
 
 def test_short_campaign_finds_nothing(tmp_path: Path) -> None:
-    assert "| all |" in fuzz("--inputs", "10", "--seed", "1", finds=tmp_path)
+    assert "| all |" in fuzz("--inputs", "20", "--seed", "1", finds=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.campaign
 def test_long_campaign_finds_nothing(tmp_path: Path) -> None:
     fuzz("--seconds", "600", "--seed", "2", finds=tmp_path)
+
+
+def test_counts_of_several_processes_are_added() -> None:
+    counts = Counts()
+    counts.inputs["gensim"] += 3
+    counts.finds["gensim"] += 1
+    counts.add(counts.to_json())
+    assert "| gensim | 6 | 0 | 0 | 0 | 2 |" in counts.table()
 
 
 def test_equal_seeds_give_equal_inputs() -> None:
