@@ -4,13 +4,18 @@
 
 A table of 400,000 × 300, of which some rows are trained; batches of 64 × 128 ids. Every case in turn in the same
 process, many rounds; a time is the best of its rounds. "Masked" is a full `nn.Embedding` whose gradient a hook
-multiplies by 0 in the frozen rows; PEFT is `TrainableTokensConfig` on a model of one embedding.
+multiplies by 0 in the frozen rows; PEFT is `TrainableTokensConfig` on a model of one embedding. Data-parallel training
+runs in two processes that gloo joins on this machine, each with half of the batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import tempfile
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -117,6 +122,58 @@ def steps(rows: int, dim: int, rounds: int, counts: tuple[int, ...]) -> None:
             row(name, f"{count:,}", f"{1e3 * taken:.1f}", f"{state / 1e6:.1f}")
 
 
+def distributed_layer(name: str, rows: int, dim: int) -> torch.nn.Module:
+    weight = torch.randn(rows, dim, generator=torch.Generator().manual_seed(0))
+    return plain(weight) if name == "nn.Embedding" else PartialEmbedding(weight, torch.arange(rows) < rows // 100)
+
+
+def in_parallel(rank: int, folder: str, rows: int, dim: int, rounds: int) -> None:
+    """Time training steps under DDP and FSDP2 in one of two processes; the first writes the medians to a file."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.nn.parallel import DistributedDataParallel
+
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    mesh = init_device_mesh("cpu", (2,))
+    wrap = {
+        "DDP": partial(DistributedDataParallel, broadcast_buffers=False),
+        "FSDP2": lambda model: fully_shard(model, mesh=mesh) or model,
+    }
+    ids = torch.randint(0, rows, (BATCH[0] // 2, BATCH[1]), generator=torch.Generator().manual_seed(rank))
+    found: dict[tuple[str, str], float] = {}
+    for way in wrap:
+        for name in ("nn.Embedding", "PartialEmbedding"):
+            model = wrap[way](torch.nn.Sequential(distributed_layer(name, rows, dim), torch.nn.Linear(dim, 2)))
+            optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=1e-3)
+            times = []
+            for step in range(rounds + 1):
+                torch.distributed.barrier()
+                begin = time.perf_counter()
+                optimizer.zero_grad()
+                model(ids).sum().backward()
+                optimizer.step()
+                times.extend([time.perf_counter() - begin] if step else [])
+            found[way, name] = statistics.median(times)
+            del model, optimizer
+    if not rank:
+        torch.save(found, Path(folder, "times"))
+    torch.distributed.destroy_process_group()
+
+
+def parallel_steps(rows: int, dim: int, rounds: int) -> None:
+    title(
+        f"A step of Adam in two processes (gloo), {rows:,} × {dim}, 1% of the rows trained, batch 2 × {BATCH[0] // 2}",
+        *("way", "nn.Embedding, all rows, ms", "PartialEmbedding, ms", "times nn.Embedding"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(in_parallel, args=(folder, rows, dim, rounds), nprocs=2)
+        times = torch.load(Path(folder, "times"), weights_only=True)
+    for way in ("DDP", "FSDP2"):
+        whole, ours = times[way, "nn.Embedding"], times[way, "PartialEmbedding"]
+        row(way, f"{1e3 * whole:.1f}", f"{1e3 * ours:.1f}", f"{ours / whole:.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small table")
@@ -126,6 +183,7 @@ def main() -> None:
     rows, dim = (40_000, 100) if quick else (400_000, 300)
     lookups(rows, dim, 20 if quick else 100, (0.01, 0.05, 0.2))
     steps(rows, dim, 5, (100, 1_000, 10_000, rows // 2))
+    parallel_steps(rows, dim, 5 if quick else 10)
 
 
 if __name__ == "__main__":

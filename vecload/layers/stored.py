@@ -145,7 +145,11 @@ class StoredEmbedding(torch.nn.Module):
 
     def _look_up(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         ids = input.to(self._table.device)
-        if self._rows is None:
+        if not self.num_embeddings:
+            if ids.numel():
+                raise IndexError("no rows")
+            found = self._table.new_zeros((*ids.shape, self.embedding_dim))
+        elif self._rows is None:
             found = torch.nn.functional.embedding(ids, self._table)
         else:
             rows = self._rows.index_select(0, ids.reshape(-1)).view(ids.shape)

@@ -274,6 +274,30 @@ def use_yolo_ema(row: Row, folder: Path) -> None:
     averaged(row, folder, yolo_ema)
 
 
+def use_weight_averaging(row: Row, folder: Path) -> None:
+    """Lightning's WeightAveraging: average, swap the weights for validation and back, and copy them at the end."""
+    ours, plain = both(row, folder)
+    start = row.table(ours)
+    for model in (ours, plain):
+        mean = AveragedModel(model, use_buffers=True)
+        for _ in range(3):
+            train(row, model, 1, torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=0.5))
+            mean.update_parameters(model)
+        with torch.no_grad():
+            for copies in ("swap", "swap", "keep"):
+                for averaged, current in zip(tensors(mean.module), tensors(model), strict=True):
+                    kept = averaged.data.clone()
+                    if copies == "swap":
+                        averaged.data.copy_(current.data)
+                    current.data.copy_(kept)
+    assert_same(row, ours, plain)
+    assert torch.equal(row.table(ours)[~row.trained], start[~row.trained])
+
+
+def tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
 def use_functional_call(row: Row, folder: Path) -> None:
     ours, plain = both(row, folder)
     train(row, ours)

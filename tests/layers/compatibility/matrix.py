@@ -35,6 +35,7 @@ COLUMNS = [
     Column("writes", "writes to `weight`", columns.use_writes),
     Column("swa", "`AveragedModel(use_buffers=True)`", columns.use_swa),
     Column("ema", "the same with `get_ema_multi_avg_fn`", columns.use_ema, "pooler-trained"),
+    Column("averaging", "Lightning's `WeightAveraging`", columns.use_weight_averaging),
     Column("timm-ema", "timm's `ModelEmaV2`", columns.use_timm_ema),
     Column("yolo-ema", "YOLO's `ModelEMA`", columns.use_yolo_ema),
     Column("functional-call", "`torch.func.functional_call`", columns.use_functional_call),
