@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import io
 import pickle
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import nn
 
 from vecload import FormatError, SentencePooler, StoredEmbedding, Vectors, Words, load
 from vecload.layers.shared import BorrowedRows, MappedRows
+from vecload.ngrams import NgramTable
 
 MATRIX = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 IDS = torch.tensor([[1, 2], [5, 0]])
@@ -35,7 +37,14 @@ def in_an_npz(folder: Path) -> Vectors:
     return load(folder / "v.npz")
 
 
-SOURCES = [in_memory, in_a_file, in_an_npz]
+def in_a_gzip_file(folder: Path) -> Vectors:
+    in_memory(folder).save(folder / "v.safetensors")
+    (folder / "v.safetensors.gz").write_bytes(gzip.compress((folder / "v.safetensors").read_bytes()))
+    (folder / "v.safetensors").unlink()
+    return load(folder / "v.safetensors.gz")
+
+
+SOURCES = [in_memory, in_a_file, in_an_npz, in_a_gzip_file]
 
 
 def init(module: nn.Module) -> None:
@@ -175,6 +184,21 @@ def test_pickles_on_a_mapped_file_do_not_hold_the_table(tmp_path: Path) -> None:
     for layer, rest in ((SentencePooler(vectors), words), (StoredEmbedding(vectors.matrix), 0)):
         assert len(pickle.dumps(layer)) - rest < size / 20
     assert StoredEmbedding(vectors.matrix)._table.data_ptr() == vectors.matrix.ctypes.data
+
+
+def test_a_pickle_on_a_mapped_file_does_not_hold_the_ngrams(tmp_path: Path) -> None:
+    table = NgramTable(np.random.default_rng(1).normal(size=(9000, 3)).astype(np.float32), minn=2, maxn=3)
+    for kept in (False, True):
+        vectors = Vectors(list("abcdef"), MATRIX, ngrams=table)
+        if kept:
+            vectors.save(tmp_path / "v.safetensors")
+            vectors = load(tmp_path / "v.safetensors")
+        pooler = SentencePooler(vectors, unknown="ngrams")
+        pickled = pickle.dumps(pooler)
+        assert (len(pickled) < 9000) == kept
+        texts = ["a unknown", "b", "more of them"]
+        assert np.array_equal(pickle.loads(pickled).encode(texts), pooler.encode(texts))
+        assert copy.deepcopy(pooler).ngrams is pooler.ngrams
 
 
 @pytest.mark.parametrize("through", COPIES)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
 from vecload.alignment import Aligned
 from vecload.errors import OptionError
 from vecload.layers.shared import table_of
+from vecload.ngrams import DenseRows, NgramTable
 from vecload.pooling import fasttext, modes
 from vecload.pooling.rows import RowPooler
+from vecload.sources import MappedRange
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -19,15 +21,26 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping
 
+    import numpy as np
     import numpy.typing as npt
 
-    from vecload.ngrams import NgramTable
     from vecload.pooling.modes import Mode
     from vecload.words import Words
 
 Unknown = Literal["skip", "unk", "ngrams"]
 
 _UNKS = ("<unk>", "[UNK]")
+
+
+class _MappedNgrams(NamedTuple):
+    """What a pickle holds of an n-gram table in a mapped file."""
+
+    place: MappedRange
+    kept: npt.NDArray[np.int32] | None
+    settings: dict[str, Any]
+
+    def open(self) -> NgramTable:
+        return NgramTable(DenseRows(self.place.open()), kept=self.kept, **self.settings)
 
 
 class SentencePooler(RowPooler):
@@ -145,6 +158,20 @@ class SentencePooler(RowPooler):
         memo.update((id(shared), shared) for shared in (self.words, self.ngrams, self.tokenizer) if shared is not None)
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        state, ngrams = dict(self.__dict__), self.ngrams
+        place = (
+            MappedRange.of(ngrams.rows.matrix) if ngrams is not None and isinstance(ngrams.rows, DenseRows) else None
+        )
+        if ngrams is not None and place is not None:
+            state["ngrams"] = _MappedNgrams(place, ngrams.kept, ngrams.settings)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if isinstance(self.ngrams, _MappedNgrams):
+            self.ngrams = self.ngrams.open()
 
     def encode(
         self,

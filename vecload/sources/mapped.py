@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from dataclasses import dataclass
 from hashlib import sha256
@@ -60,13 +61,14 @@ class MappedRange:
         # A map begins at a multiple of the granularity, and NumPy keeps the offset that was asked for.
         begin = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
         offset = begin + array.ctypes.data - np.frombuffer(root.base, dtype=np.uint8).ctypes.data
-        try:
+        with contextlib.suppress(OSError, ValueError):
             size, digest = _identity(Path(path))
-        except OSError:
-            return None
-        if size != begin + len(root.base):
-            return None
-        return cls(str(path), offset, array.dtype, array.shape, size, digest)
+            place = cls(str(path), offset, array.dtype, array.shape, size, digest)
+            # Another file may have taken the name since the array was mapped.
+            file, mine = (one.reshape(-1)[:_HEAD].tobytes() for one in (place.open(), array))
+            if file == mine:
+                return place
+        return None
 
     def open(self) -> npt.NDArray[Any]:
         """Map the array again, copy-on-write: writes stay in this map and never reach the file.
