@@ -51,7 +51,7 @@ QUESTIONS = """
 from vecload import evaluation
 some = evaluation.read_analogies("questions-words")
 some = evaluation.Analogies("some", tuple((name, quadruples[::{step}]) for name, quadruples in some.sections))
-protocol = evaluation.Protocol("all", case="fold", restrict=400_000)
+protocol = evaluation.Protocol("all", case="fold", limit=400_000)
 """
 ANALOGIES = {
     "vecload": LOAD
@@ -89,7 +89,7 @@ def neighbors(path: Path, turns: int) -> None:
 
 
 def analogies(path: Path, turns: int, step: int) -> None:
-    title("questions-words.txt, restrict 400 000", "", "seconds an analogy", "× vecload")
+    title("questions-words.txt, limit 400 000", "", "seconds an analogy", "× vecload")
     steps = {"vecload": step, "gensim": 40 * step}
     best = {}
     for name, every in steps.items():

@@ -54,7 +54,7 @@ def small_vectors() -> vecload.Vectors:
     """Train vectors on the Lee corpus."""
     lines = Path(datapath("lee_background.cor")).read_text(encoding="utf-8").lower().splitlines()
     texts = [line.split() for line in lines]
-    return vecload.from_gensim(Word2Vec(texts, vector_size=50, min_count=2, epochs=20, workers=1, seed=1).wv)
+    return vecload.Vectors.from_gensim(Word2Vec(texts, vector_size=50, min_count=2, epochs=20, workers=1, seed=1).wv)
 
 
 class Reader(torch.nn.Module):

@@ -15,7 +15,7 @@ def main() -> None:
     """Print the matrices, and the gradient with and without a padding row."""
     words = vecload.Words.from_strings(["cat", "dog", "fish"])
     vectors = vecload.Vectors(words, np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], dtype="float32"))
-    vocab = vecload.Vocab.from_words(["cat", "dog", "fish"], pad="<pad>")
+    vocab = vecload.Vocab.from_words(["cat", "dog", "fish"], pad_token="<pad>")
     layer = vecload.align(vectors, vocab).embedding()
 
     ids = torch.from_numpy(vocab.encode(["dog", "cat", "<pad>"]))

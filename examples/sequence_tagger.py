@@ -83,7 +83,7 @@ class MaskedEncoder(torch.nn.Module):
 def main() -> None:
     """Train both, print their accuracy on nouns they have not met, and show that padding changes nothing."""
     aligned = vecload.align(
-        made_up_vectors(), vecload.Vocab.from_words([*NUMBERS, *NOUNS, *REST], pad="<pad>"), oov=["normal"]
+        made_up_vectors(), vecload.Vocab.from_words([*NUMBERS, *NOUNS, *REST], pad_token="<pad>"), oov=["normal"]
     )
     rng = random.Random(0)
     data = {}
@@ -91,7 +91,7 @@ def main() -> None:
         words, tags = zip(*(sentence(rng, nouns) for _ in range(count)), strict=True)
         rows = [torch.from_numpy(aligned.vocab.encode(some)) for some in words]
         data[part] = (
-            pad_sequence(rows, batch_first=True, padding_value=aligned.vocab.pad_idx),
+            pad_sequence(rows, batch_first=True, padding_value=aligned.vocab.padding_idx),
             torch.tensor([len(some) for some in words]),
             pad_sequence([torch.tensor(some) for some in tags], batch_first=True, padding_value=-100),
         )

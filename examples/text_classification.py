@@ -88,14 +88,16 @@ def batch(vocab: vecload.Vocab, some: list[tuple[list[list[str]], float]]) -> tu
     """Padded ids and labels of the paragraphs of some posts."""
     rows = [torch.from_numpy(vocab.encode(paragraph)) for paragraphs, _ in some for paragraph in paragraphs]
     labels = [label for paragraphs, label in some for _ in paragraphs]
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=vocab.pad_idx), torch.tensor(labels)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=vocab.padding_idx), torch.tensor(
+        labels
+    )
 
 
 def main() -> None:
     """Print the coverage of the vectors and a table of the modes."""
     everything = posts()
     tokens = [token for paragraphs, _ in everything for paragraph in paragraphs for token in paragraph]
-    vocab = vecload.Vocab.from_tokens(tokens, pad="<pad>", unk="<unk>")
+    vocab = vecload.Vocab.from_tokens(tokens, pad_token="<pad>", unk_token="<unk>")
     with tempfile.TemporaryDirectory() as folder:
         source = sys.argv[1] if len(sys.argv) > 1 else small_vectors(folder)
         pretrained = vecload.align(source, vocab, oov=["casefold", "normal"])

@@ -52,7 +52,7 @@ class Translator(torch.nn.Module):
 def batch(vocab: vecload.Vocab, sentences: list[list[str]]) -> torch.Tensor:
     """Return padded ids, shape (sentences, longest)."""
     rows = [torch.from_numpy(vocab.encode(["<s>", *words, "</s>"])) for words in sentences]
-    return pad_sequence(rows, batch_first=True, padding_value=vocab.pad_idx)
+    return pad_sequence(rows, batch_first=True, padding_value=vocab.padding_idx)
 
 
 def sentence(vocab: vecload.Vocab, ids: torch.Tensor) -> list[str]:

@@ -74,7 +74,7 @@ def japanese(event: tuple[str, ...]) -> list[str]:
 def train(sentences: list[list[str]]) -> vecload.Vectors:
     """Train word vectors on tokenized sentences."""
     model = Word2Vec(sentences, vector_size=24, window=8, sg=1, epochs=3, workers=1, seed=1)
-    return vecload.from_gensim(model.wv)
+    return vecload.Vectors.from_gensim(model.wv)
 
 
 def main() -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from vecload import catalog as catalog
     from vecload import evaluation as evaluation
     from vecload import layers as layers
+    from vecload import mapping as mapping
     from vecload import oov as oov
     from vecload import pooling as pooling
     from vecload import search as search
-    from vecload import spaces as spaces
+    from vecload import transforms as transforms
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
     from vecload.alignment import align as align
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vecload.conversion import convert as convert
     from vecload.errors import DownloadError as DownloadError
     from vecload.errors import FormatError as FormatError
-    from vecload.errors import MissingExtra as MissingExtra
+    from vecload.errors import MissingDependencyError as MissingDependencyError
     from vecload.errors import MissingWordError as MissingWordError
     from vecload.errors import OptionError as OptionError
     from vecload.errors import VecloadError as VecloadError
@@ -34,19 +35,18 @@ if TYPE_CHECKING:
     from vecload.errors import VocabularyError as VocabularyError
     from vecload.evaluation import compare as compare
     from vecload.evaluation import evaluate as evaluate
-    from vecload.formats.gensim import from_gensim as from_gensim
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
     from vecload.layers import extend_embedding as extend_embedding
     from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
+    from vecload.mapping import SpaceMap as SpaceMap
+    from vecload.mapping import map_spaces as map_spaces
     from vecload.ngrams import NgramTable as NgramTable
     from vecload.pooling import SentencePooler as SentencePooler
     from vecload.reports import report as report
-    from vecload.spaces import SpaceMap as SpaceMap
-    from vecload.spaces import map_spaces as map_spaces
-    from vecload.spaces import transform as transform
+    from vecload.transforms import transform as transform
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
@@ -60,12 +60,12 @@ _PUBLIC = {
     "DownloadError": "errors",
     "FormatError": "errors",
     "Info": "loading",
-    "MissingExtra": "errors",
+    "MissingDependencyError": "errors",
     "MissingWordError": "errors",
     "NgramTable": "ngrams",
     "OptionError": "errors",
     "PartialEmbedding": "layers",
-    "SpaceMap": "spaces",
+    "SpaceMap": "mapping",
     "StoredEmbedding": "layers",
     "SentencePooler": "pooling",
     "Vectors": "vectors",
@@ -78,20 +78,20 @@ _PUBLIC = {
     "catalog": "catalog",
     "convert": "conversion",
     "extend_embedding": "layers",
-    "from_gensim": "formats.gensim",
     "compare": "evaluation",
     "evaluate": "evaluation",
     "evaluation": "evaluation",
     "info": "loading",
     "layers": "layers",
     "load": "loading",
-    "map_spaces": "spaces",
+    "map_spaces": "mapping",
     "oov": "oov",
     "pooling": "pooling",
     "report": "reports",
     "search": "search",
-    "spaces": "spaces",
-    "transform": "spaces",
+    "mapping": "mapping",
+    "transform": "transforms",
+    "transforms": "transforms",
 }
 """Public name → the room it lives in; a room that is public itself names itself."""
 

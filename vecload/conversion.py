@@ -16,6 +16,7 @@ import numpy as np
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
+from vecload.formats.gensim import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
@@ -77,9 +78,10 @@ def convert(
     dtype: DType | None = None,
     normalize: bool = False,
     precision: int | None = None,
-    words: str = "refuse",
+    unencodable: str = "raise",
     prefix: str = "",
     errors: Errors = "raise",
+    strict: bool = False,
     allow_nonfinite: bool = False,
     progress: Progress = None,
 ) -> Conversion:
@@ -97,7 +99,7 @@ def convert(
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
         Name of the format to read, if the content leaves doubt.
-    vocab, limit, prefix, errors, allow_nonfinite, progress
+    vocab, limit, prefix, errors, strict, allow_nonfinite, progress
         As for `load`.
     dtype
         Type of the values, where the format has several; None for that of the source.
@@ -105,9 +107,9 @@ def convert(
         Whether to divide each row by its Euclidean norm; rows of zeros are kept.
     precision
         For text: digits after the decimal point; None for the fewest that read back to the same float32.
-    words
-        What to do about words that the format cannot represent: "refuse" raises, "drop" leaves the row out, "escape"
-        writes the word percent-encoded.
+    unencodable
+        What to do about words that the format cannot represent: "raise" an error, "skip" the row, or "escape": write
+        the word percent-encoded.
 
     Returns
     -------
@@ -141,11 +143,11 @@ def convert(
     array([0.6, 0.8], dtype=float32)
     """
     begin = time.perf_counter()
-    output = output_of(dst, format, precision=precision, words=words)
+    output = output_of(dst, format, precision=precision, unencodable=unencodable)
     given, read_options = (None, {}) if source_format is None else formats.named(source_format)
     if given is not None and not hasattr(given, "read"):
         raise OptionError(f"{given.NAME} is written, not read; `vecload formats` lists the formats that are read")
-    request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    request = asked(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
     if normalize:  # values are rounded once, after the last step
         request = dataclasses.replace(request, dtype=None)
     check_inputs(catalog.inputs(src))
@@ -177,7 +179,7 @@ def save(
     format: str | None = None,  # noqa: A002 - the field's word
     *,
     precision: int | None = None,
-    words: str = "refuse",
+    unencodable: str = "raise",
 ) -> None:
     """Write vectors to a file or folder, which appears whole or not at all.
 
@@ -185,7 +187,7 @@ def save(
     ----------
     vectors
         What to write.
-    path, format, precision, words
+    path, format, precision, unencodable
         As `dst` and the options of `convert`.
 
     Raises
@@ -195,7 +197,7 @@ def save(
     OptionError
         If the format cannot be inferred, an option is invalid, or `path` cannot be replaced.
     """
-    _write(output_of(path, format, precision=precision, words=words), _Held(vectors))
+    _write(output_of(path, format, precision=precision, unencodable=unencodable), _Held(vectors))
 
 
 def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[tuple[str, Path]]:
@@ -231,7 +233,7 @@ def check_conversions(
     others: Sequence[str | os.PathLike[str]] = (),
     format: str | None = None,  # noqa: A002 - the field's word
     precision: int | None = None,
-    words: str = "refuse",
+    unencodable: str = "raise",
     overwrite: bool = True,
 ) -> None:
     """Check every source and every target of several conversions before the first begins.
@@ -244,7 +246,7 @@ def check_conversions(
         Folder of the targets, which is created once sources and options are checked.
     others
         More files that are read, such as a vocabulary.
-    format, precision, words
+    format, precision, unencodable
         As for `convert`.
     overwrite
         Whether existing files may be replaced.
@@ -254,7 +256,7 @@ def check_conversions(
     OptionError, OSError
         As `convert` does.
     """
-    outputs = [output_of(target, format, precision=precision, words=words) for _, target in pairs]
+    outputs = [output_of(target, format, precision=precision, unencodable=unencodable) for _, target in pairs]
     inputs = catalog.inputs(*(source for source, _ in pairs), *others)
     check_inputs(inputs)
     if folder is not None:

@@ -36,7 +36,7 @@ def run(say: Callable[[str], None]) -> None:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When gensim, whose corpus this uses, is not installed.
     """
     word2vec = require("gensim.models.word2vec", "gensim")

@@ -127,7 +127,7 @@ def pool_parquet(
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When Ray is not installed.
     """
     data: Any = require("ray.data", _EXTRA)
@@ -174,7 +174,7 @@ def convert_files(
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When Ray is not installed.
     """
     ray: Any = require("ray", _EXTRA)

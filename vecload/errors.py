@@ -8,7 +8,7 @@
     ├── VocabularyError(LookupError)    a vocabulary that cannot be built or used
     │   └── MissingWordError(KeyError)  a word that the vectors or the vocabulary do not have
     ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
-    └── MissingExtra(ImportError)       an optional package is needed: says the pip line
+    └── MissingDependencyError(ImportError)       an optional package is needed: says the pip line
 
     VecloadWarning(UserWarning)         a result that is probably not the intended one
 
@@ -154,7 +154,7 @@ class DownloadError(VecloadError, ConnectionError):
     """A file that cannot be fetched, from where, and what the caller can do."""
 
 
-class MissingExtra(VecloadError, ImportError):  # noqa: N818 - it reads as what it is: an extra is missing
+class MissingDependencyError(VecloadError, ImportError):
     """An optional package is needed for what was asked."""
 
 
@@ -253,7 +253,7 @@ def require(module: str, extra: str) -> ModuleType:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When the package cannot be imported.
 
     Examples
@@ -264,7 +264,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtra(f'this needs {module}: pip install "vecload[{extra}]"') from error
+        raise MissingDependencyError(f'this needs {module}: pip install "vecload[{extra}]"') from error
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ def load(
     limit: int | None = None,
     dtype: DType | None = None,
     errors: Errors = "raise",
+    strict: bool = False,
     progress: Progress = None,
     format: str | None = None,  # noqa: A002 - the field's word
     allow_nonfinite: bool = False,
@@ -72,8 +73,10 @@ def load(
         Type of the values: "float16", "bfloat16", "float32" or "float64"; None for the type the file stores. Values
         written as text are Python's ``float`` of it, rounded to this type or float32.
     errors
-        What to do about a malformed line: "raise"; "skip" leaves it out and counts it in ``meta["skipped"]``; "strict"
-        also raises for repeated words, a wrong count in the header and words that are doubtful as a whole.
+        What to do about a malformed row: "raise" an error, or "skip" it and count it in ``meta["skipped"]``.
+    strict
+        Whether to raise an error, too, for repeated words, a wrong count in the header, bytes after the last row, and
+        words that are doubtful as a whole.
     progress
         None for a bar when standard error is a terminal and there is much to read; True or False; or a function that
         is told the bytes done and their total (None when unknown).
@@ -121,7 +124,7 @@ def load(
     >>> vectors["New York"]
     array([1., 2., 3.], dtype=float32)
     """
-    request = asked(vocab, limit, dtype, errors, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    request = asked(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
     vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
     unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
     if vocab is not None and len(vocab) and not len(vectors) and unexplained:
@@ -148,7 +151,7 @@ def load_rows(
         if vectors is None or check.shares_spaces(vectors.words):
             with bar(opened, progress) as advance:
                 matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
-            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=request.errors == "strict")
+            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(vectors.words, opened.name)
     if doubt is None:
         return vectors

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vecload.sources import Source
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
-Errors = Literal["raise", "skip", "strict"]
+Errors = Literal["raise", "skip"]
 Progress = bool | Callable[[int, int | None], object] | None
 
 _LONG = 1 << 26  # bytes that take about a tenth of a second plain, a second compressed
@@ -37,6 +37,7 @@ def asked(
     dtype: str | None,
     errors: str,
     *,
+    strict: bool,
     prefix: str,
     allow_nonfinite: bool,
 ) -> Request:
@@ -54,7 +55,7 @@ def asked(
         raise OptionError(f"limit {limit} is negative")
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
-    return Request(only, limit, dtype, errors, allow_nonfinite)
+    return Request(only, limit, dtype, errors, strict, allow_nonfinite)
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
@@ -133,8 +134,8 @@ class WordCheck:
         doubt = join_doubts(self._reader.meta.get("doubt"), self._shared.text, finding and finding.text)
         if doubt is None:
             return None
-        if self._request.errors == "strict":
-            hint = "If the words are right, read the file without errors='strict' (--errors strict)."
+        if self._request.strict:
+            hint = "If the words are right, read the file without strict=True (--strict)."
             raise FormatError("the words are doubtful", file=name, found=doubt, hint=hint)
         warn(f"{name}: {doubt}")
         return doubt

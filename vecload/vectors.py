@@ -73,7 +73,9 @@ class Request:
     dtype
         "float16", "bfloat16", "float32" or "float64"; None for the type the file stores (text: float32).
     errors
-        "raise"; "skip" leaves bad rows out and counts them; "strict" raises for a wrong row count too.
+        "raise" an error for malformed rows, or "skip" and count them.
+    strict
+        Whether to raise an error for wrong counts, repeated and doubtful words, too.
     allow_nonfinite
         Whether NaN and infinity may stay.
     """
@@ -82,6 +84,7 @@ class Request:
     limit: int | None = None
     dtype: str | None = None
     errors: str = "raise"
+    strict: bool = False
     allow_nonfinite: bool = False
 
 
@@ -269,12 +272,12 @@ class Vectors:
         k: int = 10,
         *,
         metric: Metric = "cosine",
-        restrict: int | None = None,
+        limit: int | None = None,
     ) -> list[Any]:
         """The words nearest to a word, a vector, or each of several: see `vecload.search.neighbors`."""
         from vecload import search
 
-        return search.neighbors(self, query, k, metric=metric, restrict=restrict)
+        return search.neighbors(self, query, k, metric=metric, limit=limit)
 
     def analogy(
         self,
@@ -284,12 +287,38 @@ class Vectors:
         k: int = 10,
         *,
         method: Method = "3cosadd",
-        restrict: int | None = None,
+        limit: int | None = None,
     ) -> list[Any]:
         """What is to `c` as `b` is to `a`: see `vecload.search.analogy`."""
         from vecload import search
 
-        return search.analogy(self, a, b, c, k, method=method, restrict=restrict)
+        return search.analogy(self, a, b, c, k, method=method, limit=limit)
+
+    @classmethod
+    def from_gensim(cls, model: object) -> Vectors:
+        """Return the vectors of gensim's ``KeyedVectors``, or of a model that has some, sharing the matrix.
+
+        Parameters
+        ----------
+        model
+            A ``KeyedVectors``, ``FastTextKeyedVectors``, ``Word2Vec``, ``FastText``, ``Doc2Vec`` or ``PoincareModel``.
+
+        Raises
+        ------
+        FormatError
+            If the model has no word vectors.
+
+        Examples
+        --------
+        >>> from gensim.models import KeyedVectors
+        >>> kept = KeyedVectors(2)
+        >>> kept.add_vectors(["cat", "dog"], np.eye(2, dtype="float32"))
+        >>> Vectors.from_gensim(kept)
+        <Vectors: 2 words × 2 float32, gensim KeyedVectors>
+        """
+        from vecload.conversion import from_gensim
+
+        return from_gensim(model)
 
     def to_gensim(self) -> Any:
         """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).
@@ -298,7 +327,7 @@ class Vectors:
 
         Raises
         ------
-        MissingExtra
+        MissingDependencyError
             When gensim is not installed.
 
         Examples
@@ -337,12 +366,12 @@ class Vectors:
         format: str | None = None,  # noqa: A002 - the field's word
         *,
         precision: int | None = None,
-        words: str = "refuse",
+        unencodable: str = "raise",
     ) -> None:
         """Write the vectors to a file or folder: `vecload.conversion.save`."""
         from vecload.conversion import save
 
-        save(self, path, format, precision=precision, words=words)
+        save(self, path, format, precision=precision, unencodable=unencodable)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)

@@ -133,7 +133,7 @@ def check_cuts(case: Case, vectors: Vectors, folder: Path) -> None:
     assert loaded(case, io.BytesIO(data)).words == vectors.words
     for cut in range(len(data)):
         try:
-            short = vecload.load(io.BytesIO(data[:cut]), format=case.name, errors="strict")
+            short = vecload.load(io.BytesIO(data[:cut]), format=case.name, strict=True)
         except FormatError:
             continue
         if case.exact:  # what was cut off was no part of the vectors

@@ -160,7 +160,7 @@ def test_nothing_left_to_skip_is_an_error() -> None:
     ("options", "message"),
     [
         ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'bfloat16', 'float32', 'float64'"),
-        ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip', 'strict'"),
+        ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip'"),
         ({"limit": -1}, "limit -1 is negative"),
         ({"vocab": "cat"}, "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
     ],

@@ -435,7 +435,7 @@ def test_an_old_model_cut_short() -> None:
 
 def test_bytes_behind_the_model() -> None:
     with pytest.raises(FormatError, match="behind"):
-        load_bytes(TOY + b"\0", errors="strict")
+        load_bytes(TOY + b"\0", strict=True)
     assert len(load_bytes(TOY + b"\0")) == 22
 
 
@@ -590,7 +590,7 @@ def test_words_alone_are_read_by_fasttext_and_gensim(tmp_path: Path) -> None:
     assert list(back) == WRITTEN
     assert np.array_equal(back.matrix, matrix)
     assert back.meta["counts"].tolist() == [1] * len(WRITTEN)
-    assert vecload.load(tmp_path / "model.bin", errors="strict").meta["args"]["maxn"] == 0
+    assert vecload.load(tmp_path / "model.bin", strict=True).meta["args"]["maxn"] == 0
 
 
 @pytest.mark.parametrize("name", ["crime-and-punishment.bin", "lee_fasttext.bin"])
@@ -647,9 +647,9 @@ def test_words_with_a_nul(tmp_path: Path) -> None:
     vectors = Vectors(Words.from_strings(["a\0b", "c"]), np.eye(2, dtype="float32"))
     with pytest.raises(FormatError, match="cannot hold"):
         write(tmp_path / "model.bin", vectors)
-    assert write(tmp_path / "model.bin", vectors, words="drop").total() == 1
+    assert write(tmp_path / "model.bin", vectors, unencodable="skip").total() == 1
     assert list(vecload.load(tmp_path / "model.bin")) == ["c"]
-    write(tmp_path / "model.bin", vectors, words="escape")
+    write(tmp_path / "model.bin", vectors, unencodable="escape")
     assert list(vecload.load(tmp_path / "model.bin")) == ["a%00b", "c"]
 
 

@@ -373,14 +373,14 @@ def test_an_ngram_table_that_cannot_be(change: dict[str, Any]) -> None:
 
 def test_live_objects_share_the_matrix(model: Any, fasttext: Any) -> None:
     for given in (model, model.wv):
-        vectors = vecload.from_gensim(given)
+        vectors = vecload.Vectors.from_gensim(given)
         assert list(vectors.words) == model.wv.index_to_key
         assert np.shares_memory(vectors.matrix, model.wv.vectors)
-    vectors = vecload.from_gensim(fasttext)
+    vectors = vecload.Vectors.from_gensim(fasttext)
     assert vectors.ngrams is not None
     np.testing.assert_allclose(vectors.ngrams.vectors(OOV), [fasttext.wv[word] for word in OOV], atol=1e-6)
     with pytest.raises(FormatError, match="the dict: a gensim object without word vectors"):
-        vecload.from_gensim({})
+        vecload.Vectors.from_gensim({})
 
 
 def test_to_gensim_and_back() -> None:
@@ -389,7 +389,7 @@ def test_to_gensim_and_back() -> None:
     assert np.shares_memory(kept.vectors, vectors.matrix)
     assert kept.most_similar("cat", topn=3)
     assert kept.get_index("北海道") == 2
-    assert same(vecload.from_gensim(kept), vectors)
+    assert same(vecload.Vectors.from_gensim(kept), vectors)
     half = sample(["a", "b"], dtype=np.float16)
     assert half.to_gensim().vectors.dtype == np.float16
     brain = sample(["a", "b"], dtype=type_of("bfloat16"))

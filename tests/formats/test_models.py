@@ -80,7 +80,7 @@ def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=f"a word that {layout} cannot hold"):
         vectors.save(tmp_path / "refused", layout)
     assert not (tmp_path / "refused").exists()
-    vectors.save(tmp_path / "dropped", layout, words="drop")
+    vectors.save(tmp_path / "dropped", layout, unencodable="skip")
     assert same(vecload.load(tmp_path / "dropped"), vectors.select(["a", "b"]))
     brain = sample(["a", "b"], dtype=ml_dtypes.bfloat16)
     brain.save(tmp_path / "wide", layout)
@@ -148,7 +148,7 @@ def test_words_the_projector_cannot_show(tmp_path: Path) -> None:
     vectors = sample(["a", "b\tc", "d\re", "f\ng"])
     with pytest.raises(FormatError, match=r"a word that TensorBoard cannot hold: found 'b\\tc'"):
         vectors.save(tmp_path / "log", "TensorBoard")
-    vectors.save(tmp_path / "log", "projector", words="escape", precision=3)
+    vectors.save(tmp_path / "log", "projector", unencodable="escape", precision=3)
     assert (tmp_path / "log" / "metadata.tsv").read_text() == "a\nb%09c\nd%0De\nf%0Ag\n"
     assert (tmp_path / "log" / "vectors.tsv").read_text().split("\n")[0].split("\t")[0] == f"{vectors.matrix[0, 0]:.3f}"
     with pytest.raises(OptionError, match="TensorBoard is written, not read"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
-from vecload import FormatError, MissingExtra, Vectors, Words
+from vecload import FormatError, MissingDependencyError, Vectors, Words
 from vecload.formats import spacy as format_spacy
 from vecload.formats.spacy import _hashes
 
@@ -132,7 +132,7 @@ def test_words_keep_the_order_of_their_keys(tidy: str, tmp_path: Path) -> None:
     assert list(first.words) == words[:10]
     assert len(np.unique(first.matrix, axis=0)) == 10
     assert vecload.info(tmp_path / "pipeline").words == tuple(words[:8])
-    near = vectors.neighbors("w99", 3, restrict=10)
+    near = vectors.neighbors("w99", 3, limit=10)
     assert {word for word, _ in near} <= set(words[:10])
     vecload.convert(tmp_path / "pipeline", tmp_path / "out.safetensors", limit=20)
     assert list(vecload.load(tmp_path / "out.safetensors").words)[:10] == words[:10]
@@ -159,7 +159,7 @@ def test_keys_without_strings_are_counted(pipeline: Path) -> None:
 
 def test_without_spacy(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy.symbols", None)
-    with pytest.raises(MissingExtra, match=r"vecload\[spacy\]"):
+    with pytest.raises(MissingDependencyError, match=r"vecload\[spacy\]"):
         vecload.load(pipeline)
     vectors = vecload.load(pipeline, errors="skip")
     assert list(vectors.words) == [word for word in WORDS if word not in ("NOUN", "X", "dep", "PERSON")]
@@ -207,7 +207,7 @@ def test_words_that_are_not_utf8(tmp_path: Path) -> None:
     vectors = sample(["a", "\udcff", "é"])
     with pytest.raises(FormatError, match=r"a word that spaCy cannot hold: found '\\udcff'"):
         format_spacy.write(tmp_path / "refused", TableOf(vectors))
-    assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), words="drop").total() == 1
+    assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), unencodable="skip").total() == 1
     assert list(vecload.load(tmp_path / "dropped").words) == ["a", "é"]
 
 

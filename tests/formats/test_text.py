@@ -113,7 +113,7 @@ def test_a_wrong_header_count_is_reported(claimed: int, caplog: pytest.LogCaptur
         assert len(load(data)) == 2
     assert f"the header says {claimed} rows, the file holds 2" in caplog.text
     with pytest.raises(vecload.FormatError, match=f"header's count is wrong: found 2 rows, expected {claimed:,}"):
-        load(data, errors="strict")
+        load(data, strict=True)
 
 
 def test_the_first_row_of_a_word_wins() -> None:
@@ -123,7 +123,7 @@ def test_the_first_row_of_a_word_wins() -> None:
     assert vectors.matrix.tolist() == [[1, 1], [2, 2], [4, 4]]
     assert vectors.meta["duplicates"] == 2
     with pytest.raises(vecload.FormatError, match="come twice"):
-        load(data, errors="strict")
+        load(data, strict=True)
 
 
 def test_limit_and_vocab() -> None:
@@ -139,7 +139,7 @@ def test_limit_and_vocab() -> None:
     assert list(load(data, vocab=wanted, limit=100).words) == ["w3"]
     assert len(load(data, vocab=[])) == 0
     assert list(load(data, vocab=everything.select(["w9"])).words) == ["w9"]
-    assert list(load(data, vocab=vecload.Vocab.from_words(["w9"], pad="<pad>")).words) == ["w9"]
+    assert list(load(data, vocab=vecload.Vocab.from_words(["w9"], pad_token="<pad>")).words) == ["w9"]
 
 
 def test_vocab_does_not_mind_what_it_does_not_read() -> None:

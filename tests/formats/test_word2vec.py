@@ -137,7 +137,7 @@ def test_a_header_that_says_too_few_rows() -> None:
     assert len(vectors) == 1
     assert "bytes after" in vectors.meta["doubt"]
     with pytest.raises(vecload.FormatError, match="bytes after the last row"):
-        vecload.load(io.BytesIO(data), errors="strict")
+        vecload.load(io.BytesIO(data), strict=True)
 
 
 def test_a_word_without_end() -> None:

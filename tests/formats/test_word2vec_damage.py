@@ -50,7 +50,7 @@ def said_of(data: bytes, **options: object) -> tuple[str | None, str | None]:
 @pytest.mark.parametrize("feed", [b"\n", b""])
 def test_sound_file_raises_no_doubt(feed: bytes) -> None:
     data = file_of(rows_of(3000), DIM, feed=feed)
-    assert said_of(data, errors="strict") == (None, None)
+    assert said_of(data, strict=True) == (None, None)
     looked = vecload.info(io.BytesIO(data))
     assert looked.doubt is None
 
@@ -58,10 +58,10 @@ def test_sound_file_raises_no_doubt(feed: bytes) -> None:
 def test_word_that_begins_with_a_line_feed_raises_no_doubt() -> None:
     rows = rows_of(300)
     rows[7] = (b"\nabc", rows[7][1])  # gensim writes it so
-    assert said_of(file_of(rows, DIM, feed=b""), errors="strict") == (None, None)
+    assert said_of(file_of(rows, DIM, feed=b""), strict=True) == (None, None)
 
 
-@pytest.mark.parametrize("options", [{}, {"errors": "skip"}, {"allow_nonfinite": True}, {"errors": "strict"}])
+@pytest.mark.parametrize("options", [{}, {"errors": "skip"}, {"allow_nonfinite": True}, {"strict": True}])
 @pytest.mark.parametrize("count", [300, 3000])
 def test_file_sent_as_text_is_refused(options: dict[str, object], count: int) -> None:
     error, _ = said_of(sent_as_text(file_of(rows_of(count), DIM)), **options)
@@ -78,7 +78,7 @@ def test_short_row_is_noticed(row: int, missing: int) -> None:
     error, doubt = said_of(data)
     assert "the file may be damaged" in (error or doubt or "")
     assert not ADVICE.search(error or "")
-    error, _ = said_of(data, errors="strict")
+    error, _ = said_of(data, strict=True)
     assert error is not None
     assert not ADVICE.search(error)
 
@@ -91,7 +91,7 @@ def test_phrase_with_a_space_is_noticed(feed: bytes) -> None:
     error, doubt = said_of(data)
     assert "the file may be damaged" in (error or doubt or "")
     assert not ADVICE.search(error or "")
-    error, _ = said_of(data, errors="strict")
+    error, _ = said_of(data, strict=True)
     assert error is not None
     assert not ADVICE.search(error)
 
@@ -135,7 +135,7 @@ def test_control_characters_are_counted() -> None:
     assert error is None
     assert doubt == r"2 of 300 words have control characters, such as 'a\x01b': the file may be damaged"
     assert vecload.info(io.BytesIO(file_of(rows, DIM))).doubt == doubt
-    error, _ = said_of(file_of(rows, DIM), errors="strict")
+    error, _ = said_of(file_of(rows, DIM), strict=True)
     assert error is not None
     assert "2 of 300 words have control characters" in error
 
@@ -144,7 +144,7 @@ def test_words_that_word2vec_cut_inside_a_character_raise_no_doubt() -> None:
     rows = rows_of(300)
     for at in (3, 4, 5):
         rows[at] = (("x" * at + "あ" * 50).encode()[:98], rows[at][1])
-    assert said_of(file_of(rows, DIM), errors="strict") == (None, None)
+    assert said_of(file_of(rows, DIM), strict=True) == (None, None)
     rows[3:5] = [(b"caf\xe9", rows[3][1]), (b"na\xefve", rows[4][1])]
     assert "2 of 300 words have bytes that are not UTF-8" in (said_of(file_of(rows, DIM))[1] or "")
 

@@ -254,7 +254,7 @@ def _compression(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("Vocab")
 def _vocab(folder: Path) -> Iterator[Input]:
-    vocab = vecload.Vocab.from_texts([" ".join(WORDS)] * 2, pad="<pad>", unk="<unk>", specials=["<s>"])
+    vocab = vecload.Vocab.from_texts([" ".join(WORDS)] * 2, pad_token="<pad>", unk_token="<unk>", specials=["<s>"])
     vocab.save(folder / "a.json")
     yield from_file("Vocab", folder / "a.json")
     yield Input("Vocab", {"b.txt": "".join(word + "\n" for word in WORDS).encode()}, "b.txt")
@@ -297,7 +297,7 @@ def _texts_by_pyarrow(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("Aligned")
 def _aligned(folder: Path) -> Iterator[Input]:
-    vocab = vecload.Vocab.from_words(["cat", "dog", "zebra"], pad="<pad>", unk="<unk>")
+    vocab = vecload.Vocab.from_words(["cat", "dog", "zebra"], pad_token="<pad>", unk_token="<unk>")
     vecload.align(table(), vocab).save(folder / "a.safetensors")
     yield from_file("Aligned", folder / "a.safetensors")
 

@@ -48,7 +48,7 @@ def vectors(value: int, ngrams: str = "") -> Vectors:
 @cache
 def aligned(value: int) -> vecload.Aligned:
     words = [f"w{at}é" for at in range(1000 - value)]
-    return vecload.align(vectors(value), Vocab.from_words(words, unk="<unk>", pad="<pad>"))
+    return vecload.align(vectors(value), Vocab.from_words(words, unk_token="<unk>", pad_token="<pad>"))
 
 
 @cache
@@ -79,7 +79,7 @@ def pool(target: Path, value: int) -> None:
 
 
 def report(target: Path, value: int) -> None:
-    vecload.report(vectors(value), target, title="t", words=20, pictures=target.parent / f"{target.name}.pictures")
+    vecload.report(vectors(value), target, title="t", limit=20, pictures=target.parent / f"{target.name}.pictures")
 
 
 def _save(form: str, ngrams: str = "") -> Write:

@@ -160,7 +160,7 @@ def test_values_and_relations_are_checked(
         ("native with quantized n-grams", {"width": 1}, "one part for each stretch"),
         ("Aligned", {"spellings": 99}, "more 'spellings' than 'origins'"),
         ("Aligned", {"specials": ["<s>"]}, "'<s>' is not in the vocabulary"),
-        ("Aligned", {"unk": "\ud800"}, "is not in the vocabulary"),
+        ("Aligned", {"unk_token": "\ud800"}, "is not in the vocabulary"),
         ("SpaceMap", {"source": ["unit", "unit"]}, "one row for each"),
         ("SpaceMap", {"info": {"pairs": [1]}}, "must be a whole number"),
         ("Vocab", {"words": ["a"]}, "one count for each word"),

@@ -102,7 +102,7 @@ def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatc
         return read[0]
 
     monkeypatch.setattr("vecload.alignment.aligning.load_rows", spy)
-    vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk="CAT")  # a special is read as it is
+    vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk_token="CAT")  # a special is read as it is
     align(write_glove(tmp_path, vectors()), vocab, oov=["casefold", "zeros"])
     assert list(read[0]) == ["Paris"]
 
@@ -195,7 +195,7 @@ def test_a_step_of_ones_own() -> None:
                 rows[row] = len(word)
         return rows
 
-    vocab = Vocab.from_words(["horse", "skip", "cat"], unk="<unk>")
+    vocab = Vocab.from_words(["horse", "skip", "cat"], unk_token="<unk>")
     aligned = align(vectors(), vocab, oov=["casefold", lengths, "zeros"], seed=5)
     assert aligned.matrix[1].tolist() == [5] * 4
     assert [aligned.origin_of(word) for word in vocab] == ["special", "lengths", "zeros", "exact"]
@@ -219,7 +219,7 @@ def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
 
 
 def test_the_padding_row_is_zero_even_if_the_file_has_one() -> None:
-    aligned = align(vectors(), Vocab.from_words(["cat", "the"], pad="cat"))
+    aligned = align(vectors(), Vocab.from_words(["cat", "the"], pad_token="cat"))
     assert (aligned.origin_of("cat"), aligned.matrix[0].tolist()) == ("padding", [0] * 4)
 
 
@@ -285,7 +285,7 @@ def test_arguments_that_cannot_be(call: Callable[[], object], message: str) -> N
 
 def test_the_origin_of_a_word_that_is_not_there() -> None:
     with pytest.raises(VocabularyError, match=r"^'cow' is not in the vocabulary$"):
-        align(vectors(), Vocab.from_words(["cat"], unk="<unk>")).origin_of("cow")
+        align(vectors(), Vocab.from_words(["cat"], unk_token="<unk>")).origin_of("cow")
 
 
 def test_save_and_load(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ def sets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Callable[..., str]) -> None:
     from vecload.evaluation import find
-    from vecload.spaces import read_dictionary
+    from vecload.mapping import read_dictionary
 
     assert read_dictionary("toy.en-de.txt")[:2] == [("w0", "w0"), ("w1", "w1")]
     assert find("evaluation:toy.en-de.txt") == str(cache / "evaluation" / "toy.en-de.txt")

@@ -101,7 +101,16 @@ def test_embed(glove: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("the\nPARIS\ncow\n")
     out = tmp_path / "embedding.safetensors"
     code, shown, err = run(
-        "embed", glove, "--vocab", tmp_path / "words.txt", "--oov", "casefold, normal", "--pad", "<pad>", "-o", out
+        "embed",
+        glove,
+        "--vocab",
+        tmp_path / "words.txt",
+        "--oov",
+        "casefold, normal",
+        "--pad-token",
+        "<pad>",
+        "-o",
+        out,
     )
     assert (code, err) == (0, "")
     assert "not found: cow" in shown

@@ -45,7 +45,7 @@ def test_map(folder: Path) -> None:
 
 def test_a_map_from_nothing_is_shown_without_pairs(folder: Path) -> None:
     pytest.importorskip("matplotlib")
-    options = "-d", "unsupervised", "--method", "refine", "--restrict", "300", "--report"
+    options = "-d", "unsupervised", "--method", "refine", "--limit", "300", "--report"
     code, out, err = run("map", folder / "a.vec", folder / "b.safetensors", *options, "-o", folder / "m.safetensors")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == f"{folder / 'm.html'}"

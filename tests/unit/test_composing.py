@@ -59,7 +59,7 @@ def test_steps_come_in_their_order() -> None:
         assert [aligned.origin_of(word) for word in words] == expected
         assert np.array_equal(aligned.matrix[3], table["zyx"])
     assert align(WIKI, ["zyx"], oov=["ngrams", "zeros"]).origin_of("zyx") == "zeros"  # a file without a table
-    vocab = Vocab.from_words(["zyx"], pad="<pad>", unk="<unk>")
+    vocab = Vocab.from_words(["zyx"], pad_token="<pad>", unk_token="<unk>")
     aligned = align(source, vocab, oov=["ngrams", "zeros"])
     assert [aligned.origin_of(word) for word in vocab] == ["padding", "special", "ngrams"]
 
@@ -161,7 +161,7 @@ def test_the_mean_of_the_files_that_have_the_word() -> None:
 
 def test_side_by_side() -> None:
     wide = made(["cat", "gene"], dim=5, seed=2)
-    vocab = Vocab.from_words(["cat", "gene", "CAT", "elk"], pad="<pad>", unk="<unk>")
+    vocab = Vocab.from_words(["cat", "gene", "CAT", "elk"], pad_token="<pad>", unk_token="<unk>")
     aligned = align([WIKI, wide], vocab, combine="concatenate", oov=["casefold", "normal"], seed=4)
     assert aligned.matrix.shape == (6, 8)
     assert np.array_equal(aligned.matrix[2], [*WIKI["cat"], *wide["cat"]])

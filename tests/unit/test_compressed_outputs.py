@@ -18,7 +18,7 @@ import zstandard
 from gensim.models import KeyedVectors
 
 import vecload
-from vecload import MissingExtra, Vectors, Words, sources
+from vecload import MissingDependencyError, Vectors, Words, sources
 
 LIBRARIES: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
@@ -70,11 +70,11 @@ def test_failure_while_compressing_leaves_nothing(tmp_path: Path) -> None:
 
 def test_missing_package_is_reported_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
-        raise MissingExtra("zstandard is missing")
+        raise MissingDependencyError("zstandard is missing")
 
     monkeypatch.setitem(sources.COMPRESSORS, ".zst", missing)
     monkeypatch.setattr("vecload.conversion.open_source", lambda *_, **__: pytest.fail("read"))
-    with pytest.raises(MissingExtra):
+    with pytest.raises(MissingDependencyError):
         vecload.convert(io.BytesIO(b"a 1\n"), tmp_path / "v.vec.zst")
 
 

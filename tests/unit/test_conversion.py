@@ -63,25 +63,26 @@ def test_words_that_text_cannot_hold(tmp_path: Path) -> None:
     vectors = vectors_of(["New York", "100%", "a\nb", "plain", "no\u00a0break"])
     path = tmp_path / "v.txt"
     with pytest.raises(
-        FormatError, match=r"a word that text cannot hold: found 'New York'\. words='drop' .* 'escape' writes"
+        FormatError, match=r"a word that text cannot hold: found 'New York'\. unencodable='skip' .* 'escape' writes"
     ):
         vectors.save(path)
     assert not list(tmp_path.iterdir())
-    vectors.save(path, words="drop")
+    vectors.save(path, unencodable="skip")
     assert list(vecload.load(path).words) == ["100%", "plain", "no\u00a0break"]
-    vectors.save(path, words="escape")
+    vectors.save(path, unencodable="escape")
     assert list(vecload.load(path).words) == ["New%20York", "100%25", "a%0Ab", "plain", "no\u00a0break"]
-    with pytest.raises(OptionError, match="words='ignore' is not one of 'refuse', 'drop', 'escape'"):
-        vectors.save(path, words="ignore")
+    with pytest.raises(OptionError, match="unencodable='ignore' is not one of 'raise', 'skip', 'escape'"):
+        vectors.save(path, unencodable="ignore")
     with pytest.raises(
-        FormatError, match=r"cannot hold: found ''\. words='drop' \(--words drop\) leaves such words out; or"
+        FormatError,
+        match=r"cannot hold: found ''\. unencodable='skip' \(--unencodable skip\) leaves such words out; or",
     ):
-        vectors_of(["a", ""]).save(path, words="escape")
-    for policy in ("refuse", "escape"):  # what cannot be escaped is not advised to be
+        vectors_of(["a", ""]).save(path, unencodable="escape")
+    for policy in ("raise", "escape"):  # what cannot be escaped is not advised to be
         with pytest.raises(
-            FormatError, match=r"found '.udcff'\. words='drop' \(--words drop\) leaves such words out; or"
+            FormatError, match=r"found '.udcff'\. unencodable='skip' \(--unencodable skip\) leaves such words out; or"
         ):
-            vectors_of(["\udcff"]).save(tmp_path / "folder", "projector", words=policy)
+            vectors_of(["\udcff"]).save(tmp_path / "folder", "projector", unencodable=policy)
 
 
 def test_a_first_word_like_a_byte_order_mark(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_load_removes_spaces_that_all_words_share(form: str, side: str, header: 
     with pytest.warns(vecload.VecloadWarning):
         assert list(vecload.load(io.BytesIO(data), prefix="w29").words)[:2] == ["", "0"]
     with pytest.raises(vecload.FormatError, match="the words are doubtful: found every word"):
-        vecload.load(io.BytesIO(data), errors="strict")
+        vecload.load(io.BytesIO(data), strict=True)
     look = vecload.info(io.BytesIO(data))
     assert look.words[0] == "w0"
     assert look.doubt == vectors.meta["doubt"]
@@ -163,7 +163,7 @@ def test_load_strips_lines_that_need_the_slow_parser() -> None:
 
 def test_load_keeps_the_spaces_of_a_single_word() -> None:
     data = text_of("{} ") + b"cat  1 2 3 4\n dog 1 2 3 4\n"
-    vectors = vecload.load(io.BytesIO(data), errors="strict")
+    vectors = vecload.load(io.BytesIO(data), strict=True)
     assert "cat " in vectors
     assert " dog" in vectors
 
@@ -179,7 +179,7 @@ def test_load_warns_of_doubtful_words(form: str, text: str) -> None:
     assert text in vectors.meta["doubt"]
     assert text in (vecload.info(io.BytesIO(data)).doubt or "")
     with pytest.raises(vecload.FormatError, match=text):
-        vecload.load(io.BytesIO(data), errors="strict")
+        vecload.load(io.BytesIO(data), strict=True)
 
 
 def test_load_judges_a_selection_by_the_first_words_only_if_nothing_was_found() -> None:
@@ -189,7 +189,7 @@ def test_load_judges_a_selection_by_the_first_words_only_if_nothing_was_found() 
     with pytest.warns(vecload.VecloadWarning, match="end in a comma"):
         assert not len(vecload.load(io.BytesIO(data), prefix="x"))
     numbers = text_of("{} ") + b"0.5 1 2 3 4\n1.5 1 2 3 4\n"
-    assert len(vecload.load(io.BytesIO(numbers), vocab=["0.5", "1.5"], errors="strict")) == 2
+    assert len(vecload.load(io.BytesIO(numbers), vocab=["0.5", "1.5"], strict=True)) == 2
 
 
 def numbers_of(dim: int, separator: str = "\t") -> bytes:
@@ -238,13 +238,13 @@ def test_native_file_keeps_the_finding(tmp_path: Path, monkeypatch: pytest.Monke
     vectors.save(again)
     assert "end in a comma" in (vecload.info(again).doubt or "")
     with pytest.raises(vecload.FormatError, match="end in a comma"):
-        vecload.load(again, errors="strict")
+        vecload.load(again, strict=True)
     for doubt in (["a"], "x" * 5000):
         vecload.Vectors(vectors.words, vectors.matrix, {"doubt": doubt}).save(again)
         with pytest.raises(vecload.FormatError, match="doubt"):
             vecload.load(again)
     PLAIN.save(native)
-    assert "doubt" not in vecload.load(native, errors="strict").meta
+    assert "doubt" not in vecload.load(native, strict=True).meta
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz", "bin", "parquet"])
@@ -257,7 +257,7 @@ def test_convert_strips_and_reports_like_load(suffix: str, tmp_path: Path) -> No
             warnings.simplefilter("ignore", vecload.VecloadWarning)
         assert vecload.load(target).words == PLAIN.words
     with pytest.raises(vecload.FormatError, match="every word began with a space"):
-        vecload.convert(io.BytesIO(text_of(" {} ")), tmp_path / f"strict.{suffix}", errors="strict")
+        vecload.convert(io.BytesIO(text_of(" {} ")), tmp_path / f"strict.{suffix}", strict=True)
     assert not (tmp_path / f"strict.{suffix}").exists()
 
 
@@ -290,7 +290,7 @@ def test_load_refuses_values_with_commas_by_name() -> None:
     data = b"".join(b"w%d, 0.5, -1.25, 3\n" % at for at in range(9))
     with pytest.raises(vecload.FormatError, match=r"commas after the values: found 'w0, 0\.5, -1\.25, 3'"):
         vecload.load(io.BytesIO(data))
-    assert list(vecload.load(io.BytesIO(b"cat, dog 1\ncat 0.5\n"), errors="strict").words) == ["cat, dog", "cat"]
+    assert list(vecload.load(io.BytesIO(b"cat, dog 1\ncat 0.5\n"), strict=True).words) == ["cat, dog", "cat"]
 
 
 @pytest.mark.parametrize("text", [b"400000 7\ncat 3\ndog 4\n", b"400000 1\ncat 3\ndog 4\n"])
@@ -298,9 +298,9 @@ def test_ambiguous_header_is_a_doubt_like_any_other(text: bytes) -> None:
     with pytest.warns(vecload.VecloadWarning, match="was read as a row"):
         assert "was read as a row" in vecload.load(io.BytesIO(text)).meta["doubt"]
     with pytest.raises(vecload.FormatError, match="was read as a row"):
-        vecload.load(io.BytesIO(text), errors="strict")
-    assert "doubt" not in vecload.load(io.BytesIO(text), format="glove", errors="strict").meta
+        vecload.load(io.BytesIO(text), strict=True)
+    assert "doubt" not in vecload.load(io.BytesIO(text), format="glove", strict=True).meta
 
 
 def test_real_glove_words_are_ordinary(real_glove: Path) -> None:
-    assert "doubt" not in vecload.load(real_glove, errors="strict").meta
+    assert "doubt" not in vecload.load(real_glove, strict=True).meta

@@ -184,7 +184,7 @@ def test_protocols_differ_as_they_say() -> None:
     assert used == {"exact": 1, "lower": 2, "gensim": 2, "gensim-dummy": 3, "web": 3}
     lookup = evaluation.protocols.Lookup(vectors, Protocol("x", case="fold"))
     assert lookup.rows(["CAT", "cAt", "cow", "gnu"]).tolist() == [0, 0, 3, -1]
-    assert evaluation.protocols.Lookup(vectors, Protocol("x", restrict=2)).rows(["cat", "dog"]).tolist() == [1, -1]
+    assert evaluation.protocols.Lookup(vectors, Protocol("x", limit=2)).rows(["cat", "dog"]).tolist() == [1, -1]
     mean, _, usable = evaluation.protocols.Lookup(vectors, Protocol("x", missing="mean")).unit(["gnu"])
     np.testing.assert_allclose(mean[0], [(1 + 0 + 0.5**0.5 + 0.5**0.5) / 4, 1 / 4])  # of the four at norm 1
     assert usable.all()
@@ -224,7 +224,7 @@ def test_induction_counts_source_words() -> None:
     found = evaluation.induction(vectors, target, dictionary, retrieval="nn", k=[1, 6])
     assert (found.precision, found.used, found.total) == ({1: 2 / 3, 6: 1.0}, 3, 5)
     assert evaluation.induction(vectors, target, dictionary, k=[1]).precision[1] == pytest.approx(2 / 3)
-    only = Protocol("two", restrict=2)
+    only = Protocol("two", limit=2)
     assert evaluation.induction(vectors, target, dictionary, retrieval="nn", k=[1], protocol=only).used == 1
 
 

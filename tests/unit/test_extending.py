@@ -31,7 +31,7 @@ def layer(**options: Any) -> torch.nn.Embedding:
 
 def test_a_linear_map_is_found() -> None:
     old = layer()
-    extended = extend_embedding(old, NEW, SOURCE, vocab=Vocab.from_words(WORDS, pad="<pad>"))
+    extended = extend_embedding(old, NEW, SOURCE, vocab=Vocab.from_words(WORDS, pad_token="<pad>"))
     assert (extended.mapped, extended.averaged, extended.shared) == (("new", "newer"), ("unheard",), 30)
     assert extended.ids.tolist() == [31, 32, 33]
     weight = extended.layer.weight

@@ -14,7 +14,7 @@ from vecload.layers import PartialEmbedding
 def aligned() -> Aligned:
     words = ["cat", "dog", "cow"]
     matrix = np.arange(9, dtype=np.float32).reshape(3, 3) + 1
-    return align(Vectors(Words.from_strings(words), matrix), Vocab.from_words(words, pad="<pad>"))
+    return align(Vectors(Words.from_strings(words), matrix), Vocab.from_words(words, pad_token="<pad>"))
 
 
 def test_rows_are_those_of_the_vocabulary() -> None:

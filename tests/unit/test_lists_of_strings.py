@@ -9,11 +9,12 @@ import pytest
 
 import vecload
 from vecload import NgramTable, OptionError, SentencePooler, Vectors, Vocab, Words, align, evaluate, load
-from vecload.spaces import map_series, stability, transform
-from vecload.spaces.reducing import prune
+from vecload.mapping import map_series, stability
+from vecload.transforms import transform
+from vecload.transforms.reducing import prune
 
 VECTORS = Vectors(["the", "cat", "dog"], np.eye(3, dtype=np.float32))
-VOCAB = Vocab.from_words(["the", "cat"], unk="<unk>")
+VOCAB = Vocab.from_words(["the", "cat"], unk_token="<unk>")
 NGRAMS = NgramTable(np.eye(4, dtype=np.float32), minn=1, maxn=2, bucket=4)
 
 CALLS: dict[str, tuple[str, Callable[[str], object]]] = {

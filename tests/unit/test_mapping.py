@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import vecload
 from tests.reference import mapping as slow
 from vecload import OptionError, Vectors, Words
-from vecload.spaces import SpaceMap, find_pairs, map_series, map_spaces, read_dictionary, split_pairs, stability
-from vecload.spaces.induction import unsupervised_start
-from vecload.spaces.normalization import ITERATIVE, normalization
-from vecload.spaces.solvers import rcsls
+from vecload.mapping import SpaceMap, find_pairs, map_series, map_spaces, read_dictionary, split_pairs, stability
+from vecload.mapping.induction import unsupervised_start
+from vecload.mapping.normalization import ITERATIVE, normalization
+from vecload.mapping.solvers import rcsls
 
 METHODS = ["least-squares", "procrustes", "refine", "self-learning", "vecmap", "rcsls"]
 
@@ -373,7 +373,7 @@ class TestRefused:
             map_spaces(Vectors(source.words, rows), target, pairs=truth(200))
 
     @pytest.mark.parametrize("normalize", [(), ("center",), ("unit", "center", "unit")])
-    def test_nan_beyond_restrict(self, normalize: tuple[str, ...]) -> None:
+    def test_nan_beyond_limit(self, normalize: tuple[str, ...]) -> None:
         source, target = spaces()
         rows = source.matrix.copy()
         rows[150, 3] = np.nan  # in a pair; and in the mean
@@ -381,7 +381,7 @@ class TestRefused:
         turned = [(there, here) for here, there in truth(200)]
         for one, other, pairs in ((broken, target, truth(200)), (target, broken, turned)):
             with pytest.raises(OptionError, match="NaN or infinity"):
-                map_spaces(one, other, pairs=pairs, normalize=normalize, restrict=100)
+                map_spaces(one, other, pairs=pairs, normalize=normalize, limit=100)
 
     @pytest.mark.parametrize(
         ("options", "problem"),
@@ -390,7 +390,7 @@ class TestRefused:
             ({"normalize": "length"}, "is not a sequence of 'unit' and 'center'"),
             ({"normalize": ["length"]}, "is not a sequence of 'unit' and 'center'"),
             ({"normalize": ["unit", "center"], "method": "refine"}, "the last step of normalize must be 'unit'"),
-            ({"restrict": 0}, "leaves no words"),
+            ({"limit": 0}, "leaves no words"),
             ({"pairs": "unsupervised"}, "needs method 'self-learning' or 'refine'"),
         ],
     )

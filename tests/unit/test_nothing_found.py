@@ -32,7 +32,7 @@ def message(words: str, there: str, count: int, name: object) -> str:
 @pytest.mark.parametrize("kind", ["path", "vectors", "list"])
 def test_align_warns_with_the_first_words_of_both(file: Path, kind: str) -> None:
     source = {"path": file, "vectors": load(file), "list": [file]}[kind]
-    vocab = Vocab.from_words(["the 1061396", "Of"], pad="<pad>", unk="<unk>")
+    vocab = Vocab.from_words(["the 1061396", "Of"], pad_token="<pad>", unk_token="<unk>")
     with pytest.warns(VecloadWarning) as caught:
         align(source, vocab, oov=["digits", "normal"])  # type: ignore[arg-type]
     assert [str(one.message) for one in caught] == [message("'the 1061396', 'Of'", "'the', 'of', 'cat'", 2, file)]
@@ -58,7 +58,7 @@ def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
         align(Vectors([], np.empty((0, 2), dtype=np.float32)), ["cow"], oov=["normal"])
         align(model, ["cow"], oov=["ngrams", "zeros"])
         align([file, load(file)], ["cat"], combine="first")
-        align(file, Vocab.from_words([], pad="<pad>", unk="<unk>"))
+        align(file, Vocab.from_words([], pad_token="<pad>", unk_token="<unk>"))
         assert len(load(file, vocab=[])) == 0
 
 
@@ -92,7 +92,9 @@ def test_embed_refuses_an_empty_vocabulary(file: Path, tmp_path: Path) -> None:
     (tmp_path / "specials.txt").write_text("<pad>\n<unk>\n")
     Vocab.from_words([]).save(tmp_path / "empty.json")
     for name, said in (("empty.txt", "no words"), ("specials.txt", "no words besides"), ("empty.json", "no words")):
-        code, error = run("embed", file, "--vocab", tmp_path / name, "--pad", "<p>", "-o", tmp_path / "e.safetensors")
+        code, error = run(
+            "embed", file, "--vocab", tmp_path / name, "--pad-token", "<p>", "-o", tmp_path / "e.safetensors"
+        )
         assert code != 0
         assert said in error
         assert not (tmp_path / "e.safetensors").exists()

@@ -83,7 +83,7 @@ def arrays_of(value: Any) -> Any:
     if isinstance(value, vecload.SpaceMap):
         moved = arrays_of(value.apply(vectors())), arrays_of(value.apply_target(vectors()))
         return repr(value), dict(value.info), *moved, arrays_of(value.inverse().matrix)
-    if isinstance(value, vecload.spaces.Quantized):
+    if isinstance(value, vecload.transforms.Quantized):
         return arrays_of(value.vectors), arrays_of(value.codes), arrays_of(value.scales), value.loss
     if isinstance(value, BaseException):
         return type(value), value.args, value.__dict__, str(value)
@@ -104,14 +104,14 @@ VALUES: dict[str, Callable[[], Any]] = {
     "Coverage": lambda: aligned().coverage,
     "SpaceMap": space_map,
     "inverse SpaceMap": lambda: space_map().inverse(),
-    "int8 Quantized": lambda: vecload.spaces.int8(vectors()),
+    "int8 Quantized": lambda: vecload.transforms.int8(vectors()),
     "Info": lambda: vecload.info(io.BytesIO(b"cat 1 2\n")),
     "Comparison": lambda: vecload.compare(vectors(), vectors()),
     "FormatError": lambda: vecload.FormatError("x", file="f", line=3, byte=9, found="y", expected="z", hint="Stop."),
     "MissingWordError": lambda: vecload.MissingWordError("'x' is missing", ["x"]),
     **{
         name: lambda name=name: getattr(vecload, name)("a sentence")
-        for name in ("OptionError", "VocabularyError", "DownloadError", "MissingExtra", "VecloadError")
+        for name in ("OptionError", "VocabularyError", "DownloadError", "MissingDependencyError", "VecloadError")
     },
     "oov.normal": lambda: oov.normal(0.0, 0.1),
     "oov.uniform": lambda: oov.uniform(match="norm"),

@@ -65,7 +65,7 @@ def test_bit_for_bit_on_threads(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
 def test_padding_is_left_out_as_torch_does(mode: str) -> None:
-    aligned = align(vectors(), Vocab.from_words(WORDS, pad="<pad>"))
+    aligned = align(vectors(), Vocab.from_words(WORDS, pad_token="<pad>"))
     weight = torch.tensor(aligned.matrix)
     tokens = torch.randint(0, 3, (12, 5), generator=torch.Generator().manual_seed(0))
     tokens[3] = 0

@@ -62,7 +62,7 @@ def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
 
 
 def test_padding_unknown_words_and_ngrams_come_back(tmp_path: Path) -> None:
-    aligned = align(vectors(), Vocab.from_words(WORDS, pad="[PAD]", unk="[UNK]"))
+    aligned = align(vectors(), Vocab.from_words(WORDS, pad_token="[PAD]", unk_token="[UNK]"))
     pooler = aligned.pooler("sum", unknown="unk")
     pooler.save(tmp_path / "unk")
     back = SentencePooler.load(tmp_path / "unk")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload import MissingExtra, OptionError, Vectors, Vocab, Words, align
+from vecload import MissingDependencyError, OptionError, Vectors, Vocab, Words, align
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, encoding
 from vecload.words import read_only
@@ -122,7 +122,7 @@ def test_lowercase() -> None:
 
 
 def test_unknown_words() -> None:
-    aligned = align(vectors(), Vocab.from_words(["cat", "sat"], unk="<unk>"), oov=["mean"])
+    aligned = align(vectors(), Vocab.from_words(["cat", "sat"], unk_token="<unk>"), oov=["mean"])
     unk = aligned.pooler("sum", unknown="unk").encode(["cat dog"])[0]
     assert np.array_equal(unk, aligned.matrix[1] + aligned.matrix[0])
     assert np.array_equal(aligned.pooler("sum").encode(["cat dog"])[0], aligned.matrix[1])
@@ -190,7 +190,7 @@ def test_japanese(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> N
     pooler = SentencePooler(Vectors(words, matrix), "sum", tokenize=name)
     assert pooler.encode(["東京都に行く", "猫 猫", ""]).tolist() == [[1, 1, 1, 1, 0], [0, 0, 0, 0, 2], [0] * 5]
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(MissingExtra, match=r'this needs .*: pip install "vecload\[japanese\]"'):
+    with pytest.raises(MissingDependencyError, match=r'this needs .*: pip install "vecload\[japanese\]"'):
         SentencePooler(Vectors(words, matrix), tokenize=name)
 
 

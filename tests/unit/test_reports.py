@@ -43,7 +43,7 @@ def neighbors_in(page: str) -> list:
 
 def test_a_file(tmp_path: Path) -> None:
     vectors = space()
-    report(vectors, tmp_path / "page.html", words=50, pictures=tmp_path / "png")
+    report(vectors, tmp_path / "page.html", limit=50, pictures=tmp_path / "png")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in (tmp_path / "png").iterdir()) == ["norms.png", "plane.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "png").iterdir())
@@ -82,7 +82,7 @@ def test_an_alignment(tmp_path: Path) -> None:
 def test_two_spaces(tmp_path: Path) -> None:
     first = space()
     second = Vectors(first.words, first.matrix + np.float32(0.1))
-    report((first, second), tmp_path / "page.html", words=40)
+    report((first, second), tmp_path / "page.html", limit=40)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     shown = neighbors_in(page)
     assert len(shown) == 40

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vecload import MissingExtra, OptionError, Vectors, VocabularyError, Words, load, search
+from vecload import MissingDependencyError, OptionError, Vectors, VocabularyError, Words, load, search
 from vecload.errors import FormatError
 from vecload.ngrams import NgramTable
 from vecload.search import exact
@@ -144,14 +144,14 @@ def test_zeros_and_numbers_that_are_none() -> None:
     assert search.nearest(vectors, np.zeros((1, 2)), 3).scores.tolist() == [[0, 0, 0]]
 
 
-def test_restrict_and_exclude() -> None:
+def test_limit_and_exclude() -> None:
     vectors = normal(500)
     asked = vectors.matrix[:3]
-    found = search.nearest(vectors, asked, 4, restrict=50, exclude=np.array([[0, 7], [1, -1], [-1, -1]]))
+    found = search.nearest(vectors, asked, 4, limit=50, exclude=np.array([[0, 7], [1, -1], [-1, -1]]))
     for at, banned in enumerate(([0, 7], [1], [])):
         order = [row for row in slow(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0] if row not in banned]
         assert found.rows[at].tolist() == order[:4]
-    nothing = search.nearest(vectors, asked, 2, restrict=1, exclude=np.zeros((3, 1), dtype=np.int64))
+    nothing = search.nearest(vectors, asked, 2, limit=1, exclude=np.zeros((3, 1), dtype=np.int64))
     assert nothing.rows.tolist() == [[-1, -1]] * 3
 
 
@@ -167,7 +167,7 @@ def test_words_and_vectors_as_queries() -> None:
     assert vectors.neighbors(vectors["w3"].tolist(), 6) == by_vector
     assert vectors.neighbors(iter(["w3"]), 5) == [one]
     assert vectors.neighbors([], 5) == []
-    nearest = vectors.neighbors("w3", 1, metric="euclidean", restrict=10)[0]
+    nearest = vectors.neighbors("w3", 1, metric="euclidean", limit=10)[0]
     assert nearest[1] == pytest.approx(np.linalg.norm(vectors[nearest[0]] - vectors["w3"]), abs=1e-6)
 
 
@@ -180,7 +180,7 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
         (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not fit vectors of 12 values"),
         (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 has NaN or infinity, to which nothing is near"),
         (lambda v: v.neighbors("w1", 0), "k=0: ask for one neighbor or more"),
-        (lambda v: v.neighbors("w1", restrict=0), "restrict=0: search one row or more"),
+        (lambda v: v.neighbors("w1", limit=0), "limit=0: search one row or more"),
         (lambda v: v.neighbors("w1", metric="l2"), f"metric='l2' {KNOWN}"),
         (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c are 1, 1, 2 words, expected as many each"),
         (lambda v: v.analogy("w1", "w2", "w3", method="3"), "method='3' is not one of '3cosadd', '3cosmul'"),
@@ -204,7 +204,7 @@ def test_neighbors_and_analogies_are_gensims() -> None:
     vectors = normal(3000, 25)
     peer = gensim_of(vectors)
     for word in ("w0", "w17", "w2999"):
-        mine, theirs = vectors.neighbors(word, 20, restrict=2000), peer.most_similar(word, topn=20, restrict_vocab=2000)
+        mine, theirs = vectors.neighbors(word, 20, limit=2000), peer.most_similar(word, topn=20, restrict_vocab=2000)
         assert [found for found, _ in mine] == [found for found, _ in theirs]
         assert [score for _, score in mine] == pytest.approx([score for _, score in theirs], abs=1e-6)
     for a, b, c in (("w1", "w2", "w3"), ("w5", "w5", "w9")):
@@ -321,5 +321,5 @@ def test_files_that_are_no_index_of_these(tmp_path: Path) -> None:
 
 def test_without_usearch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usearch.index", None)
-    with pytest.raises(MissingExtra, match=r'pip install "vecload\[index\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "vecload\[index\]"'):
         search.build_index(normal(3))

@@ -20,7 +20,7 @@ import fsspec
 import pytest
 import zstandard
 
-from vecload import FormatError, MissingExtra, OptionError
+from vecload import FormatError, MissingDependencyError, OptionError
 from vecload.sources import open_source, replacing
 
 
@@ -392,7 +392,9 @@ def test_a_file_system_that_needs_more_says_what(monkeypatch: pytest.MonkeyPatch
         raise ImportError("HTTPFileSystem requires aiohttp")
 
     monkeypatch.setattr(fsspec, "open", missing)
-    with pytest.raises(MissingExtra, match=r'HTTPFileSystem requires aiohttp: pip install "vecload\[remote\]"'):
+    with pytest.raises(
+        MissingDependencyError, match=r'HTTPFileSystem requires aiohttp: pip install "vecload\[remote\]"'
+    ):
         open_source("https://example.org/v.txt")
 
 

@@ -81,7 +81,7 @@ def test_rows_and_padding() -> None:
 
 def test_from_vectors() -> None:
     vectors = Vectors(Words.from_strings(["a", "b", "c", "d"]), table())
-    vocab = Vocab.from_words(["d", "x", "a"], pad="<pad>")
+    vocab = Vocab.from_words(["d", "x", "a"], pad_token="<pad>")
     layer = StoredEmbedding.from_vectors(vectors, vocab, dtype=torch.float64)
     assert layer.padding_idx == 0
     assert layer.weight.dtype == torch.float64
@@ -95,7 +95,7 @@ def test_on_vecloads_own_file(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         vectors = load(tmp_path / "v.safetensors")
-        layer = StoredEmbedding.from_vectors(vectors, Vocab.from_words(["d", "x"], pad="<pad>"))
+        layer = StoredEmbedding.from_vectors(vectors, Vocab.from_words(["d", "x"], pad_token="<pad>"))
     assert not vectors.matrix.flags.writeable
     assert layer._table.data_ptr() == vectors.matrix.ctypes.data
     trained = PartialEmbedding(layer, ~layer.found)

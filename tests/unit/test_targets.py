@@ -181,13 +181,16 @@ def test_full_device_is_reported(source: Path) -> None:
 
 @POSIX
 @pytest.mark.parametrize("form", ["text", "glove", "word2vec binary"])
-@pytest.mark.parametrize("words", ["refuse", "drop"])
-def test_pipe_gets_the_bytes_of_a_file(form: str, words: str, tmp_path: Path, source: Path) -> None:
+@pytest.mark.parametrize("unencodable", ["raise", "skip"])
+def test_pipe_gets_the_bytes_of_a_file(form: str, unencodable: str, tmp_path: Path, source: Path) -> None:
     plain, pipe = tmp_path / "plain", tmp_path / "pipe"
-    vecload.convert(source, plain, format=form, words=words)
+    vecload.convert(source, plain, format=form, unencodable=unencodable)
     vectors = vecload.load(source)
     os.mkfifo(pipe)
-    for write in (lambda: vecload.convert(source, pipe, format=form, words=words), lambda: vectors.save(pipe, form)):
+    for write in (
+        lambda: vecload.convert(source, pipe, format=form, unencodable=unencodable),
+        lambda: vectors.save(pipe, form),
+    ):
         with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
             write()
             assert reader.communicate(timeout=30)[0] == plain.read_bytes()

@@ -10,7 +10,7 @@ import pytest
 import vecload
 from vecload import Vectors, Vocab
 from vecload.evaluation import read_pairs
-from vecload.spaces import read_dictionary
+from vecload.mapping import read_dictionary
 from vecload.text_input import read_texts
 
 CASES = Path(vecload.__file__).parents[1].parent / "shared" / "cases" / "files"

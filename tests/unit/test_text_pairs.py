@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecload import FormatError, OptionError, Vectors, evaluation, map_spaces
-from vecload.spaces import find_pairs, read_dictionary, split_pairs
+from vecload.mapping import find_pairs, read_dictionary, split_pairs
 from vecload.text_input import read_scored_pairs, read_scored_sentences, read_word_pairs
 
 PAIRS = [("the", "of", 5.2), ("cat", "dog", 9.1), ("and", "of", 3.0)]

@@ -22,7 +22,7 @@ def plain() -> torch.nn.Embedding:
 
 
 def test_bands_by_count_and_by_order() -> None:
-    vocab = Vocab.from_counter({f"w{at}": at + 1 for at in range(10)}, specials=["<s>"], pad="<pad>")
+    vocab = Vocab.from_counter({f"w{at}": at + 1 for at in range(10)}, specials=["<s>"], pad_token="<pad>")
     bands = frequency_bands(vocab, [2, 5])
     assert dict(zip(vocab, bands.tolist(), strict=True)) == {
         "<pad>": 0,

@@ -32,32 +32,32 @@ def test_like_torchtexts_build_vocab_from_iterator(words: list[str], min_freq: i
 @given(st.lists(st.binary(min_size=1, max_size=6), unique=True, max_size=40))
 def test_json_keeps_everything(tmp_path_factory: pytest.TempPathFactory, raws: list[bytes]) -> None:
     words = [raw.decode("utf-8", "surrogateescape") for raw in raws]
-    vocab = Vocab.from_counter({word: at + 1 for at, word in enumerate(words)}, pad="<pad>", unk="<unk>")
+    vocab = Vocab.from_counter({word: at + 1 for at, word in enumerate(words)}, pad_token="<pad>", unk_token="<unk>")
     file = tmp_path_factory.mktemp("vocab") / "v.json"
     vocab.save(file)
     assert Vocab.load(file) == vocab
 
 
 def test_specials() -> None:
-    assert list(Vocab.from_words(["a"], unk="<unk>", pad="<pad>")) == ["<pad>", "<unk>", "a"]
+    assert list(Vocab.from_words(["a"], unk_token="<unk>", pad_token="<pad>")) == ["<pad>", "<unk>", "a"]
     vocab = Vocab.from_tokens(["<unk>", "a"], specials=["<s>", "<unk>"])
-    assert (list(vocab), vocab.unk_idx, vocab.pad_idx) == (["<s>", "<unk>", "a"], 1, None)
+    assert (list(vocab), vocab.unk_idx, vocab.padding_idx) == (["<s>", "<unk>", "a"], 1, None)
     assert vocab.counts is not None
     assert vocab.counts.tolist() == [0, 1, 1]
-    more = vocab.with_specials(pad="<pad>")
-    assert (list(more), more.pad_idx, more.unk_idx) == (["<pad>", "<s>", "<unk>", "a"], 0, 2)
+    more = vocab.with_specials(pad_token="<pad>")
+    assert (list(more), more.padding_idx, more.unk_idx) == (["<pad>", "<s>", "<unk>", "a"], 0, 2)
 
 
 def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
     vocab = Vocab.from_words(["a"])
-    message = "'b' is not in the vocabulary, which has no unknown word: pass unk='<unk>'"
+    message = "'b' is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'"
     for call in (lambda: vocab["b"], lambda: vocab.encode(["a", "b"])):
         with pytest.raises(VocabularyError) as caught:
             call()
         assert str(caught.value) == message
     with pytest.raises(VocabularyError, match="row 7 is not one of the vocabulary's 1"):
         vocab.decode([7])
-    assert vocab.with_specials(unk="?")["b"] == 0
+    assert vocab.with_specials(unk_token="?")["b"] == 0
 
 
 def test_refusals() -> None:
@@ -73,7 +73,7 @@ def test_refusals() -> None:
 
 def test_from_vectors_and_pickle() -> None:
     vectors = vecload.Vectors(vecload.Words.from_strings(["b", "a"]), np.zeros((2, 3), dtype=np.float32))
-    vocab = Vocab.from_vectors(vectors, unk="<unk>")
+    vocab = Vocab.from_vectors(vectors, unk_token="<unk>")
     assert list(vocab) == ["<unk>", "b", "a"]
     assert pickle.loads(pickle.dumps(vocab)) == vocab
 
@@ -85,7 +85,7 @@ def test_from_a_tokenizer() -> None:
     tokenizer.add_special_tokens(["[UNK]", "[PAD]"])
     vocab = Vocab.from_tokenizer(tokenizer)
     assert list(vocab) == ["[UNK]", "[PAD]", "the", "<unused-3>", "<unused-4>", "cat"]
-    assert (vocab.unk_idx, vocab.pad_idx) == (0, 1)
+    assert (vocab.unk_idx, vocab.padding_idx) == (0, 1)
     assert vocab.specials == ("[UNK]", "[PAD]", "<unused-3>", "<unused-4>")
 
 
@@ -99,4 +99,4 @@ def test_from_a_transformers_like_tokenizer() -> None:
             return {"a": 2, "<s>": 0, "<pad>": 1}
 
     vocab = Vocab.from_tokenizer(Tokenizer())
-    assert (list(vocab), vocab.pad_idx, vocab.unk_idx) == (["<s>", "<pad>", "a"], 1, None)
+    assert (list(vocab), vocab.padding_idx, vocab.unk_idx) == (["<s>", "<pad>", "a"], 1, None)

@@ -160,7 +160,7 @@ def test_any_name_and_blank_last_lines(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("words", "words.lst", "words.json", "words.txt"):
         (tmp_path / name).write_text("<pad>\n<unk>\nthe\ncat\n\n\n")
         vocab = Vocab.load(tmp_path / name)
-        assert (list(vocab), vocab.pad, vocab.unk) == (["<pad>", "<unk>", "the", "cat"], "<pad>", "<unk>")
+        assert (list(vocab), vocab.pad_token, vocab.unk_token) == (["<pad>", "<unk>", "the", "cat"], "<pad>", "<unk>")
     (tmp_path / "words.txt.gz").write_bytes(gzip.compress(b"the\ncat\n"))
     assert list(Vocab.load(tmp_path / "words.txt.gz")) == ["the", "cat"]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the\ncat\n")))

@@ -170,7 +170,7 @@ class Aligned:
         >>> import tempfile, pathlib, numpy as np, vecload
         >>> vectors = vecload.Vectors(vecload.Words.from_strings(["cat"]), np.ones((1, 2), dtype="float32"))
         >>> file = pathlib.Path(tempfile.mkdtemp(), "embedding.safetensors")
-        >>> vecload.align(vectors, vecload.Vocab.from_words(["cat"], pad="<pad>")).save(file)
+        >>> vecload.align(vectors, vecload.Vocab.from_words(["cat"], pad_token="<pad>")).save(file)
         >>> Aligned.load(file).matrix.tolist()
         [[0.0, 0.0], [1.0, 1.0]]
         """
@@ -188,9 +188,9 @@ class Aligned:
             "origins": self.origins,
             "spellings": self.spellings,
             "specials": self.vocab.specials,
-            "unk": self.vocab.unk,
-            "pad": self.vocab.pad,
-            "padding_idx": self.vocab.pad_idx,
+            "unk_token": self.vocab.unk_token,
+            "pad_token": self.vocab.pad_token,
+            "padding_idx": self.vocab.padding_idx,
             "coverage": {count.origin: {"types": count.types, "tokens": count.tokens} for count in counts},
             "meta": dict(self.meta),
         }
@@ -209,7 +209,9 @@ class Aligned:
             tensors, kept = read_saved(path, ALIGNED)
             try:
                 words = Words(tensors["words.data"], tensors["words.offsets"])
-                vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), kept["unk"], kept["pad"])
+                vocab = Vocab(
+                    words, tensors.get("counts"), tuple(kept["specials"]), kept["unk_token"], kept["pad_token"]
+                )
                 return cls(
                     vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
                 )
@@ -230,7 +232,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:
     """Which words stand for no text, bool, shape (n,)."""
-    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk, vocab.pad) if word is not None]
+    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk_token, vocab.pad_token) if word is not None]
     return np.isin(np.arange(len(vocab)), rows)
 
 

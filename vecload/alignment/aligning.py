@@ -157,7 +157,7 @@ def _request(
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
             wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(part, spellings))
-    return asked(wanted, None, None, "raise", prefix="", allow_nonfinite=False)
+    return asked(wanted, None, None, "raise", strict=False, prefix="", allow_nonfinite=False)
 
 
 def _align(
@@ -173,8 +173,8 @@ def _align(
     spellings, others = steps
     lookup = FileLookup(tuple(sources), spellings, average)
     rows, found_by = lookup.find(vocab.words, special)
-    if vocab.pad_idx is not None:
-        rows[:, vocab.pad_idx] = -1
+    if vocab.padding_idx is not None:
+        rows[:, vocab.padding_idx] = -1
     matrix = np.zeros((len(vocab), lookup.dim), dtype=lookup.dtype)
     lookup.gather(rows, matrix)
     ways = 1 if average else len(sources)  # an origin for each step and each file that can be the one
@@ -182,9 +182,9 @@ def _align(
     best = found_by.argmin(axis=0)
     origin = np.where(found, EXACT + found_by.min(axis=0) * ways + (0 if average else best), 0)
     made_by = EXACT + (1 + len(spellings)) * ways  # the code of the first step that makes rows
-    if vocab.pad_idx is not None:
-        origin[vocab.pad_idx] = PADDING
-    absent = ~found & (np.arange(len(vocab)) != vocab.pad_idx)
+    if vocab.padding_idx is not None:
+        origin[vocab.padding_idx] = PADDING
+    absent = ~found & (np.arange(len(vocab)) != vocab.padding_idx)
     known = oov_steps.Found(matrix[found], len(vocab), lookup.dim)
     for number, step in enumerate(others, start=len(spellings)):
         last = number >= declared - 1  # with the zeros behind it, if it leaves something to them

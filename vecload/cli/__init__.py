@@ -48,7 +48,7 @@ class _Terminated(BaseException):
 
 def main() -> None:
     """Run the command line, with errors as one paragraph."""
-    from vecload.errors import MissingExtra, OptionError, VecloadError, VecloadWarning
+    from vecload.errors import MissingDependencyError, OptionError, VecloadError, VecloadWarning
 
     # On the command line, a warning is one line of text without the place in the code that issued it.
     warnings.showwarning = _show_warning
@@ -59,7 +59,7 @@ def main() -> None:
     except _Terminated as ended:  # everything is removed now; end as the signal would have ended the process
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
-    except (OptionError, MissingExtra) as error:
+    except (OptionError, MissingDependencyError) as error:
         _stop(error, _BAD_USE)
     except VecloadError as error:
         _stop(error, _BAD_DATA)

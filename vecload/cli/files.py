@@ -60,14 +60,21 @@ def convert(
         int | None,
         typer.Option(metavar="P", help="For text: P digits after the decimal point, not the fewest exact ones."),
     ] = None,
-    words: Annotated[
-        str, typer.Option(metavar="HOW", help="Of words the format cannot hold: refuse, drop or escape (as %20).")
-    ] = "refuse",
+    unencodable: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="For words that the format cannot represent: raise an error, skip the row, or escape (as %20).",
+        ),
+    ] = "raise",
     prefix: Annotated[
         str,
         typer.Option(metavar="P", help="Only words that begin so, without it: /c/en/ for example."),
     ] = "",
-    errors: Annotated[str, typer.Option(metavar="HOW", help="Of bad rows: raise, skip or strict.")] = "raise",
+    errors: Annotated[str, typer.Option(metavar="HOW", help="For malformed rows: raise an error or skip.")] = "raise",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse wrong header counts, repeated words and doubtful words, too.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Write files of word vectors in another format.
@@ -96,7 +103,7 @@ def convert(
         others=[] if vocab is None else [vocab],
         format=format,
         precision=precision,
-        words=words,
+        unencodable=unencodable,
         overwrite=force,
     )
     wanted = None if vocab is None else Vocab.load(vocab)
@@ -111,9 +118,10 @@ def convert(
             dtype=dtype,  # type: ignore[arg-type] # checked by `convert`
             normalize=normalize,
             precision=precision,
-            words=words,
+            unencodable=unencodable,
             prefix=prefix,
             errors=errors,  # type: ignore[arg-type]
+            strict=strict,
         )
         typer.echo(str(done), err=str(path) == STDOUT)
 
@@ -132,8 +140,10 @@ def embed(
             "of normal, uniform, xavier, kaiming, zeros, mean.",
         ),
     ] = "normal",
-    pad: Annotated[str | None, typer.Option(metavar="WORD", help="The padding word: its row is zero.")] = None,
-    unk: Annotated[str | None, typer.Option(metavar="WORD", help="The word that stands for unknown ones.")] = None,
+    pad_token: Annotated[str | None, typer.Option(metavar="WORD", help="The padding word: its row is zero.")] = None,
+    unk_token: Annotated[
+        str | None, typer.Option(metavar="WORD", help="The word that stands for unknown ones.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random rows.")] = 0,
     missing: Annotated[int, typer.Option(metavar="K", help="List the K most frequent words not found.")] = 10,
     *,
@@ -155,8 +165,8 @@ def embed(
     chain(steps)  # raises for an unknown step
     check_outputs([file, vocab], force=force, tensors=[output])
     words = Vocab.load(vocab)
-    if pad is not None or unk is not None:
-        words = words.with_specials(pad=pad, unk=unk)
+    if pad_token is not None or unk_token is not None:
+        words = words.with_specials(pad_token=pad_token, unk_token=unk_token)
     if len(words) == len(words.specials):
         raise OptionError(f"{vocab}: the vocabulary has no words besides special tokens")
     aligned = alignment.align(file, words, oov=steps, seed=seed)

@@ -11,7 +11,7 @@ from vecload.cli.outputs import Force, check_outputs
 
 if TYPE_CHECKING:
     from vecload.evaluation.crossing import Retrieval
-    from vecload.spaces.mapping import Method
+    from vecload.mapping.learning import Method
 
 
 def map_(
@@ -35,8 +35,8 @@ def map_(
         str | None,
         typer.Option(metavar="STEPS", help="unit and center in any order, with commas between; iterative; or none."),
     ] = None,
-    restrict: Annotated[
-        int, typer.Option(metavar="N", help="So many of the most frequent words take part where all are compared.")
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="Compare the N most frequent words, where all words are compared.")
     ] = 20_000,
     test: Annotated[
         float, typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file's words, and translate it.")
@@ -61,14 +61,14 @@ def map_(
     """
     from vecload.evaluation import induction
     from vecload.loading import load
+    from vecload.mapping import SEEDS, map_spaces, read_dictionary, split_pairs
+    from vecload.mapping.learning import check_options, looks_at_pairs_only, steps_of
     from vecload.reports import check_report, targets
     from vecload.reports import report as write_report
-    from vecload.spaces import SEEDS, map_spaces, read_dictionary, split_pairs
-    from vecload.spaces.mapping import check_options, looks_at_pairs_only, steps_of
 
     page = output.with_suffix(".html")
     steps = steps_of(method, [] if normalize == "none" else normalize)
-    check_options(method, dictionary, restrict)
+    check_options(method, dictionary, limit)
     pages = targets(page, None) if report else []
     if report:
         check_report()
@@ -90,7 +90,7 @@ def map_(
         pairs=pairs,
         method=cast("Method", method),  # what is none of them is refused there
         normalize=steps,
-        restrict=restrict,
+        limit=limit,
         seed=seed,
     )
     typer.echo(repr(found))
@@ -140,7 +140,7 @@ def report(
     evaluate: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--evaluate", help="Add the table of `vecload evaluate`.")
     ] = False,
-    words: Annotated[int, typer.Option(metavar="N", help="So many of the most frequent words are on the map.")] = 400,
+    limit: Annotated[int, typer.Option(metavar="N", help="Show the N most frequent words on the map.")] = 400,
     pictures: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the figures there too, as PNG files.")
     ] = None,
@@ -156,29 +156,29 @@ def report(
     from vecload.evaluation import evaluate as measure
     from vecload.evaluation import read_all
     from vecload.loading import load
+    from vecload.mapping import SEEDS, read_dictionary
     from vecload.oov import chain
     from vecload.reports import check_report, targets
     from vecload.reports import report as write_report
-    from vecload.spaces import SEEDS, read_dictionary
     from vecload.vocab import Vocab
 
     if vocab is not None and (against is not None or evaluate):
         raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
     steps = [step.strip() for step in oov.split(",")]
     chain(steps)  # raises for an unknown step
-    check_report(words)
+    check_report(limit)
     inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
     check_outputs(inputs, force=force, others=targets(output, pictures))
     if vocab is not None:
         subject = align(file, Vocab.load(vocab), oov=steps)
-        write_report(subject, output, words=words, pictures=pictures)
+        write_report(subject, output, limit=limit, pictures=pictures)
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []
         vectors = load(file)
         figures = measure(vectors, sets) if evaluate else None
         both = vectors if against is None else (vectors, load(against))
-        write_report(both, output, evaluation=figures, pairs=pairs, words=words, pictures=pictures)
+        write_report(both, output, evaluation=figures, pairs=pairs, limit=limit, pictures=pictures)
     typer.echo(f"{output}")
 
 

@@ -97,7 +97,7 @@ def transform(
         list[str],
         typer.Option(
             metavar="STEP",
-            help="unit, center, abtt:K, pca:K, raunak:K, whiten, weight:A, top:N, prune:N, float16, bfloat16, int8, "
+            help="unit, center, abtt:K, pca:K, raunak:K, whiten, weight:A, limit:N, prune:N, float16, bfloat16, int8, "
             "pq:PARTS. Several are taken in turn.",
         ),
     ],
@@ -111,18 +111,18 @@ def transform(
 ) -> None:
     """Transform vectors by declared steps.
 
-    A .safetensors OUT keeps what vecload.spaces.undo needs. int8 and pq write the rows as they come back from so many
-    bits.
+    A .safetensors OUT keeps what vecload.transforms.undo needs. int8 and pq write the rows as they are decoded from
+    that number of bits.
 
     Example: vecload transform glove.6B.50d.txt out.safetensors --step center --step abtt:3 --step unit
     """
-    from vecload import evaluation, loading, spaces
+    from vecload import evaluation, loading, transforms
 
-    spaces.parse_steps(step)  # raises for an invalid step
+    transforms.parse_steps(step)  # raises for an invalid step
     check_outputs([file], force=force, vectors=[output])
     sets = evaluation.read_all(evaluate_on) if evaluate_on else []
     before = loading.load(file, limit=limit)
-    after = spaces.transform(before, step)
+    after = transforms.transform(before, step)
     after.save(output)
     typer.echo(f"{output}: {len(after):,} x {after.dim} {after.dtype}")
     if "loss" in after.meta:

@@ -60,7 +60,7 @@ def induction(
         "nn", the nearest by cosine, or "csls".
     protocol
         How words are looked up. "exact" takes all rows; published MUSE figures lower-case words and take the first
-        200 000 rows: ``Protocol("muse", case="lower", restrict=200_000)``.
+        200 000 rows: ``Protocol("muse", case="lower", limit=200_000)``.
 
     Raises
     ------

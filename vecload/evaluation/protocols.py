@@ -39,14 +39,14 @@ class Protocol:
     case
         "exact"; "lower": words of the data set are lower-cased; "fold": words are equal when their upper-case forms
         are, and the first row of those that are equal stands for all.
-    restrict
+    limit
         Only so many rows from the start are there at all; None for all.
     """
 
     name: str
     missing: Missing = "skip"
     case: Case = "exact"
-    restrict: int | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         for field, value, known in (("missing", self.missing, Missing), ("case", self.case, Case)):
@@ -58,8 +58,8 @@ PROTOCOLS = {
     made.name: made
     for made in (
         Protocol("exact"),
-        Protocol("gensim", case="fold", restrict=300_000),
-        Protocol("gensim-dummy", missing="zero", case="fold", restrict=300_000),
+        Protocol("gensim", case="fold", limit=300_000),
+        Protocol("gensim-dummy", missing="zero", case="fold", limit=300_000),
         Protocol("web", missing="mean"),
         Protocol("lower", case="lower"),
     )
@@ -91,7 +91,7 @@ class Lookup:
     def __init__(self, vectors: Vectors, protocol: Protocol) -> None:
         self.vectors = vectors
         self.protocol = protocol
-        self.count = min(len(vectors), protocol.restrict or len(vectors))
+        self.count = min(len(vectors), protocol.limit or len(vectors))
         self.first: npt.NDArray[np.int64] = np.arange(self.count)
         """For each row, the first whose word is the same by the protocol's case rule."""
         self._folded: dict[str, int] = {}

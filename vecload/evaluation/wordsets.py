@@ -182,7 +182,7 @@ def analogies(
         for begin in range(0, len(asked), _BATCH):
             some = asked[begin : begin + _BATCH]
             queries, exclude = values[at[some, :3]], rows[some, :3]
-            found = solved(vectors, queries, exclude, _ANSWERS, method=method, restrict=lookup.count).rows
+            found = solved(vectors, queries, exclude, _ANSWERS, method=method, limit=lookup.count).rows
             same = first[found]
             banned = (same[:, :, None] == exclude[:, None, :]).any(axis=2)
             place = np.where(banned.all(axis=1), _ANSWERS - 1, banned.argmin(axis=1))

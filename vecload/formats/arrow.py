@@ -42,7 +42,7 @@ def read(source: Source, request: Request) -> Reader:
     ------
     FormatError
         When it is damaged, or has no columns of words and vectors.
-    MissingExtra
+    MissingDependencyError
         When pyarrow is not installed.
     """
     pa = arrow()
@@ -69,7 +69,7 @@ def _ipc() -> Any:
 
 
 def check_options() -> None:
-    """Raise MissingExtra if pyarrow is not installed."""
+    """Raise MissingDependencyError if pyarrow is not installed."""
     _ipc()
 
 
@@ -78,7 +78,7 @@ def write(path: Path, table: Table) -> None:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When pyarrow is not installed.
     """
 

@@ -43,7 +43,7 @@ def arrow() -> Any:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When it is not installed.
     """
     return require("pyarrow", "arrow")

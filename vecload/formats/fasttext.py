@@ -114,7 +114,7 @@ class Reader:
                 "%s: the file ends behind the input matrix: vectors are whole, the output matrix is not there", name
             )
         if size is not None and size > model.end:
-            if self._request.errors == "strict":
+            if self._request.strict:
                 raise FormatError("bytes behind the model", file=name, byte=model.end, found=f"{size - model.end:,}")
             _log.warning("%s: there are %s bytes behind the model", name, size - model.end)
 
@@ -195,7 +195,7 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
+def write(path: Path, table: Table, *, unencodable: str = "raise") -> Counter[str]:
     """Write a fastText ``.bin`` of version 12, which fastText and gensim open.
 
     Parameters
@@ -205,8 +205,8 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
     table
         Its rows. Where it has an n-gram table, a word's own row is made such that the mean of it and its n-grams' rows
         is the word's vector, as nearly as float32 allows; else the model has no n-grams (maxn and bucket are 0).
-    words
-        What to do about words with a NUL: "refuse", "drop" or "escape".
+    unencodable
+        What to do about words with a NUL: "raise", "skip" or "escape".
 
     Returns
     -------
@@ -228,7 +228,7 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
         raise OptionError(f"a fastText .bin cannot hold {what}; Vectors(vectors.words, vectors.matrix) are without it")
     if ngrams is not None and ngrams.eos_ngrams:  # version 12 gives </s> none, so its own row has to be its vector
         ngrams = NgramTable(ngrams.rows, **{**ngrams.settings, "eos_ngrams": False})
-    holdable = Filter(NAME, b"\0", words, empty=True)
+    holdable = Filter(NAME, b"\0", unencodable, empty=True)
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:
         for batch in map(holdable, table.batches()):

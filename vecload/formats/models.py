@@ -128,7 +128,9 @@ def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise FormatError(f"not a safetensors file that can be read ({error})", file=str(path)) from error
 
 
-def write(path: Path, table: Table, *, layout: str = "sentence-transformers", words: str = "refuse") -> Counter[str]:
+def write(
+    path: Path, table: Table, *, layout: str = "sentence-transformers", unencodable: str = "raise"
+) -> Counter[str]:
     """Write a folder that ``SentenceTransformer(path)`` or ``StaticModel.from_pretrained(path)`` loads.
 
     Parameters
@@ -139,13 +141,13 @@ def write(path: Path, table: Table, *, layout: str = "sentence-transformers", wo
         What to write. bfloat16 becomes float32.
     layout
         "sentence-transformers" or "model2vec".
-    words
-        "refuse" or "drop" words that are not UTF-8, and the empty word.
+    unencodable
+        "raise" or "skip": what to do about words that are not UTF-8, and the empty word.
     """
     if layout not in _TENSORS:
         raise OptionError(f"layout={layout!r} is not one of {', '.join(map(repr, _TENSORS))}")
     path.mkdir(exist_ok=True)
-    holdable = Filter(layout, b"", words, utf8=True)
+    holdable = Filter(layout, b"", unencodable, utf8=True)
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     seen = 1
 

@@ -50,7 +50,7 @@ class Output(NamedTuple):
 
 
 def output_of(
-    path: str | os.PathLike[str], name: str | None = None, *, precision: int | None = None, words: str = "refuse"
+    path: str | os.PathLike[str], name: str | None = None, *, precision: int | None = None, unencodable: str = "raise"
 ) -> Output:
     """Return what to write for a target's name, the name of a format and options.
 
@@ -60,7 +60,7 @@ def output_of(
         The target. ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` ask for a compressed file.
     name
         A format's name or alias; None to choose the format by the target's suffix.
-    precision, words
+    precision, unencodable
         As for `vecload.convert`.
 
     Raises
@@ -68,7 +68,7 @@ def output_of(
     OptionError
         If no format or several fit, if the suffix belongs to something else than will be written, or if the format has
         no such option.
-    MissingExtra
+    MissingDependencyError
         If a package that writes the format is not installed.
 
     Examples
@@ -89,7 +89,7 @@ def output_of(
         if not getattr(form, "STREAMS", False):
             raise OptionError(f"{target}: {form.NAME} is not written compressed; leave out {compression}")
         COMPRESSORS[compression]()  # raises if the package is missing
-    return Output(target, form, _with_options(form, options, precision=precision, words=words), compression)
+    return Output(target, form, _with_options(form, options, precision=precision, unencodable=unencodable), compression)
 
 
 def writer(name: str) -> tuple[ModuleType, dict[str, Any]]:
@@ -137,16 +137,18 @@ def _suffix_of(target: str, suffixes: Iterable[str]) -> str:
     return max((one for one in suffixes if name.endswith(one) and len(name) > len(one)), key=len, default="")
 
 
-def _with_options(form: ModuleType, options: dict[str, Any], *, precision: int | None, words: str) -> dict[str, Any]:
+def _with_options(
+    form: ModuleType, options: dict[str, Any], *, precision: int | None, unencodable: str
+) -> dict[str, Any]:
     """Add the options of the format's writer that are given; refuse those it does not have."""
     known = inspect.signature(form.write).parameters
-    for name, value, default in (("precision", precision, None), ("words", words, "refuse")):
+    for name, value, default in (("precision", precision, None), ("unencodable", unencodable, "raise")):
         if name in known:
             options = {**options, name: value}
         elif value != default:
             raise OptionError(f"{name}={value!r} means nothing for {form.NAME}")
-    if words not in POLICIES:
-        raise OptionError(f"words={words!r} is not one of {', '.join(map(repr, POLICIES))}")
+    if unencodable not in POLICIES:
+        raise OptionError(f"unencodable={unencodable!r} is not one of {', '.join(map(repr, POLICIES))}")
     check_precision(precision)
     if hasattr(form, "check_options"):
         form.check_options()

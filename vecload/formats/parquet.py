@@ -38,7 +38,7 @@ def read(source: Source, request: Request) -> Reader:
     ------
     FormatError
         When it is damaged, or has no columns of words and vectors.
-    MissingExtra
+    MissingDependencyError
         When pyarrow is not installed.
     """
     pa = arrow()
@@ -64,7 +64,7 @@ def _parquet() -> Any:
 
 
 def check_options() -> None:
-    """Raise MissingExtra if pyarrow is not installed."""
+    """Raise MissingDependencyError if pyarrow is not installed."""
     _parquet()
 
 
@@ -73,7 +73,7 @@ def write(path: Path, table: Table) -> None:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When pyarrow is not installed.
     """
 

@@ -37,7 +37,7 @@ def write(
     *,
     header: bool = True,
     precision: int | None = None,
-    words: str = "refuse",
+    unencodable: str = "raise",
 ) -> Counter[str]:
     """Write text vectors: a word and its values a line, a space before each value.
 
@@ -51,9 +51,9 @@ def write(
         Whether the first line gives rows and dimension (word2vec, fastText ``.vec``) or not (GloVe).
     precision
         Digits behind the point, 0 to 9; None for the fewest that read back to the same float32 (or float64).
-    words
-        What to do about words with a space, tab, line feed, carriage return or NUL, and about the empty word: "refuse",
-        "drop" or "escape".
+    unencodable
+        What to do about words with a space, tab, line feed, carriage return or NUL, and about the empty word: "raise",
+        "skip" or "escape".
 
     Returns
     -------
@@ -63,13 +63,13 @@ def write(
     from vecload.kernels import workers
 
     check_precision(precision)
-    holdable = Filter("text", _UNHOLDABLE, words)
+    holdable = Filter("text", _UNHOLDABLE, unencodable)
     pending: deque[Future[tuple[npt.NDArray[np.uint8], int]]] = deque()
 
     def first_line(rows: int) -> bytes:
         return f"{rows} {table.dim}\n".encode() if header else b""
 
-    exact = table.rows is not None and words != "drop"
+    exact = table.rows is not None and unencodable != "skip"
     with (
         counted(output, table.expected, first_line, exact=exact) as file,
         Pool(workers()) as pool,

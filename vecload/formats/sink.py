@@ -14,7 +14,7 @@ from vecload.words import Words
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-POLICIES: Final = ("refuse", "drop", "escape")
+POLICIES: Final = ("raise", "skip", "escape")
 """What can be done about a word that a format cannot hold."""
 DROPPED: Final = "a word the format cannot hold"
 """The cause under which dropped rows are counted."""
@@ -30,8 +30,8 @@ class Filter:
     bad
         Bytes that may be in no word.
     policy
-        "refuse" raises; "drop" leaves the row out; "escape" writes every byte of `bad`, and every ``%``, as ``%`` and
-        two hexadecimal digits, so that `urllib.parse.unquote_to_bytes` gives all words back.
+        "raise" raises an error; "skip" omits the row; "escape" writes every byte of `bad`, and every ``%``, as ``%``
+        and two hexadecimal digits, so that `urllib.parse.unquote_to_bytes` gives all words back.
     empty
         Whether the format can hold the empty word; it cannot be escaped.
     utf8
@@ -48,7 +48,7 @@ class Filter:
 
     def __init__(self, form: str, bad: bytes, policy: str, *, empty: bool = False, utf8: bool = False) -> None:
         if policy not in POLICIES:
-            raise OptionError(f"words={policy!r} is not one of {', '.join(map(repr, POLICIES))}")
+            raise OptionError(f"unencodable={policy!r} is not one of {', '.join(map(repr, POLICIES))}")
         self._form = form
         self._bad = bad
         self._policy = policy
@@ -79,7 +79,7 @@ class Filter:
         if not (marked.any() or unholdable.any()):
             return batch
         words = Words(data, offsets)
-        if unholdable.any() and self._policy != "drop":
+        if unholdable.any() and self._policy != "skip":
             row = int(np.argmax(unholdable))
             raise self._refusal(words.bytes(row), escapable=not hopeless[row])
         kept = np.flatnonzero(~unholdable)
@@ -92,7 +92,7 @@ class Filter:
         return b"".join(b"%%%02X" % byte if self._marked[byte] else bytes((byte,)) for byte in raw)
 
     def _refusal(self, raw: bytes, *, escapable: bool) -> FormatError:
-        ways = "words='drop' (--words drop) leaves such words out"
+        ways = "unencodable='skip' (--unencodable skip) leaves such words out"
         if escapable:
             ways += ", 'escape' writes them percent-encoded"
         hint = f"{ways}; or choose a format that holds any word, such as native."

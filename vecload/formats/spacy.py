@@ -77,7 +77,7 @@ def read(source: Source, request: Request) -> ArrayReader:
     ------
     FormatError
         When the files are not what they should be.
-    MissingExtra
+    MissingDependencyError
         When a word is the name of a symbol and spaCy is not there to tell its number; ``errors="skip"`` leaves such
         words out.
     """
@@ -205,11 +205,11 @@ def _hashes(words: Words) -> npt.NDArray[np.uint64]:
 
 
 def check_options() -> None:
-    """Raise MissingExtra if spaCy is not installed."""
+    """Raise MissingDependencyError if spaCy is not installed."""
     _symbols()
 
 
-def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
+def write(path: Path, table: Table, *, unencodable: str = "raise") -> Counter[str]:
     """Write a folder that spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk`` read, in single precision.
 
     Parameters
@@ -218,11 +218,11 @@ def write(path: Path, table: Table, *, words: str = "refuse") -> Counter[str]:
         The folder to make.
     table
         What to write: its words, or if it has none the rows of its floret table.
-    words
-        "refuse" or "drop" words that are not UTF-8.
+    unencodable
+        "raise" or "skip": what to do about words that are not UTF-8.
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"", words, empty=True, utf8=True)
+    holdable = Filter(NAME, b"", unencodable, empty=True, utf8=True)
     keys: list[npt.NDArray[np.uint64]] = []
     numbers = _symbols()
     symbols = Words.from_strings(numbers)

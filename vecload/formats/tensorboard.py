@@ -47,7 +47,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 0
 
 
-def write(path: Path, table: Table, *, precision: int | None = None, words: str = "refuse") -> Counter[str]:
+def write(path: Path, table: Table, *, precision: int | None = None, unencodable: str = "raise") -> Counter[str]:
     """Write the projector's files.
 
     Parameters
@@ -58,11 +58,11 @@ def write(path: Path, table: Table, *, precision: int | None = None, words: str 
         What to write.
     precision
         Digits behind the point; None for the fewest that read back to the same float32.
-    words
-        What to do about words with a tab or a line break, and the empty word: "refuse", "drop" or "escape".
+    unencodable
+        What to do about words with a tab or a line break, and the empty word: "raise", "skip" or "escape".
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"\t\r\n", words, utf8=True)
+    holdable = Filter(NAME, b"\t\r\n", unencodable, utf8=True)
     with (path / "vectors.tsv").open("wb") as vectors, (path / "metadata.tsv").open("wb") as metadata:
         for given in table.batches():
             batch = holdable(given)

@@ -124,6 +124,7 @@ class Reader:
         self._limit = request.limit
         self._type = request.dtype or "float32"
         self._errors = request.errors
+        self._strict = request.strict
         self._allow_nonfinite = request.allow_nonfinite
         self._heads = None if request.only is None else _heads(request.only)
         self.dtype = type_of(self._type)
@@ -201,7 +202,7 @@ class Reader:
 
     def _report_count(self) -> None:
         found = f"{self.row_lines:,} rows"
-        if self._errors == "strict":
+        if self._strict:
             raise FormatError(
                 "the header's count is wrong", file=self._source.name, found=found, expected=f"{self.declared:,}"
             )

@@ -251,7 +251,7 @@ class Reader:
             return
         if self._odd.mostly:
             self._check_step(byte)
-        if self._request.errors == "strict":
+        if self._request.strict:
             raise FormatError("bytes after the last row", file=self._source.name, byte=byte, found=quote(rest))
         self._left_over = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
 
@@ -276,7 +276,7 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def write(output: Path | OutputStream, table: Table, *, words: str = "refuse") -> Counter[str]:
+def write(output: Path | OutputStream, table: Table, *, unencodable: str = "raise") -> Counter[str]:
     """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
 
     Parameters
@@ -285,8 +285,8 @@ def write(output: Path | OutputStream, table: Table, *, words: str = "refuse") -
         The file, or a stream to it.
     table
         Its rows; values become float32.
-    words
-        What to do about words with a space or a line feed: "refuse", "drop" or "escape".
+    unencodable
+        What to do about words with a space or a line feed: "raise", "skip" or "escape".
 
     Returns
     -------
@@ -295,8 +295,8 @@ def write(output: Path | OutputStream, table: Table, *, words: str = "refuse") -
     """
     from vecload.kernels import binary
 
-    holdable = Filter(NAME, _UNHOLDABLE, words, empty=True)
-    exact = table.rows is not None and words != "drop"
+    holdable = Filter(NAME, _UNHOLDABLE, unencodable, empty=True)
+    exact = table.rows is not None and unencodable != "skip"
     with counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
         for batch in map(holdable, table.batches()):
             rows = single(batch, NAME).view(np.uint8)

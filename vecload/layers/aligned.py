@@ -66,7 +66,7 @@ def embedding(
     --------
     >>> import numpy as np, vecload
     >>> vectors = vecload.Vectors(vecload.Words.from_strings(["cat"]), np.ones((1, 3), dtype="float32"))
-    >>> aligned = vecload.align(vectors, vecload.Vocab.from_words(["cat", "cow"], pad="<pad>"))
+    >>> aligned = vecload.align(vectors, vecload.Vocab.from_words(["cat", "cow"], pad_token="<pad>"))
     >>> embedding(aligned, mode="freeze")
     Embedding(3, 3, padding_idx=0)
     >>> embedding(aligned, mode="new-rows")
@@ -83,7 +83,7 @@ def embedding(
             "looked up, so frozen rows would change"
         )
     check_gradients(scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
-    padding = aligned.vocab.pad_idx if padding_idx == "vocab" else padding_row(padding_idx, len(aligned.matrix))
+    padding = aligned.vocab.padding_idx if padding_idx == "vocab" else padding_row(padding_idx, len(aligned.matrix))
     if dtype is not None and not dtype.is_floating_point:
         raise OptionError(f"dtype must be a floating-point type, not {dtype}")
     weight = as_tensor(aligned.matrix)

@@ -107,12 +107,12 @@ class StoredEmbedding(torch.nn.Module):
         --------
         >>> import numpy as np, vecload
         >>> vectors = vecload.Vectors(vecload.Words.from_strings(["cat"]), np.ones((1, 2), dtype="float16"))
-        >>> vocab = vecload.Vocab.from_words(["cat", "cow"], pad="<pad>")
+        >>> vocab = vecload.Vocab.from_words(["cat", "cow"], pad_token="<pad>")
         >>> StoredEmbedding.from_vectors(vectors, vocab).weight.tolist()
         [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
         """
         rows = vectors.words.lookup(vocab.words)
-        return cls(vectors.matrix, rows=rows, padding_idx=vocab.pad_idx, dtype=dtype)
+        return cls(vectors.matrix, rows=rows, padding_idx=vocab.padding_idx, dtype=dtype)
 
     @property
     def weight(self) -> torch.Tensor:

@@ -39,7 +39,7 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
     Examples
     --------
     >>> import vecload
-    >>> vocab = vecload.Vocab.from_counter({"cow": 1, "cat": 9, "dog": 5}, pad="<pad>", unk="<unk>")
+    >>> vocab = vecload.Vocab.from_counter({"cow": 1, "cat": 9, "dog": 5}, pad_token="<pad>", unk_token="<unk>")
     >>> list(vocab), frequency_bands(vocab, [1]).tolist()
     (['<pad>', '<unk>', 'cat', 'dog', 'cow'], [0, 1, 1, 2, 2])
     """
@@ -50,8 +50,8 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
         order = order[np.argsort(-vocab.counts[order], kind="stable")]
     bands = np.ones(len(vocab), dtype=np.int64)
     bands[order] = 1 + np.searchsorted(np.asarray(edges), np.arange(len(order)), side="right")
-    if vocab.pad_idx is not None:
-        bands[vocab.pad_idx] = 0
+    if vocab.padding_idx is not None:
+        bands[vocab.padding_idx] = 0
     return bands
 
 

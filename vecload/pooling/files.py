@@ -76,7 +76,7 @@ def suffix_of(output: str | os.PathLike[str]) -> str:
     ------
     OptionError
         For a suffix that is not written.
-    MissingExtra
+    MissingDependencyError
         If a package that writes the format is not installed.
     """
     kind = Path(output).suffix

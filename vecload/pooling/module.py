@@ -124,7 +124,7 @@ class SentencePooler(RowPooler):
                 row_weights = None if trained is None else torch.from_numpy(fasttext.row_counts(source))
         padding_idx = getattr(embedding, "padding_idx", None)
         if isinstance(words, Vocab):
-            padding_idx = words.pad_idx if padding_idx is None else padding_idx
+            padding_idx = words.padding_idx if padding_idx is None else padding_idx
             unk_idx, words = words.unk_idx, words.words
         else:
             found = [] if words is None else [row for unk in _UNKS if (row := words.get(unk)) >= 0]

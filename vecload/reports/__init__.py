@@ -10,12 +10,12 @@ import numpy as np
 import vecload
 from vecload.alignment import Aligned
 from vecload.errors import OptionError, require
+from vecload.mapping.dictionaries import find_pairs
 from vecload.reports import figures
 from vecload.reports.page import Grid, Neighbors, html
 from vecload.search import nearest
 from vecload.search.exact import unit
 from vecload.sources import check_target, replacing
-from vecload.spaces.dictionaries import find_pairs
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.evaluation import Evaluation
+    from vecload.mapping.dictionaries import Pair
     from vecload.reports.figures import Plot
-    from vecload.spaces.dictionaries import Pair
 
 Subject = Vectors | Aligned | tuple[Vectors, Vectors]
 
@@ -43,7 +43,7 @@ def report(
     title: str | None = None,
     evaluation: Evaluation | None = None,
     pairs: Sequence[Pair] | str | None = "identical",
-    words: int = 400,
+    limit: int = 400,
     pictures: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write one HTML page that needs no network: figures, tables, a map of the frequent words.
@@ -60,15 +60,15 @@ def report(
     evaluation
         What `vecload.evaluate` found, to be shown as tables.
     pairs
-        Of two spaces: the pairs of words whose cosines are shown, as for `vecload.spaces.find_pairs`; None for none.
-    words
+        Of two spaces: the pairs of words whose cosines are shown, as for `vecload.mapping.find_pairs`; None for none.
+    limit
         How many of the most frequent words are on the map.
     pictures
         A folder to write the figures to as well, as PNG files.
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         If matplotlib is not installed.
     OptionError, OSError
         If an option is invalid or an output cannot be written; checked before anything is drawn.
@@ -83,15 +83,15 @@ def report(
     >>> "cow" in page.read_text()
     True
     """
-    check_report(words)
+    check_report(limit)
     for target, suffixes in targets(path, pictures):
         check_target(target, suffixes=suffixes)
     if isinstance(subject, Aligned):
-        facts, plots, near = _aligned(subject, words)
+        facts, plots, near = _aligned(subject, limit)
     elif isinstance(subject, Vectors):
-        facts, plots, near = _vectors(subject, words)
+        facts, plots, near = _vectors(subject, limit)
     else:
-        facts, plots, near = _spaces(*subject, pairs, words)
+        facts, plots, near = _spaces(*subject, pairs, limit)
     shown = title or _named(subject)
     made_by = f"Made by vecload {vecload.__version__}. Colours follow the reader's light or dark setting."
     page = html(shown, [*facts, *_figures(evaluation)], plots, near, made_by=made_by)
@@ -105,18 +105,18 @@ def report(
         part.write_text(page, encoding="utf-8")
 
 
-def check_report(words: int = 1) -> None:
+def check_report(limit: int = 1) -> None:
     """Check what can be known about a report before any vectors are read.
 
     Raises
     ------
     OptionError
-        If `words` leaves nothing to show.
-    MissingExtra
+        If `limit` leaves nothing to show.
+    MissingDependencyError
         If matplotlib is not installed.
     """
-    if words < 1:
-        raise OptionError(f"words={words} leaves nothing to show; pass 1 or more")
+    if limit < 1:
+        raise OptionError(f"limit={limit} leaves nothing to show; pass 1 or more")
     require("matplotlib.figure", "report")
 
 

@@ -138,7 +138,7 @@ def nearest(
     k: int = 10,
     *,
     metric: Metric = "cosine",
-    restrict: int | None = None,
+    limit: int | None = None,
     exclude: npt.NDArray[np.int64] | None = None,
 ) -> Nearest:
     """The k rows nearest to each query, exactly.
@@ -153,7 +153,7 @@ def nearest(
         How many rows for each.
     metric
         "cosine", "dot" or "euclidean".
-    restrict
+    limit
         Search the first rows only, so many.
     exclude
         Row numbers that may not be answers, shape (q, m); -1 for none.
@@ -175,7 +175,7 @@ def nearest(
     >>> nearest(vectors, np.array([[0, 1]]), 2).rows
     array([[1, 2]])
     """
-    return best(vectors, checked(vectors, queries)[:, None], k, objective(vectors, metric), restrict, exclude)
+    return best(vectors, checked(vectors, queries)[:, None], k, objective(vectors, metric), limit, exclude)
 
 
 def checked(vectors: Vectors, queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -200,7 +200,7 @@ def best(
     queries: npt.NDArray[Any],
     k: int,
     sought: Objective,
-    restrict: int | None = None,
+    limit: int | None = None,
     exclude: npt.NDArray[np.int64] | None = None,
     *,
     spare: int = _SPARE,
@@ -211,9 +211,9 @@ def best(
     a matter of rounding: such a query is answered again from more.
     """
     check_count(k)
-    if restrict is not None and restrict < 1:
-        raise OptionError(f"restrict={restrict}: search one row or more")
-    matrix = vectors.matrix if restrict is None else vectors.matrix[:restrict]
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit={limit}: search one row or more")
+    matrix = vectors.matrix if limit is None else vectors.matrix[:limit]
     excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
     keep = min(k + excluded.shape[1] + spare, len(matrix))
     rows = np.full((len(queries), k), -1, dtype=np.int64)
@@ -227,7 +227,7 @@ def best(
             found, rough = _candidates(matrix, wide, keep, sought, pool)
             crowded[some] = _judge(matrix, wide, found, rough, excluded[some], sought, rows[some], scores[some])
     if crowded.any() and keep < len(matrix):
-        again = best(vectors, queries[crowded], k, sought, restrict, excluded[crowded], spare=_MORE * spare)
+        again = best(vectors, queries[crowded], k, sought, limit, excluded[crowded], spare=_MORE * spare)
         rows[crowded], scores[crowded] = again
     return Nearest(rows, scores)
 

@@ -92,7 +92,7 @@ def build_index(
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When usearch is not installed.
     OptionError
         For a metric or a type that is none.
@@ -117,7 +117,7 @@ def open_index(path: str | os.PathLike[str], vectors: Vectors) -> Index:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         When usearch is not installed.
     FormatError
         When it is no index, or not one of these vectors.

@@ -26,14 +26,14 @@ _EPSILON = 1e-6  # keeps 3CosMul's divisor from zero: Levy and Goldberg's 0.001 
 
 @overload
 def neighbors(
-    vectors: Vectors, query: str, k: int = ..., *, metric: Metric = ..., restrict: int | None = ...
+    vectors: Vectors, query: str, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
 ) -> Answers: ...
 @overload
 def neighbors(
-    vectors: Vectors, query: Query, k: int = ..., *, metric: Metric = ..., restrict: int | None = ...
+    vectors: Vectors, query: Query, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
 ) -> Answers | list[Answers]: ...
 def neighbors(
-    vectors: Vectors, query: Query, k: int = 10, *, metric: Metric = "cosine", restrict: int | None = None
+    vectors: Vectors, query: Query, k: int = 10, *, metric: Metric = "cosine", limit: int | None = None
 ) -> Answers | list[Answers]:
     """The words nearest to a word, a vector, or each of several.
 
@@ -48,7 +48,7 @@ def neighbors(
         How many neighbours of each.
     metric
         "cosine", "dot" (the greatest product first) or "euclidean" (the least distance first).
-    restrict
+    limit
         Search the first rows only, so many: the most frequent words, in most files.
 
     Returns
@@ -82,14 +82,14 @@ def neighbors(
     else:
         array = np.asarray(given)
         queries, exclude, single = np.atleast_2d(array), None, array.ndim < 2
-    found = nearest(vectors, queries, k, metric=metric, restrict=restrict, exclude=exclude)
+    found = nearest(vectors, queries, k, metric=metric, limit=limit, exclude=exclude)
     answers = _spelled(vectors, found)
     return answers[0] if single else answers
 
 
 @overload
 def analogy(  # type: ignore[overload-overlap]
-    vectors: Vectors, a: str, b: str, c: str, k: int = ..., *, method: Method = ..., restrict: int | None = ...
+    vectors: Vectors, a: str, b: str, c: str, k: int = ..., *, method: Method = ..., limit: int | None = ...
 ) -> Answers: ...
 @overload
 def analogy(
@@ -100,7 +100,7 @@ def analogy(
     k: int = ...,
     *,
     method: Method = ...,
-    restrict: int | None = ...,
+    limit: int | None = ...,
 ) -> list[Answers]: ...
 def analogy(
     vectors: Vectors,
@@ -110,7 +110,7 @@ def analogy(
     k: int = 10,
     *,
     method: Method = "3cosadd",
-    restrict: int | None = None,
+    limit: int | None = None,
 ) -> Answers | list[Answers]:
     """What is to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
 
@@ -126,7 +126,7 @@ def analogy(
         "3cosadd" (Mikolov, Yih and Zweig 2013): the nearest to b - a + c of unit vectors, as gensim's
         ``most_similar(positive=[b, c], negative=[a])``. "3cosmul" (Levy and Goldberg 2014): the greatest
         cos(b) cos(c) / cos(a), with cosines moved to [0, 1], as gensim's ``most_similar_cosmul``.
-    restrict
+    limit
         Search the first rows only, so many.
 
     Returns
@@ -155,7 +155,7 @@ def analogy(
     looked_up = [_composed(vectors, words) for words in asked]
     queries = np.stack([rows for rows, _ in looked_up], axis=1)
     exclude = np.concatenate([rows for _, rows in looked_up], axis=1)
-    answers = _spelled(vectors, solved(vectors, queries, exclude, k, method=method, restrict=restrict))
+    answers = _spelled(vectors, solved(vectors, queries, exclude, k, method=method, limit=limit))
     return answers[0] if isinstance(a, str) else answers
 
 
@@ -172,13 +172,13 @@ def solved(
     k: int,
     *,
     method: Method,
-    restrict: int | None,
+    limit: int | None,
 ) -> Nearest:
     """The rows that answer analogies: queries a, b, c of shape (q, 3, dim), rows not to answer with (q, 3)."""
     check_method(method)
     if method == "3cosadd":
         a, b, c = np.moveaxis(unit(queries), 1, 0)
-        return nearest(vectors, b + c - a, k, restrict=restrict, exclude=exclude)
+        return nearest(vectors, b + c - a, k, limit=limit, exclude=exclude)
     scale = inverse(vectors.norms)
 
     def product(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -191,7 +191,7 @@ def solved(
         lambda q, x, _at: product(np.einsum("qpd,qkd->qpk", unit(q), unit(x))),
         combine=product,
     )
-    return best(vectors, queries, k, sought, restrict, exclude)
+    return best(vectors, queries, k, sought, limit, exclude)
 
 
 def _composed(vectors: Vectors, words: list[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vecload.errors import FormatError, MissingExtra, OptionError, as_format_errors, require
+from vecload.errors import FormatError, MissingDependencyError, OptionError, as_format_errors, require
 from vecload.sources.archives import archive_in, holds_arrays, tar_member, zip_member
 from vecload.sources.compression import unpacked
 from vecload.sources.stream import Source
@@ -42,7 +42,7 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
     FormatError
         For a directory, an archive of several members when none is named, a damaged archive, a member whose name leaves
         its folder.
-    MissingExtra
+    MissingDependencyError
         For a URL without fsspec, or for one that fsspec needs another package for.
 
     Examples
@@ -101,7 +101,7 @@ def _remote(url: str) -> IO[bytes]:
     try:
         file: IO[bytes] = fsspec.open(url, "rb").open()
     except ImportError as error:  # a file system that needs a package of its own: fsspec says which
-        raise MissingExtra(f'{error}: pip install "vecload[remote]", or what fsspec names') from error
+        raise MissingDependencyError(f'{error}: pip install "vecload[remote]", or what fsspec names') from error
     except ValueError as error:  # a protocol nobody knows
         raise OptionError(f"{url}: {error}") from error
     return file

@@ -19,7 +19,7 @@ def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
 
     Raises
     ------
-    MissingExtra
+    MissingDependencyError
         If the package is not installed.
     OptionError
         For another name.

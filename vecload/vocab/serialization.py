@@ -9,15 +9,13 @@ import numpy as np
 
 from vecload.saved import check_rules, check_settings, check_version
 from vecload.saved.kinds import VOCAB
+from vecload.vocab.specials import PADS
 from vecload.words import Words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.vocab.vocab import Vocab
-
-PADS = ("<pad>", "[PAD]")
-UNKS = ("<unk>", "[UNK]")
 
 
 class Parts(NamedTuple):
@@ -26,8 +24,8 @@ class Parts(NamedTuple):
     words: Words
     counts: npt.NDArray[np.int64] | None
     specials: tuple[str, ...]
-    unk: str | None
-    pad: str | None
+    unk_token: str | None
+    pad_token: str | None
 
 
 def as_json(vocab: Vocab) -> bytes:
@@ -35,8 +33,8 @@ def as_json(vocab: Vocab) -> bytes:
     kept = {
         "format": VOCAB.mark,
         "version": int(VOCAB.version),
-        "unk": vocab.unk,
-        "pad": vocab.pad,
+        "unk_token": vocab.unk_token,
+        "pad_token": vocab.pad_token,
         "specials": vocab.specials,
         "words": list(vocab),
         "counts": None if vocab.counts is None else vocab.counts.tolist(),
@@ -63,7 +61,9 @@ def from_json(document: Any, name: str) -> Parts:
     kept = check_settings(VOCAB.settings, document, name)
     check_rules(VOCAB, {}, kept, name)
     counts = None if kept["counts"] is None else np.array(kept["counts"], dtype=np.int64)
-    return Parts(Words.from_strings(kept["words"]), counts, tuple(kept["specials"]), kept["unk"], kept["pad"])
+    return Parts(
+        Words.from_strings(kept["words"]), counts, tuple(kept["specials"]), kept["unk_token"], kept["pad_token"]
+    )
 
 
 def from_tokenizer(tokenizer: Any) -> Parts:
@@ -76,11 +76,11 @@ def from_tokenizer(tokenizer: Any) -> Parts:
     special = {word for row, word in enumerate(words) if ids.get(word) != row}
     if hasattr(tokenizer, "all_special_tokens"):  # transformers
         special.update(tokenizer.all_special_tokens)
-        unk, pad = tokenizer.unk_token, tokenizer.pad_token
+        unk_token, pad_token = tokenizer.unk_token, tokenizer.pad_token
     else:
         special.update(token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special)
-        unk = getattr(tokenizer.model, "unk_token", None)
-        pad = (tokenizer.padding or {}).get("pad_token") or next((word for word in PADS if word in ids), None)
+        unk_token = getattr(tokenizer.model, "unk_token", None)
+        pad_token = (tokenizer.padding or {}).get("pad_token") or next((word for word in PADS if word in ids), None)
     specials = tuple(word for word in words if word in special)
-    unk, pad = (word if word in ids else None for word in (unk, pad))
-    return Parts(Words.from_strings(words), None, specials, unk, pad)
+    unk_token, pad_token = (word if word in ids else None for word in (unk_token, pad_token))
+    return Parts(Words.from_strings(words), None, specials, unk_token, pad_token)

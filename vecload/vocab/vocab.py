@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,15 @@ import numpy as np
 from vecload import errors, text_input
 from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.sources import replacing
-from vecload.tokenizers import Tokenizer
-from vecload.vocab.serialization import PADS, UNKS, as_json, from_json, from_tokenizer, is_saved
+from vecload.vocab.counting import checked_tokens, tokens_of
+from vecload.vocab.serialization import as_json, from_json, from_tokenizer, is_saved
+from vecload.vocab.specials import PADS, UNKS, arrange_specials
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
-
-_BATCH = 1024  # texts tokenized together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,15 +39,15 @@ class Vocab:
         Number of times each word was seen, int64, shape (n,), or None.
     specials
         The special tokens among the words.
-    unk
+    unk_token
         The word for unknown words. Without it, an unknown word is an error.
-    pad
+    pad_token
         The word for padding.
 
     Examples
     --------
     >>> vocab = Vocab.from_texts(["the cat", "the dog"], specials=["<pad>", "<unk>"])
-    >>> list(vocab), vocab.pad_idx, vocab.unk_idx
+    >>> list(vocab), vocab.padding_idx, vocab.unk_idx
     (['<pad>', '<unk>', 'the', 'cat', 'dog'], 0, 1)
     >>> vocab.encode("the cow".split())
     array([2, 1])
@@ -57,15 +56,15 @@ class Vocab:
     words: Words
     counts: npt.NDArray[np.int64] | None = None
     specials: tuple[str, ...] = ()
-    unk: str | None = None
-    pad: str | None = None
+    unk_token: str | None = None
+    pad_token: str | None = None
 
     def __post_init__(self) -> None:
         rows = self.words.lookup(self.words)
         twice = np.flatnonzero(rows != np.arange(len(rows)))
         if len(twice):
             raise VocabularyError(f"{self.words[int(twice[0])]!r} occurs more than once in the vocabulary")
-        for special in (*self.specials, self.unk, self.pad):
+        for special in (*self.specials, self.unk_token, self.pad_token):
             if special is not None and special not in self.words:
                 raise VocabularyError(f"the special word {special!r} is not in the vocabulary")
         if self.counts is not None:
@@ -82,8 +81,8 @@ class Vocab:
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
-        unk: str | None = None,
-        pad: str | None = None,
+        unk_token: str | None = None,
+        pad_token: str | None = None,
     ) -> Vocab:
         """Count the tokens of texts.
 
@@ -101,9 +100,9 @@ class Vocab:
             first by code point, so that the vocabulary is the same on every machine.
         specials
             Words placed first, whatever their counts.
-        unk, pad
-            The words for unknown tokens and for padding, placed first (pad before unk) unless among `specials`. By
-            default, "<unk>" or "[UNK]" and "<pad>" or "[PAD]" if they are among the specials.
+        unk_token, pad_token
+            The words for unknown tokens and for padding, placed first (padding before unknown) unless among
+            `specials`. By default, "<unk>" or "[UNK]" and "<pad>" or "[PAD]" if they are among the specials.
 
         Raises
         ------
@@ -112,12 +111,14 @@ class Vocab:
 
         Examples
         --------
-        >>> list(Vocab.from_texts(["b a c", "a b"], min_freq=2, pad="<pad>"))
+        >>> list(Vocab.from_texts(["b a c", "a b"], min_freq=2, pad_token="<pad>"))
         ['<pad>', 'a', 'b']
         """
         refuse_string("texts", texts)
-        tokens = chain.from_iterable(_tokenized(texts, tokenize))
-        return cls.from_tokens(tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad)
+        tokens = chain.from_iterable(tokens_of(texts, tokenize))
+        return cls.from_tokens(
+            tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk_token=unk_token, pad_token=pad_token
+        )
 
     @classmethod
     def from_tokens(
@@ -127,8 +128,8 @@ class Vocab:
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
-        unk: str | None = None,
-        pad: str | None = None,
+        unk_token: str | None = None,
+        pad_token: str | None = None,
     ) -> Vocab:
         """Count tokens. The options are those of `from_texts`.
 
@@ -139,7 +140,12 @@ class Vocab:
         """
         refuse_string("tokens", tokens)
         return cls.from_counter(
-            Counter(_checked(tokens)), min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad
+            Counter(checked_tokens(tokens)),
+            min_freq=min_freq,
+            max_size=max_size,
+            specials=specials,
+            unk_token=unk_token,
+            pad_token=pad_token,
         )
 
     @classmethod
@@ -150,8 +156,8 @@ class Vocab:
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
-        unk: str | None = None,
-        pad: str | None = None,
+        unk_token: str | None = None,
+        pad_token: str | None = None,
     ) -> Vocab:
         """Take words and their counts. The options are those of `from_texts`.
 
@@ -162,7 +168,7 @@ class Vocab:
         """
         if min_freq < 1:
             raise OptionError(f"min_freq={min_freq} is less than 1")
-        front, unk, pad = _front(specials, unk, pad)
+        front, unk_token, pad_token = arrange_specials(specials, unk_token, pad_token)
         if max_size is not None and max_size < len(front):
             raise OptionError(f"max_size={max_size} is less than the number of specials, {len(front)}")
         taken = set(front)
@@ -172,7 +178,7 @@ class Vocab:
         )
         words = [*front, *types][:max_size]
         counts = np.array([counter.get(word, 0) for word in words], dtype=np.int64)
-        return cls(Words.from_strings(words), counts, tuple(front), unk, pad)
+        return cls(Words.from_strings(words), counts, tuple(front), unk_token, pad_token)
 
     @classmethod
     def from_text_file(
@@ -184,8 +190,8 @@ class Vocab:
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
-        unk: str | None = None,
-        pad: str | None = None,
+        unk_token: str | None = None,
+        pad_token: str | None = None,
         progress: bool | None = None,
     ) -> Vocab:
         """Count the tokens of a file of texts, as it is read.
@@ -202,12 +208,19 @@ class Vocab:
             Whether to show a progress bar; None shows one if standard error is a terminal.
         """
         texts = text_input.read_texts(path, column=column, progress=progress)
-        tokens = chain.from_iterable(_tokenized(texts, tokenize))
-        return cls.from_tokens(tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk=unk, pad=pad)
+        tokens = chain.from_iterable(tokens_of(texts, tokenize))
+        return cls.from_tokens(
+            tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk_token=unk_token, pad_token=pad_token
+        )
 
     @classmethod
     def from_words(
-        cls, words: Iterable[str], *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None
+        cls,
+        words: Iterable[str],
+        *,
+        specials: Sequence[str] = (),
+        unk_token: str | None = None,
+        pad_token: str | None = None,
     ) -> Vocab:
         """Keep words in their order; specials that are not among them are placed first.
 
@@ -218,21 +231,26 @@ class Vocab:
 
         Examples
         --------
-        >>> list(Vocab.from_words(["dog", "cat"], pad="<pad>"))
+        >>> list(Vocab.from_words(["dog", "cat"], pad_token="<pad>"))
         ['<pad>', 'dog', 'cat']
         """
         words = list_of_strings("words", words)
-        front, unk, pad = _front(specials, unk, pad)
+        front, unk_token, pad_token = arrange_specials(specials, unk_token, pad_token)
         there = set(words)
         new = [word for word in front if word not in there]
-        return cls(Words.from_strings([*new, *words]), None, tuple(front), unk, pad)
+        return cls(Words.from_strings([*new, *words]), None, tuple(front), unk_token, pad_token)
 
     @classmethod
     def from_vectors(
-        cls, vectors: Collection[str], *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None
+        cls,
+        vectors: Collection[str],
+        *,
+        specials: Sequence[str] = (),
+        unk_token: str | None = None,
+        pad_token: str | None = None,
     ) -> Vocab:
         """Take all words of `Vectors`, in file order."""
-        return cls.from_words(vectors, specials=specials, unk=unk, pad=pad)
+        return cls.from_words(vectors, specials=specials, unk_token=unk_token, pad_token=pad_token)
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any) -> Vocab:
@@ -242,23 +260,27 @@ class Vocab:
         """
         return cls(*from_tokenizer(tokenizer))
 
-    def with_specials(self, *, specials: Sequence[str] = (), unk: str | None = None, pad: str | None = None) -> Vocab:
+    def with_specials(
+        self, *, specials: Sequence[str] = (), unk_token: str | None = None, pad_token: str | None = None
+    ) -> Vocab:
         """Return a vocabulary with more specials, placed first unless they are among the words."""
         more = list_of_strings("specials", specials)
-        front, unk, pad = _front([*self.specials, *more], unk or self.unk, pad or self.pad)
+        front, unk_token, pad_token = arrange_specials(
+            [*self.specials, *more], unk_token or self.unk_token, pad_token or self.pad_token
+        )
         new = [word for word in front if word not in self.words]
         counts = None if self.counts is None else np.concatenate([np.zeros(len(new), dtype=np.int64), self.counts])
-        return Vocab(Words.from_strings([*new, *self.words]), counts, tuple(front), unk, pad)
+        return Vocab(Words.from_strings([*new, *self.words]), counts, tuple(front), unk_token, pad_token)
 
     @property
-    def pad_idx(self) -> int | None:
+    def padding_idx(self) -> int | None:
         """Row of the padding word; None without one."""
-        return None if self.pad is None else self.words.get(self.pad)
+        return None if self.pad_token is None else self.words.get(self.pad_token)
 
     @property
     def unk_idx(self) -> int | None:
         """Row of the word for unknown ones; None without one."""
-        return None if self.unk is None else self.words.get(self.unk)
+        return None if self.unk_token is None else self.words.get(self.unk_token)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -270,35 +292,35 @@ class Vocab:
         return word in self.words
 
     def __getitem__(self, word: str) -> int:
-        """Return the row of a word, or that of `unk`.
+        """Return the row of a word, or that of `unk_token`.
 
         Raises
         ------
         MissingWordError
-            If the word is unknown and there is no `unk`.
+            If the word is unknown and there is no `unk_token`.
         """
         return int(self.encode([word])[0])
 
     def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Return the rows of many tokens, int64, shape (k,); unknown tokens get the row of `unk`.
+        """Return the rows of many tokens, int64, shape (k,); unknown tokens get the row of `unk_token`.
 
         Raises
         ------
         OptionError
             If `tokens` is one string, or holds anything but strings.
         MissingWordError
-            If a token is unknown and there is no `unk`.
+            If a token is unknown and there is no `unk_token`.
         """
         tokens = list_of_strings("tokens", tokens)
         rows = self.words.lookup(tokens)
         absent = rows < 0
         if absent.any():
-            if self.unk is None:
+            if self.unk_token is None:
                 word = tokens[int(np.argmax(absent))]
                 raise MissingWordError(
-                    f"{word!r} is not in the vocabulary, which has no unknown word: pass unk='<unk>'", [word]
+                    f"{word!r} is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'", [word]
                 )
-            rows[absent] = self.words.get(self.unk)
+            rows[absent] = self.words.get(self.unk_token)
         return rows
 
     def decode(self, ids: Iterable[int]) -> list[str]:
@@ -358,15 +380,17 @@ class Vocab:
                 except VocabularyError as error:
                     raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
             words, counts, unused = text_input.word_list_of(document, name)
-            front, unk, pad = _front([*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None)
+            front, unk_token, pad_token = arrange_specials(
+                [*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None
+            )
             counted = None if counts is None else np.array(counts, dtype=np.int64)
-            return cls(Words.from_strings(words), counted, tuple(front), unk, pad)
+            return cls(Words.from_strings(words), counted, tuple(front), unk_token, pad_token)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocab):
             return NotImplemented
         counts = [None if vocab.counts is None else vocab.counts.tolist() for vocab in (self, other)]
-        named = [(vocab.words, vocab.specials, vocab.unk, vocab.pad) for vocab in (self, other)]
+        named = [(vocab.words, vocab.specials, vocab.unk_token, vocab.pad_token) for vocab in (self, other)]
         return counts[0] == counts[1] and named[0] == named[1]
 
     __hash__ = None  # type: ignore[assignment]
@@ -374,27 +398,3 @@ class Vocab:
     def __repr__(self) -> str:
         specials = f", {len(self.specials)} of them specials" if self.specials else ""
         return f"<Vocab: {len(self):,} words{specials}>"
-
-
-def _front(specials: Sequence[str], unk: str | None, pad: str | None) -> tuple[list[str], str | None, str | None]:
-    """Return the specials in order, with `pad` and `unk` among them, and those two."""
-    front = list(dict.fromkeys(list_of_strings("specials", specials)))
-    pad = pad or next((word for word in PADS if word in front), None)
-    unk = unk or next((word for word in UNKS if word in front), None)
-    front = [*(word for word in (pad, unk) if word is not None and word not in front), *front]
-    return front, unk, pad
-
-
-def _tokenized(texts: Iterable[str | Sequence[str]], tokenize: Any) -> Iterator[Sequence[str]]:
-    """Yield the tokens of each text; batches let tokenizers work on many texts at once."""
-    tokenizer, stream = Tokenizer.of(tokenize), iter(texts)
-    while batch := list(islice(stream, _BATCH)):
-        yield from tokenizer.split(batch)
-
-
-def _checked(tokens: Iterable[str]) -> Iterator[str]:
-    for token in tokens:
-        if not isinstance(token, str):
-            found = f"found {type(token).__name__}; from_texts accepts lists of tokens"
-            raise OptionError(f"tokens must be strings: {found}")
-        yield token

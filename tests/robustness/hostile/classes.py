@@ -220,13 +220,13 @@ def _tensors(reader: str, title: str, data: bytes) -> Iterator[tuple[str, Input]
 
 def _saved(folder: Path) -> Iterator[tuple[str, Input]]:
     name = "a.safetensors"
-    vecload.align(table(), vecload.Vocab.from_words(["cat", "dog", "zebra"], pad="<pad>", unk="<unk>")).save(
-        folder / name
-    )
+    vecload.align(
+        table(), vecload.Vocab.from_words(["cat", "dog", "zebra"], pad_token="<pad>", unk_token="<unk>")
+    ).save(folder / name)
     yield from _tensors("Aligned", "Aligned", (folder / name).read_bytes())
     vecload.map_spaces(table(), table(), pairs=[(word, word) for word in table().words]).save(folder / "b.safetensors")
     yield from _tensors("SpaceMap", "SpaceMap", (folder / "b.safetensors").read_bytes())
-    vecload.Vocab.from_texts(["a b a c"], pad="<pad>", unk="<unk>").save(folder / "vocab.json")
+    vecload.Vocab.from_texts(["a b a c"], pad_token="<pad>", unk_token="<unk>").save(folder / "vocab.json")
     kept = json.loads((folder / "vocab.json").read_bytes())
     for key in kept:
         for at, value in enumerate([*VALUES, *INTEGERS, [2**64], [0.5], ["a", "a"], [None], [[]]]):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.errors import OptionError, as_format_errors
+from vecload.mapping.normalization import Normalization
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import SPACE_MAP
-from vecload.spaces.normalization import Normalization
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:

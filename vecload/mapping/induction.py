@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vecload.spaces.normalization import normalization
-from vecload.spaces.retrieval import BLOCK, HUBS, hubness
-from vecload.spaces.solvers import procrustes
+from vecload.mapping.normalization import normalization
+from vecload.mapping.retrieval import BLOCK, HUBS, hubness
+from vecload.mapping.solvers import procrustes
 from vecload.words import read_only
 
 if TYPE_CHECKING:

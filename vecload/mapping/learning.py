@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.spaces import induction, solvers
-from vecload.spaces.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
-from vecload.spaces.normalization import ITERATIVE, check_steps, normalization
-from vecload.spaces.spacemap import SpaceMap
+from vecload.mapping import induction, solvers
+from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
+from vecload.mapping.normalization import ITERATIVE, check_steps, normalization
+from vecload.mapping.spacemap import SpaceMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ def map_spaces(
     pairs: Iterable[Pair] | str | os.PathLike[str] = "identical",
     method: Method = "procrustes",
     normalize: Sequence[str] | str | None = None,
-    restrict: int = 20_000,
+    limit: int = 20_000,
     seed: int = 0,
     progress: bool | None = None,
 ) -> SpaceMap:
@@ -69,7 +69,7 @@ def map_spaces(
         Steps applied to both spaces first: "unit" and "center" in any order; "iterative" for five rounds of both, then
         "unit" (Zhang et al. 2019: far languages such as English and Japanese need it). None for unit, center, unit,
         and for no step with "least-squares".
-    restrict
+    limit
         So many of the most frequent words take part where words are compared with all others.
     seed
         Of self-learning.
@@ -98,27 +98,27 @@ def map_spaces(
     True
     """
     steps = steps_of(method, normalize)
-    check_options(method, pairs, restrict)
+    check_options(method, pairs, limit)
     pairs = _read(pairs)
     if method != "least-squares" and source.dim != target.dim:
         raise OptionError(
             f"method={method!r} maps spaces of one dimension, not {source.dim} to {target.dim}: use 'least-squares'"
         )
     for vectors in (source, target):
-        if not len(vectors) or not np.isfinite(vectors.matrix[:restrict]).all():
+        if not len(vectors) or not np.isfinite(vectors.matrix[:limit]).all():
             raise OptionError(_NOT_FINITE.format(vectors))
     source_side, x = normalization(source.matrix, steps)
     target_side, y = normalization(target.matrix, steps)
     if pairs == "unsupervised":
-        found = induction.unsupervised_start(x[:restrict], y[:restrict])
+        found = induction.unsupervised_start(x[:limit], y[:limit])
         given = Pairing(found.source, found.target, 0)
     else:
         given = find_pairs(source, target, pairs)
     for vectors, side, made, rows in ((source, source_side, x, given.source), (target, target_side, y, given.target)):
-        if not (np.isfinite(side.means).all() and np.isfinite(made[rows]).all()):  # a row beyond `restrict`
+        if not (np.isfinite(side.means).all() and np.isfinite(made[rows]).all()):  # a row beyond `limit`
             raise OptionError(_NOT_FINITE.format(vectors))
     info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
-    matrix, target_matrix = _solve(method, x, y, given, restrict, seed=seed, progress=progress, info=info)
+    matrix, target_matrix = _solve(method, x, y, given, limit, seed=seed, progress=progress, info=info)
     return SpaceMap(source_side, target_side, matrix, target_matrix, method, info)
 
 
@@ -156,16 +156,16 @@ def steps_of(method: str, normalize: Sequence[str] | str | None) -> tuple[str, .
     return steps
 
 
-def check_options(method: str, pairs: object, restrict: int) -> None:
+def check_options(method: str, pairs: object, limit: int) -> None:
     """Check what can be known about the options of `map_spaces` before any vectors are read.
 
     Raises
     ------
     OptionError
-        If `restrict` leaves no words, or the method cannot start without pairs.
+        If `limit` leaves no words, or the method cannot start without pairs.
     """
-    if restrict < 1:
-        raise OptionError(f"restrict={restrict} leaves no words")
+    if limit < 1:
+        raise OptionError(f"limit={limit} leaves no words")
     if pairs == "unsupervised" and method not in ("refine", "self-learning"):
         raise OptionError(f"pairs='unsupervised' needs method 'self-learning' or 'refine', found {method!r}")
 
@@ -180,7 +180,7 @@ def _solve(
     x: Rows,
     y: Rows,
     given: Pairing,
-    restrict: int,
+    limit: int,
     *,
     seed: int,
     progress: bool | None,
@@ -188,7 +188,7 @@ def _solve(
 ) -> tuple[Matrix, Matrix | None]:
     """The matrices of both sides."""
     left, right = x[given.source], y[given.target]
-    near_x, near_y = x[:restrict], y[:restrict]
+    near_x, near_y = x[:limit], y[:limit]
     if method == "least-squares":
         return solvers.least_squares(left, right), None
     if method == "procrustes":

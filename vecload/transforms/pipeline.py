@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vecload.errors import OptionError, refuse_string
-from vecload.spaces import quantizing, reducing, transforms
+from vecload.transforms import linear, quantizing, reducing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,34 +47,34 @@ def _abtt(text: str) -> Transform:
     k = int(_number(text, int, "abtt")) if text else None
     if k is not None and k < 0:
         raise OptionError(f"step abtt:{k} needs a number of 0 or more")
-    return lambda vectors: transforms.abtt(vectors, k)
+    return lambda vectors: linear.abtt(vectors, k)
 
 
 def _weight(text: str) -> Transform:
     if not text:
-        return transforms.weight
+        return linear.weight
     a = float(_number(text, float, "weight"))
     if not a > 0:
         raise OptionError(f"step weight:{text} needs a number above 0")
-    return lambda vectors: transforms.weight(vectors, a)
+    return lambda vectors: linear.weight(vectors, a)
 
 
 STEPS: dict[str, Callable[[str], Transform]] = {
-    "unit": _bare("unit", transforms.unit),
-    "center": _bare("center", transforms.center),
+    "unit": _bare("unit", linear.unit),
+    "center": _bare("center", linear.center),
     "abtt": _abtt,
-    "pca": _whole("pca", transforms.pca),
-    "raunak": _whole("raunak", transforms.raunak),
-    "whiten": _bare("whiten", transforms.whiten),
+    "pca": _whole("pca", linear.pca),
+    "raunak": _whole("raunak", linear.raunak),
+    "whiten": _bare("whiten", linear.whiten),
     "weight": _weight,
-    "top": _whole("top", lambda vectors, count: reducing.prune(vectors, count).vectors),
+    "limit": _whole("limit", lambda vectors, count: reducing.prune(vectors, count).vectors),
     "prune": _whole("prune", lambda vectors, count: reducing.prune(vectors, count).expanded()),
     "float16": _bare("float16", lambda vectors: quantizing.narrow(vectors, "float16")),
     "bfloat16": _bare("bfloat16", lambda vectors: quantizing.narrow(vectors, "bfloat16")),
     "int8": _bare("int8", lambda vectors: quantizing.int8(vectors).vectors),
     "pq": _whole("pq", lambda vectors, parts: quantizing.product(vectors, parts).vectors),
 }
-"""Steps by name. "top" keeps the first rows; "prune" lets all other words share the nearest of them; "int8" and "pq"
+"""Steps by name. "limit" keeps the first rows; "prune" lets all other words share the nearest of them; "int8" and "pq"
 give the rows as they come back from so many bits, in float32, to see what they lose."""
 
 
@@ -87,7 +87,7 @@ def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
         The space.
     steps
         Names with an argument behind a colon: "unit", "center", "abtt:K", "pca:K", "raunak:K", "whiten", "weight:A",
-        "top:N", "prune:N", "float16", "bfloat16", "int8", "pq:PARTS".
+        "limit:N", "prune:N", "float16", "bfloat16", "int8", "pq:PARTS".
 
     Returns
     -------

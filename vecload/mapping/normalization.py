@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import OptionError
+from vecload.transforms.rows import scale_to_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,6 @@ STEPS: Final = ("unit", "center")
 ITERATIVE: Final = (*("unit", "center") * 5, "unit")
 """Iterative normalisation: after five rounds rows of unit length have a mean of zero to the third digit and more
 (Zhang et al., "Are girls neko or shōjo?", ACL 2019)."""
-_ROWS = 1 << 10  # which the caches hold
-_LEAST, _MOST = 1e-15, 1e18  # norms between which no square of a float32 was lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +83,3 @@ def check_steps(steps: Sequence[str]) -> None:
     """Raise OptionError unless `steps` is a sequence of known steps."""
     if isinstance(steps, str) or any(step not in STEPS for step in steps):
         raise OptionError(f"normalize={steps!r} is not a sequence of {' and '.join(map(repr, STEPS))}")
-
-
-def scale_to_unit(rows: npt.NDArray[np.float32]) -> None:
-    """Give rows unit length, in place; rows of zeros stay."""
-    for begin in range(0, len(rows), _ROWS):
-        block = rows[begin : begin + _ROWS]
-        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
-        odd = ~((norms > _LEAST) & (norms < _MOST))
-        if odd.any():
-            norms[odd] = np.linalg.norm(block[odd].astype(np.float64), axis=1)
-        norms[norms == 0] = 1
-        block /= norms[:, None]

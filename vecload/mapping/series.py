@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vecload.errors import OptionError, refuse_string
+from vecload.mapping.dictionaries import find_pairs
+from vecload.mapping.learning import map_spaces
 from vecload.search import nearest
 from vecload.search.exact import unit
-from vecload.spaces.dictionaries import find_pairs
-from vecload.spaces.mapping import map_spaces
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.spaces.dictionaries import Pair
-    from vecload.spaces.spacemap import SpaceMap
+    from vecload.mapping.dictionaries import Pair
+    from vecload.mapping.spacemap import SpaceMap
     from vecload.words import Words
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.search import nearest
-from vecload.spaces.normalization import scale_to_unit
+from vecload.transforms.rows import scale_to_unit
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-Method = Literal["concatenate", "average", "svd"]
+Combine = Literal["concatenate", "average", "svd"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def share(vectors: Vectors) -> Shared:
 
 def merge(
     sources: Sequence[Vectors],
-    method: Method = "concatenate",
+    combine: Combine = "concatenate",
     *,
     dim: int | None = None,
     words: Literal["common", "all"] = "common",
@@ -104,11 +104,11 @@ def merge(
     ----------
     sources
         Two or more spaces.
-    method
+    combine
         "concatenate"; "average" (Coates and Bollegala 2018), of the sources that have the word, shorter rows filled
         with zeros; "svd" (Yin and Schütze 2016), the first `dim` singular directions of the concatenation.
     dim
-        Of "svd"; None for the greatest of the sources.
+        For "svd"; None for the greatest of the sources.
     words
         "common": those of all sources, in the order of the first. "all": those of any, in the order they come; zeros
         where a source lacks a word.
@@ -122,7 +122,7 @@ def merge(
     """
     if len(sources) < 2:
         raise OptionError(f"merge two sources or more, not {len(sources)}")
-    for name, value, known in (("method", method, get_args(Method)), ("words", words, ("common", "all"))):
+    for name, value, known in (("combine", combine, get_args(Combine)), ("words", words, ("common", "all"))):
         if value not in known:
             raise OptionError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
     if not all(np.isfinite(source.norms).all() for source in sources):
@@ -136,7 +136,7 @@ def merge(
         raise VocabularyError(f"{len(sources)} sources have no word in common")
     total = sum(source.dim for source in sources)
     width = max(source.dim for source in sources)
-    made = np.zeros((len(listed), width if method == "average" else total), dtype=np.float32)
+    made = np.zeros((len(listed), width if combine == "average" else total), dtype=np.float32)
     count = np.zeros(len(listed), dtype=np.float32)
     begin = 0
     for source in sources:
@@ -146,15 +146,15 @@ def merge(
         scale_to_unit(part)
         made[:, begin : begin + source.dim] += part
         count += rows >= 0
-        begin += 0 if method == "average" else source.dim
-    if method == "average":
+        begin += 0 if combine == "average" else source.dim
+    if combine == "average":
         made /= count[:, None]
-    if method == "svd":
+    if combine == "svd":
         made = _singular(made, width if dim is None else dim)
     elif dim is not None:
-        raise OptionError(f"dim is of method='svd', not of {method!r}")
+        raise OptionError(f"dim is for combine='svd', not for {combine!r}")
     return Vectors(
-        listed, made, {"merged": [str(source.meta.get("source", "")) for source in sources], "method": method}
+        listed, made, {"merged": [str(source.meta.get("source", "")) for source in sources], "combine": combine}
     )
 
 

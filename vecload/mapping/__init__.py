@@ -1,0 +1,19 @@
+"""Map one space of vectors onto another, read dictionaries, and follow words through a series of spaces."""
+
+from vecload.mapping.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
+from vecload.mapping.learning import map_spaces
+from vecload.mapping.series import Stability, map_series, stability
+from vecload.mapping.spacemap import SpaceMap
+
+__all__ = [
+    "SEEDS",
+    "Pairing",
+    "SpaceMap",
+    "Stability",
+    "find_pairs",
+    "map_series",
+    "map_spaces",
+    "read_dictionary",
+    "split_pairs",
+    "stability",
+]

@@ -1,0 +1,28 @@
+"""Transform one space of vectors: normalize, center, reduce, quantize, prune and merge."""
+
+from vecload.transforms.linear import abtt, center, pca, raunak, undo, unit, weight, whiten
+from vecload.transforms.pipeline import parse_steps, transform
+from vecload.transforms.quantizing import Loss, Quantized, int8, narrow, product
+from vecload.transforms.reducing import Shared, merge, prune, share
+
+__all__ = [
+    "Loss",
+    "Quantized",
+    "Shared",
+    "abtt",
+    "center",
+    "int8",
+    "merge",
+    "narrow",
+    "parse_steps",
+    "pca",
+    "product",
+    "prune",
+    "raunak",
+    "share",
+    "transform",
+    "undo",
+    "unit",
+    "weight",
+    "whiten",
+]
