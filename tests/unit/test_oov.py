@@ -246,7 +246,7 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ("normal", "oov is a list of steps: ['normal']"),
+        ("normal", "oov must be a list of strings, not one string: found 'normal'; pass ['normal']"),
         (None, "oov is a list of steps: [None]"),
         (
             ["lemma"],

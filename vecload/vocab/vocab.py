@@ -20,7 +20,7 @@ from vecload.vocab.specials import PADS, UNKS, arrange_specials
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
