@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from vecload import formats
 from vecload.errors import FormatError, OptionError, refuse_string, sample, warn
+from vecload.progress import progress_bar
 from vecload.vectors import Batch, Request, strip_prefix
 from vecload.words import Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
 Progress = bool | Callable[[int, int | None], object] | None
-
-_LONG = 1 << 26  # bytes that take about a tenth of a second plain, a second compressed
 
 
 def _check(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -192,13 +190,5 @@ def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | Non
     if callable(progress):
         yield progress
         return
-    if progress is None:
-        progress = sys.stderr.isatty() and (source.size or _LONG) >= _LONG
-    if not progress:
-        yield lambda _done, _total: None
-        return
-    from tqdm import tqdm
-
-    total = source.progress()[1]
-    with tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=Path(source.name).name) as bar:
-        yield lambda done, _total: bar.update(done - bar.n)
+    with progress_bar(source.progress()[1], name=Path(source.name).name, shown=progress) as shown:
+        yield lambda done, _total: shown.reach(done)

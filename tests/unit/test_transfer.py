@@ -139,6 +139,16 @@ def test_always_cut_without_ranges_comes_to_an_end(site: Site, tmp_path: Path) -
     assert (tmp_path / "v.part").read_bytes() == DATA[:1000]
 
 
+def test_retries_are_reported_with_cause_and_number(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.plan.append(cut(1000))
+    bring(site, tmp_path / "v")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"trying again in 0 s (2 of {QUICK.tries})" in caplog.text
+    assert "ended at byte 1,000 of 200,000" in caplog.text or "connection broke" in caplog.text
+
+
 def change(site: Site) -> None:
     site.etag, site.data = '"two"', DATA[::-1]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import functools
+import logging
 import os
 import queue
 import random
@@ -27,6 +28,8 @@ _HOPS = 10
 _MOST_DIGITS = 18
 _LONGEST_NAME = 1024  # of a state of a file, by which the server is asked for the rest of it
 _TOKENS = {"huggingface.co": "HF_TOKEN"}  # host → the variable that holds a token for it, and for it alone
+_log = logging.getLogger("vecload")
+
 _LATER = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -131,7 +134,10 @@ class Patience:
         if self._failures >= self._policy.tries:
             raise DownloadError(f"{self._url}: {cause}, {self._failures} times in a row; try again later") from cause
         pause = self._policy.backoff * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)
-        time.sleep(min(pause, self._policy.longest) if cause.wait is None else cause.wait)
+        pause = min(pause, self._policy.longest) if cause.wait is None else cause.wait
+        again = f"trying again in {pause:,.0f} s ({self._failures + 1} of {self._policy.tries})"
+        _log.warning("%s: %s; %s", self._url, cause, again)
+        time.sleep(pause)
 
 
 def session() -> Any:

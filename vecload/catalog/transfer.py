@@ -7,23 +7,22 @@ send all of it when the file has changed meanwhile. The part takes the target's 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import hashlib
 import json
 import os
 import shutil
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecload.catalog import http
 from vecload.errors import DownloadError, FormatError
+from vecload.progress import progress_bar
 from vecload.sources import replacing, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from vecload.catalog.listing import Digest
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _PIECE = 1 << 16
 _MOST = 1 << 35  # bytes of a file whose length nobody states
 _KEPT = 1 << 20  # bytes of such a file that are kept to look at when it is not the one asked for
-_LONG = 1 << 24  # bytes from which a bar is worth having
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")  # what servers send in place of a file
 
 
@@ -217,8 +215,9 @@ def _receive(session: Any, url: str, part: _Part, job: _Job, pace: http.Pace) ->
         _check_space(part, (total or job.size or 0) - begin)
         if response.status_code == 200:
             part.restart(url, name)
-        with _bar(part, total or job.size, begin, job) as advance:
-            _append(response, url, part, total or job.size or _MOST, advance, pace)
+        name = part.path.name.removesuffix(".part")
+        with progress_bar(total or job.size, name=name, shown=job.progress, initial=begin) as bar:
+            _append(response, url, part, total or job.size or _MOST, bar.advance, pace)
     if total is not None and part.size != total:
         if part.size > total:
             part.discard()
@@ -323,16 +322,3 @@ def digests(path: Path, *kinds: Literal["sha256", "md5"]) -> dict[str, str]:
             for value in sums.values():
                 value.update(block[:count])
     return {kind: value.hexdigest() for kind, value in sums.items()}
-
-
-@contextlib.contextmanager
-def _bar(part: _Part, total: int | None, begin: int, job: _Job) -> Iterator[Any]:
-    worth = sys.stderr.isatty() and (total or _LONG) >= _LONG
-    if not (worth if job.progress is None else job.progress):
-        yield lambda _count: None
-        return
-    from tqdm import tqdm
-
-    name = part.path.name.removesuffix(".part")
-    with tqdm(total=total, initial=begin, unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
-        yield bar.update

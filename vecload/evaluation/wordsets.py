@@ -10,6 +10,7 @@ import numpy as np
 from vecload.errors import VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
+from vecload.progress import progress_bar
 from vecload.search import solved
 
 if TYPE_CHECKING:
@@ -157,8 +158,6 @@ def analogies(
     VocabularyError
         When no analogy can be used.
     """
-    from tqdm import tqdm
-
     chosen = protocol_of(protocol)
     lookup = Lookup(vectors, chosen)
     quadruples = [quadruple for _, some in questions.sections for quadruple in some]
@@ -177,8 +176,7 @@ def analogies(
         asked = asked[(rows[asked] >= 0).all(axis=1)]
     correct = np.zeros(len(rows), dtype=np.bool_)
     first = np.append(lookup.first, -1)  # of -1: -1
-    hidden = None if progress is None else not progress  # None: tqdm asks whether it is a terminal
-    with tqdm(total=len(asked), desc=questions.name, unit="analogies", disable=hidden) as bar:
+    with progress_bar(len(asked), unit="analogies", name=questions.name, shown=progress) as bar:
         for begin in range(0, len(asked), _BATCH):
             some = asked[begin : begin + _BATCH]
             queries, exclude = values[at[some, :3]], rows[some, :3]
@@ -187,7 +185,7 @@ def analogies(
             banned = (same[:, :, None] == exclude[:, None, :]).any(axis=2)
             place = np.where(banned.all(axis=1), _ANSWERS - 1, banned.argmin(axis=1))
             correct[some] = np.take_along_axis(same, place[:, None], 1)[:, 0] == rows[some, 3]
-            bar.update(len(some))
+            bar.advance(len(some))
     ends = np.cumsum([len(some) for _, some in questions.sections])
     parts: Any = zip(questions.sections, np.split(correct, ends[:-1]), np.split(usable, ends[:-1]), strict=True)
     return AnalogyScore(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,9 +12,10 @@ from vecload.mapping import induction, solvers
 from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
 from vecload.mapping.normalization import ITERATIVE, check_steps, normalization
 from vecload.mapping.spacemap import SpaceMap
+from vecload.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -198,26 +197,14 @@ def _solve(
     if method == "refine":
         return induction.refine(near_x, near_y, solvers.procrustes(left, right)), None
     if method == "self-learning":
-        with _rounds(progress=progress) as tell:
+        with progress_bar(None, unit="rounds", name="self-learning", shown=progress) as bar:
+
+            def tell(number: int, objective: float) -> None:
+                bar.note(f"mean cosine {objective:.4f}")
+                bar.reach(number + 1)
+
             first = solvers.procrustes(left, right)
             found = induction.self_learn(near_x, near_y, first, seed=seed, tell=tell)
         info["objective"] = found.objective
         left, right = near_x[found.source], near_y[found.target]
     return solvers.vecmap(left, right)
-
-
-@contextlib.contextmanager
-def _rounds(*, progress: bool | None) -> Iterator[Callable[[int, float], object]]:
-    """What to call after each round of self-learning."""
-    if not (sys.stderr.isatty() if progress is None else progress):
-        yield lambda _round, _objective: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=" rounds", desc="self-learning") as bar:
-
-        def tell(number: int, objective: float) -> None:
-            bar.set_postfix_str(f"mean cosine {objective:.4f}", refresh=False)
-            bar.update(number + 1 - bar.n)
-
-        yield tell

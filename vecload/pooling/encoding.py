@@ -7,7 +7,6 @@ pooled vectors: no token is ever a Python string. Other tokenizers give strings,
 from __future__ import annotations
 
 import re
-import sys
 from collections import deque
 from collections.abc import Sized
 from functools import partial
@@ -21,6 +20,7 @@ from vecload.errors import OptionError, allocating, refuse_string
 from vecload.pooling import reduction
 from vecload.pooling.compiled import Extra
 from vecload.pooling.fasttext import end_lines
+from vecload.progress import progress_bar
 from vecload.threads import Pool
 from vecload.words import Words, pack, read_only
 
@@ -119,8 +119,6 @@ def stream(
 
     While one batch is pooled on threads, the next is read.
     """
-    from tqdm import tqdm
-
     from vecload.kernels import workers
 
     refuse_string("texts", texts)
@@ -131,12 +129,8 @@ def stream(
     with torch.no_grad():  # rows that are trained are pooled as they are now
         plan = pooler.plan()
     total = len(texts) if isinstance(texts, Sized) else None
-    hidden = not (sys.stderr.isatty() if progress is None else progress)
     numbered = iter(texts)
-    with (
-        Pool(workers()) as pool,
-        tqdm(total=total, unit=" texts", unit_scale=True, disable=hidden, delay=1) as bar,
-    ):
+    with Pool(workers()) as pool, progress_bar(total, unit="texts", shown=progress) as bar:
         waiting: deque[_Batch] = deque()
         while True:
             batch = list(islice(numbered, batch_size))
@@ -145,7 +139,7 @@ def stream(
             if waiting and (not batch or len(waiting) > 1):
                 vectors, counts = waiting.popleft().result()
                 yield vectors, counts
-                bar.update(len(vectors))
+                bar.advance(len(vectors))
             elif not batch:
                 return
 

@@ -6,7 +6,6 @@ temporary file, four bytes a token. Components are exact: those of the whole cor
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Mapping, Sized
 from itertools import islice
@@ -19,6 +18,7 @@ from vecload.errors import OptionError, refuse_string, warn
 from vecload.pooling import encoding
 from vecload.pooling.compiled import Extra
 from vecload.pooling.modes import FITTED
+from vecload.progress import progress_bar
 from vecload.threads import Pool
 from vecload.words import Words, read_only
 
@@ -130,22 +130,16 @@ def _weigh(pooler: SentencePooler, mode: Mode, corpus: _Corpus, counts: npt.NDAr
 
 def _rows(pooler: SentencePooler, texts: Iterable[str], *, progress: bool | None) -> Iterator[Piece]:
     """Texts as row numbers, piece by piece, in order."""
-    from tqdm import tqdm
-
     from vecload.kernels import workers
 
     words = encoding.words_of(pooler)
     total = len(texts) if isinstance(texts, Sized) else None
-    hidden = not (sys.stderr.isatty() if progress is None else progress)
     numbered = iter(texts)
-    with (
-        Pool(workers()) as pool,
-        tqdm(total=total, unit=" texts", unit_scale=True, disable=hidden, delay=1, desc="fit") as bar,
-    ):
+    with Pool(workers()) as pool, progress_bar(total, unit="texts", name="fit", shown=progress) as bar:
         while batch := list(islice(numbered, _BATCH)):
             for made in [pool.submit(make) for make in encoding.pieces(pooler, words, batch)]:
                 yield made.result()
-            bar.update(len(batch))
+            bar.advance(len(batch))
 
 
 def _write(spool: IO[bytes], piece: Piece) -> None:

@@ -6,12 +6,12 @@ import codecs
 import io
 import json
 import os
-import sys
 import unicodedata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from vecload.errors import FormatError
+from vecload.progress import progress_bar
 from vecload.sources import open_source
 
 if TYPE_CHECKING:
@@ -67,14 +67,11 @@ def open_input(path: Input) -> Source:
 
 def lines_of(source: Source, *, progress: bool | None = None) -> Iterator[str]:
     """Yield the lines of an open source, as `read_lines` does."""
-    from tqdm import tqdm
-
-    hidden = not (sys.stderr.isatty() if progress is None else progress)
     size = source.progress()[1]
-    with tqdm(total=size, unit="B", unit_scale=True, desc=Path(source.name).name, disable=hidden) as bar:
+    with progress_bar(size, name=Path(source.name).name, shown=progress) as bar:
         for block in _decoded(source):
             yield from block
-            bar.update(source.progress()[0] - bar.n)
+            bar.reach(source.progress()[0])
 
 
 def name_of(path: Input) -> str:
