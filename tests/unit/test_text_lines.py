@@ -6,6 +6,8 @@ import bz2
 import codecs
 import gzip
 import io
+import json
+import random
 import sys
 from pathlib import Path
 
@@ -93,3 +95,29 @@ def test_every_source_of_vectors_is_a_source_of_lines(tmp_path: Path, monkeypatc
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     for source in (tmp_path / "many.zip" / "a.txt", str(tmp_path / "packed"), tmp_path / "plain", Path("-")):
         assert list(read_lines(source, progress=False)) == ["cat", "dog"]
+
+
+@given(st.text("ab\r\n é犬"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.integers(1, 9))
+def test_lines_are_the_same_wherever_blocks_are_cut(text: str, encoding: str, block: int) -> None:
+    content = text.encode(encoding)
+    expected = read(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", block)
+        assert read(content) == expected
+
+
+def test_line_of_a_large_compressed_json_list_is_read() -> None:
+    generator = random.Random(0)
+    words = [f"{generator.getrandbits(64):x}" for _ in range(600_000)]
+    content = json.dumps(words).encode()
+    assert len(content) > 1 << 23
+    assert read(gzip.compress(content, 1)) == [content.decode()]
+
+
+def test_line_of_a_plain_file_may_have_any_length() -> None:
+    assert [len(line) for line in read(b"x" * 10_000_000)] == [10_000_000]
+
+
+def test_compressed_line_without_an_end_is_refused() -> None:
+    with pytest.raises(FormatError, match=r"a line is too long: found no line end in 8,388,608 bytes"):
+        read(gzip.compress(b"x" * 20_000_000))

@@ -227,30 +227,30 @@ class Reader:
         source = self._source
         source.take(self.layout.begin)
         offset = self.layout.begin
-        rest = b""
-        while True:
-            size = len(rest) + _CHUNK
+        rest, ended = b"", False
+        while not ended:
             buffer = spare.pop() if spare else bytearray()
-            if len(buffer) < size + PADDING:
-                buffer = bytearray(size + PADDING)
             buffer[: len(rest)] = rest
-            count = source.readinto(memoryview(buffer)[len(rest) : size])
-            stop = len(rest) + count
-            cut = buffer.rfind(b"\n", len(rest), stop) + 1
-            if stop - cut > LONGEST_LINE:
-                raise self._too_long(None, offset + cut)
-            if count < size - len(rest):
-                if stop > cut:
-                    buffer[stop] = 10
-                if stop:
-                    yield _Chunk(buffer, stop + (stop > cut), offset, unended=stop > cut)
-                return
-            rest = bytes(memoryview(buffer)[cut:stop])
-            if cut:
+            stop, cut = len(rest), 0
+            # A line longer than a chunk grows the buffer in place: copies of it would cost several times its size.
+            while not (cut or ended):
+                size = stop + _CHUNK
+                buffer.extend(bytes(max(0, size + PADDING - len(buffer))))
+                with memoryview(buffer) as view:
+                    count = source.readinto(view[stop:size])
+                ended = count < size - stop
+                cut = buffer.rfind(b"\n", stop, stop + count) + 1
+                stop += count
+                if stop - cut > LONGEST_LINE:
+                    raise self._too_long(None, offset + cut)
+            if not ended:
+                rest = bytes(memoryview(buffer)[cut:stop])
                 yield _Chunk(buffer, cut, offset, unended=False)
                 offset += cut
-            else:
-                spare.append(buffer)
+        if stop > cut:
+            buffer[stop] = 10
+        if stop:
+            yield _Chunk(buffer, stop + (stop > cut), offset, unended=stop > cut)
 
     def _too_long(self, line: int | None, byte: int) -> FormatError:
         hint = "Check that this is a file of word vectors."

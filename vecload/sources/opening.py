@@ -147,7 +147,9 @@ def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
         if kind == "zip" and not member and holds_arrays(file):
             file.seek(looked, os.SEEK_CUR)
             return inner
-        return unpacked(choose(inner, file, member))
+        chosen = choose(inner, file, member)
+        chosen.packed = plain.size
+        return unpacked(chosen)
     spool = inner.spooled()
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
@@ -156,5 +158,6 @@ def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
     except BaseException:
         spool.close()
         raise
+    chosen.packed = inner.stored()
     chosen.close = lambda: (spool.close(), inner.close())
     return unpacked(chosen)

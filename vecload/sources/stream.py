@@ -53,6 +53,8 @@ class Source:
         self.path = path
         self.size = size
         self.compression = compression
+        self.packed: int | None = None
+        """Bytes of the archive that holds it, if the archive was opened or unpacked as a whole."""
         self.position = 0
         self._read = read
         self._readinto = readinto
@@ -145,6 +147,12 @@ class Source:
     def reached(self) -> int:
         """Bytes that have come out so far, those only looked at included."""
         return self.position + len(self._head)
+
+    def stored(self) -> int:
+        """Return how many bytes of the outermost file these bytes were made of so far; an archive counts as a whole."""
+        if self.packed is not None:
+            return self.packed
+        return self.position if self._beneath is None else self._beneath.stored()
 
     def progress(self) -> tuple[int, int | None]:
         """Bytes taken from the outermost file so far, and their number where known."""

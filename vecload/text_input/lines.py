@@ -24,6 +24,9 @@ Input = str | os.PathLike[str] | IO[bytes]
 
 _HEAD = 1 << 18  # bytes that decide about the encoding and the line ends
 _BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 23
+# A JSON list on a single line may be longer, but compression makes words only so many times smaller.
+_LONGEST_PER_BYTE = 16
 
 # UTF-32 goes first, because its little-endian mark begins with that of UTF-16.
 _MARKS = (
@@ -141,20 +144,30 @@ def _decoded(source: Source) -> Iterator[list[str]]:
     sample = head.decode(encoding, "replace")
     if "\n" not in sample and "\r" in sample.rstrip("\r"):
         decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
-    rest, begun = "", False
-    while True:
-        block = source.take(_BLOCK)
-        try:
-            text = decoder.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            raise FormatError(f"invalid {encoding.upper()} ({error.reason})", file=source.name) from error
-        if not begun:
+    pieces: list[str] = []  # of the line that goes on in the next block; joined once, so the time is linear
+    begun = False
+    while block := source.take(_BLOCK):
+        text = _text(decoder, block, encoding, source.name)
+        if text and not begun:
             text = text.removeprefix("\ufeff")
             begun = True
-        # Carriage returns are taken off before line feeds are split only in whole lines, which no block cuts.
-        *whole, rest = (rest + text).split("\n")
-        yield [line.rstrip("\r") for line in whole]
-        if not block:
-            break
-    if rest:
-        yield [rest.rstrip("\r")]
+        first, *others = text.split("\n")
+        pieces.append(first)
+        if others:
+            *whole, rest = "".join(pieces), *others
+            pieces = [rest]
+            # Carriage returns are removed in whole lines only: a block may end between one and its line feed.
+            yield [line.rstrip("\r") for line in whole]
+        longest = max(_LONGEST_LINE, _LONGEST_PER_BYTE * source.stored())
+        if len(pieces) * _BLOCK > longest:
+            raise FormatError("a line is too long", file=source.name, found=f"no line end in {longest:,} bytes")
+    pieces.append(_text(decoder, b"", encoding, source.name))
+    yield [line.rstrip("\r") for line in "".join(pieces).removesuffix("\n").split("\n")] if any(pieces) else []
+
+
+def _text(decoder: Any, block: bytes, encoding: str, name: str) -> str:
+    """Decode the next block; an empty one is the end."""
+    try:
+        return str(decoder.decode(block, final=not block))
+    except UnicodeDecodeError as error:
+        raise FormatError(f"invalid {encoding.upper()} ({error.reason})", file=name) from error

@@ -36,6 +36,9 @@ def inputs(folder: Path) -> Iterator[tuple[str, Input]]:
         yield f"pickle, {name}", Input("gensim", {"a.kv": raw}, "a.kv")
     for name, data in [*_texts(), *_binaries(), *_archives(), *_arrays()]:
         yield name, Input("any", {name.rpartition(", ")[2]: data}, name.rpartition(", ")[2])
+    for reader in ("Vocab", "word pairs", "dictionary", "texts"):
+        for name, data in _endless_lines():
+            yield f"{reader}, {name}", Input(reader, {name: data}, name)
     yield from _native(folder)
     yield from _saved(folder)
     yield from _folders()
@@ -49,6 +52,22 @@ def _texts() -> Iterator[tuple[str, bytes]]:
     yield "a header of 10^7 dimensions, a.vec", b"2 10000000\n" + ROW
     yield "numbers of 100,000 digits, a.txt", b"cat " + b"1" * 100_000 + b" 0." + b"3" * 100_000 + b"\n" + ROW
     yield "a pattern that backtracks in a line, a.txt", b"cat " + b"1 " * 50_000 + b"x\n"
+
+
+def _endless_lines() -> Iterator[tuple[str, bytes]]:
+    """Yield 100 MB without a line end, packed in each way that makes little of them."""
+    line = b"x" * 100_000_000
+    yield "a.gz", gzip.compress(line, 1)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", line)
+    yield "a.zip", packed.getvalue()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
+        member = tarfile.TarInfo("a.txt")
+        member.size = len(line)
+        archive.addfile(member, io.BytesIO(line))
+    yield "a.tar.gz", packed.getvalue()
 
 
 def _binaries() -> Iterator[tuple[str, bytes]]:
