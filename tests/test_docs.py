@@ -97,6 +97,17 @@ def test_readme_shows_what_it_prints(folder: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == shown[1]
 
 
+def test_aligning_page_shows_the_explanation_it_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "aligning.md").read_text(encoding="utf-8")
+    section = page[page.index("## Why is my coverage low?") :]
+    code = re.search(r"^```python\n(.*?)^```", section, re.M | re.S)
+    shown = re.search(r"^```\n(\d.*?)^```", section, re.M | re.S)
+    assert code is not None
+    assert shown is not None
+    exec(compile(code[1], "snippet", "exec"), {"__name__": "snippet"})
+    assert capsys.readouterr().out == shown[1] + "'Cat' is there as 'cat' (case)\n"
+
+
 def example(name: str) -> dict[str, Any]:
     pytest.importorskip("gensim")
     return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
     from vecload.alignment import align as align
+    from vecload.alignment import check as check
     from vecload.conversion import Conversion as Conversion
     from vecload.conversion import convert as convert
     from vecload.errors import DownloadError as DownloadError
@@ -76,6 +77,7 @@ _PUBLIC = {
     "Words": "words",
     "align": "alignment",
     "catalog": "catalog",
+    "check": "alignment",
     "convert": "conversion",
     "extend_embedding": "layers",
     "compare": "evaluation",

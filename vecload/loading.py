@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from vecload import catalog, formats
-from vecload.errors import FormatError, OptionError, VecloadError, allocating
+from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
 from vecload.reading import (
     DType,
@@ -20,8 +19,9 @@ from vecload.reading import (
     bar,
     batches_of,
     expected_of,
+    first_words,
     join_doubts,
-    warn_none_found,
+    warn_few_found,
 )
 from vecload.sources import open_source
 from vecload.vectors import Request, Vectors
@@ -29,6 +29,7 @@ from vecload.words import Words, build_slots
 from vecload.words.doubts import SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection
 
     import numpy.typing as npt
@@ -128,7 +129,7 @@ def load(
     vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
     unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
     if vocab is not None and len(vocab) and not len(vectors) and unexplained:
-        warn_none_found(vocab, vectors.meta["source"], first_words(source))
+        warn_few_found(vocab, vectors.meta["source"], first_words(source, _SHOWN)[0], requested=len(vocab))
     return vectors
 
 
@@ -156,16 +157,6 @@ def load_rows(
     if doubt is None:
         return vectors
     return Vectors(vectors.words, vectors.matrix, {**vectors.meta, "doubt": doubt}, vectors.ngrams)
-
-
-def first_words(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, ...]:
-    """Return the first words of a source that can be opened again; none of a stream."""
-    if not isinstance(source, (str, os.PathLike)) or os.fspath(source) == "-":
-        return ()
-    try:
-        return info(source).words
-    except (VecloadError, OSError):
-        return ()
 
 
 def _collect(

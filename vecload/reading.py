@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import IO, TYPE_CHECKING, Literal, get_args
 
-from vecload import formats
-from vecload.errors import FormatError, OptionError, refuse_string, sample, warn
+from vecload import catalog, formats
+from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
+from vecload.formats import guarding, native
 from vecload.progress import progress_bar
+from vecload.sources import open_source
 from vecload.vectors import Batch, Request, strip_prefix
-from vecload.words import Words, encode
+from vecload.words import GrowingWords, Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
@@ -153,21 +156,33 @@ def numbers_only(finding: Doubt, name: str) -> FormatError:
     return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)
 
 
-def warn_none_found(words: Collection[str], name: str, there: Iterable[str]) -> None:
-    """Warn that a vocabulary and vectors have no words in common, and show the first words of both.
+def warn_few_found(
+    words: Collection[str], name: str, there: Iterable[str], *, requested: int, cause: str | None = None
+) -> None:
+    """Warn that few words or none of a vocabulary are in the vectors, and show words of both.
 
     Parameters
     ----------
     words
-        The vocabulary.
+        Words of the vocabulary that were not found.
     name
         Name of the vectors.
     there
         Words of the vectors.
+    requested
+        Number of words of the vocabulary.
+    cause
+        The probable cause and what to do about it, if known.
     """
-    sides = f"the vocabulary begins with {sample(words)}; the words there begin with {sample(there)}"
-    hint = "check the language, the case and how the vocabulary was read"
-    warn(f"{name}: no word of the vocabulary was found ({len(words):,} requested): {sides}; {hint}")
+    found = requested - len(words)
+    if found:
+        problem = f"only {found:,} of {requested:,} words of the vocabulary were found"
+        sides = f"the words not found begin with {sample(words)}; the words there begin with {sample(there)}"
+    else:
+        problem = f"no word of the vocabulary was found ({requested:,} requested)"
+        sides = f"the vocabulary begins with {sample(words)}; the words there begin with {sample(there)}"
+    hint = cause or "check the language, the case and how the vocabulary was read"
+    warn(f"{name}: {problem}: {sides}; {hint}")
 
 
 def batches_of(reader: Reader, prefix: str, check: WordCheck, place: formats.Place | None = None) -> Iterator[Batch]:
@@ -192,3 +207,48 @@ def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | Non
         return
     with progress_bar(source.progress()[1], name=Path(source.name).name, shown=progress) as shown:
         yield lambda done, _total: shown.reach(done)
+
+
+def first_words(source: str | os.PathLike[str] | IO[bytes], count: int) -> tuple[Words, bool]:
+    """Return the first words of a source that can be opened again, and whether these are all.
+
+    Of a stream or a damaged file, no words are returned.
+    """
+    if isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
+        with contextlib.suppress(VecloadError, OSError):
+            return read_words(source, limit=count)
+    return Words.from_bytes([]), False
+
+
+def read_words(
+    source: str | os.PathLike[str] | IO[bytes], *, limit: int | None = None, progress: Progress = False
+) -> tuple[Words, bool]:
+    """Read the words of a file without keeping its rows; malformed rows are skipped.
+
+    Parameters
+    ----------
+    source, limit, progress
+        As for `load`.
+
+    Returns
+    -------
+    words
+        In file order, each once.
+    complete
+        Whether these are all words of the file.
+    """
+    request = Request(limit=limit, errors="skip", allow_nonfinite=True)
+    with catalog.located(source, few=limit is not None) as place, open_source(place, folders=True) as opened:
+        form = formats.recognise(opened)
+        reader = guarding.read(form, opened, request)
+        check = WordCheck(reader, request, "", forced=False, known=form is native)
+        vectors = reader.mapped()
+        if vectors is not None and not check.shares_spaces(vectors.words):
+            return vectors.words[:limit], limit is None or len(vectors) <= limit
+        words, rows = GrowingWords(expected_of(reader, request)), 0
+        with bar(opened, progress) as advance:
+            for batch in batches_of(reader, "", check):
+                words.add(batch.data, batch.offsets)
+                rows += len(batch.rows)
+                advance(*opened.progress())
+        return words.words, limit is None or rows + reader.skipped.total() < limit

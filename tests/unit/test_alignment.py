@@ -156,6 +156,7 @@ def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
         assert np.array_equal(together[some], align(vectors(), words[some], oov=[step]).matrix)
 
 
+@pytest.mark.filterwarnings("ignore:.*only 10 of 4,010 words:vecload.VecloadWarning")
 def test_the_spread_of_draws() -> None:
     words = [f"w{at}" for at in range(4000)]
     vocab = [*KNOWN, *words]

@@ -202,6 +202,17 @@ def test_zeros_and_mean() -> None:
         (["nfkc"], "ﬁ②", [("fi2", 0)]),
         (["digits"], "b2b-4٣", [("b#b-##", 0), ("b0b-00", 0)]),
         (["nfc"], "cat", []),
+        (["nfd"], "café", [("cafe\u0301", 0)]),
+        (["strip"], "(cat),", [("(cat)", 0), ("cat),", 0), ("(cat", 0), ("cat)", 0), ("cat", 0)]),
+        (["strip"], "cat\n", [("cat", 0)]),
+        (["strip"], "「東京」。"[2:], [("京」", 0), ("京", 0)]),
+        (["strip"], "=====cat", [("cat", 0)]),
+        (["strip"], "don't", []),
+        (["strip"], "...", []),
+        (["strip"], "caf\udce9,", [("caf\udce9", 0)]),
+        (["separators"], "New York", [("New_York", 0), ("New-York", 0), ("NewYork", 0)]),
+        (["separators"], "-x_", []),
+        (["strip", "casefold"], "Cat,", [("Cat", 0), ("cat,", 1), ("CAT,", 1), ("cat", 1), ("CAT", 1)]),
         (
             ["nfkc", "casefold"],
             "Ｃａｔ",
@@ -250,8 +261,8 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         (None, "oov is a list of steps: [None]"),
         (
             ["lemma"],
-            "oov: there is no step 'lemma'; there are casefold, nfc, nfkc, digits, ngrams, mean-of-parts, normal, "
-            "uniform, xavier, kaiming, zeros, mean, or a function of your own",
+            "oov: there is no step 'lemma'; there are nfc, nfkc, strip, casefold, separators, digits, nfd, ngrams, "
+            "mean-of-parts, normal, uniform, xavier, kaiming, zeros, mean, or a function of your own",
         ),
         (["zeros", "casefold"], "oov: 'zeros' fills every row, so nothing is left for 'casefold' behind it"),
         ([oov.normal(0, 1), "mean"], "oov: 'normal' fills every row, so nothing is left for 'mean' behind it"),

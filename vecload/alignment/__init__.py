@@ -1,7 +1,9 @@
-"""Vectors × vocabulary × what to do about absent words → `Aligned`: one row a word, and where each came from."""
+"""Vectors × vocabulary × OOV chain → `Aligned`: one row per word, and where each row came from."""
 
 from vecload.alignment.aligned import Aligned
 from vecload.alignment.aligning import Combine, align
+from vecload.alignment.checking import check
 from vecload.alignment.coverage import Count, Coverage
+from vecload.alignment.explaining import Difference, Explanation, Reason
 
-__all__ = ["Aligned", "Combine", "Count", "Coverage", "align"]
+__all__ = ["Aligned", "Combine", "Count", "Coverage", "Difference", "Explanation", "Reason", "align", "check"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vecload.alignment.coverage import Count, Coverage
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of, special_rows
 from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, as_format_errors
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
@@ -18,16 +18,14 @@ from vecload.vocab import Vocab
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
     import torch
 
+    from vecload.alignment.explaining import Seen
     from vecload.layers import PartialEmbedding
     from vecload.pooling import Mode, SentencePooler
-
-FIXED = ("padding", "special", "exact")
-PADDING, SPECIAL, EXACT = range(3)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +53,8 @@ class Aligned:
     spellings: int
     """How many of the origins behind "exact" found the word under another spelling, or in another file."""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    seen: Callable[[], Seen | None] | None = field(default=None, compare=False)
+    """Returns the words of the vectors, to explain the coverage. Not saved."""
 
     def __post_init__(self) -> None:
         matrix, count, codes = self.matrix, len(self.vocab), len(self.origins)
@@ -70,24 +70,8 @@ class Aligned:
 
     @cached_property
     def coverage(self) -> Coverage:
-        """How much of the vocabulary was found, and by what."""
-        tokens = self.vocab.counts
-        counts = []
-        for code, name in enumerate(self.origins):
-            rows = self.origin == code
-            if rows.any() or code == EXACT:
-                counts.append(Count(name, int(rows.sum()), None if tokens is None else int(tokens[rows].sum())))
-        absent = self.origin > EXACT + self.spellings
-        found = ~absent & ~special_rows(self.vocab)
-        missing = np.flatnonzero(absent)
-        if tokens is not None:
-            missing = missing[np.argsort(-tokens[missing], kind="stable")]
-        return Coverage(
-            tuple(counts),
-            _share(found, absent, np.ones(len(found))),
-            None if tokens is None else _share(found, absent, tokens),
-            tuple((self.vocab.words[row], None if tokens is None else int(tokens[row])) for row in missing.tolist()),
-        )
+        """How much of the vocabulary was found, by which step, and why other words were not found."""
+        return coverage_of(self.vocab, self.origin, self.origins, self.spellings, self.seen)
 
     @cached_property
     def new(self) -> npt.NDArray[np.bool_]:
@@ -228,14 +212,3 @@ class Aligned:
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether a type holds real numbers; numpy does not count bfloat16 among its own."""
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
-
-
-def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:
-    """Which words stand for no text, bool, shape (n,)."""
-    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk_token, vocab.pad_token) if word is not None]
-    return np.isin(np.arange(len(vocab)), rows)
-
-
-def _share(found: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_], weights: npt.NDArray[Any]) -> float:
-    whole = weights[found].sum() + weights[absent].sum()
-    return float(weights[found].sum() / whole) if whole else 1.0

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
+from dataclasses import replace
+from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vecload import oov as oov_steps
-from vecload.alignment.aligned import EXACT, FIXED, PADDING, SPECIAL, Aligned, is_float, special_rows
+from vecload.alignment.aligned import Aligned, is_float
+from vecload.alignment.checking import seen_words
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, special_rows
 from vecload.alignment.lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
-from vecload.loading import first_words, load_rows
-from vecload.reading import asked, warn_none_found
+from vecload.loading import load_rows
+from vecload.reading import asked, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.alignment.coverage import Coverage
     from vecload.reading import Progress
     from vecload.vectors import Request
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]
+
+_FEW = 0.05  # share of words found or composed, below which something is probably wrong
 
 
 def align(
@@ -54,12 +60,13 @@ def align(
         its file lacks the word. A word's origin is then the best of them, so one that a single file has is found, and
         ``mode="new-rows"`` freezes all of its row, filled parts too.
     oov
-        What to try for a word the file does not have; the first step that gives a row wins. Names: "casefold" (lower,
-        title, upper case), "nfc", "nfkc", "digits" (each to ``#``, then to ``0``) look for another spelling, each on
-        top of the spellings before it; "ngrams" (the file's own table) and "mean-of-parts" compose a row; "normal",
-        "uniform" (matched to the rows found), "xavier", "kaiming", "zeros", "mean" make one. `vecload.oov` has them
-        with arguments, and more. A function ``(words, dim, rng) -> rows`` may leave words to the next step by rows of
-        NaN. A chain that does not end in a filling step ends in zeros.
+        Steps to try for a word that the vectors do not have; the first step that gives a row wins. "nfc", "nfkc",
+        "strip" (without punctuation around the word), "casefold" (lower, title, upper case), "separators" (``_``,
+        ``-``, space or nothing between parts), "digits" (each as ``#``, then as ``0``) and "nfd" look for another
+        spelling, each on top of the spellings before it. "ngrams" (the file's own table) and "mean-of-parts" compose a
+        row. "normal", "uniform" (matched to the rows found), "xavier", "kaiming", "zeros" and "mean" make one.
+        `vecload.oov` has them with arguments, and more. A function ``(words, dim, rng) -> rows`` may leave words to
+        the next step by rows of NaN. A chain that does not end in a filling step ends in zeros.
     seed
         Of the random rows, any integer. Each number depends on the seed, the word and the column only.
     progress
@@ -71,10 +78,15 @@ def align(
         The row of the padding word is zero. Other specials are looked up as they are, and filled by the last step.
         The matrix has the type of the vectors.
 
+    Warns
+    -----
+    VecloadWarning
+        If less than 5 % of the words are found or composed: with the probable cause, and words of both sides.
+
     Raises
     ------
     OptionError
-        For a chain that cannot be, or sources that cannot be combined.
+        For an invalid chain, or sources that cannot be combined.
 
     Examples
     --------
@@ -120,15 +132,30 @@ def align(
 
 
 def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Aligned:
-    """Warn if no row was found or composed: all were drawn. Empty `Vectors` are a way to ask for just that."""
+    """Remember which words can be seen, and warn if nearly all rows were drawn.
+
+    Empty `Vectors` are a way to ask for drawn rows only.
+    """
+    # Cached, because words of a path are read from the file again.
+    seen = cache(partial(seen_words, sources, [vectors.words for vectors in loaded]))
+    aligned = replace(aligned, seen=seen)
     rows = np.flatnonzero(~special_rows(aligned.vocab))
-    drawn = len(aligned.origins) - 1
+    drawn = aligned.origin[rows] == len(aligned.origins) - 1
     searched = any(not isinstance(one, Vectors) or len(one) for one in sources)
-    if len(rows) and searched and (aligned.origin[rows] == drawn).all():
+    if searched and np.count_nonzero(~drawn) < _FEW * len(rows):
         name = ", ".join(str(vectors.meta.get("source", "the vectors")) for vectors in loaded)
-        there = chain.from_iterable(one if isinstance(one, Vectors) else first_words(one) for one in sources)
-        warn_none_found(aligned.vocab.words.take(rows), name, there)
+        there = () if (known := seen()) is None else known.words
+        missing = aligned.vocab.words.take(rows[drawn])
+        warn_few_found(missing, name, there, requested=len(rows), cause=_cause(aligned.coverage))
     return aligned
+
+
+def _cause(coverage: Coverage) -> str | None:
+    """Return why words were not found, or None where that is unknown for most of them."""
+    explanation = coverage.explanation
+    if explanation is None or 2 * explanation.found < explanation.examined:
+        return None
+    return explanation.headline
 
 
 def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> None:

@@ -1,13 +1,29 @@
-"""`Coverage`: how much of a vocabulary a file covers, and by what."""
+"""`Coverage`: how many words of a vocabulary were found in vectors, and why others were not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload.alignment.explaining import Explanation, Seen, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from vecload.vocab import Vocab
+
+FIXED = ("padding", "special", "exact")
+PADDING, SPECIAL, EXACT = range(3)
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many types of a vocabulary have rows of one origin, and how many tokens they are (None: not counted)."""
+    """Number of types of a vocabulary that have rows of one origin, and of their tokens (None without counts)."""
 
     origin: str
     types: int
@@ -16,28 +32,54 @@ class Count:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a vocabulary a file covers; ``str()`` is a small table.
+    """How much of a vocabulary was found in vectors; ``str()`` is a small table and the first line of `explanation`.
 
     Parameters
     ----------
     counts
-        One for each origin there is.
+        One for each origin that occurs.
     found
-        Share of the types that the file has under some spelling, padding and specials left out.
+        Share of the types that are in the vectors under some spelling, without padding and special tokens.
     found_tokens
-        The same share of the tokens; None where nothing was counted.
+        The same share of the tokens; None without counts.
     """
 
     counts: tuple[Count, ...]
     found: float
     found_tokens: float | None
     _missing: tuple[tuple[str, int | None], ...] = field(repr=False)
+    _steps: tuple[str, ...] = field(default=(), repr=False)
+    _seen: Callable[[], Seen | None] | None = field(default=None, repr=False, compare=False)
 
     def missing(self, k: int = 20) -> list[tuple[str, int | None]]:
-        """The `k` most frequent words that the file has under no spelling, with their counts."""
+        """Return the `k` most frequent words that were not found under any spelling, with their counts."""
         return list(self._missing[:k])
 
-    def __str__(self) -> str:
+    @cached_property
+    def explanation(self) -> Explanation | None:
+        """Why words were not found, and what to change; None if the words of the vectors are unknown.
+
+        Computed at the first access. After `align` with loaded `Vectors` and after `vecload.check`, all words of the
+        vectors are compared. After `align` with a path, the first 20,000 words of the file, which are the most
+        frequent ones in most files, are read for it. They are unknown for streams and for an `Aligned` that was saved
+        and loaded.
+
+        Examples
+        --------
+        >>> import numpy as np, vecload
+        >>> vectors = vecload.Vectors(["the", "cat"], np.eye(2, dtype="float32"))
+        >>> explanation = vecload.align(vectors, ["the", "The", "cat,", "zyzzyx"]).coverage.explanation
+        >>> print(explanation.headline)
+        2 of 3 words not found are there under another spelling: case 1, punctuation 1; use oov=["strip", ...
+        >>> print(explanation.reasons["The"])
+        'The' is there as 'the' (case)
+        """
+        seen = None if self._seen is None else self._seen()
+        return None if seen is None else explain(self._missing, seen, self._steps)
+
+    @property
+    def table(self) -> str:
+        """The counts as a table."""
         types = sum(count.types for count in self.counts)
         tokens = None if self.found_tokens is None else sum(count.tokens or 0 for count in self.counts)
         lines = [f"{'origin':<14}{'types':>12}{'':>8}" + ("" if tokens is None else f"{'tokens':>14}")]
@@ -48,3 +90,71 @@ class Coverage:
                     line += f"{part:>{width},}" + (f"{part / whole:>8.1%}" if whole else f"{'-':>8}")
             lines.append(line)
         return "\n".join(line.rstrip() for line in lines)
+
+    def __str__(self) -> str:
+        if self._missing and self.explanation is not None and self.explanation.found:
+            return f"{self.table}\n{self.explanation.headline}"
+        return self.table
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers and the explanation as plain values for JSON."""
+        return {
+            "found": self.found,
+            "found_tokens": self.found_tokens,
+            "counts": [asdict(count) for count in self.counts],
+            "explanation": None if self.explanation is None else self.explanation.as_dict(),
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes get the explanation if it was computed, but not the words of the vectors.
+        return {**self.__dict__, "_seen": None}
+
+
+def coverage_of(
+    vocab: Vocab,
+    origin: npt.NDArray[np.uint8],
+    origins: Sequence[str],
+    spellings: int,
+    seen: Callable[[], Seen | None] | None,
+) -> Coverage:
+    """Count where rows come from.
+
+    Parameters
+    ----------
+    vocab
+        The words.
+    origin, origins, spellings
+        As in `Aligned`.
+    seen
+        Returns the words of the vectors, for the explanation.
+    """
+    tokens = vocab.counts
+    counts = []
+    for code, name in enumerate(origins):
+        rows = origin == code
+        if rows.any() or code == EXACT:
+            counts.append(Count(name, int(rows.sum()), None if tokens is None else int(tokens[rows].sum())))
+    absent = origin > EXACT + spellings
+    found = ~absent & ~special_rows(vocab)
+    missing = np.flatnonzero(absent)
+    if tokens is not None:
+        missing = missing[np.argsort(-tokens[missing], kind="stable")]
+    return Coverage(
+        tuple(counts),
+        _share(found, absent, np.ones(len(found))),
+        None if tokens is None else _share(found, absent, tokens),
+        tuple((vocab.words[row], None if tokens is None else int(tokens[row])) for row in missing.tolist()),
+        tuple(origins[EXACT + 1 :]),
+        seen,
+    )
+
+
+def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:
+    """Return which words are special tokens, bool, shape (n,)."""
+    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk_token, vocab.pad_token) if word is not None]
+    return np.isin(np.arange(len(vocab)), rows)
+
+
+def _share(found: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_], weights: npt.NDArray[np.generic]) -> float:
+    whole = weights[found].sum() + weights[absent].sum()
+    return float(weights[found].sum() / whole) if whole else 1.0

@@ -13,7 +13,7 @@ import warnings
 
 import typer
 
-from vecload.cli import catalog, files, mapping, pool, spaces
+from vecload.cli import catalog, check, files, mapping, pool, spaces
 
 app = typer.Typer(
     name="vecload",
@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (files, spaces, mapping, pool, catalog):
+for group in (files, check, spaces, mapping, pool, catalog):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(catalog.cache, name="cache")

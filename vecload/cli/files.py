@@ -136,7 +136,8 @@ def embed(
         str,
         typer.Option(
             metavar="STEPS",
-            help="What to try for words the file does not have, in this order: casefold, nfc, nfkc, digits; then one "
+            help="What to try for words the file does not have, in this order: nfc, nfkc, strip, casefold, separators, "
+            "digits, nfd; then one "
             "of normal, uniform, xavier, kaiming, zeros, mean.",
         ),
     ] = "normal",

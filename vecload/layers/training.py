@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vecload.alignment.aligned import special_rows
+from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
 from vecload.layers.heads import SharedRows
 from vecload.layers.rows import PartialRows

@@ -1,0 +1,201 @@
+"""Reasons why a word of a vocabulary is spelled otherwise in a file of vectors, each with the spellings to look for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vecload.oov.spelling import SPELLINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def _always(_missing: Sequence[str], _there: Sequence[str]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class Cause:
+    """A reason why two sides spell a word differently.
+
+    Parameters
+    ----------
+    name
+        Short name for tables.
+    respell
+        Spellings that the word would have without this difference.
+    step
+        Spelling step of the OOV chain that tries them; None if the words have to be read differently.
+    remedy
+        What to do where no step helps.
+    group
+        For encodings, which never change ASCII words: causes of one group are alternatives, so a spelling has at most
+        one of them.
+    applies
+        Whether the cause is possible at all, judged by samples of the missing words and of those in the vectors.
+    """
+
+    name: str
+    respell: Callable[[str], Sequence[str]]
+    step: str | None = None
+    remedy: str = ""
+    group: str = ""
+    applies: Callable[[Sequence[str], Sequence[str]], bool] = _always
+
+
+_MARKS = ("\ufeff", "ï»¿")  # U+FEFF, and its bytes in UTF-8 read as Windows-1252
+_NUMBER = r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?"
+_NUMBER_LAST = re.compile(rf"(.*\S)(?:\s+|[,;:|]){_NUMBER}\s*\Z", re.DOTALL)
+_NUMBER_FIRST = re.compile(r"\s*\d+(?:\s+|[,;:|])(\S.*)\Z", re.DOTALL)
+_MOST_SPELLINGS = 200  # of one word, which only odd strings have
+_LONGEST_LINE = 200  # characters: the patterns take quadratic time on long runs of separators
+
+
+def _without_mark(word: str) -> Sequence[str]:
+    return [word.removeprefix(mark) for mark in _MARKS if word.startswith(mark)]
+
+
+def _without_count(word: str) -> Sequence[str]:
+    if len(word) > _LONGEST_LINE:
+        return ()
+    return [match[1] for pattern in (_NUMBER_LAST, _NUMBER_FIRST) if (match := pattern.match(word))]
+
+
+def _mostly_counts(missing: Sequence[str], _there: Sequence[str]) -> bool:
+    """Whether half of the words have the form: "Route 66" alone is not a word with its count."""
+    return 2 * sum(bool(_without_count(word)) for word in missing) >= len(missing)
+
+
+# Bytes of UTF-8 read in one of these encodings are mojibake: "café" becomes "cafÃ©".
+_MISREAD_AS = ("cp1252", "cp1251", "mac_roman", "cp932", "gb18030")
+# Bytes in one of these encodings that are not valid UTF-8, and are kept as surrogate escapes or were read as cp1252.
+_OTHER_ENCODINGS = ("cp1252", "cp1251", "cp932", "euc_jp", "gb18030", "big5", "euc_kr")
+# Programs map the five bytes that Windows-1252 leaves undefined to control characters, as Latin-1 does.
+_CP1252 = {
+    ord(char): byte for byte in range(0x80, 0xA0) if (char := bytes([byte]).decode("cp1252", "replace")) != "\ufffd"
+}
+_FROM_CP1252 = {byte: char for char, byte in _CP1252.items()}
+
+
+def _encoded(word: str, encoding: str) -> bytes:
+    if encoding == "cp1252":
+        return word.translate(_CP1252).encode("latin-1")
+    return word.encode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+
+
+def _decoded(raw: bytes, encoding: str, errors: str = "strict") -> str:
+    if encoding == "cp1252":
+        return raw.decode("latin-1").translate(_FROM_CP1252)
+    return raw.decode(encoding, errors)
+
+
+def _reread(word: str, *, written: str, read: str) -> Sequence[str]:
+    """Return the word that was written in one encoding and read in another."""
+    if word.isascii() or (read == "utf-8" and not _has_escapes(word)):
+        return ()
+    try:
+        return (_decoded(_encoded(word, read), written),)
+    except UnicodeError:
+        return ()
+
+
+def _misread(word: str, *, written: str, read: str) -> Sequence[str]:
+    """Return what becomes of a word that is written in one encoding and read in another."""
+    if word.isascii():
+        return ()
+    try:
+        return (_decoded(_encoded(word, written), read, "surrogateescape" if read == "utf-8" else "strict"),)
+    except UnicodeError:
+        return ()
+
+
+def _has_escapes(word: str) -> bool:
+    return any("\udc80" <= char <= "\udcff" for char in word)
+
+
+def _there_misread(_missing: Sequence[str], there: Sequence[str], *, written: str, read: str) -> bool:
+    """Whether words of the vectors become other words when they are read as they were written."""
+    return any(_reread(word, written=written, read=read) for word in there)
+
+
+def _vocabulary_misread(written: str, read: str) -> Cause:
+    repair = "" if read == "utf-8" else f"; word.encode({read!r}).decode({written!r}) repairs words already read"
+    return Cause(
+        f"{written} read as {read}",
+        partial(_reread, written=written, read=read),
+        remedy=f"the vocabulary is in {written} but was read as {read}: open(path, encoding={written!r}){repair}",
+        group="vocabulary read",
+    )
+
+
+def _vectors_misread(written: str, read: str) -> Cause:
+    if read == "utf-8":
+        remedy = f"the vectors are in {written}, not in UTF-8: convert the file with iconv -f {written} -t utf-8"
+    else:
+        remedy = f"the words of the vectors were read as {read} before they were saved: get the file from its source"
+    return Cause(
+        f"vectors: {written} read as {read}",
+        partial(_misread, written=written, read=read),
+        remedy=remedy,
+        group="vectors read",
+        applies=partial(_there_misread, written=written, read=read),
+    )
+
+
+_NAMES = {
+    "nfc": "Unicode form (NFC)",
+    "nfkc": "Unicode form (NFKC)",
+    "nfd": "Unicode form (NFD)",
+    "strip": "punctuation",
+    "casefold": "case",
+    "separators": "hyphen/underscore/space",
+    "digits": "digits",
+}
+
+CAUSES = (
+    Cause(
+        "byte order mark",
+        _without_mark,
+        remedy="read the vocabulary with vecload.Vocab.load(path), or open(path, encoding='utf-8-sig')",
+    ),
+    Cause(
+        "count column",
+        _without_count,
+        remedy="the words hold counts: read 'word<TAB>count' lines with vecload.Vocab.load(path)",
+        applies=_mostly_counts,
+    ),
+    *(_vocabulary_misread(written, "utf-8") for written in _OTHER_ENCODINGS),
+    *(_vocabulary_misread("utf-8", read) for read in _MISREAD_AS),
+    *(_vocabulary_misread(written, "cp1252") for written in _OTHER_ENCODINGS if written != "cp1252"),
+    *(Cause(_NAMES[name], step.respell, step=name) for name, step in SPELLINGS.items()),
+    *(_vectors_misread(written, "utf-8") for written in _OTHER_ENCODINGS),
+    *(_vectors_misread("utf-8", read) for read in _MISREAD_AS),
+)
+"""All causes, in the order in which they are undone: how words were read, their spelling, how the vectors were read."""
+
+
+def spellings(word: str, causes: Sequence[Cause]) -> list[tuple[str, tuple[Cause, ...]]]:
+    """Return other spellings of a word, those with the fewest causes first.
+
+    Each cause builds on the spellings before it, as the steps of the OOV chain do.
+
+    Examples
+    --------
+    >>> [(spelling, [cause.name for cause in path]) for spelling, path in spellings("Cat,", CAUSES)][:3]
+    [('Cat', ['punctuation']), ('cat,', ['case']), ('CAT,', ['case'])]
+    """
+    tried: dict[str, tuple[Cause, ...]] = {word: ()}
+    for cause in causes:
+        if len(tried) > _MOST_SPELLINGS:
+            break
+        for known, path in list(tried.items()):
+            if cause.group and any(earlier.group == cause.group for earlier in path):
+                continue
+            for spelling in cause.respell(known):
+                if len(path) + 1 < len(tried.get(spelling, causes)):
+                    tried[spelling] = (*path, cause)
+    del tried[word]
+    return sorted(tried.items(), key=lambda item: len(item[1]))

@@ -1,0 +1,113 @@
+"""`check`: how much of a vocabulary is in vectors, and why other words are not, without making a matrix."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload import oov as oov_steps
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of, special_rows
+from vecload.alignment.explaining import Seen
+from vecload.errors import OptionError, refuse_string
+from vecload.reading import first_words, read_words
+from vecload.vectors import Vectors
+from vecload.vocab import Vocab
+from vecload.words import GrowingWords
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from vecload.reading import Progress
+    from vecload.words import Words
+
+_FIRST = 20_000  # words of a file that show how its words are spelled
+
+
+def check(
+    vectors: Vectors | str | os.PathLike[str] | IO[bytes],
+    vocab: Vocab | Sequence[str],
+    *,
+    oov: Sequence[Any] = (),
+    progress: Progress = None,
+) -> Coverage:
+    """Find out how much of a vocabulary is in vectors, and why other words are not.
+
+    Parameters
+    ----------
+    vectors
+        `Vectors`, or a source as for `load`, of which all words are read and no rows are kept.
+    vocab
+        A `Vocab`, or words.
+    oov
+        Spelling steps to try, as for `align`: to see what a chain would find.
+    progress
+        As for `load`.
+
+    Returns
+    -------
+    Coverage
+        Its `explanation` compares all words of the vectors.
+
+    Raises
+    ------
+    OptionError
+        If a step of `oov` makes rows instead of looking for a spelling.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> vectors = Vectors(["the", "new_york"], np.eye(2, dtype="float32"))
+    >>> coverage = check(vectors, ["the", "New York"])
+    >>> coverage.found, coverage.explanation.chain
+    (0.5, 'oov=["casefold", "separators", "normal"]')
+    >>> check(vectors, ["the", "New York"], oov=["casefold", "separators"]).found
+    1.0
+    """
+    refuse_string("vocab", vocab)
+    refuse_string("oov", oov)
+    vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
+    spellings, others = oov_steps.chain(oov)
+    if len(spellings) < len(oov):
+        raise OptionError(f"check looks words up: oov takes spelling steps, not {oov_steps.name_of(others[0])!r}")
+    words = vectors.words if isinstance(vectors, Vectors) else read_words(vectors, progress=progress)[0]
+    special = special_rows(vocab)
+    missing = EXACT + 1 + len(spellings)
+    origin = np.where(words.lookup(vocab.words) >= 0, EXACT, np.where(special, SPECIAL, missing))
+    if vocab.padding_idx is not None:
+        origin[vocab.padding_idx] = PADDING
+    asked = np.flatnonzero(origin == missing)
+    for begin in range(0, len(asked), oov_steps.BLOCK):
+        block = asked[begin : begin + oov_steps.BLOCK]
+        hits = oov_steps.find(words, vocab.words.take(block), spellings)
+        for at, (row, step) in zip(block.tolist(), hits, strict=True):
+            if row >= 0:
+                origin[at] = EXACT + 1 + step
+    names = (*oov_steps.names(spellings, taken=FIXED), "not found")
+    return coverage_of(vocab, origin.astype(np.uint8), names, len(spellings), lambda: Seen(words, complete=True))
+
+
+def seen_words(sources: Sequence[Any], loaded: Sequence[Words]) -> Seen | None:
+    """Return the words of sources that can be looked at cheaply: all of `Vectors`, the first ones of a file.
+
+    Parameters
+    ----------
+    sources
+        What was passed to `align`.
+    loaded
+        The words that were read of each.
+    """
+    parts = [
+        (words, True) if isinstance(source, Vectors) else first_words(source, _FIRST)
+        for source, words in zip(sources, loaded, strict=True)
+    ]
+    complete = all(whole for _, whole in parts)
+    if len(parts) == 1:
+        seen = parts[0][0]
+    else:
+        union = GrowingWords()
+        for words, _ in parts:
+            union.add(words.data, words.offsets)
+        seen = union.words
+    return Seen(seen, complete) if complete or len(seen) else None

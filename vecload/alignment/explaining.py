@@ -1,0 +1,265 @@
+"""`explain`: why words of a vocabulary were not found, and what to change."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vecload.alignment.causes import CAUSES, spellings
+from vecload.errors import quote, shorten
+from vecload.oov import BLOCK
+from vecload.oov.composing import COMPOSITIONS
+from vecload.oov.filling import FILLINGS
+from vecload.oov.spelling import SPELLINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vecload.alignment.causes import Cause
+    from vecload.words import Words
+
+TOKENIZE = r"""tokenize=re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")"""
+"""Argument that separates words and punctuation in texts."""
+
+_SAMPLE = 5000  # words that decide which causes are possible
+_EXAMPLES = 2
+_MOST = 100_000  # words that are looked for under other spellings, which takes seconds
+
+
+class Seen(NamedTuple):
+    """Words of the vectors that can be looked at."""
+
+    words: Words
+    complete: bool
+    """Whether these are all words of the vectors."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a word was not found: another spelling of it is in the vectors; ``str()`` is a short sentence."""
+
+    word: str
+    spelling: str
+    """The spelling in the vectors."""
+    causes: tuple[str, ...]
+    """Names of the differences, such as "case" or "punctuation"."""
+
+    def __str__(self) -> str:
+        word, spelling = _both(self)
+        return f"{word} is there as {spelling} ({' + '.join(self.causes)})"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Words that were not found for the same reason."""
+
+    causes: tuple[str, ...]
+    """Names of the differences."""
+    words: int
+    """Number of words."""
+    tokens: int | None
+    """Number of tokens that they are, or None without counts."""
+    examples: tuple[Reason, ...]
+    """The most frequent of the words."""
+
+    @property
+    def name(self) -> str:
+        """The differences as one name, such as "punctuation + case"."""
+        return " + ".join(self.causes)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why words of a vocabulary were not found; ``str()`` is a table with advice.
+
+    Parameters
+    ----------
+    missing
+        Number of words that were not found.
+    examined
+        Number of these that were looked for under other spellings: at most 100,000, the most frequent ones.
+    complete
+        Whether all words of the vectors were looked at. Otherwise, more words may be there under another spelling.
+    seen
+        Number of words of the vectors that were looked at.
+    differences
+        What differs, for how many words; the most frequent first. A word counts once.
+    reasons
+        The reason for each word that is there under another spelling, by word.
+    oov
+        Chain of steps that finds these words, as far as steps can.
+    remedies
+        What to do where no step helps, such as reading the vocabulary in another encoding.
+    unexplained
+        The most frequent words that are not there under any of the spellings.
+    """
+
+    missing: int
+    examined: int
+    complete: bool
+    seen: int
+    differences: tuple[Difference, ...]
+    reasons: Mapping[str, Reason] = field(repr=False)
+    oov: tuple[str, ...]
+    remedies: tuple[str, ...]
+    unexplained: tuple[str, ...]
+
+    @property
+    def found(self) -> int:
+        """Number of missing words that are there under another spelling."""
+        return len(self.reasons)
+
+    @property
+    def advice(self) -> str:
+        """The arguments or changes that find the words, in one line; empty if there are none."""
+        chain = [self.chain] if self.oov else []
+        return "; ".join([*self.remedies, *chain])
+
+    @property
+    def chain(self) -> str:
+        """The argument for `align`, such as ``oov=["casefold", "normal"]``."""
+        return f"oov=[{', '.join(f'{step!r}' for step in self.oov)}]".replace("'", '"')
+
+    @property
+    def headline(self) -> str:
+        """The first line: how many of the missing words would be found, and how."""
+        if not self.missing:
+            return "all words were found"
+        words = f"{self.examined:,} words not found"
+        if self.examined < self.missing:
+            words = f"the {self.examined:,} most frequent of {self.missing:,} words not found"
+        checked = "" if self.complete else f" (among the first {self.seen:,} words of the vectors)"
+        if not self.found:
+            return f"none of {words} is there under another spelling{checked}"
+        named = ", ".join(f"{one.name} {one.words:,}" for one in self.differences)
+        least = "" if self.complete else "at least "
+        advice = self.advice if self.remedies else f"use {self.advice}"
+        return f"{least}{self.found:,} of {words} are there under another spelling{checked}: {named}; {advice}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the explanation as plain values for JSON."""
+        return {
+            "missing": self.missing,
+            "examined": self.examined,
+            "found_under_another_spelling": self.found,
+            "complete": self.complete,
+            "seen": self.seen,
+            "differences": [
+                {
+                    "causes": list(one.causes),
+                    "words": one.words,
+                    "tokens": one.tokens,
+                    "examples": [{"word": reason.word, "spelling": reason.spelling} for reason in one.examples],
+                }
+                for one in self.differences
+            ],
+            "oov": list(self.oov),
+            "remedies": list(self.remedies),
+            "unexplained": list(self.unexplained),
+        }
+
+    def __str__(self) -> str:
+        if not self.found:
+            return self.headline
+        rows = [(one.name, one.words, ", ".join(map(_arrow, one.examples))) for one in self.differences]
+        if self.found < self.examined:
+            rows.append(("not explained", self.examined - self.found, ", ".join(map(_quoted, self.unexplained))))
+        width = max(len(name) for name, _, _ in rows)
+        lines = [self.headline, "", f"{'difference':<{width}}{'words':>10}{'':>8}  examples"]
+        for name, words, examples in rows:
+            lines.append(f"{name:<{width}}{words:>10,}{words / self.examined:>8.1%}  {examples}")
+        lines += ["", *self.remedies]
+        if self.oov:
+            lines.append(f"{self.chain}, or --oov {','.join(self.oov)}")
+        if any("punctuation" in one.causes for one in self.differences):
+            lines.append(f"for texts: {TOKENIZE}")
+        return "\n".join(lines)
+
+
+def explain(missing: Sequence[tuple[str, int | None]], seen: Seen, steps: Sequence[str] = ()) -> Explanation:
+    """Look for missing words under other spellings.
+
+    Parameters
+    ----------
+    missing
+        Words that were not found, with their counts, the most frequent first.
+    seen
+        Words of the vectors.
+    steps
+        Names of the OOV steps that were tried already.
+    """
+    asked = missing[:_MOST]
+    causes = _possible([word for word, _ in missing[:_SAMPLE]], seen.words)
+    ascii_causes = [cause for cause in causes if not cause.group]
+    paths: dict[str, tuple[Cause, ...]] = {}
+    reasons: dict[str, Reason] = {}
+    unexplained: list[str] = []
+    groups: dict[tuple[str, ...], list[tuple[Reason, int | None]]] = defaultdict(list)
+    for begin in range(0, len(asked), BLOCK):
+        block = asked[begin : begin + BLOCK]
+        tried = [spellings(word, ascii_causes if word.isascii() else causes) for word, _ in block]
+        rows = iter(seen.words.lookup([spelling for some in tried for spelling, _ in some]).tolist())
+        for (word, count), some in zip(block, tried, strict=True):
+            hits = [found for found, row in zip(some, rows, strict=False) if row >= 0]
+            if not hits:
+                unexplained.append(word)
+                continue
+            spelling, paths[word] = hits[0]
+            names = tuple(cause.name for cause in paths[word])
+            reasons[word] = Reason(word, spelling, names)
+            groups[names].append((reasons[word], count))
+    differences = [
+        Difference(
+            names,
+            len(found),
+            None if found[0][1] is None else sum(count or 0 for _, count in found),
+            tuple(reason for reason, _ in found[:_EXAMPLES]),
+        )
+        for names, found in groups.items()
+    ]
+    used = dict.fromkeys(cause for path in paths.values() for cause in path)
+    return Explanation(
+        len(missing),
+        len(asked),
+        seen.complete,
+        len(seen.words),
+        tuple(sorted(differences, key=lambda one: -one.words)),
+        reasons,
+        _chain({cause.step for cause in used if cause.step}, steps),
+        tuple(cause.remedy for cause in used if cause.step is None),
+        tuple(unexplained[: 2 * _EXAMPLES]),
+    )
+
+
+def _possible(missing: Sequence[str], there: Words) -> list[Cause]:
+    spread = np.linspace(0, len(there) - 1, min(len(there), _SAMPLE), dtype=np.int64)
+    odd = [word for word in there.take(spread) if not word.isascii()]
+    return [cause for cause in CAUSES if cause.applies(missing, odd)]
+
+
+def _chain(needed: set[str], tried: Sequence[str]) -> tuple[str, ...]:
+    """Return the steps that were tried and the needed ones, in the recommended order; empty if none is needed."""
+    if not needed:
+        return ()
+    kept = [step for step in (*SPELLINGS, *COMPOSITIONS, *FILLINGS) if step in needed or step in tried]
+    return (*kept, *([] if any(step in FILLINGS for step in kept) else ["normal"]))
+
+
+def _quoted(word: str) -> str:
+    return quote(word.encode("utf-8", "surrogateescape"))
+
+
+def _both(reason: Reason) -> tuple[str, str]:
+    """Return the word and its spelling in quotes; with escapes if they look the same."""
+    pair = reason.word, reason.spelling
+    if unicodedata.normalize("NFC", reason.word) == unicodedata.normalize("NFC", reason.spelling):
+        return shorten(ascii(pair[0])), shorten(ascii(pair[1]))
+    return _quoted(pair[0]), _quoted(pair[1])
+
+
+def _arrow(reason: Reason) -> str:
+    return " → ".join(_both(reason))

@@ -1,0 +1,72 @@
+"""The command `check`: how much of a vocabulary is in a file of vectors, and why other words are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vecload.cli.outputs import check_outputs
+
+
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
+    vocab: Annotated[
+        Path | None, typer.Option(metavar="WORDS", help="A vocabulary: one word per line, or any other word list.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(metavar="TEXTS", help="Texts whose words to check: lines, JSON lines, or Parquet.")
+    ] = None,
+    text_column: Annotated[
+        str, typer.Option(metavar="NAME", help="Field or column of the texts in JSON and Parquet.")
+    ] = "text",
+    tokenize: Annotated[
+        str, typer.Option(metavar="NAME", help="Tokenizer of the texts: whitespace, sudachi or fugashi.")
+    ] = "whitespace",
+    oov: Annotated[
+        str,
+        typer.Option(
+            metavar="STEPS", help="Spellings to try first: nfc, nfkc, strip, casefold, separators, digits, nfd."
+        ),
+    ] = "",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find out why words of a vocabulary or of texts are not in a file.
+
+    Shows how many words are found, and how many others are there under another spelling: in another case, without
+    punctuation, in another encoding. The last lines are the options to use.
+
+    Example: vecload check glove.6B.50d.txt --vocab words.txt
+    """
+    from vecload import alignment
+    from vecload.errors import OptionError
+    from vecload.oov import chain
+    from vecload.tokenizers import Tokenizer
+    from vecload.vocab import Vocab
+
+    source = vocab or texts
+    if source is None or (vocab and texts):
+        raise OptionError("name what to check by one of --vocab WORDS and --texts TEXTS")
+    steps = [step.strip() for step in oov.split(",") if step.strip()]
+    chain(steps)
+    tokenizer = Tokenizer.of(tokenize)
+    check_outputs([file, source], force=False)
+    if vocab is not None:
+        words = Vocab.load(vocab)
+    else:
+        words = Vocab.from_text_file(source, column=text_column, tokenize=tokenizer)
+    if len(words) == len(words.specials):
+        raise OptionError(f"{source}: no words besides special tokens")
+    coverage = alignment.check(file, words, oov=steps)
+    if as_json:
+        typer.echo(json.dumps(coverage.as_dict(), indent=2, ensure_ascii=False))
+        return
+    typer.echo(coverage.table)
+    typer.echo()
+    typer.echo(str(coverage.explanation))
+
+
+COMMANDS = (check,)
