@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vecload.errors import MissingDependencyError as MissingDependencyError
     from vecload.errors import MissingWordError as MissingWordError
     from vecload.errors import OptionError as OptionError
+    from vecload.errors import UnknownKeywordError as UnknownKeywordError
     from vecload.errors import VecloadError as VecloadError
     from vecload.errors import VecloadWarning as VecloadWarning
     from vecload.errors import VocabularyError as VocabularyError
@@ -69,6 +70,7 @@ _PUBLIC = {
     "SpaceMap": "mapping",
     "StoredEmbedding": "layers",
     "SentencePooler": "pooling",
+    "UnknownKeywordError": "errors",
     "Vectors": "vectors",
     "VecloadError": "errors",
     "VecloadWarning": "errors",

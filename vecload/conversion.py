@@ -14,23 +14,25 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import catalog, formats
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
+from vecload.formats.contract import Batch
 from vecload.formats.gensim import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
-from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import GrowingWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from vecload.formats import Place, Reader, Table
+    from vecload.formats.contract import Request
     from vecload.formats.outputs import Output
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Request, Vectors
+    from vecload.vectors import Vectors
     from vecload.words import Words
 
 _log = logging.getLogger("vecload")

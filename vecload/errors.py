@@ -5,6 +5,7 @@
     VecloadError
     ├── FormatError(ValueError)         a file is not what it should be: says which file, line and byte
     ├── OptionError(ValueError)         an argument that cannot be used
+    │   └── UnknownKeywordError(TypeError)  a keyword that a function does not have
     ├── VocabularyError(LookupError)    a vocabulary that cannot be built or used
     │   └── MissingWordError(KeyError)  a word that the vectors or the vocabulary do not have
     ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
 _LONGEST_QUOTE = 60
@@ -120,6 +121,10 @@ class OptionError(VecloadError, ValueError):
     """An argument that cannot be used as it was given."""
 
 
+class UnknownKeywordError(OptionError, TypeError):
+    """A keyword that a function does not have, and the one it has for the same."""
+
+
 class VocabularyError(VecloadError, LookupError):
     """A vocabulary that cannot be built or used."""
 
@@ -133,6 +138,8 @@ class MissingWordError(VocabularyError, KeyError):
         A sentence for people.
     words
         The missing words, as far as they are known.
+    suggest
+        Function that returns near words, for the end of the sentence. It is called once, when the text is read.
 
     Examples
     --------
@@ -141,13 +148,20 @@ class MissingWordError(VocabularyError, KeyError):
     (True, "'cow' is not in the vocabulary", ('cow',))
     """
 
-    def __init__(self, message: str, words: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, words: Iterable[str] = (), *, suggest: Callable[[], str] | None = None) -> None:
         super().__init__(message)
         self.words = tuple(words)
+        self._suggest = suggest
 
     def __str__(self) -> str:
         # KeyError shows the repr of its argument, which is unreadable for a whole sentence.
+        if self._suggest is not None:
+            suggestion, self._suggest = self._suggest(), None
+            self.args = ("; ".join(part for part in (*self.args, suggestion) if part),)
         return str(self.args[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.words)
 
 
 class DownloadError(VecloadError, ConnectionError):

@@ -10,6 +10,7 @@ import numpy as np
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
+from vecload.formats.contract import Request
 from vecload.reading import (
     DType,
     Errors,
@@ -24,7 +25,7 @@ from vecload.reading import (
     warn_few_found,
 )
 from vecload.sources import open_source
-from vecload.vectors import Request, Vectors
+from vecload.vectors import Vectors
 from vecload.words import Words, build_slots
 from vecload.words.doubts import SharedSpaces, find_doubt
 

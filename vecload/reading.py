@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Literal, get_args
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
 from vecload.formats import guarding, native
+from vecload.formats.contract import Batch, Request, strip_prefix
 from vecload.progress import progress_bar
 from vecload.sources import open_source
-from vecload.vectors import Batch, Request, strip_prefix
 from vecload.words import GrowingWords, Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vecload import Vectors, Words
 from vecload.formats import Place
-from vecload.vectors import Batch
+from vecload.formats.contract import Batch
 
 ODD = ["the", "cat", "北海道", "a\u00a0b", "New York", "x" * 300, "\udcff\udc80", "é", "🙂", "e\u0301", "0", "\u3000"]
 """Words of the kinds that readers trip over."""

@@ -12,7 +12,7 @@ import pytest
 
 import vecload
 from vecload import OptionError, formats
-from vecload.vectors import narrowed, type_of
+from vecload.arrays import narrowed, type_of
 
 
 @pytest.mark.parametrize("module", formats.FORMATS, ids=lambda module: module.NAME)

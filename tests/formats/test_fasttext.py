@@ -28,8 +28,9 @@ import vecload
 from tests.reference import fasttext as slow
 from vecload.errors import FormatError, OptionError
 from vecload.formats import fasttext as form
+from vecload.formats.contract import Batch
 from vecload.ngrams import NgramTable, QuantisedRows
-from vecload.vectors import Batch, Vectors
+from vecload.vectors import Vectors
 from vecload.words import Words
 
 DATA = Path(gensim.__file__).parent / "test" / "test_data"

@@ -19,8 +19,8 @@ import pytest
 import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
 from vecload import FormatError
+from vecload.arrays import type_of
 from vecload.formats import gensim as format_gensim
-from vecload.vectors import type_of
 
 gensim = pytest.importorskip("gensim")
 from gensim.models import Doc2Vec, FastText, KeyedVectors, Word2Vec  # noqa: E402

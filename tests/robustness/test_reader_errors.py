@@ -23,8 +23,8 @@ import vecload
 from vecload import FormatError, OptionError, VocabularyError
 from vecload.errors import as_format_errors, shorten
 from vecload.formats import guarding, text
+from vecload.formats.contract import Request
 from vecload.sources import open_source
-from vecload.vectors import Request
 
 GOOD = b"cat 1 2\ndog 3 4\n"
 UNEXPECTED = [

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 import vecload
 from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, oov
+from vecload.formats.contract import Request
 from vecload.loading import load_rows
-from vecload.vectors import Request
 
 # Chains are shown on words that the vectors lack; tests/unit/test_nothing_found.py is about the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import vecload
 from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
+from vecload.formats.contract import Request
 from vecload.loading import load_rows
 from vecload.ngrams import NgramTable
-from vecload.vectors import Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
 

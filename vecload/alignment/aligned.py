@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of, special_rows
-from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, as_format_errors
+from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
 from vecload.vocab import Vocab
-from vecload.words import Words, read_only
+from vecload.words import Words, missing_word, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ class Aligned:
     def origin_of(self, word: str) -> str:
         """Return where the row of a word came from."""
         if word not in self.vocab:
-            raise MissingWordError(f"{word!r} is not in the vocabulary", [word])
+            raise missing_word(self.vocab.words, [word], f"{word!r} is not in the vocabulary")
         return self.origins[int(self.origin[self.vocab[word]])]
 
     def embedding(

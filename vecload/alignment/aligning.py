@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.alignment.coverage import Coverage
+    from vecload.formats.contract import Request
     from vecload.reading import Progress
-    from vecload.vectors import Request
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]

@@ -32,7 +32,7 @@ def neighbors(
     search.check_count(k)
     search.check_metric(metric)
     vectors = loading.load(file, limit=limit)
-    for word, found in zip(words, vectors.neighbors(words, k, metric=metric), strict=True):  # type: ignore[arg-type]
+    for word, found in zip(words, vectors.neighbors(words, k, metric=metric), strict=True):  # type: ignore[call-overload]
         typer.echo(f"{word}: " + ", ".join(f"{near} {score:.4f}" for near, score in found))
 
 

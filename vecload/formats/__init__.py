@@ -73,9 +73,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vecload.formats.contract import Batch
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Batch, Vectors
+    from vecload.vectors import Vectors
     from vecload.words import Words
 
 FORMATS: tuple[ModuleType, ...] = (

@@ -9,9 +9,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, shorten
+from vecload.formats.contract import NONFINITE_HINT, Batch
 from vecload.saved import MAX_DIM
-from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
+from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.formats.contract import Request
     from vecload.ngrams import NgramTable
-    from vecload.vectors import Request
     from vecload.words import Words
 
 _VALUES: Final = 1 << 18  # in a batch

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.sources import Source
-    from vecload.vectors import Request
 
 NAME: Final = "Arrow"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"Feather": {}}

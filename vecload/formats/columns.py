@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, require
+from vecload.formats.contract import Batch
 from vecload.saved import MAX_DIM
-from vecload.vectors import Batch, narrowed, type_of
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
-    from vecload.vectors import Request, Vectors
+    from vecload.formats.contract import Request
+    from vecload.vectors import Vectors
 
 WORD: Final = "word"
 VECTOR: Final = "vector"

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError, quote
+from vecload.formats.contract import NONFINITE_HINT, Batch
 from vecload.formats.fasttext_model import (
     ARGUMENTS,
     LOSSES,
@@ -34,7 +36,6 @@ from vecload.formats.fasttext_model import (
 )
 from vecload.formats.sink import Filter, single
 from vecload.ngrams import NgramTable
-from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, build_slots, pack, read_only
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.formats.fasttext_model import Model
     from vecload.sources import Source
-    from vecload.vectors import Request, Vectors
+    from vecload.vectors import Vectors
 
 NAME: Final = "fastText"
 SUFFIXES: Final[tuple[str, ...]] = ()

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
-from vecload.vectors import Vectors, type_of
+from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Batch, Request
     from vecload.sources import Source
-    from vecload.vectors import Batch, Request
 
 NAME: Final = "floret"
 SUFFIXES: Final = (".floret",)
@@ -193,7 +194,7 @@ def read(source: Source, request: Request) -> Reader:
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> from vecload.vectors import Request
+    >>> from vecload.formats.contract import Request
     >>> file = io.BytesIO(b"2 1 3 4 2 2166136261 < >\n0 0.5\n1 0.5\n")
     >>> read(open_source(file), Request()).ngrams["any word"]
     array([0.5], dtype=float32)

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from vecload.formats import Table
     from vecload.formats.arrays import Rows
+    from vecload.formats.contract import Request
     from vecload.sources import Source
-    from vecload.vectors import Request
 
 NAME: Final = "gensim"
 SUFFIXES: Final = (".kv",)

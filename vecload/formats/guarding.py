@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vecload.formats import Place, Reader
+    from vecload.formats.contract import Batch, Request
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Batch, Request, Vectors
+    from vecload.vectors import Vectors
 
 
 def read(form: ModuleType, source: Source, request: Request, **options: Any) -> Reader:

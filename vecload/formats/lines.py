@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
+from vecload.formats.contract import NONFINITE_HINT
 from vecload.saved import MAX_DIM
-from vecload.vectors import NONFINITE_HINT, narrowed, type_of
 from vecload.words import Words
 from vecload.words.doubts import SharedSpaces
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.sources import Source
-    from vecload.vectors import Request
 
 NAME: Final = "sentence-transformers"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"StaticEmbedding": {}, "model2vec": {"layout": "model2vec"}}

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
+from vecload.formats.contract import NONFINITE_HINT, Batch
 from vecload.formats.counted import RowFile
 from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
 from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
 from vecload.saved.kinds import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
-from vecload.vectors import NONFINITE_HINT, Batch, Vectors, narrowed, type_of
+from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.saved import Container
     from vecload.sources import Source
-    from vecload.vectors import Request
 
 NAME: Final = "native"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"vecload": {}, "safetensors": {}}

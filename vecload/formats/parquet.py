@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.sources import Source
-    from vecload.vectors import Request
 
 NAME: Final = "Parquet"
 SUFFIXES: Final = (".parquet", ".pq")

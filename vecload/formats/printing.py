@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Batch
     from vecload.sources import OutputStream
-    from vecload.vectors import Batch
 
 _UNHOLDABLE: Final = b" \n\t\r\0"
 _SINGLE: Final = 4  # bytes of a value up to which its float32 is exact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
-from vecload.vectors import Batch
+from vecload.formats.contract import Batch
 from vecload.words import Words
 
 if TYPE_CHECKING:

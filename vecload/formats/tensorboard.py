@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vecload.formats.contract import Batch
 from vecload.formats.printing import printed
 from vecload.formats.sink import Filter
-from vecload.vectors import Batch
 
 if TYPE_CHECKING:
     from collections import Counter

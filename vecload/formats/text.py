@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import INFINITE_FROM, narrowed, type_of
 from vecload.errors import FormatError
+from vecload.formats.contract import Batch, Request
 from vecload.formats.lines import (
     BOM,
     HEAD,
@@ -34,7 +36,6 @@ from vecload.formats.lines import (
 from vecload.formats.lines import survey as survey
 from vecload.formats.printing import write as write
 from vecload.formats.turns import in_turn
-from vecload.vectors import Batch, Request, narrowed, type_of
 from vecload.words import Words, pack, read_only
 from vecload.words.doubts import SharedSpaces
 
@@ -60,12 +61,6 @@ LONGEST_LINE: Final = 1 << 23
 """A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
 
 _CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
-_INFINITE = {  # from here on a double rounds to infinity in the type
-    "float16": 65520.0,
-    "bfloat16": 3.3961775292304957e38,
-    "float32": 3.4028235677973366e38,
-    "float64": np.inf,
-}
 _log = logging.getLogger("vecload")
 
 
@@ -282,7 +277,7 @@ class Reader:
         status = np.empty(count, dtype=np.uint8)
         lines = buffer, starts, stops
         if plain.parse_plain(*lines, rows, words[0], words[1], status):
-            text.parse_lines(*lines, _INFINITE[self._type], rows, words[0], words[1], status)
+            text.parse_lines(*lines, INFINITE_FROM[self._type], rows, words[0], words[1], status)
         if self.layout.shared.after:
             fine = status == plain.FINE
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
+from vecload.formats.contract import NONFINITE_HINT, Batch
 from vecload.formats.counted import counted
 from vecload.formats.lines import fields_of, numbers_at_end
 from vecload.formats.oddwords import OddWords
 from vecload.formats.sink import Filter, single
 from vecload.saved import MAX_DIM
-from vecload.vectors import NONFINITE_HINT, Batch, narrowed, type_of
 from vecload.words import Words, pack, read_only
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
+    from vecload.formats.contract import Request
     from vecload.sources import OutputStream, Source
-    from vecload.vectors import Request, Vectors
+    from vecload.vectors import Vectors
 
 NAME: Final = "word2vec binary"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
@@ -268,7 +270,7 @@ def read(source: Source, request: Request) -> Reader:
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> from vecload.vectors import Request
+    >>> from vecload.formats.contract import Request
     >>> file = io.BytesIO(b"2 1\ncat \0\0\x80\x3f\ndog \0\0\0\x40\n")
     >>> [batch.rows.tolist() for batch in read(open_source(file), Request())]
     [[[1.0], [2.0]]]

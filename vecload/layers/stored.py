@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from vecload import arrays
 from vecload.errors import OptionError
 from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
 from vecload.layers.weights import AssembledWeight
@@ -245,17 +245,7 @@ def as_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
     >>> as_tensor(np.ones((1, 2), dtype=">f4"))
     tensor([[1., 1.]])
     """
-    if isinstance(matrix, torch.Tensor):
-        tensor = matrix
-    else:
-        array = np.ascontiguousarray(matrix, dtype=matrix.dtype.newbyteorder("="))
-        # torch knows the bits of ml_dtypes' bfloat16, not the NumPy type.
-        brain = array.dtype.name == "bfloat16"
-        with warnings.catch_warnings():
-            # The caller sees to it that nobody writes to read-only memory.
-            warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
-            tensor = torch.from_numpy(array.view(np.int16) if brain else array)
-        tensor = tensor.view(torch.bfloat16) if brain else tensor
+    tensor = matrix if isinstance(matrix, torch.Tensor) else arrays.as_tensor(matrix)
     if not tensor.dtype.is_floating_point:
         raise OptionError(f"rows must be floating-point numbers, got {tensor.dtype}")
     return tensor

@@ -1,4 +1,4 @@
-"""Words in, words out: neighbours and analogies by gensim's conventions."""
+"""Words in, words out: neighbors and analogies by gensim's conventions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
-from vecload.errors import MissingWordError, OptionError
+from vecload.errors import OptionError
+from vecload.keywords import explain_keywords
 from vecload.search.exact import Metric, Nearest, Objective, best, inverse, nearest, unit
+from vecload.words import missing_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,27 +27,32 @@ _EPSILON = 1e-6  # keeps 3CosMul's divisor from zero: Levy and Goldberg's 0.001 
 
 
 @overload
-def neighbors(
+def neighbors(  # type: ignore[overload-overlap]
     vectors: Vectors, query: str, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
 ) -> Answers: ...
 @overload
 def neighbors(
+    vectors: Vectors, query: Iterable[str], k: int = ..., *, metric: Metric = ..., limit: int | None = ...
+) -> list[Answers]: ...
+@overload
+def neighbors(
     vectors: Vectors, query: Query, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
 ) -> Answers | list[Answers]: ...
+@explain_keywords
 def neighbors(
     vectors: Vectors, query: Query, k: int = 10, *, metric: Metric = "cosine", limit: int | None = None
 ) -> Answers | list[Answers]:
-    """The words nearest to a word, a vector, or each of several.
+    """Return the words nearest to a word, a vector, or each of several.
 
     Parameters
     ----------
     vectors
         Where to search.
     query
-        A word; words; a vector, shape (dim,); or vectors, shape (q, dim). A word that has no row is composed from its
-        n-grams, where there is a table of them. Many queries in one call cost far less than as many calls.
+        A word; words; a vector, shape (dim,); or vectors, shape (q, dim). A word without a row is composed from its
+        n-grams if there is a table of them. Many queries in one call cost far less than as many calls.
     k
-        How many neighbours of each.
+        Number of neighbors of each query.
     metric
         "cosine", "dot" (the greatest product first) or "euclidean" (the least distance first).
     limit
@@ -102,6 +109,7 @@ def analogy(
     method: Method = ...,
     limit: int | None = ...,
 ) -> list[Answers]: ...
+@explain_keywords
 def analogy(
     vectors: Vectors,
     a: str | Iterable[str],
@@ -112,7 +120,7 @@ def analogy(
     method: Method = "3cosadd",
     limit: int | None = None,
 ) -> Answers | list[Answers]:
-    """What is to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
+    """Return the words that are to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
 
     Parameters
     ----------
@@ -121,7 +129,7 @@ def analogy(
     a, b, c
         Words, or as many words each.
     k
-        How many answers.
+        Number of answers.
     method
         "3cosadd" (Mikolov, Yih and Zweig 2013): the nearest to b - a + c of unit vectors, as gensim's
         ``most_similar(positive=[b, c], negative=[a])``. "3cosmul" (Levy and Goldberg 2014): the greatest
@@ -210,7 +218,8 @@ def _composed(vectors: Vectors, words: list[str]) -> tuple[npt.NDArray[np.float6
             if vectors.ngrams is None
             else "they have no n-grams in the table"
         )
-        raise MissingWordError(f"{len(absent):,} of {len(words):,} words are missing: {some}; {hint}", absent)
+        message = f"{len(absent):,} of {len(words):,} words are missing: {some}; {hint}"
+        raise missing_word(vectors.words, absent, message)
     return queries, rows[:, None]
 
 

@@ -1,5 +1,6 @@
 """One tokenizer argument for everything that splits texts: vocabularies and sentence vectors."""
 
-from vecload.tokenizers.tokenizer import WHITESPACE, Tokenizer
+from vecload.tokenizers.english import basic_english
+from vecload.tokenizers.tokenizer import WHITESPACE, SubwordTokenizer, Tokenize, Tokenizer
 
-__all__ = ["WHITESPACE", "Tokenizer"]
+__all__ = ["WHITESPACE", "SubwordTokenizer", "Tokenize", "Tokenizer", "basic_english"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import OptionError, require
+from vecload.errors import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+NAMES = ("sudachi", "fugashi")
 _EXTRA = "japanese"
 
 
@@ -21,18 +22,13 @@ def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
     ------
     MissingDependencyError
         If the package is not installed.
-    OptionError
-        For another name.
 
     Examples
     --------
     >>> cutter("sudachi")(["東京都に行く"])  # doctest: +SKIP
     [['東京', '都', 'に', '行く']]
     """
-    makers = {"sudachi": _sudachi, "fugashi": _fugashi}
-    if name not in makers:
-        raise OptionError(f"tokenize={name!r} is not one of 'whitespace', {', '.join(map(repr, makers))}")
-    word_of = makers[name]()
+    word_of = (_sudachi if name == "sudachi" else _fugashi)()
     return lambda texts: [[word for word in word_of(text) if not word.isspace()] for text in texts]
 
 

@@ -1,23 +1,25 @@
-"""`Tokenizer`: split texts into tokens, as a value that can be saved."""
+"""`Tokenizer`: one argument for every function that splits texts into tokens, and a value that can be saved."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from vecload.errors import FormatError, OptionError, list_of_strings, require
 from vecload.saved import parse_json
-from vecload.tokenizers import japanese
+from vecload.tokenizers import english, japanese
 from vecload.tokenizers.patterns import safe_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
 WHITESPACE = "whitespace"
 _TOKEN = re.compile(r"[^\t-\r ]+")
-KINDS = (WHITESPACE, "regex", "tokenizers", "sudachi", "fugashi", "function")
+NAMES = (WHITESPACE, english.BASIC_ENGLISH, *japanese.NAMES)
+KINDS = (*NAMES, "regex", "tokenizers", "function")
 
 # Patterns of byte-level tokenizers, which look ahead: known to be harmless, and too many models have them to refuse.
 _KNOWN_PATTERNS = (
@@ -27,6 +29,14 @@ _KNOWN_PATTERNS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
+
+
+class SubwordTokenizer(Protocol):
+    """A ``tokenizers.Tokenizer``, as far as it is used here."""
+
+    def encode_batch(self, input: Any, *, add_special_tokens: bool = ...) -> Any:  # noqa: A002 - Hugging Face's word
+        """Split texts."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,12 +62,35 @@ class Tokenizer:
 
     @classmethod
     def of(cls, tokenize: Any, *, lowercase: bool = False) -> Tokenizer:
-        """Return the tokenizer for a `tokenize` argument, such as that of `SentencePooler`.
+        """Return the tokenizer for a `tokenize` argument, the same for `Vocab` and `SentencePooler`.
+
+        Parameters
+        ----------
+        tokenize
+            - None or "whitespace": tokens end at ASCII white space.
+            - A function from a text to its tokens.
+            - A compiled regular expression without groups, whose matches are the tokens.
+            - "basic_english": torchtext's rules. Lower-case, without quotation marks, colons and semicolons, and with
+              other punctuation as tokens.
+            - "sudachi" or "fugashi": Japanese words (extra ``japanese``).
+            - A Hugging Face tokenizer: a ``tokenizers.Tokenizer``, or one of ``transformers``. Its tokens are subwords.
+            - An object with a method ``tokenize`` from a text to its tokens, such as those of NLTK.
+        lowercase
+            Whether to lower-case texts first, by the rules of ``str.lower``.
+
+        Raises
+        ------
+        OptionError
+            If `tokenize` is anything else.
+        MissingExtra
+            If the package for "sudachi" or "fugashi" is not installed.
 
         Examples
         --------
-        >>> Tokenizer.of(re.compile(r"[a-z]+")).cut(["to be, or"])
+        >>> Tokenizer.of(re.compile(r"[a-z]+")).split(["to be, or"])
         [['to', 'be', 'or']]
+        >>> Tokenizer.of("basic_english").split(["To be; don't!"])
+        [['to', 'be', 'don', "'", 't', '!']]
         """
         if isinstance(tokenize, Tokenizer):
             return tokenize
@@ -66,19 +99,26 @@ class Tokenizer:
         if isinstance(tokenize, re.Pattern):
             if tokenize.groups or isinstance(tokenize.pattern, bytes):
                 raise OptionError(
-                    f"{tokenize.pattern!r}: a pattern of text without groups, whose matches are the tokens"
+                    f"tokenize= must be a pattern of text without groups, got {tokenize.pattern!r}; "
+                    "write (?:...) instead of (...)"
                 )
             find = tokenize.findall
             settings = json.dumps({"pattern": tokenize.pattern, "flags": tokenize.flags})
             return cls("regex", lambda texts: [find(text) for text in texts], lowercase, settings)
         if isinstance(tokenize, str):
-            return cls(tokenize, japanese.cutter(tokenize), lowercase)
+            return cls(tokenize, _named(tokenize), lowercase)
         whole = getattr(tokenize, "backend_tokenizer", tokenize)  # transformers keeps one of tokenizers inside
         if hasattr(whole, "encode_batch"):
             return cls("tokenizers", lambda texts: _subwords(whole, texts), lowercase, whole.to_str())
-        if callable(tokenize):
-            return cls("function", lambda texts: [list(tokenize(text)) for text in texts], lowercase)
-        raise OptionError(f"tokenize={tokenize!r} is no way to cut texts: see SentencePooler")
+        # Calling a tokenizer of transformers returns its ids, so the method of this name is asked first.
+        split = getattr(tokenize, "tokenize", tokenize)
+        if callable(split):
+            # Checked, because spaCy's pipelines, for example, return objects and not strings.
+            return cls("function", lambda texts: [list_of_strings("tokens", split(text)) for text in texts], lowercase)
+        raise OptionError(
+            f"tokenize= must be a function, a compiled regular expression, a Hugging Face tokenizer or one of "
+            f"{', '.join(map(repr, NAMES))}; got {type(tokenize).__name__}"
+        )
 
     def split(self, texts: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
         """Return the tokens of each text; a text that is a list of tokens already keeps them.
@@ -145,6 +185,21 @@ class Tokenizer:
         if kind not in KINDS:
             raise FormatError(f"unknown kind of tokenizer {kind[:40]!r}", expected=", ".join(KINDS))
         return cls.of(kind, lowercase=lowercase)
+
+
+Tokenize: TypeAlias = Callable[[str], Iterable[str]] | re.Pattern[str] | SubwordTokenizer | Tokenizer | str | None
+"""Types of a `tokenize` argument; `Tokenizer.of` describes them."""
+
+
+def _named(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
+    if name == english.BASIC_ENGLISH:
+        return lambda texts: [english.basic_english(text) for text in texts]
+    if name in japanese.NAMES:
+        return japanese.cutter(name)
+    raise OptionError(
+        f"unknown tokenizer {name!r}; choose from: {', '.join(NAMES)}; or pass a function, re.compile(...) or a "
+        "Hugging Face tokenizer"
+    )
 
 
 def _object(settings: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from vecload.arrays import narrowed, type_of
 from vecload.errors import OptionError
-from vecload.vectors import Vectors, narrowed, type_of
+from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

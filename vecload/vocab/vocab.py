@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import errors, text_input
-from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError, list_of_strings, refuse_string
+from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.sources import replacing
 from vecload.vocab.counting import checked_tokens, tokens_of
 from vecload.vocab.serialization import as_json, from_json, from_tokenizer, is_saved
 from vecload.vocab.specials import PADS, UNKS, arrange_specials
-from vecload.words import Words, read_only
+from vecload.words import Words, missing_word, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -317,9 +317,8 @@ class Vocab:
         if absent.any():
             if self.unk_token is None:
                 word = tokens[int(np.argmax(absent))]
-                raise MissingWordError(
-                    f"{word!r} is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'", [word]
-                )
+                message = f"{word!r} is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'"
+                raise missing_word(self.words, [word], message)
             rows[absent] = self.words.get(self.unk_token)
         return rows
 

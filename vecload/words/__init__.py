@@ -8,6 +8,7 @@ the same bytes again on the way back.
 
 from vecload.words.growing import GrowingWords
 from vecload.words.hashing import build_slots, read_only
+from vecload.words.near import missing_word, near_words
 from vecload.words.packed import Words, encode, pack
 
-__all__ = ["GrowingWords", "Words", "build_slots", "encode", "pack", "read_only"]
+__all__ = ["GrowingWords", "Words", "build_slots", "encode", "missing_word", "near_words", "pack", "read_only"]

@@ -1,0 +1,113 @@
+"""Name vecload's keyword in the error for a keyword that another library has."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from vecload.errors import UnknownKeywordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_DTYPE = "it is detected from the file's content; pass format= only to override that"
+
+# Keyword of another library → vecload's keywords for the same, and how to write it. The first one that the called
+# function has is proposed.
+_OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    # torch
+    "freeze": (("mode", 'mode="freeze" or mode="finetune"'), ("trainable", "trainable=False for freeze=True")),
+    "trainable": (("mode", 'mode="finetune" or mode="freeze"'),),
+    "requires_grad": (("mode", 'mode="finetune" or mode="freeze"'), ("trainable", "trainable=")),
+    "embedding_dim": (("vectors", "the vectors; their dimension is in the file"),),
+    # torchtext
+    "max_vectors": (("limit", "limit="),),
+    "unk_init": (("oov", 'oov=["normal"] or oov=["zeros"]'),),
+    "max_tokens": (("max_size", "max_size="),),
+    "min_count": (("min_freq", "min_freq="),),
+    "vocab_size": (("max_size", "max_size="),),
+    "special_first": (("specials", "specials=, which are placed first"),),
+    "default_index": (("unk_token", "unk_token="),),
+    "lower": (("lowercase", "lowercase="),),
+    "do_lower_case": (("lowercase", "lowercase="),),
+    "tokenizer": (("tokenize", "tokenize="),),
+    # gensim
+    "topn": (("k", "k="),),
+    "restrict_vocab": (("limit", "limit="),),
+    "restrict": (("limit", "limit="),),
+    "binary": (("format", f"no such option: {_DTYPE}"),),
+    "no_header": (("format", f"no such option: {_DTYPE}"),),
+    "datatype": (("dtype", "dtype="),),
+    "unicode_errors": (("errors", "errors="),),
+    "positive": (("a", "a, b and c: positive=[b, c], negative=[a]"), ("query", "analogy(a, b, c)")),
+    "negative": (("a", "a, b and c: positive=[b, c], negative=[a]"), ("query", "analogy(a, b, c)")),
+    "sim_func": (("metric", "metric="),),
+    # sentence-transformers, Hugging Face, FAISS and others
+    "top_k": (("k", "k="),),
+    "n": (("k", "k="), ("limit", "limit=")),
+    "n_neighbors": (("k", "k="),),
+    "num_neighbors": (("k", "k="),),
+    "nrows": (("limit", "limit="),),
+    "max_rows": (("limit", "limit="),),
+    "pooling_mode": (("mode", "mode="),),
+    "pooling": (("mode", "mode="),),
+    "normalize_embeddings": (("normalize", "normalize=True where the pooler is made"),),
+    "convert_to_numpy": (("as_numpy", "as_numpy="),),
+    "convert_to_tensor": (("as_numpy", "as_numpy=False"),),
+    "return_tensors": (("as_numpy", "as_numpy=False"),),
+    "show_progress_bar": (("progress", "progress="),),
+    "max_len": (("max_length", "max_length="),),
+    "truncation": (("max_length", "max_length="),),
+    "padding": (("layout", 'layout="padded" or layout="offsets"'), ("padding_idx", "padding_idx=")),
+    # names that differ in one place only
+    "pad_idx": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
+    "pad_index": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
+    "pad": (("pad_token", "pad_token="), ("padding_idx", "padding_idx=")),
+    "unk": (("unk_token", "unk_token="), ("unknown", "unknown=")),
+    "method": (("combine", "combine="), ("metric", "metric=")),
+}
+
+
+def explain_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a function so that an unknown keyword raises an error that names the right one.
+
+    Raises
+    ------
+    UnknownKeywordError
+        From the wrapped function, for a keyword that it does not have.
+
+    Examples
+    --------
+    >>> @explain_keywords
+    ... def load(source, *, limit=None):
+    ...     return limit
+    >>> load("glove.txt", limit=2)
+    2
+    >>> load("glove.txt", max_vectors=2)
+    Traceback (most recent call last):
+    vecload.errors.UnknownKeywordError: load() has no keyword 'max_vectors'; use limit=
+    """
+    parameters = inspect.signature(function).parameters
+    known = {name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if kwargs and not known.issuperset(kwargs):
+            raise UnknownKeywordError(_message(function, next(name for name in kwargs if name not in known), known))
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _message(function: Callable[..., object], name: str, known: set[str]) -> str:
+    called = function.__qualname__.removesuffix(".__init__")
+    advice = next((how for ours, how in _OTHERS.get(name, ()) if ours in known), None)
+    if advice is None:
+        near = difflib.get_close_matches(name, sorted(known - {"self", "cls"}), n=1)
+        advice = f"{near[0]}=" if near else None
+    return f"{called}() has no keyword {name!r}" + (f"; use {advice}" if advice else "")

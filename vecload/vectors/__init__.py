@@ -1,0 +1,5 @@
+"""Words and their vectors."""
+
+from vecload.vectors.vectors import Vectors
+
+__all__ = ["Vectors"]

@@ -1,0 +1,228 @@
+"""`WordRows`: the rows of a matrix by word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
+
+import numpy as np
+
+from vecload.arrays import narrowed
+from vecload.errors import OptionError, VocabularyError, refuse_string
+from vecload.keywords import explain_keywords
+from vecload.saved import MAX_DIM
+from vecload.words import Words, missing_word, read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    from vecload.ngrams import NgramTable
+
+T = TypeVar("T")
+
+_ROWS = 4096  # rows worked on together
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class WordRows:
+    """Rows of a matrix, looked up by word: what `Vectors` is without search and files. `Vectors` documents it."""
+
+    words: Words
+    matrix: npt.NDArray[Any]
+    meta: Mapping[str, Any]
+    ngrams: NgramTable | None
+
+    @explain_keywords
+    def __init__(
+        self,
+        words: Iterable[str],
+        matrix: npt.ArrayLike,
+        meta: Mapping[str, Any] | None = None,
+        ngrams: NgramTable | None = None,
+    ) -> None:
+        packed, rows = Words.from_strings(words), _as_matrix(matrix)
+        if len(rows) != len(packed):
+            raise OptionError(f"{len(packed):,} words need a matrix of {len(packed):,} rows, got shape {rows.shape}")
+        if not packed.distinct:
+            word = packed[int(np.flatnonzero(packed.lookup(packed) != np.arange(len(packed)))[0])]
+            raise VocabularyError(f"{word!r} occurs twice among the words; keep one row of each word")
+        object.__setattr__(self, "words", packed)
+        object.__setattr__(self, "matrix", read_only(rows))
+        object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
+        object.__setattr__(self, "ngrams", ngrams)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of words, and number of values in a vector."""
+        return len(self), self.dim
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a vector."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a value."""
+        return self.matrix.dtype
+
+    @cached_property
+    def norms(self) -> npt.NDArray[np.float32]:
+        """Euclidean norm of each row: float32, shape (n,), read-only. Worked out at the first use, and kept."""
+        norms = np.empty(len(self), dtype=np.float32)
+        for begin in range(0, len(self), _ROWS):
+            norms[begin : begin + _ROWS] = np.linalg.norm(self.matrix[begin : begin + _ROWS].astype(np.float64), axis=1)
+        norms.flags.writeable = False
+        return norms
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001
+        """Return the matrix, so that ``numpy.asarray(vectors)`` does not collect the words."""
+        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.dtype:
+            raise ValueError(f"cannot convert {self.dtype} vectors to {wanted} without a copy")
+        converted = narrowed(self.matrix, wanted)
+        return converted.copy() if copy and converted is self.matrix else converted
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.words
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    @overload
+    def __getitem__(self, word: slice) -> Self: ...
+    @overload
+    def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]: ...
+    def __getitem__(self, word: str | Iterable[str] | slice) -> npt.NDArray[Any] | Self:
+        """Return the vector of a word, shape (dim,), of several words, shape (k, dim), or a slice of the rows.
+
+        A single row number is refused, because words may be numbers too: use ``vectors.matrix[7]``.
+
+        Raises
+        ------
+        MissingWordError
+            For an unknown word: a ``KeyError``, as a dict raises it.
+        OptionError
+            For anything but strings and slices.
+
+        Examples
+        --------
+        >>> from vecload import Vectors
+        >>> vectors = Vectors(["cat", "dog", "cow"], np.eye(3, dtype="float32"))
+        >>> vectors["dog"], vectors[["cow", "cat"]].shape, vectors[:2]
+        (array([0., 1., 0.], dtype=float32), (2, 3), <Vectors: 2 words × 3 float32>)
+        """
+        if isinstance(word, slice):
+            return self._slice(word)
+        if isinstance(word, str):
+            vector: npt.NDArray[Any] = self.matrix[self.index(word)]
+            return vector
+        return self.matrix[self._rows(word)]
+
+    def index(self, word: str) -> int:
+        """Return the row number of a word.
+
+        Raises
+        ------
+        MissingWordError
+            For an unknown word.
+
+        Examples
+        --------
+        >>> from vecload import Vectors
+        >>> Vectors(["cat", "dog"], np.eye(2)).index("dog")
+        1
+        """
+        row = self.words.get(word)
+        if row < 0:
+            raise missing_word(
+                self.words, [word], f"{word!r} is not among the {len(self):,} words; use get() for a default"
+            )
+        return row
+
+    def head(self, n: int = 5) -> Self:
+        """Return the first rows, in most files those of the most frequent words; the matrix is shared.
+
+        Examples
+        --------
+        >>> from vecload import Vectors
+        >>> list(Vectors(["the", "of", "zyzzyx"], np.eye(3)).head(2))
+        ['the', 'of']
+        """
+        if n < 0:
+            raise OptionError(f"n={n} is negative; use vectors[-k:] for the last k rows")
+        return self._slice(slice(n))
+
+    def _slice(self, rows: slice) -> Self:
+        try:
+            at = np.arange(len(self))[rows]
+        except TypeError as error:
+            raise OptionError(f"slices take row numbers, got {rows!r}; use select() for words") from error
+        # Slicing the matrix itself, and not by row numbers, shares its memory.
+        return type(self)(self.words.take(at), self.matrix[rows], self._meta_of(at), self.ngrams)
+
+    def _meta_of(self, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Return the description for some of the rows; counts have one value for each word."""
+        return {key: value[rows] if key == "counts" else value for key, value in self.meta.items()}
+
+    @overload
+    def get(self, word: str) -> npt.NDArray[Any] | None: ...
+    @overload
+    def get(self, word: str, default: T) -> npt.NDArray[Any] | T: ...
+    def get(self, word: str, default: T | None = None) -> npt.NDArray[Any] | T | None:
+        """Return the vector of a word, shape (dim,), or `default`."""
+        row = self.words.get(word)
+        return default if row < 0 else self.matrix[row]
+
+    def select(self, words: Iterable[str]) -> Self:
+        """Return only these words, in this order.
+
+        Raises
+        ------
+        MissingWordError
+            For an unknown word.
+        VocabularyError
+            When a word is given twice.
+        """
+        rows = self._rows(words)
+        return type(self)(self.words.take(rows), self.matrix[rows], self._meta_of(rows), self.ngrams)
+
+    def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
+        if isinstance(words, (int, np.integer)):
+            raise OptionError(f"vectors are looked up by word, got {words!r}; use matrix[{words}] for a row by number")
+        refuse_string("words", words)
+        wanted = list(words)
+        for word in wanted:
+            if not isinstance(word, str):
+                raise OptionError(f"vectors are looked up by word, got {type(word).__name__} among the words")
+        rows = self.words.lookup(wanted)
+        absent = [wanted[at] for at in np.flatnonzero(rows < 0)]
+        if absent:
+            some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
+            raise missing_word(self.words, absent, f"{len(absent):,} of {len(wanted):,} words are missing: {some}")
+        return rows
+
+
+def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return `given` as a C-ordered array of numbers in two dimensions, copied only where that is necessary."""
+    try:
+        # Arrays stay what they are, so that a mapped file can still be recognized as one.
+        array: npt.NDArray[Any] = cast("Any", given) if type(given) in (np.ndarray, np.memmap) else np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"the matrix cannot be converted to a NumPy array: {error}") from error
+    if array.ndim != 2:
+        raise OptionError(f"the matrix must have two dimensions (words, values), got shape {array.shape}")
+    if not 0 < array.shape[1] <= MAX_DIM:
+        raise OptionError(f"vectors need 1 to {MAX_DIM:,} values, got shape {array.shape}")
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise OptionError(f"the matrix must hold numbers, got {array.dtype}")
+    if array.flags.c_contiguous and array.dtype.isnative:
+        return array
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))

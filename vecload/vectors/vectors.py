@@ -1,0 +1,355 @@
+"""`Vectors`: words and their vectors, the value that everything else takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+
+from vecload.arrays import as_tensor, narrowed
+from vecload.errors import OptionError, require
+from vecload.keywords import explain_keywords
+from vecload.vectors.rows import WordRows
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    import numpy.typing as npt
+    import torch
+
+    from vecload.search import Answers, Method, Metric
+
+T = TypeVar("T")
+
+_ROWS = 4096  # rows worked on together
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Vectors(WordRows):
+    """Immutable table of words and their vectors.
+
+    ``numpy.asarray(vectors)`` is the matrix.
+
+    Parameters
+    ----------
+    words
+        Any iterable of strings, each once.
+    matrix
+        Anything ``numpy.asarray`` takes: numbers, shape (number of words, dim). It is not copied if it is a C-ordered
+        array of the machine's byte order.
+    meta
+        Description of the source: ``format``, ``source``, and the rows that were skipped on reading.
+    ngrams
+        Character n-grams that compose vectors of other words (fastText models, floret tables).
+
+    Raises
+    ------
+    OptionError
+        For a matrix of another shape, or not of numbers.
+    VocabularyError
+        When a word occurs twice or is not a string.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> vectors = Vectors(["cat", "dog"], np.eye(2, 3, dtype="float32"))
+    >>> vectors["dog"], "cow" in vectors, vectors[["dog", "cat"]].shape
+    (array([0., 1., 0.], dtype=float32), False, (2, 3))
+    >>> np.asarray(vectors)
+    array([[1., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
+    """
+
+    @classmethod
+    @explain_keywords
+    def from_dict(
+        cls,
+        vectors: Mapping[str, npt.ArrayLike],
+        *,
+        dtype: npt.DTypeLike | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Vectors:
+        """Return the words and vectors of a dictionary, in its order.
+
+        Parameters
+        ----------
+        vectors
+            Vector of each word, shape (dim,): arrays, lists of numbers or tensors on the CPU.
+        dtype
+            Type of the values. None keeps the type of arrays, and stores lists of numbers as float32.
+        meta
+            Description of the source, as in `Vectors`.
+
+        Raises
+        ------
+        OptionError
+            If the dictionary is empty, or its values are not vectors of one dimension.
+
+        Examples
+        --------
+        >>> Vectors.from_dict({"cat": [0.1, 0.2], "dog": [0.3, 0.4]})
+        <Vectors: 2 words × 2 float32>
+        """
+        if not vectors:
+            raise OptionError("an empty dictionary has no dimension; use Vectors([], numpy.empty((0, dim)))")
+        rows = [np.asarray(row) for row in vectors.values()]
+        for word, row in zip(vectors, rows, strict=True):
+            if row.shape != rows[0].shape or row.ndim != 1:
+                raise OptionError(
+                    f"all vectors of a dictionary must have one dimension: found shape {row.shape} for {word!r}, "
+                    f"expected ({rows[0].size},)"
+                )
+        plain = not any(hasattr(row, "dtype") for row in vectors.values())
+        matrix = np.stack(rows)
+        if dtype is not None or (plain and matrix.dtype.kind in "iuf"):
+            matrix = narrowed(matrix, np.dtype(np.float32 if dtype is None else dtype))
+        return cls(vectors, matrix, meta)
+
+    @overload
+    def neighbors(  # type: ignore[overload-overlap]
+        self, query: str, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
+    ) -> Answers: ...
+    @overload
+    def neighbors(
+        self, query: Iterable[str], k: int = ..., *, metric: Metric = ..., limit: int | None = ...
+    ) -> list[Answers]: ...
+    @overload
+    def neighbors(
+        self, query: npt.ArrayLike, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
+    ) -> Answers | list[Answers]: ...
+    @explain_keywords
+    def neighbors(
+        self,
+        query: str | Iterable[str] | npt.ArrayLike,
+        k: int = 10,
+        *,
+        metric: Metric = "cosine",
+        limit: int | None = None,
+    ) -> Answers | list[Answers]:
+        """Return the words nearest to a word, a vector, or each of several.
+
+        Parameters
+        ----------
+        query
+            A word; words; a vector, shape (dim,); or vectors, shape (q, dim). A word without a row is composed from its
+            n-grams if there is a table of them. Many queries in one call cost far less than as many calls.
+        k
+            Number of neighbors of each query.
+        metric
+            "cosine", "dot" (the greatest product first) or "euclidean" (the least distance first).
+        limit
+            Search only the first rows: in most files, the most frequent words.
+
+        Returns
+        -------
+        list of (word, score), nearest first
+            One such list for each of several words or vectors. A query word is not its own neighbor, as in gensim's
+            ``most_similar``. Equal scores are in the order of their rows.
+
+        Raises
+        ------
+        MissingWordError
+            If a word is missing and cannot be composed.
+        OptionError
+            For a vector of another dimension or with NaN.
+
+        Examples
+        --------
+        >>> vectors = Vectors(["cat", "dog", "cow"], np.array([[3, 4], [4, 3], [0, -2]], dtype="float32"))
+        >>> vectors.neighbors("cat", 1)
+        [('dog', 0.96)]
+        """
+        from vecload import search
+
+        return search.neighbors(self, query, k, metric=metric, limit=limit)
+
+    @overload
+    def analogy(  # type: ignore[overload-overlap]
+        self, a: str, b: str, c: str, k: int = ..., *, method: Method = ..., limit: int | None = ...
+    ) -> Answers: ...
+    @overload
+    def analogy(
+        self,
+        a: Iterable[str],
+        b: Iterable[str],
+        c: Iterable[str],
+        k: int = ...,
+        *,
+        method: Method = ...,
+        limit: int | None = ...,
+    ) -> list[Answers]: ...
+    @explain_keywords
+    def analogy(
+        self,
+        a: str | Iterable[str],
+        b: str | Iterable[str],
+        c: str | Iterable[str],
+        k: int = 10,
+        *,
+        method: Method = "3cosadd",
+        limit: int | None = None,
+    ) -> Answers | list[Answers]:
+        """Return the words that are to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
+
+        Parameters
+        ----------
+        a, b, c
+            Words, or lists of words of one length.
+        k
+            Number of answers.
+        method
+            "3cosadd": the nearest to b - a + c of unit vectors, as gensim's ``most_similar(positive=[b, c],
+            negative=[a])``. "3cosmul": the greatest cos(b) cos(c) / cos(a), as gensim's ``most_similar_cosmul``.
+        limit
+            Search only the first rows.
+
+        Returns
+        -------
+        list of (word, score), best first
+            Without a, b and c. One such list for each of several analogies.
+
+        Raises
+        ------
+        MissingWordError
+            If a word is missing and cannot be composed from n-grams.
+
+        Examples
+        --------
+        >>> rows = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1]], dtype="float32")
+        >>> Vectors(["man", "king", "woman", "queen"], rows).analogy("man", "king", "woman", 1)[0][0]
+        'queen'
+        """
+        from vecload import search
+
+        return search.analogy(self, a, b, c, k, method=method, limit=limit)
+
+    @classmethod
+    def from_gensim(cls, model: object) -> Vectors:
+        """Return the vectors of gensim's ``KeyedVectors``, or of a model that has some, sharing the matrix.
+
+        Parameters
+        ----------
+        model
+            A ``KeyedVectors``, ``FastTextKeyedVectors``, ``Word2Vec``, ``FastText``, ``Doc2Vec`` or ``PoincareModel``.
+
+        Raises
+        ------
+        FormatError
+            If the model has no word vectors.
+
+        Examples
+        --------
+        >>> from gensim.models import KeyedVectors
+        >>> kept = KeyedVectors(2)
+        >>> kept.add_vectors(["cat", "dog"], np.eye(2, dtype="float32"))
+        >>> Vectors.from_gensim(kept)
+        <Vectors: 2 words × 2 float32, gensim KeyedVectors>
+        """
+        from vecload.conversion import from_gensim
+
+        return from_gensim(model)
+
+    def to_gensim(self) -> Any:
+        """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).
+
+        The matrix stays read-only; `ngrams` stay behind.
+
+        Raises
+        ------
+        MissingDependencyError
+            When gensim is not installed.
+
+        Examples
+        --------
+        >>> vectors = Vectors(["cat", "dog"], np.eye(2, dtype="float32"))
+        >>> kept = vectors.to_gensim()
+        >>> kept.index_to_key, np.shares_memory(kept.vectors, vectors.matrix)
+        (['cat', 'dog'], True)
+        """
+        keyedvectors = require("gensim.models.keyedvectors", "gensim")
+        matrix = self.matrix.astype(np.float32) if self.dtype.name == "bfloat16" else self.matrix
+        kept = keyedvectors.KeyedVectors(self.dim, dtype=matrix.dtype)
+        kept.index_to_key = list(self)
+        kept.key_to_index = {word: row for row, word in enumerate(kept.index_to_key)}
+        kept.vectors = matrix
+        return kept
+
+    def to_torch(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> torch.Tensor:
+        """Return a copy of the matrix as a tensor, shape (n, dim).
+
+        It is a copy because a tensor cannot be read-only. `vecload.StoredEmbedding` uses the matrix without one.
+
+        Parameters
+        ----------
+        dtype
+            Type of the values; None for that of the vectors.
+        device
+            Where the tensor is; None for the CPU.
+
+        Examples
+        --------
+        >>> Vectors(["cat", "dog"], np.eye(2, dtype="float32")).to_torch()
+        tensor([[1., 0.],
+                [0., 1.]])
+        """
+        return as_tensor(self.matrix).to(dtype=dtype, device=device, copy=True)
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` with one row for each word, indexed by word (bfloat16 becomes float32).
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> Vectors(["cat", "dog"], np.eye(2, dtype="float32")).to_pandas().loc["dog"].tolist()
+        [0.0, 1.0]
+        """
+        pandas = require("pandas", "pandas")
+        matrix = narrowed(self.matrix, np.dtype(np.float32)) if self.dtype.name == "bfloat16" else self.matrix
+        # Words that are not UTF-8 hold surrogates, which only an index of Python objects can keep.
+        return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
+
+    @explain_keywords
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the field's word
+        *,
+        precision: int | None = None,
+        unencodable: str = "raise",
+    ) -> None:
+        """Write the vectors to a file or folder, which appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Target: a file, or a folder for the formats that are one. Its suffix names the format and the compression.
+        format
+            Name of the format, if the suffix does not say; ``vecload formats`` lists them.
+        precision
+            Digits after the decimal point in text formats; None writes the fewest that read back to the same value.
+        unencodable
+            What to do about words that the format cannot represent: "raise", "skip" or "escape" them.
+
+        Raises
+        ------
+        OptionError
+            If the format is unknown, or cannot hold the vectors.
+        VocabularyError
+            If the format cannot represent a word.
+        """
+        from vecload.conversion import save
+
+        save(self, path, format, precision=precision, unencodable=unencodable)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)
+
+    def __repr__(self) -> str:
+        origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)
+        return f"<Vectors: {len(self):,} words × {self.dim} {self.dtype}{origin}>"
