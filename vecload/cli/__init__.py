@@ -1,41 +1,89 @@
-"""The command line. Arguments are read first; the rooms that do the work are imported after.
+"""The command line. Arguments are checked first; the packages that do the work are imported after that.
 
-One file a group of commands, each with a tuple `COMMANDS` of plain functions; this file joins them and turns errors
-into one paragraph. Exit codes: 0 done, 1 the file or the data is not what it should be, 2 the command was used wrongly.
+Each module of this package has a tuple `COMMANDS` of plain functions. This one joins them, and turns errors into one
+paragraph. Exit codes: 0 done, 1 the file or the data is invalid, 2 the command was used wrongly.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import warnings
+from typing import Annotated, Any, Final
 
 import typer
 
 from vecload.cli import catalog, check, files, mapping, pool, spaces
 
+_TASKS: Final = {
+    "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
+    "Convert": ("convert", "transform", "map"),
+    "Train": ("embed", "pool", "demo"),
+    "Compare": ("compare", "evaluate"),
+    "Fetch": ("catalog", "download", "cache"),
+}
+"""Panel of the help → commands in it, in the order of the help."""
+
 app = typer.Typer(
     name="vecload",
     help="""Files of pretrained word vectors, ready for a model.
 
-    FILE is anything that `vecload formats` lists, plain or packed with gzip, bzip2, xz, zstd, zip or tar; what it is,
-    is told from its bytes. `-` is standard input, `archive.zip/member` one file of several, and a name of `vecload
-    catalog` brings that file.
+    FILE is any file that `vecload formats` lists, plain or packed with gzip, bzip2, xz, zstd, zip or tar; formats are
+    detected from content. `-` is standard input, `archive.zip/member` is one file of several, and a name that
+    `vecload catalog` lists is downloaded once.
+
+    Example: vecload neighbors glove.6B.50d frog toad
     """,
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (files, check, spaces, mapping, pool, catalog):
-    for command in group.COMMANDS:
-        app.command()(command)
-app.add_typer(catalog.cache, name="cache")
 
 _BAD_DATA = 1
 _BAD_USE = 2
+# typer has its own copy of click, and does not export the base of usage errors.
+_UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if value:
+        from vecload import __version__
+
+        typer.echo(f"vecload {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _add_commands() -> None:
+    commands = {
+        command.__name__: command
+        for group in (files, check, spaces, mapping, pool, catalog)
+        for command in group.COMMANDS
+    }
+    for panel, names in _TASKS.items():
+        for name in names:
+            if name in commands:
+                app.command(name, rich_help_panel=panel)(commands.pop(name))
+    if commands:
+        raise AssertionError(f"commands without a task: {', '.join(commands)}")
+    app.add_typer(catalog.cache, name="cache", rich_help_panel="Fetch")
+
+
+_add_commands()
 
 
 class _Terminated(BaseException):
@@ -53,21 +101,37 @@ def main() -> None:
     # On the command line, a warning is one line of text without the place in the code that issued it.
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", VecloadWarning)
+    logging.basicConfig(format="vecload: %(message)s")
     _raise_on_signals()
     try:
-        app()
+        sys.exit(app(prog_name="vecload", standalone_mode=False))
     except _Terminated as ended:  # everything is removed now; end as the signal would have ended the process
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
+    except _UsageError as error:
+        _stop(_usage(error), _BAD_USE)
     except (OptionError, MissingDependencyError) as error:
         _stop(error, _BAD_USE)
     except VecloadError as error:
         _stop(error, _BAD_DATA)
+    except typer.Abort:  # the end of the input, where an answer was expected
+        _stop("aborted", _BAD_USE)
     except BrokenPipeError:  # `vecload info ... | head`: nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_BAD_DATA)
     except OSError as error:
         _stop(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _BAD_USE)
+
+
+def _usage(error: Exception) -> str:
+    """Return the text of a usage error, with the command whose help explains it."""
+    found: Any = error
+    text = found.format_message()
+    if getattr(found, "possibilities", None):
+        text = f"no such option: {found.option_name}; did you mean {' or '.join(found.possibilities)}?"
+    context = found.ctx
+    command = context.command_path if context is not None else "vecload"
+    return f"{text}\nTry '{command} --help'."
 
 
 def _raise_on_signals() -> None:

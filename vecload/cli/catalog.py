@@ -8,7 +8,11 @@ import typer
 
 _MANY = 8  # files of one family beyond which it is one line
 
-cache = typer.Typer(help="What was downloaded.", no_args_is_help=True, rich_markup_mode=None)
+cache = typer.Typer(
+    help="List, remove and verify downloaded files.\n\nExample: vecload cache ls",
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
+)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A name of the catalogue, or of a file that `cache ls` lists.")
@@ -119,9 +123,18 @@ def download(
             typer.echo(f"{entry.full_name}: {room.native(entry)}")
 
 
+@cache.callback()
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 @cache.command()
 def ls() -> None:
-    """List the files, what they were held against, and where they are."""
+    """List downloaded files, how they were verified, and their folder.
+
+    Example: vecload cache ls
+    """
     from vecload import catalog as room
 
     files = room.cached()
@@ -132,9 +145,11 @@ def ls() -> None:
 
 @cache.command()
 def rm(name: Name) -> None:
-    """Remove a file, with what is unfinished of it.
+    """Remove a downloaded file, and unfinished parts of it.
 
-    Of an archive that serves several names, all goes.
+    An archive that serves several names is removed for all of them.
+
+    Example: vecload cache rm glove.6B.50d
     """
     from vecload import catalog as room
 
@@ -148,7 +163,10 @@ def verify(
         str | None, typer.Argument(metavar="[NAME]", help="As for `cache rm`; all files without it.")
     ] = None,
 ) -> None:
-    """Hash the files again and compare."""
+    """Hash downloaded files again, and compare.
+
+    Example: vecload cache verify
+    """
     from vecload import catalog as room
 
     verdicts = room.verify(name)

@@ -23,7 +23,10 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of wor
 
 
 def formats() -> None:
-    """List the formats that are read and written."""
+    """List the formats that are read and written.
+
+    Example: vecload formats
+    """
     from vecload import formats as rooms
 
     typer.echo(f"{'name':<22} {'other names':<38} reads writes suffixes")
@@ -180,9 +183,11 @@ def embed(
 
 
 def demo() -> None:
-    """See the whole way once, with no download.
+    """Train, align and fine-tune small vectors, without a download.
 
-    Trains small vectors on a corpus that gensim ships, loads and aligns them, initialises a layer and fine-tunes it.
+    The corpus is one that gensim ships.
+
+    Example: vecload demo
     """
     from vecload import demo as shown
 
