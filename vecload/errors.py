@@ -19,6 +19,7 @@ Each class is also the builtin that people already catch.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import os
 import reprlib
@@ -383,3 +384,13 @@ def quote(raw: bytes) -> str:
     text = raw[: 4 * _LONGEST_QUOTE].decode("utf-8", "surrogateescape")
     shown = ascii(text) if any(0xDC80 <= ord(char) <= 0xDCFF for char in text) else repr(text)
     return shown if len(shown) <= _LONGEST_QUOTE else shown[: _LONGEST_QUOTE - 4] + "...'"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return the choice nearest to a mistyped name as the end of a sentence, or an empty string.
+
+    >>> did_you_mean("casfold", ["casefold", "nfc"]), did_you_mean("x", ["casefold"])
+    ("; did you mean 'casefold'?", '')
+    """
+    near = difflib.get_close_matches(name, choices, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -143,8 +143,10 @@ def load_rows(
     format: str | None = None,  # noqa: A002 - the field's word
 ) -> Vectors:
     """Do what `load` does, without a warning if none of the requested words is there."""
+    # A mistyped name is reported before a file is opened, or even downloaded.
+    given, options = (None, {}) if format is None else formats.named(format)
     with catalog.located(source, few=request.only is not None) as place, open_source(place, folders=True) as opened:
-        form, options = (formats.recognise(opened), {}) if format is None else formats.named(format)
+        form = formats.recognise(opened) if given is None else given
         if not hasattr(form, "read"):
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
         reader = guarding.read(form, opened, request, **options)

@@ -25,7 +25,7 @@ from vecload.catalog.listing import Entry as Entry
 from vecload.catalog.listing import entries as entries
 from vecload.catalog.listing import find as find
 from vecload.catalog.listing import get as get
-from vecload.catalog.listing import near
+from vecload.catalog.listing import near as near
 from vecload.errors import FormatError
 
 if TYPE_CHECKING:

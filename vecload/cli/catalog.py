@@ -107,7 +107,9 @@ def download(
     for name in names:
         entry = room.get(name)
         if entry is None:
-            raise VocabularyError(f"the catalogue has no {name!r}; `vecload catalog` lists what it has")
+            near = " or ".join(map(repr, room.near(name)))
+            hint = f"did you mean {near}?" if near else "`vecload catalog` lists all names"
+            raise VocabularyError(f"the catalog has no {name!r}; {hint}")
         chosen.append(entry)
     for entry in chosen:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload import catalog, text_input
-from vecload.errors import OptionError
+from vecload.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,7 +61,7 @@ def find(dataset: str | os.PathLike[str]) -> str:
     if name not in SHIPPED:
         if (known := os.fspath(catalog.dataset(name))) != name:
             return known
-        known = "`vecload catalog evaluation` lists more"
+        known = f"`vecload catalog evaluation` lists more{did_you_mean(name, SHIPPED)}"
         raise OptionError(f"{name!r} is neither a file nor a data set; choose from {', '.join(SHIPPED)}; {known}")
     gensim = find_spec("gensim")  # does not import it
     if gensim is None or gensim.origin is None:

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from vecload.errors import FormatError, OptionError
+from vecload.errors import FormatError, OptionError, did_you_mean
 from vecload.formats import (
     arrow,
     fasttext,
@@ -273,7 +273,8 @@ def named(name: str) -> tuple[ModuleType, dict[str, Any]]:
     for known, found in names.items():
         if _folded(known) == _folded(name):
             return found
-    raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, names))}")
+    near = did_you_mean(name.casefold(), names)
+    raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, names))}{near}")
 
 
 def _folded(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import OptionError, refuse_string
+from vecload.errors import OptionError, did_you_mean, refuse_string
 from vecload.oov.composing import COMPOSITIONS, subwords
 from vecload.oov.filling import FILLINGS, SEEDS, zeros
 from vecload.oov.kinds import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
@@ -62,7 +62,10 @@ def _resolved(step: Any) -> Step:
             return SPELLINGS[step]
         if step not in makers:
             known = ", ".join([*SPELLINGS, *makers])
-            raise OptionError(f"oov: there is no step {step!r}; there are {known}, or a function of your own")
+            raise OptionError(
+                f"oov: there is no step {step!r}; there are {known}, or a function of your own"
+                f"{did_you_mean(step, [*SPELLINGS, *makers])}"
+            )
         step = makers[step]
     if any(step is maker for maker in makers.values()):  # also oov.normal, its brackets forgotten
         step = step()

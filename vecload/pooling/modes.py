@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,9 @@ class Mode:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise OptionError(f"mode={self.name!r} is not one of {', '.join(map(repr, NAMES))}")
+            raise OptionError(
+                f"mode={self.name!r} is not one of {', '.join(map(repr, NAMES))}{did_you_mean(self.name, NAMES)}"
+            )
         if not self.a > 0:
             raise OptionError(f"a={self.a} is not positive")
         if self.length is not None and not self.length > 0:

@@ -82,7 +82,7 @@ class Tokenizer:
         ------
         OptionError
             If `tokenize` is anything else.
-        MissingExtra
+        MissingDependencyError
             If the package for "sudachi" or "fugashi" is not installed.
 
         Examples

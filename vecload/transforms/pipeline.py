@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vecload.errors import OptionError, refuse_string
+from vecload.errors import OptionError, did_you_mean, refuse_string
 from vecload.transforms import linear, quantizing, reducing
 
 if TYPE_CHECKING:
@@ -129,5 +129,5 @@ def parse_steps(steps: Sequence[str]) -> list[Transform]:
     named = [step.strip().partition(":") for step in steps]
     for name, _, _ in named:
         if name not in STEPS:
-            raise OptionError(f"unknown step {name!r}; choose from: {', '.join(STEPS)}")
+            raise OptionError(f"unknown step {name!r}; choose from: {', '.join(STEPS)}{did_you_mean(name, STEPS)}")
     return [STEPS[name](text) for name, _, text in named]
