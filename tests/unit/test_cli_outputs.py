@@ -177,6 +177,29 @@ def test_mistake_is_reported_before_vectors_are_read(command: list[str], message
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("unread", "folder")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["pool", "a.vec", "texts.parquet", "-o", "p.npy"],
+        ["pool", "a.vec", "texts.txt", "-o", "p.parquet"],
+        ["convert", "a.vec", "x.parquet"],
+        ["transform", "a.vec", "x.arrow", "--step", "unit"],
+        ["report", "a.vec", "-o", "r.html"],
+        ["map", "a.vec", "b.vec", "-o", "x.vec", "--report"],
+    ],
+    ids=" ".join,
+)
+def test_missing_package_is_reported_before_vectors_are_read(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pyarrow", "pyarrow.parquet", "pyarrow.ipc", "matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, error = run(*command)
+    assert code == 1
+    assert "pip install" in error
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGTERM")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_signal_leaves_no_part_file(name: str, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def pool(
     from vecload.pooling import files
     from vecload.text_input import read_texts
 
-    _check_mode(mode)
+    _check_options(mode, texts)
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         check_outputs([vectors, *texts], force=force, others=[(output, ())])
@@ -106,13 +106,15 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
     return pooler
 
 
-def _check_mode(mode: str | None) -> None:
-    """Raise OptionError for a mode that is unknown or has to be trained first."""
-    from vecload.errors import OptionError
+def _check_options(mode: str | None, texts: list[Path]) -> None:
+    """Raise for a mode that is unknown or has to be trained first, and for a missing package."""
+    from vecload.errors import OptionError, require
     from vecload.pooling.modes import of
 
     if of(mode or "mean").name == "attention":
         raise OptionError("mode 'attention' has to be trained; save a trained pooler, and name its folder")
+    if any(path.suffix == ".parquet" for path in texts):
+        require("pyarrow.parquet", "arrow")
 
 
 def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[Path], *, force: bool) -> None:
