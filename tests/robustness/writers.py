@@ -79,7 +79,7 @@ def pool(target: Path, value: int) -> None:
 
 
 def report(target: Path, value: int) -> None:
-    vecload.report(vectors(value), target, title="t", limit=20, pictures=target.parent / f"{target.name}.pictures")
+    vecload.report(vectors(value), target, title="t", limit=20)
 
 
 def _save(form: str, ngrams: str = "") -> Write:

@@ -62,9 +62,7 @@ COMMANDS = {
         "map a.vec b.vec -o o.vec --target-output t.vec --map-output m.safetensors --report".split(),
         ["o.vec", "t.vec", "m.safetensors", "o.html"],
     ),
-    "report": (
-        ["report", "a.vec", "-o", "o.html", "--pictures", "shown"], ["o.html", "shown/plane.png", "shown/norms.png"]
-    ),
+    "report": (["report", "a.vec", "-o", "o.html"], ["o.html"]),
 }  # fmt: skip
 
 
@@ -133,6 +131,7 @@ EARLY = [
     (["report", "a.vec", "-o", "r.pdf"], "r.pdf does not end in .html or .htm"),
     (["report", "a.vec", "-o", "nodir/r.html"], "no such folder to write to"),
     (["report", "a.vec", "-o", "r.html", "--limit", "0"], "limit=0 leaves nothing to show"),
+    (["report", "a.vec", "-o", "r.html", "--layout", "circle"], "layout='circle' is not one of"),
     (["report", "a.vec", "-o", "r.html", "--against", "none.vec"], "no such file: 'none.vec'"),
     (["report", "a.vec", "-o", "r.html", "--vocab", "none.txt"], "no such file: 'none.txt'"),
     (["report", "a.vec", "-o", "r.html", "--vocab", "words.txt", "--oov", "lemma"], "lemma"),

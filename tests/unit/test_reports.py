@@ -1,33 +1,46 @@
-"""The report: what it shows, that it needs no network, and how a real browser lays it out."""
+"""The report: what its page holds, that it needs no network, and its result in a notebook."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-import shutil
-import subprocess
+import zlib
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import vecload
-from vecload import OptionError, Vectors, Vocab, Words
+from vecload import OptionError, Vectors, Vocab
 from vecload.reports import report
+from vecload.reports.labels import label_order
+from vecload.reports.layouts import place
+from vecload.reports.page import html
 
-pytest.importorskip("matplotlib")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars"
-).split()
+pytest.importorskip("bokeh")
+
+HOSTILE = [
+    "</script><b>",
+    "$x$",
+    "a&b",
+    "caf\udcff",
+    'say "hi"',
+    "<!--",
+    "{{data}}",
+    "nul\0here",
+    "a,b\n",
+    "עברית",
+    "日本語",
+]
 
 
 def space(count: int = 120, dim: int = 8, seed: int = 0) -> Vectors:
-    words = ["</script><b>", "$x$", "a&b", "caf\udcff", *(f"word{at}" for at in range(count - 4))]
+    words = [*HOSTILE, *(f"word{at}" for at in range(count - len(HOSTILE)))]
     rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return Vectors(Words.from_strings(words), rows, {"source": "<made>.txt", "format": "GloVe text"})
+    return Vectors(words, rows, {"source": "folder/<made>.txt", "format": "GloVe text"})
 
 
 def aligned() -> vecload.Aligned:
@@ -35,136 +48,238 @@ def aligned() -> vecload.Aligned:
     return vecload.align(space(), Vocab.from_counter(counts, specials=["<pad>"]), oov=["casefold", "normal"])
 
 
-def neighbors_in(page: str) -> list:
-    found = re.search(r'id="neighbors">(.*?)</script>', page)
+def data_of(page: str) -> dict[str, Any]:
+    """Return the data that a page holds, with its arrays as NumPy arrays."""
+    found = re.search(r'id="data">(.*?)</script>', page)
     assert found is not None
-    return json.loads(found[1])
+    kinds = {
+        "Uint8Array": "u1",
+        "Uint16Array": "<u2",
+        "Uint32Array": "<u4",
+        "Float32Array": "<f4",
+        "Float64Array": "<f8",
+    }
+
+    def unpacked(value: dict[str, Any]) -> Any:
+        if set(value) != {"type", "data"}:
+            return value
+        return np.frombuffer(base64.b64decode(value["data"]), dtype=kinds[value["type"]])
+
+    return json.loads(zlib.decompress(base64.b64decode(found[1])), object_hook=unpacked)
 
 
-def test_a_file(tmp_path: Path) -> None:
+def neighbors_of(data: dict[str, Any], word: str, kind: str = "near") -> list[tuple[str, np.float32]]:
+    near = data[kind]
+    some = slice(data["words"].index(word) * near["k"], (data["words"].index(word) + 1) * near["k"])
+    none = np.iinfo(near["rows"].dtype).max
+    pairs = zip(near["rows"][some].tolist(), near["cosines"][some], strict=True)
+    return [(data["words"][row], cosine) for row, cosine in pairs if row != none]
+
+
+SUBJECTS = {"vectors": space, "aligned": aligned, "spaces": lambda: (space(), space(seed=1))}
+
+
+def test_page_of_vectors_has_exact_neighbors_of_every_word(tmp_path: Path) -> None:
     vectors = space()
-    report(vectors, tmp_path / "page.html", limit=50, pictures=tmp_path / "png")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert sorted(path.name for path in (tmp_path / "png").iterdir()) == ["norms.png", "plane.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "png").iterdir())
-    assert "<h1>&lt;made&gt;.txt</h1>" in page
-    shown = neighbors_in(page)
-    assert len(shown) == 50 == len(re.findall(r"<use ", page.split('id="plane-points-0"')[1].split("</g>")[0]))
-    for word, near in shown[4:10]:
-        expected = [other for other, _ in vectors.neighbors(word, 8)]
-        assert [other for other, _ in near] == [other.replace("\udcff", "\\xff") for other in expected]
-    assert shown[3][0] == "caf\\xff"
+    found = report(vectors, tmp_path / "page.html", limit=50)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == found.html
+    data = data_of(found.html)
+    assert (data["mapped"], data["carried"]) == (50, 120)
+    assert data["words"][3] == "caf\\xff"
+    assert len(data["x"]) == len(data["y"]) == len(data["order"]) == 50
+    for word in vectors:
+        expected = [
+            (other.replace("\udcff", "\\xff"), np.float32(cosine)) for other, cosine in vectors.neighbors(word, 10)
+        ]
+        assert neighbors_of(data, word.replace("\udcff", "\\xff")) == expected
 
 
-@pytest.mark.parametrize("subject", ["vectors", "aligned", "spaces"])
-def test_nothing_is_fetched(subject: str, tmp_path: Path) -> None:
-    given = {"vectors": space(), "aligned": aligned(), "spaces": (space(), space(seed=1))}[subject]
-    report(given, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    for address in re.findall(r"https?://[^\"'<> ]*", page):
-        assert address.startswith("http://www.w3.org/"), address  # names of XML vocabularies
-    assert not re.findall(r"<(?:link|img|iframe)|\ssrc=|@import|url\((?!#)", page)
-    assert page.count("<script") == 2  # no word opened or ended one
-    assert (tmp_path / "page.html").stat().st_size < 1_500_000
+def test_neighbors_are_found_among_rows_that_are_not_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vecload.reports.points.SEARCHABLE", 30)
+    vectors = space()
+    data = data_of(report(vectors, limit=20).html)
+    assert (data["mapped"], data["carried"]) == (20, 30)
+    assert len(data["rank"]) == 30 < len(data["words"])
+    found = [neighbors_of(data, f"word{at}") for at in range(15)]
+    assert found == [
+        [(w.replace("\udcff", "\\xff"), np.float32(c)) for w, c in vectors.neighbors(f"word{at}", 10)]
+        for at in range(15)
+    ]
+    assert any(data["words"].index(word) >= 30 for near in found for word, _ in near)
 
 
-def test_an_alignment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_page_loads_nothing_and_words_cannot_leave_their_place(subject: str) -> None:
+    page = report(SUBJECTS[subject]()).html
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"https?://|<img|<iframe|\ssrc=|@import|url\(|<b>", own)
+    assert re.findall(r'<link[^>]*href="([^"]*)"', own) == ["data:,"]
+    assert "default-src 'none'" in own
+    assert page.count("<script") - page.count("\\x3cscript") == page.count("</script>")
+    assert len(page.encode()) < 2_000_000
+
+
+def test_page_of_ten_thousand_words_has_at_most_six_megabytes() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"{rng.integers(36**6):x}{at}" for at in range(30_000)]
+    vectors = Vectors(words, rng.normal(size=(30_000, 16)).astype(np.float32))
+    page = report(vectors).html
+    data = data_of(page)
+    assert data["mapped"] == data["carried"] == 10_000
+    assert len(data["near"]["rows"]) == 100_000
+    assert len(page.encode()) <= 6_000_000
+    other = Vectors([f"{word}x" for word in words], vectors.matrix)
+    assert len(report((vectors, other), pairs=None).html.encode()) <= 6_500_000
+
+
+def test_page_of_alignment_shows_coverage_origins_and_missing_words() -> None:
     given = aligned()
-    report(given, tmp_path / "page.html", title="My words")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<h1>My words</h1>" in page
+    found = report(given, vocab_name="words.txt")
+    assert found.title == "words.txt in <made>.txt"
+    assert "<h1><bdi>words.txt in &lt;made&gt;.txt</bdi></h1>" in found.html
+    data = data_of(found.html)
+    assert set(data["words"]) == set(given.vocab.words) - {"<pad>"}
+    assert data["groups"] == ["exact", "casefold", "normal"]
+    for at, word in enumerate(data["words"]):
+        assert data["groups"][data["group"][at]] == given.origin_of(word)
+        assert data["count"][at] == given.vocab.counts[given.vocab[word]]
+    text = unescape(re.sub(r"<[^>]+>", " ", found.html[: found.html.index('id="data"')]))
     for count in given.coverage.counts:
-        assert f"<td>{count.origin}</td><td class=number>{count.types}</td>" in page
-    assert "<td>nowhere</td><td class=number>77</td>" in page
-    assert {word for word, _ in neighbors_in(page)} == set(given.vocab.words) - {"<pad>"}
+        assert re.search(rf"{count.origin}\s+{count.types:,} ", text)
+    assert f"{given.coverage.found:.1%}" in text
+    assert re.search(r"nowhere\s+77\s+", text)
+    assert '<span class="swatch g1"></span>casefold' in found.html
 
 
-def test_two_spaces(tmp_path: Path) -> None:
+def test_padding_and_special_rows_are_never_neighbors() -> None:
+    vectors = Vectors([f"w{at}" for at in range(8)] + ["<unk>"], np.ones((9, 3), dtype=np.float32))
+    given = vecload.align(
+        vectors, Vocab.from_words([f"w{at}" for at in range(8)], unk_token="<unk>", pad_token="<pad>")
+    )
+    data = data_of(report(given).html)
+    assert {word for at in range(8) for word, _ in neighbors_of(data, f"w{at}")} == {f"w{at}" for at in range(8)}
+
+
+def test_page_of_two_spaces_has_translations_and_worst_pairs() -> None:
     first = space()
-    second = Vectors(first.words, first.matrix + np.float32(0.1))
-    report((first, second), tmp_path / "page.html", limit=40)
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    shown = neighbors_in(page)
-    assert len(shown) == 40
-    assert shown[10][1][0][0] == shown[10][0]  # its counterpart is its neighbour in the other space
+    second = Vectors([f"{word}2" for word in first], first.matrix + np.float32(0.01))
+    turned = second.matrix.copy()
+    turned[[40, 41]] = turned[[41, 40]]
+    second = Vectors(second.words, turned)
+    pairs = [(f"word{at}", f"word{at}2") for at in range(60)]
+    page = report((first, second), pairs=pairs, limit=40).html
+    data = data_of(page)
+    assert data["mapped"] == 40
+    assert data["sources"] == ["<made>.txt", "word vectors"]
+    assert neighbors_of(data, "word5", "across")[0][0] == "word52"
+    assert neighbors_of(data, "word52", "across")[0][0] == "word5"
+    assert neighbors_of(data, "word5")[0][0] == first.neighbors("word5", 1)[0][0]
+    worst = re.findall(r'data-word="([^"]+)" data-source="0"', page)
+    swapped = {first.words[40], first.words[41]}
+    assert set(worst[:2]) == swapped
     with pytest.raises(OptionError, match="have 8 and 3 dimensions"):
-        report((first, space(dim=3)), tmp_path / "other.html")
-    assert not (tmp_path / "other.html").exists()
+        report((first, space(dim=3)))
 
 
-def test_odd_vectors(tmp_path: Path) -> None:
+def test_rows_of_zeros_and_nan_have_no_neighbors() -> None:
     rows = np.zeros((5, 1), dtype=np.float32)
     rows[1] = np.nan
-    report(Vectors(list("abcde"), rows), tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<td>rows that are not finite</td><td class=number>1</td>" in page
-    other = Vectors(list("abcde"), np.ones((5, 1), dtype=np.float32))
-    report((Vectors(list("abcde"), rows), other), tmp_path / "both.html")
-    assert "<td>pairs</td><td class=number>4</td>" in (tmp_path / "both.html").read_text(encoding="utf-8")
+    rows[2:] = 1
+    page = report(Vectors(list("abcde"), rows)).html
+    data = data_of(page)
+    assert neighbors_of(data, "a") == neighbors_of(data, "b") == []
+    assert np.isfinite(data["x"]).all()
+    assert re.search(r"rows with NaN or infinity</bdi></th><td class=.number.>1<", page)
 
 
-def browse(page: Path, probe: str, *flags: str) -> dict:
-    """What a script in the page finds out, in a headless browser."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    script = f"<script>document.title = JSON.stringify((() => {{ {probe} }})());</script></body>"
-    copy = page.with_name("probe.html")
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
-    profile = page.with_name("profile")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, "--dump-dom", copy.as_uri()]
-    return titled(subprocess.run(command, capture_output=True, text=True, timeout=120))
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_report_accepts_every_type_of_rows(dtype: str) -> None:
+    import ml_dtypes
+
+    kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+    vectors = Vectors(space().words, space().matrix.astype(kind))
+    assert len(neighbors_of(data_of(report(vectors).html), "word3")) == 10
 
 
-def titled(done: subprocess.CompletedProcess[str]) -> dict:
-    """What the page's title says, which a script put there."""
-    found = re.search(r"<title>(\{.*?)</title>", done.stdout, re.DOTALL)
-    assert found is not None, done.stdout[:500] + done.stderr[-2000:]
-    return json.loads(unescape(found[1]))
+def test_empty_vectors_make_a_page() -> None:
+    assert data_of(report(Vectors([], np.zeros((0, 3), dtype=np.float32))).html)["mapped"] == 0
 
 
-LOOK = """
-const card = document.querySelector("section").getBoundingClientRect();
-const point = document.querySelectorAll('[id^="plane-points-"] use')[7];
-point.dispatchEvent(new PointerEvent("pointerenter", {bubbles: true}));
-const label = document.querySelector('svg text');
-return {wide: document.documentElement.scrollWidth, window: document.documentElement.clientWidth,
-  cards: new Set([...document.querySelectorAll("section")].map((s) => Math.round(s.getBoundingClientRect().left))).size,
-  paper: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(label).fill,
-  letters: label.getBoundingClientRect().height, tip: document.getElementById("tip").innerText,
-  shown: getComputedStyle(document.getElementById("tip")).display};
-"""
+def test_result_shows_itself_in_a_notebook_as_a_sandboxed_frame(tmp_path: Path) -> None:
+    found = report(space(), title='A "title"')
+    frame = found._repr_html_()
+    assert frame.startswith("<iframe ")
+    assert re.findall(r'(\w+)="', frame.split("srcdoc")[0]) == ["title"]
+    srcdoc = re.search(r'srcdoc="([^"]*)"', frame)
+    assert srcdoc is not None
+    assert unescape(srcdoc[1]) == found.html
+    assert 'sandbox="allow-scripts allow-downloads"' in frame
+    found.save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == found.html
+    with pytest.raises(OptionError, match=r"does not end in \.html or \.htm"):
+        found.save(tmp_path / "page.pdf")
 
 
-@pytest.mark.parametrize("subject", ["vectors", "aligned", "spaces"])
-def test_in_a_browser(subject: str, tmp_path: Path) -> None:
-    given = {"vectors": space(), "aligned": aligned(), "spaces": (space(), space(seed=1))}[subject]
-    report(given, tmp_path / "page.html")
-    shown = neighbors_in((tmp_path / "page.html").read_text(encoding="utf-8"))[7]
-    seen = browse(tmp_path / "page.html", LOOK, "--window-size=1200,900")
-    assert seen["wide"] <= seen["window"] == 1200
-    assert seen["cards"] >= 2  # side by side
-    assert seen["shown"] == "block"
-    assert seen["tip"].split("\n")[0] == shown[0]
-    assert all(other in seen["tip"] for other, _ in shown[1])
-    assert (seen["paper"], seen["ink"]) == ("rgb(255, 255, 255)", "rgb(31, 41, 55)")
+@pytest.mark.parametrize("layout", ["umap", "tsne"])
+def test_other_layouts_give_the_same_points_for_the_same_seed(layout: Any) -> None:
+    pytest.importorskip({"umap": "umap", "tsne": "sklearn"}[layout])
+    rows = space(40).matrix
+    first = place(rows, layout, 3)
+    assert first.shape == (40, 2)
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, place(rows, layout, 3))
+    assert not np.array_equal(first, place(rows, layout, 4))
+    assert place(rows[:3], layout).shape == (3, 2)
 
 
-def test_on_a_phone_and_in_the_dark(tmp_path: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    report(aligned(), tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    probe = f"<script>parent.postMessage(JSON.stringify((() => {{ {LOOK} }})()), '*')</script></body>"
-    (tmp_path / "page.html").write_text(page.replace("</body>", probe), encoding="utf-8")
-    frame = tmp_path / "phone.html"  # a window has a least width; a frame has not
-    frame.write_text(
-        "<title></title><script>onmessage = (event) => { document.title = event.data; };</script>"
-        f'<iframe style="width:360px;height:700px;border:0" src="{(tmp_path / "page.html").as_uri()}"></iframe>'
-    )
-    flags = [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
-    command = [CHROMIUM, *flags, "--blink-settings=preferredColorScheme=0", "--dump-dom", frame.as_uri()]
-    seen = titled(subprocess.run(command, capture_output=True, text=True, timeout=120))
-    assert seen["wide"] <= seen["window"] == 360
-    assert seen["cards"] == 1  # one below the other
-    assert seen["letters"] >= 9  # pixels: the axes can still be read
-    assert (seen["paper"], seen["ink"]) == ("rgb(17, 24, 39)", "rgb(229, 231, 235)")
+@pytest.mark.parametrize(("count", "dim"), [(40, 6), (6, 40), (5, 1), (1, 4), (0, 3)])
+def test_pca_finds_the_axes_of_greatest_variance(count: int, dim: int) -> None:
+    rows = np.random.default_rng(1).normal(size=(count, dim)).astype(np.float32)
+    points = place(rows)
+    assert points.shape == (count, 2)
+    if count > 1:
+        values = np.linalg.svd((rows - rows.mean(axis=0)).astype(np.float64), compute_uv=False)
+        expected = np.resize(np.append(values, [0, 0])[:2], 2)
+        np.testing.assert_allclose(np.linalg.norm(points, axis=0), expected, atol=1e-3)
+
+
+def test_labels_go_to_specific_words_before_stop_words_and_punctuation() -> None:
+    rng = np.random.default_rng(0)
+    topics = rng.normal(size=(20, 30)) * 3
+    specific = np.repeat(topics, 12, axis=0) + rng.normal(size=(240, 30))
+    general = topics.mean(axis=0) + rng.normal(size=(10, 30)) * 0.6 + 0.5
+    rows = np.concatenate([general, specific]) + 0.3
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    words = [*(f"the{'x' * at}" for at in range(8)), ",", "12", *(f"topic{chr(97 + at % 26)}{at}" for at in range(240))]
+    near = np.sort(rows @ rows.T - 2 * np.eye(250), axis=1)[:, -10:]
+    order = label_order(words, np.arange(250) + 1, rows, near)
+    assert sorted(order.tolist()) == list(range(250))
+    assert set(order[-2:].tolist()) == {8, 9}
+    assert set(order[:20].tolist()) & set(range(8)) == set()
+
+
+def test_marks_in_the_data_of_a_page_are_left_alone() -> None:
+    page = html("{{script}} {{data}}", [], {}, made_by="{{style}}")
+    assert "<title>{{script}} {{data}}</title>" in page
+    assert "<footer>{{style}}</footer>" in page
+
+
+def test_unknown_layout_and_limit_are_refused_before_the_page_is_made(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="layout='circle' is not one of 'pca', 'umap', 'tsne'"):
+        report(space(), tmp_path / "page.html", layout="circle")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="limit=0 leaves nothing to show"):
+        report(space(), tmp_path / "page.html", limit=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_of_the_page_is_short_and_used() -> None:
+    from vecload.reports import page
+
+    folder = Path(page.__file__).parent
+    own = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in folder.iterdir()
+        if path.suffix in (".js", ".css", ".html")
+    }
+    assert set(own) == {*page._SCRIPTS, "explorer.css", "explorer.html"}
+    assert {name: text.count("\n") for name, text in own.items() if text.count("\n") >= 400} == {}

@@ -12,6 +12,7 @@ from vecload.cli.outputs import Force, check_outputs
 if TYPE_CHECKING:
     from vecload.evaluation.crossing import Retrieval
     from vecload.mapping.learning import Method
+    from vecload.reports import Layout
 
 
 def map_(
@@ -63,13 +64,13 @@ def map_(
     from vecload.loading import load
     from vecload.mapping import SEEDS, map_spaces, read_dictionary, split_pairs
     from vecload.mapping.learning import check_options, looks_at_pairs_only, steps_of
-    from vecload.reports import check_report, targets
+    from vecload.reports import SUFFIXES, check_report
     from vecload.reports import report as write_report
 
     page = output.with_suffix(".html")
     steps = steps_of(method, [] if normalize == "none" else normalize)
     check_options(method, dictionary, limit)
-    pages = targets(page, None) if report else []
+    pages = [(page, SUFFIXES)] if report else []
     if report:
         check_report()
     tensors = [map_output] if map_output is not None else []
@@ -140,14 +141,15 @@ def report(
     evaluate: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--evaluate", help="Add the table of `vecload evaluate`.")
     ] = False,
-    limit: Annotated[int, typer.Option(metavar="N", help="Show the N most frequent words on the map.")] = 400,
-    pictures: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the figures there too, as PNG files.")
-    ] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="Number of words on the map, the most frequent first.")
+    ] = 10_000,
+    layout: Annotated[str, typer.Option(help="How words are placed: pca, umap or tsne.")] = "pca",
+    seed: Annotated[int, typer.Option(help="Seed of the layouts umap and tsne.")] = 0,
     *,
     force: Force = False,
 ) -> None:
-    """Write one page that shows a file, a vocabulary's rows or two spaces; it needs no network.
+    """Write one page in which a file, a vocabulary's rows or two spaces can be explored; it needs no network.
 
     Example: vecload report glove.6B.50d.txt --vocab words.txt -o report.html
     """
@@ -158,7 +160,7 @@ def report(
     from vecload.loading import load
     from vecload.mapping import SEEDS, read_dictionary
     from vecload.oov import chain
-    from vecload.reports import check_report, targets
+    from vecload.reports import SUFFIXES, check_report
     from vecload.reports import report as write_report
     from vecload.vocab import Vocab
 
@@ -166,19 +168,21 @@ def report(
         raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
     steps = [step.strip() for step in oov.split(",")]
     chain(steps)  # raises for an unknown step
-    check_report(limit)
+    check_report(limit, layout)
     inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
-    check_outputs(inputs, force=force, others=targets(output, pictures))
+    check_outputs(inputs, force=force, others=[(output, SUFFIXES)])
     if vocab is not None:
         subject = align(file, Vocab.load(vocab), oov=steps)
-        write_report(subject, output, limit=limit, pictures=pictures)
+        write_report(subject, output, vocab_name=vocab.name, limit=limit, layout=cast("Layout", layout), seed=seed)
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []
         vectors = load(file)
         figures = measure(vectors, sets) if evaluate else None
         both = vectors if against is None else (vectors, load(against))
-        write_report(both, output, evaluation=figures, pairs=pairs, limit=limit, pictures=pictures)
+        write_report(
+            both, output, evaluation=figures, pairs=pairs, limit=limit, layout=cast("Layout", layout), seed=seed
+        )
     typer.echo(f"{output}")
 
 

@@ -1,0 +1,25 @@
+// Light and dark: the reader's setting until the button is pressed. Drawings read their colors from the style sheet.
+
+class Theme {
+  constructor(button) {
+    this.listeners = [];
+    const dark = window.matchMedia("(prefers-color-scheme: dark)");
+    this.set(dark.matches);
+    dark.addEventListener("change", () => this.set(dark.matches));
+    button.addEventListener("click", () => this.set(!this.dark));
+  }
+
+  set(dark) {
+    this.dark = dark;
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    for (const listener of this.listeners) listener();
+  }
+
+  onChange(listener) {
+    this.listeners.push(listener);
+  }
+
+  color(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  }
+}
