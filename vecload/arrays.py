@@ -75,3 +75,18 @@ def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
         values = single
     with np.errstate(over="ignore", invalid="ignore"):  # who asked for the type judges infinity
         return values.astype(dtype, copy=False)
+
+
+def as_array(matrix: npt.NDArray[Any], dtype: npt.DTypeLike | None, *, copy: bool | None) -> npt.NDArray[Any]:
+    """Return a matrix as the ``__array__`` of an object that holds it has to, by the rules of NumPy 2.
+
+    Raises
+    ------
+    ValueError
+        If another type is asked for without a copy.
+    """
+    wanted = matrix.dtype if dtype is None else np.dtype(dtype)
+    if copy is False and wanted != matrix.dtype:
+        raise ValueError(f"cannot convert {matrix.dtype} vectors to {wanted} without a copy")
+    converted = narrowed(matrix, wanted)
+    return converted.copy() if copy and converted is matrix else converted

@@ -20,6 +20,7 @@ from vecload.formats import guarding, native
 from vecload.formats.contract import Batch
 from vecload.formats.gensim import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
+from vecload.keywords import explain_keywords
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
 from vecload.words import GrowingWords
@@ -69,6 +70,7 @@ class Conversion:
         )
 
 
+@explain_keywords
 def convert(
     src: str | os.PathLike[str] | IO[bytes],
     dst: str | os.PathLike[str],

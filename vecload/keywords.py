@@ -98,14 +98,15 @@ def explain_keywords(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs and not known.issuperset(kwargs):
-            raise UnknownKeywordError(_message(function, next(name for name in kwargs if name not in known), known))
+            # A class may inherit its __init__.
+            called = type(args[0]).__name__ if function.__name__ == "__init__" else function.__qualname__
+            raise UnknownKeywordError(_message(called, next(name for name in kwargs if name not in known), known))
         return function(*args, **kwargs)
 
     return checked
 
 
-def _message(function: Callable[..., object], name: str, known: set[str]) -> str:
-    called = function.__qualname__.removesuffix(".__init__")
+def _message(called: str, name: str, known: set[str]) -> str:
     advice = next((how for ours, how in _OTHERS.get(name, ()) if ours in known), None)
     if advice is None:
         near = difflib.get_close_matches(name, sorted(known - {"self", "cls"}), n=1)

@@ -11,6 +11,7 @@ from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
 from vecload.formats.contract import Request
+from vecload.keywords import explain_keywords
 from vecload.reading import (
     DType,
     Errors,
@@ -44,6 +45,7 @@ _SAMPLE = 1000
 _SHOWN = 8
 
 
+@explain_keywords
 def load(
     source: str | os.PathLike[str] | IO[bytes],
     *,

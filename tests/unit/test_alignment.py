@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import vecload
-from vecload import Aligned, FormatError, OptionError, Vectors, Vocab, VocabularyError, Words, align, oov
+from vecload import (
+    Aligned,
+    FormatError,
+    MissingWordError,
+    OptionError,
+    Vectors,
+    Vocab,
+    VocabularyError,
+    Words,
+    align,
+    oov,
+)
 from vecload.formats.contract import Request
 from vecload.loading import load_rows
 
@@ -401,3 +412,22 @@ def test_aligned_does_not_change() -> None:
     for array in (aligned.matrix, aligned.origin):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
+
+
+def test_aligned_is_looked_up_by_word_and_has_the_shape_of_its_matrix() -> None:
+    vectors = Vectors(["cat", "dog"], np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
+    aligned = align(vectors, Vocab.from_words(["dog", "cat"], pad_token="<pad>", unk_token="<unk>"), oov=["zeros"])
+    assert (len(aligned), aligned.shape, aligned.dim) == (4, (4, 3), 3)
+    assert aligned.weight is aligned.matrix
+    assert np.asarray(aligned) is aligned.matrix
+    assert list(aligned) == ["<pad>", "<unk>", "dog", "cat"]
+    assert "dog" in aligned
+    assert "cow" not in aligned
+    assert aligned["dog"].tolist() == [4, 5, 6]
+    assert aligned[["cat", "<pad>"]].tolist() == [[1, 2, 3], [0, 0, 0]]
+    assert aligned["cow"].tolist() == aligned["<unk>"].tolist()
+    for row in (0, slice(1)):
+        with pytest.raises(OptionError, match=r"aligned rows are looked up by word, got .*; use matrix\[\.\.\.\]"):
+            aligned[row]  # type: ignore[index]
+    with pytest.raises(MissingWordError, match="near words: 'dog'"):
+        align(vectors, ["dog"])["dogs"]

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of, special_rows
+from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
+from vecload.keywords import explain_keywords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
 from vecload.vocab import Vocab
 from vecload.words import Words, missing_word, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
     import torch
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from vecload.alignment.explaining import Seen
     from vecload.layers import PartialEmbedding
     from vecload.pooling import Mode, SentencePooler
+    from vecload.tokenizers import Tokenize
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,6 +71,58 @@ class Aligned:
         object.__setattr__(self, "origin", read_only(self.origin))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
 
+    @property
+    def weight(self) -> npt.NDArray[Any]:
+        """The matrix, under the name it has in an embedding layer and in saved files."""
+        return self.matrix
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows, and number of values in a row."""
+        return len(self), self.dim
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a row."""
+        return int(self.matrix.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.vocab)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.vocab)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.vocab
+
+    def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]:
+        """Return the row of a word, shape (dim,), or of several words, shape (k, dim).
+
+        A word outside the vocabulary has the row of its unknown token, if it has one, as `Vocab.encode` says.
+
+        Raises
+        ------
+        MissingWordError
+            If a word is unknown and the vocabulary has no unknown token.
+        OptionError
+            For anything but strings.
+
+        Examples
+        --------
+        >>> from vecload import Vectors, align
+        >>> aligned = align(Vectors(["cat", "dog"], np.eye(2)), ["dog", "cat"])
+        >>> aligned["cat"].tolist(), aligned.shape
+        ([1.0, 0.0], (2, 2))
+        """
+        if isinstance(word, (int, np.integer, slice)):
+            raise OptionError(f"aligned rows are looked up by word, got {word!r}; use matrix[...] for rows by number")
+        rows: npt.NDArray[Any] = self.matrix[self.vocab.encode([word] if isinstance(word, str) else word)]
+        return rows[0] if isinstance(word, str) else rows
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001
+        """Return the matrix, so that ``numpy.asarray(aligned)`` does not collect the words."""
+        return as_array(self.matrix, dtype, copy=copy)
+
     @cached_property
     def coverage(self) -> Coverage:
         """How much of the vocabulary was found, by which step, and why other words were not found."""
@@ -88,10 +143,11 @@ class Aligned:
             raise missing_word(self.vocab.words, [word], f"{word!r} is not in the vocabulary")
         return self.origins[int(self.origin[self.vocab[word]])]
 
+    @explain_keywords
     def embedding(
         self,
-        *,
         mode: Literal["freeze", "finetune", "new-rows"] = "finetune",
+        *,
         rows: npt.NDArray[Any] | torch.Tensor | None = None,
         padding_idx: int | Literal["vocab"] | None = "vocab",
         max_norm: float | None = None,
@@ -101,12 +157,49 @@ class Aligned:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> torch.nn.Embedding | PartialEmbedding:
-        """A layer with these rows: `vecload.layers.embedding`."""
+        """Make an embedding layer with these rows.
+
+        Parameters
+        ----------
+        mode
+            "finetune" trains all rows, "freeze" none, and "new-rows" the rows of special tokens and of words that the
+            file did not have under any spelling, but never the padding row.
+        rows
+            With "finetune": which rows to train, as in `PartialEmbedding`, instead of all.
+        padding_idx
+            The row that is zero and gets no gradient: "vocab" for the row of the vocabulary's padding token, if there
+            is one; a row number, negative from the end; None for no padding row.
+        max_norm, norm_type, scale_grad_by_freq, sparse
+            As in torch.
+        device
+            Device of the weight; None for the CPU.
+        dtype
+            Type of the weight. None keeps float32, and float16 and bfloat16 if no row is trained; otherwise it is
+            float32.
+
+        Returns
+        -------
+        torch.nn.Embedding
+            A plain one if all rows are trained, or none; otherwise a `PartialEmbedding`. Its rows are a copy, and the
+            padding row is zero, unlike that of ``nn.Embedding.from_pretrained``.
+
+        Raises
+        ------
+        OptionError
+            For options that cannot be combined.
+
+        Examples
+        --------
+        >>> from vecload import Vectors, Vocab, align
+        >>> aligned = align(Vectors(["cat"], np.ones((1, 3))), Vocab.from_words(["cat", "cow"], pad_token="<pad>"))
+        >>> aligned.embedding("freeze")
+        Embedding(3, 3, padding_idx=0)
+        """
         from vecload.layers import embedding
 
         return embedding(
             self,
-            mode=mode,
+            mode,
             rows=rows,
             padding_idx=padding_idx,
             max_norm=max_norm,
@@ -117,6 +210,7 @@ class Aligned:
             dtype=dtype,
         )
 
+    @explain_keywords
     def pooler(
         self,
         mode: str | Mode = "mean",
@@ -125,10 +219,38 @@ class Aligned:
         normalize: bool = False,
         trainable: bool = False,
         dtype: torch.dtype | None = None,
-        tokenize: Any = None,
+        tokenize: Tokenize = None,
         lowercase: bool = False,
     ) -> SentencePooler:
-        """A `vecload.SentencePooler` with these rows, which says what the options are."""
+        """Make a `vecload.SentencePooler` with these rows.
+
+        Parameters
+        ----------
+        mode
+            "mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention" or "fasttext"; or a mode with
+            arguments, made by `vecload.pooling.sif` and others.
+        unknown
+            What to do about words outside the vocabulary: "skip" them, or use the row of its unknown token ("unk").
+        normalize
+            Whether results have length 1.
+        trainable
+            Whether to train the rows, on a copy. Frozen rows share the memory of the matrix.
+        dtype
+            Type of the rows. None keeps the type of frozen rows; trained rows and float64 rows become float32.
+        tokenize, lowercase
+            How texts are split, as in `Vocab.from_texts`: pass the same values.
+
+        Raises
+        ------
+        OptionError
+            For options that cannot be combined.
+
+        Examples
+        --------
+        >>> from vecload import Vectors, align
+        >>> align(Vectors(["cat", "dog"], np.eye(2, dtype="float32")), ["cat", "dog"]).pooler("sum").encode(["cat dog"])
+        array([[1., 1.]], dtype=float32)
+        """
         from vecload.pooling import SentencePooler
 
         return SentencePooler(

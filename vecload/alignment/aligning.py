@@ -15,6 +15,7 @@ from vecload.alignment.checking import seen_words
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, special_rows
 from vecload.alignment.lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
+from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
 from vecload.reading import asked, warn_few_found
 from vecload.vectors import Vectors
@@ -35,6 +36,7 @@ Combine = Literal["first", "average", "concatenate"]
 _FEW = 0.05  # share of words found or composed, below which something is probably wrong
 
 
+@explain_keywords
 def align(
     vectors: Source | Sequence[Source],
     vocab: Vocab | Sequence[str],

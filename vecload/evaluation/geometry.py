@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vecload.errors import OptionError, VocabularyError
+from vecload.keywords import explain_keywords
 from vecload.search import nearest
 from vecload.search.exact import unit
 from vecload.vectors import Vectors
@@ -145,6 +146,7 @@ class Comparison:
         return "\n".join(lines)
 
 
+@explain_keywords
 def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: int = 0) -> Comparison:
     """Compare two spaces without any judgement: words in common, cosines, and neighbours.
 

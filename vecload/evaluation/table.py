@@ -10,6 +10,7 @@ from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
 from vecload.evaluation.protocols import protocol_of
 from vecload.evaluation.wordsets import AnalogyScore, Similarity, analogies, similarity
+from vecload.keywords import explain_keywords
 from vecload.search import check_method
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Evaluation:
         return "\n\n".join(parts)
 
 
+@explain_keywords
 def evaluate(
     vectors: Vectors,
     datasets: Iterable[str | os.PathLike[str] | Pairs | Analogies] | None = None,

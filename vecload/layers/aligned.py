@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from vecload.errors import OptionError
+from vecload.keywords import explain_keywords
 from vecload.layers.partial import PartialEmbedding, check_gradients
 from vecload.layers.stored import as_tensor, padding_row
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from vecload.alignment import Aligned
 
 
+@explain_keywords
 def embedding(
     aligned: Aligned,
-    *,
     mode: Literal["freeze", "finetune", "new-rows"] = "finetune",
+    *,
     rows: npt.NDArray[Any] | torch.Tensor | None = None,
     padding_idx: int | Literal["vocab"] | None = "vocab",
     max_norm: float | None = None,

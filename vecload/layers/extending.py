@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
+from vecload.keywords import explain_keywords
 from vecload.layers.heads import TiedEmbedding
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
@@ -81,6 +82,7 @@ class Extension:
         become_plain(model)
 
 
+@explain_keywords
 def extend_embedding(
     model: Any,
     new_tokens: Sequence[str],

@@ -130,7 +130,7 @@ class StoredEmbedding(torch.nn.Module):
         else:
             super().__setattr__(name, value)
 
-    def forward(self, input: torch.Tensor) -> Any:  # noqa: A002 - as torch.nn.Embedding calls it
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
         """Return the rows of ids (any shape, int32 or int64), on the device of the ids."""
         if isinstance(input, torch.fx.Proxy):
             return record_call(self, input)

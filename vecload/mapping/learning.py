@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.errors import OptionError
+from vecload.keywords import explain_keywords
 from vecload.mapping import induction, solvers
 from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
 from vecload.mapping.normalization import ITERATIVE, check_steps, normalization
@@ -38,6 +39,7 @@ _NOT_FINITE = "{!r} has no rows or holds NaN or infinity: load it without allow_
 _COSINES = ("refine", "self-learning", "rcsls")  # compare words by cosine, so need rows of unit length
 
 
+@explain_keywords
 def map_spaces(
     source: Vectors,
     target: Vectors,

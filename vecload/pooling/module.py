@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 
 from vecload.alignment import Aligned
 from vecload.errors import OptionError
+from vecload.keywords import explain_keywords
 from vecload.layers.shared import table_of
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.pooling import fasttext, modes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.pooling.modes import Mode
+    from vecload.tokenizers import Tokenize
     from vecload.words import Words
 
 Unknown = Literal["skip", "unk", "ngrams"]
@@ -69,8 +71,9 @@ class SentencePooler(RowPooler):
         Type of the rows of `Aligned` or `Vectors`. None keeps the type of frozen rows; trained rows and float64 rows
         become float32.
     tokenize
-        How texts are cut: None at ASCII white space; a compiled regular expression, whose matches are the tokens; a
-        function from a text to its tokens; a Hugging Face tokenizer; "sudachi" or "fugashi" for Japanese.
+        How texts are split, as in `Vocab.from_texts`: None or "whitespace" at ASCII white space; a function from a text
+        to its tokens; a compiled regular expression, whose matches are the tokens; "basic_english" (torchtext's rules);
+        "sudachi" or "fugashi" for Japanese; a Hugging Face tokenizer.
     lowercase
         Whether texts are lower-cased first, by Unicode's rules.
 
@@ -87,6 +90,7 @@ class SentencePooler(RowPooler):
             [0.0000, 1.0000]])
     """
 
+    @explain_keywords
     def __init__(
         self,
         source: Aligned | Vectors | torch.nn.Module,
@@ -97,7 +101,7 @@ class SentencePooler(RowPooler):
         normalize: bool = False,
         trainable: bool = False,
         dtype: torch.dtype | None = None,
-        tokenize: Any = None,
+        tokenize: Tokenize = None,
         lowercase: bool = False,
     ) -> None:
         from vecload.tokenizers import Tokenizer
@@ -173,6 +177,47 @@ class SentencePooler(RowPooler):
         if isinstance(self.ngrams, _MappedNgrams):
             self.ngrams = self.ngrams.open()
 
+    @overload
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = ...,
+        progress: bool | None = ...,
+        as_numpy: Literal[True] = ...,
+        return_empty: Literal[False] = ...,
+    ) -> npt.NDArray[np.float32]: ...
+    @overload
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = ...,
+        progress: bool | None = ...,
+        as_numpy: Literal[True] = ...,
+        return_empty: Literal[True],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]: ...
+    @overload
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = ...,
+        progress: bool | None = ...,
+        as_numpy: Literal[False],
+        return_empty: Literal[False] = ...,
+    ) -> torch.Tensor: ...
+    @overload
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = ...,
+        progress: bool | None = ...,
+        as_numpy: Literal[False],
+        return_empty: Literal[True],
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+    @explain_keywords
     def encode(
         self,
         texts: Iterable[str],
@@ -182,7 +227,32 @@ class SentencePooler(RowPooler):
         as_numpy: bool = True,
         return_empty: bool = False,
     ) -> Any:
-        """Texts → their vectors: `vecload.pooling.encoding.encode`."""
+        """Return the vectors of texts.
+
+        Parameters
+        ----------
+        texts
+            Any iterable of texts, read once, `batch_size` at a time.
+        batch_size
+            Number of texts in memory at a time.
+        progress
+            Whether to show a progress bar; None shows one if standard error is a terminal.
+        as_numpy
+            True for an array, False for a tensor.
+        return_empty
+            Whether to also return which texts had no word with a vector, and so are zero.
+
+        Returns
+        -------
+        numpy.ndarray or torch.Tensor
+            float32, shape (n, output_dim), whatever the type of the rows; with `return_empty`, a pair with a bool mask,
+            shape (n,). Never part of a graph: for gradients, call the pooler on row numbers.
+
+        Raises
+        ------
+        OptionError
+            For one string instead of several, a pooler without words, or one that is not fitted.
+        """
         from vecload.pooling import encoding
 
         return encoding.encode(
@@ -192,7 +262,27 @@ class SentencePooler(RowPooler):
     def stream(
         self, texts: Iterable[str], *, batch_size: int = 16_384, progress: bool | None = None
     ) -> Iterator[npt.NDArray[Any]]:
-        """Texts → their vectors, a batch at a time, in bounded memory: `vecload.pooling.encoding.stream`."""
+        """Yield the vectors of texts, a batch at a time, in bounded memory.
+
+        Parameters
+        ----------
+        texts
+            Any iterable of texts, read once.
+        batch_size
+            Number of texts in a batch.
+        progress
+            Whether to show a progress bar; None shows one if standard error is a terminal.
+
+        Yields
+        ------
+        numpy.ndarray
+            float32, shape (texts of the batch, output_dim).
+
+        Raises
+        ------
+        OptionError
+            For one string instead of several, a pooler without words, or one that is not fitted.
+        """
         from vecload.pooling import encoding
 
         return (batch for batch, _ in encoding.stream(self, texts, batch_size=batch_size, progress=progress))
@@ -249,7 +339,9 @@ class SentencePooler(RowPooler):
         saving.save(self, folder)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], *, tokenize: Any = None, trainable: bool = False) -> SentencePooler:
+    def load(
+        cls, folder: str | os.PathLike[str], *, tokenize: Tokenize = None, trainable: bool = False
+    ) -> SentencePooler:
         """Open what `save` wrote. Rows that are not trained are mapped from the file, not read.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from torch.nn import functional
@@ -101,6 +101,26 @@ class RowPooler(torch.nn.Module):
         """Number of values in a result."""
         return self.embedding_dim * max(1, len(self.mode.powers))
 
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = ...,
+        per_sample_weights: Tensor | None = ...,
+        mask: Tensor | None = ...,
+        *,
+        return_empty: Literal[False] = ...,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = ...,
+        per_sample_weights: Tensor | None = ...,
+        mask: Tensor | None = ...,
+        *,
+        return_empty: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
     def forward(
         self,
         input: Tensor,  # noqa: A002 - torch's name
@@ -109,7 +129,7 @@ class RowPooler(torch.nn.Module):
         mask: Tensor | None = None,
         *,
         return_empty: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Pool row numbers.
 
         Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vecload import __version__
 from vecload.errors import OptionError, require
+from vecload.keywords import explain_keywords
 from vecload.reports import panels
 from vecload.reports.labels import RULE
 from vecload.reports.layouts import check_layout
@@ -66,6 +67,7 @@ class Report:
         return f"<Report: {self.title}, {len(self.html):,} characters of HTML>"
 
 
+@explain_keywords
 def report(
     subject: Subject,
     path: str | os.PathLike[str] | None = None,

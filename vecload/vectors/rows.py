@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 
 import numpy as np
 
-from vecload.arrays import narrowed
+from vecload.arrays import as_array
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.saved import MAX_DIM
@@ -81,11 +81,7 @@ class WordRows:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001
         """Return the matrix, so that ``numpy.asarray(vectors)`` does not collect the words."""
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
-        if copy is False and wanted != self.dtype:
-            raise ValueError(f"cannot convert {self.dtype} vectors to {wanted} without a copy")
-        converted = narrowed(self.matrix, wanted)
-        return converted.copy() if copy and converted is self.matrix else converted
+        return as_array(self.matrix, dtype, copy=copy)
 
     def __len__(self) -> int:
         return len(self.words)

@@ -1,5 +1,6 @@
-"""`Vocab`: the words a model knows, in the order of its embedding's rows."""
+"""The vocabulary of a model."""
 
+from vecload.vocab.encoding import Flat, Padded
 from vecload.vocab.vocab import Vocab
 
-__all__ = ["Vocab"]
+__all__ = ["Flat", "Padded", "Vocab"]

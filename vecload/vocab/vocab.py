@@ -13,20 +13,25 @@ import numpy as np
 
 from vecload import errors, text_input
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
+from vecload.keywords import explain_keywords
 from vecload.sources import replacing
-from vecload.vocab.counting import checked_tokens, tokens_of
+from vecload.tokenizers import Tokenizer
+from vecload.vocab.counting import checked_tokens, most_frequent, tokens_of
+from vecload.vocab.encoding import WordIds
 from vecload.vocab.serialization import as_json, from_json, from_tokenizer, is_saved
 from vecload.vocab.specials import PADS, UNKS, arrange_specials
-from vecload.words import Words, missing_word, read_only
+from vecload.words import Words, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from vecload.tokenizers import Tokenize
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Vocab:
+class Vocab(WordIds):
     """The words a model knows, one row each, special tokens first.
 
     Use one of the class methods to make one.
@@ -73,11 +78,13 @@ class Vocab:
             object.__setattr__(self, "counts", read_only(self.counts))
 
     @classmethod
+    @explain_keywords
     def from_texts(
         cls,
         texts: Iterable[str | Sequence[str]],
         *,
-        tokenize: Any = str.split,
+        tokenize: Tokenize = None,
+        lowercase: bool = False,
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
@@ -91,8 +98,11 @@ class Vocab:
         texts
             Any iterable of texts, read once, so it may be a stream. A text is a string, or a list of its tokens.
         tokenize
-            A function from a text to its tokens, or anything else that `SentencePooler` accepts: a compiled regular
-            expression, a Hugging Face tokenizer, "whitespace", "sudachi" or "fugashi". Not used for lists of tokens.
+            How texts are split: None or "whitespace" at ASCII white space; a function from a text to its tokens; a
+            compiled regular expression, whose matches are the tokens; "basic_english" (torchtext's rules); "sudachi" or
+            "fugashi" for Japanese; a Hugging Face tokenizer. Not used for lists of tokens.
+        lowercase
+            Whether to lower-case texts and tokens first.
         min_freq
             Minimum count of a token.
         max_size
@@ -115,12 +125,13 @@ class Vocab:
         ['<pad>', 'a', 'b']
         """
         refuse_string("texts", texts)
-        tokens = chain.from_iterable(tokens_of(texts, tokenize))
+        tokens = chain.from_iterable(tokens_of(texts, Tokenizer.of(tokenize, lowercase=lowercase)))
         return cls.from_tokens(
             tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk_token=unk_token, pad_token=pad_token
         )
 
     @classmethod
+    @explain_keywords
     def from_tokens(
         cls,
         tokens: Iterable[str],
@@ -149,6 +160,7 @@ class Vocab:
         )
 
     @classmethod
+    @explain_keywords
     def from_counter(
         cls,
         counter: Mapping[str, int],
@@ -166,27 +178,26 @@ class Vocab:
         >>> list(Vocab.from_counter({"cat": 2, "dog": 5}, max_size=1))
         ['dog']
         """
-        if min_freq < 1:
-            raise OptionError(f"min_freq={min_freq} is less than 1")
-        front, unk_token, pad_token = arrange_specials(specials, unk_token, pad_token)
-        if max_size is not None and max_size < len(front):
-            raise OptionError(f"max_size={max_size} is less than the number of specials, {len(front)}")
-        taken = set(front)
-        types = sorted(
-            (word for word, count in counter.items() if count >= min_freq and word not in taken),
-            key=lambda word: (-counter[word], word),
+        return cls(
+            *most_frequent(
+                counter,
+                min_freq=min_freq,
+                max_size=max_size,
+                specials=specials,
+                unk_token=unk_token,
+                pad_token=pad_token,
+            )
         )
-        words = [*front, *types][:max_size]
-        counts = np.array([counter.get(word, 0) for word in words], dtype=np.int64)
-        return cls(Words.from_strings(words), counts, tuple(front), unk_token, pad_token)
 
     @classmethod
+    @explain_keywords
     def from_text_file(
         cls,
         path: text_input.Input,
         *,
         column: str = "text",
-        tokenize: Any = str.split,
+        tokenize: Tokenize = None,
+        lowercase: bool = False,
         min_freq: int = 1,
         max_size: int | None = None,
         specials: Sequence[str] = (),
@@ -208,12 +219,13 @@ class Vocab:
             Whether to show a progress bar; None shows one if standard error is a terminal.
         """
         texts = text_input.read_texts(path, column=column, progress=progress)
-        tokens = chain.from_iterable(tokens_of(texts, tokenize))
+        tokens = chain.from_iterable(tokens_of(texts, Tokenizer.of(tokenize, lowercase=lowercase)))
         return cls.from_tokens(
             tokens, min_freq=min_freq, max_size=max_size, specials=specials, unk_token=unk_token, pad_token=pad_token
         )
 
     @classmethod
+    @explain_keywords
     def from_words(
         cls,
         words: Iterable[str],
@@ -241,6 +253,7 @@ class Vocab:
         return cls(Words.from_strings([*new, *words]), None, tuple(front), unk_token, pad_token)
 
     @classmethod
+    @explain_keywords
     def from_vectors(
         cls,
         vectors: Collection[str],
@@ -260,6 +273,7 @@ class Vocab:
         """
         return cls(*from_tokenizer(tokenizer))
 
+    @explain_keywords
     def with_specials(
         self, *, specials: Sequence[str] = (), unk_token: str | None = None, pad_token: str | None = None
     ) -> Vocab:
@@ -271,71 +285,6 @@ class Vocab:
         new = [word for word in front if word not in self.words]
         counts = None if self.counts is None else np.concatenate([np.zeros(len(new), dtype=np.int64), self.counts])
         return Vocab(Words.from_strings([*new, *self.words]), counts, tuple(front), unk_token, pad_token)
-
-    @property
-    def padding_idx(self) -> int | None:
-        """Row of the padding word; None without one."""
-        return None if self.pad_token is None else self.words.get(self.pad_token)
-
-    @property
-    def unk_idx(self) -> int | None:
-        """Row of the word for unknown ones; None without one."""
-        return None if self.unk_token is None else self.words.get(self.unk_token)
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.words)
-
-    def __contains__(self, word: object) -> bool:
-        return word in self.words
-
-    def __getitem__(self, word: str) -> int:
-        """Return the row of a word, or that of `unk_token`.
-
-        Raises
-        ------
-        MissingWordError
-            If the word is unknown and there is no `unk_token`.
-        """
-        return int(self.encode([word])[0])
-
-    def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Return the rows of many tokens, int64, shape (k,); unknown tokens get the row of `unk_token`.
-
-        Raises
-        ------
-        OptionError
-            If `tokens` is one string, or holds anything but strings.
-        MissingWordError
-            If a token is unknown and there is no `unk_token`.
-        """
-        tokens = list_of_strings("tokens", tokens)
-        rows = self.words.lookup(tokens)
-        absent = rows < 0
-        if absent.any():
-            if self.unk_token is None:
-                word = tokens[int(np.argmax(absent))]
-                message = f"{word!r} is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'"
-                raise missing_word(self.words, [word], message)
-            rows[absent] = self.words.get(self.unk_token)
-        return rows
-
-    def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the words of many rows.
-
-        Raises
-        ------
-        VocabularyError
-            If there is no such row.
-        """
-        refuse_string("ids", ids)
-        rows = [int(row) for row in ids]
-        for row in rows:
-            if not 0 <= row < len(self):
-                raise VocabularyError(f"row {row} is not one of the vocabulary's {len(self):,}")
-        return [self.words[row] for row in rows]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary: ``.json`` keeps all of it, ``.txt`` only the words, one per line.
