@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from vecload.errors import VocabularyError as VocabularyError
     from vecload.evaluation import compare as compare
     from vecload.evaluation import evaluate as evaluate
+    from vecload.inspection import Info as Info
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import StoredEmbedding as StoredEmbedding
     from vecload.layers import extend_embedding as extend_embedding
-    from vecload.loading import Info as Info
     from vecload.loading import info as info
     from vecload.loading import load as load
     from vecload.mapping import SpaceMap as SpaceMap
@@ -61,7 +61,7 @@ _PUBLIC = {
     "Coverage": "alignment",
     "DownloadError": "errors",
     "FormatError": "errors",
-    "Info": "loading",
+    "Info": "inspection",
     "MissingDependencyError": "errors",
     "MissingWordError": "errors",
     "NgramTable": "ngrams",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
 from vecload.formats.contract import Request
+from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
     DType,
@@ -254,63 +254,6 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
         count += len(rows)
 
 
-@dataclass(frozen=True)
-class Info:
-    """Facts about a file of word vectors; ``str()`` is a small table."""
-
-    source: str
-    """Name of the file."""
-    size: int | None
-    """Bytes, decompressed; None if that takes reading the whole file."""
-    format: str
-    """Name of the format."""
-    compression: str | None
-    """How the file is compressed or archived."""
-    header: str | None
-    """Header line of the file."""
-    rows: int
-    """Number of rows. See `exact` and `at_least`."""
-    exact: bool
-    """Whether `rows` was counted, not estimated or taken from the header."""
-    dim: int
-    """Number of values in a row."""
-    values: str
-    """How values are written, and the type that holds them."""
-    words: tuple[str, ...]
-    """The first words."""
-    norms: tuple[float, float, float]
-    """Least, mean and greatest Euclidean norm of the sampled rows."""
-    sampled: int
-    """Number of rows sampled, from the start of the file."""
-    at_least: bool = False
-    """Whether `rows` is only the number of rows seen: the end of a stream of unknown length was not reached."""
-    doubt: str | None = None
-    """What is doubtful about the file, as in ``Vectors.meta["doubt"]``, judged by the sampled rows."""
-
-    def __str__(self) -> str:
-        size = "unknown size" if self.size is None else f"{self.size:,} bytes"
-        packed = f", {self.compression}" if self.compression else ""
-        rows = f"{self.rows:,}"
-        if self.at_least:
-            rows = f"at least {rows}"
-        elif not self.exact:
-            rows += " (from the header)" if self.header else " (estimated)"
-        lines = {
-            "file": f"{self.source} ({size}{packed})",
-            "format": self.format,
-            "header": self.header or "none",
-            "rows": rows,
-            "dimension": str(self.dim),
-            "values": self.values,
-            "first words": " ".join(repr(word) for word in self.words),
-            "norms": f"{self.norms[0]:.4g} to {self.norms[2]:.4g}, mean {self.norms[1]:.4g}"
-            + f" (first {self.sampled:,} rows)",
-        }
-        if self.doubt:
-            lines["doubt"] = self.doubt
-        return "\n".join(f"{name:<12} {value}" for name, value in lines.items())
-
-
 def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     r"""Look at a file of word vectors without reading all of it.
 
@@ -363,6 +306,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         return Info(
             source=opened.name,
             size=opened.size,
+            stored=opened.progress()[1] if opened.packed is None else opened.packed,
             format=str(reader.meta["format"]),
             compression=opened.compression,
             header=reader.meta.get("header"),
@@ -370,6 +314,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             words=tuple(words[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
+            details=details_of(reader.meta, words, rows),
             doubt=_doubt(reader, words, known=form is native),
             **{**sampled, **told},
         )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from vecload.cli import catalog, check, files, mapping, pool, spaces
+from vecload.cli import catalog, check, files, looking, mapping, pool, spaces
 
 _TASKS: Final = {
     "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
@@ -71,7 +71,7 @@ def _start(
 def _add_commands() -> None:
     commands = {
         command.__name__: command
-        for group in (files, check, spaces, mapping, pool, catalog)
+        for group in (looking, files, check, spaces, mapping, pool, catalog)
         for command in group.COMMANDS
     }
     for panel, names in _TASKS.items():

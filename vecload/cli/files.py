@@ -1,4 +1,4 @@
-"""Commands about files of vectors: `info`, `formats`, `convert`, `embed`, `demo`."""
+"""Commands that write files for models: `convert`, `embed`; and `demo`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,6 @@ from typing import Annotated
 import typer
 
 from vecload.cli.outputs import STDOUT, Force, check_outputs
-
-
-def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]) -> None:
-    """Show format, rows, dimension and norms of a file.
-
-    Looks at the first rows only, so it takes a second whatever the size.
-
-    Example: vecload info glove.6B.zip/glove.6B.50d.txt
-    """
-    from vecload import loading
-
-    typer.echo(str(loading.info(file)))
-
-
-def formats() -> None:
-    """List the formats that are read and written.
-
-    Example: vecload formats
-    """
-    from vecload import formats as rooms
-
-    typer.echo(f"{'name':<22} {'other names':<38} reads writes suffixes")
-    for form in rooms.FORMATS:
-        reads, writes = ("yes" if hasattr(form, verb) else "no" for verb in ("read", "write"))
-        names = ", ".join(getattr(form, "ALIASES", {})) or "-"
-        suffixes = " ".join(form.SUFFIXES) or ("a folder" if getattr(form, "FOLDER", False) else "-")
-        typer.echo(f"{form.NAME:<22} {names:<38} {reads:<5} {writes:<6} {suffixes}")
 
 
 def convert(
@@ -194,4 +167,4 @@ def demo() -> None:
     shown.run(typer.echo)
 
 
-COMMANDS = (info, formats, convert, embed, demo)
+COMMANDS = (convert, embed, demo)

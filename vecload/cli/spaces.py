@@ -1,4 +1,4 @@
-"""Commands about what vectors mean: `neighbors`, `evaluate`, `compare`, `transform`."""
+"""Commands that measure and transform vectors: `evaluate`, `compare`, `transform`."""
 
 from __future__ import annotations
 
@@ -14,26 +14,6 @@ from vecload.cli.outputs import Force, check_outputs
 _File = Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")]
 _Limit = Annotated[int | None, typer.Option(metavar="N", help="Read only the first N rows.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def neighbors(
-    file: _File,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words to find the neighbours of.")],
-    k: Annotated[int, typer.Option("--k", "-k", help="Neighbours of each.")] = 10,
-    metric: Annotated[str, typer.Option(help="cosine, dot or euclidean.")] = "cosine",
-    limit: _Limit = None,
-) -> None:
-    """Show the nearest words.
-
-    Example: vecload neighbors glove.6B.50d.txt frog toad -k 5
-    """
-    from vecload import loading, search
-
-    search.check_count(k)
-    search.check_metric(metric)
-    vectors = loading.load(file, limit=limit)
-    for word, found in zip(words, vectors.neighbors(words, k, metric=metric), strict=True):  # type: ignore[call-overload]
-        typer.echo(f"{word}: " + ", ".join(f"{near} {score:.4f}" for near, score in found))
 
 
 def evaluate(
@@ -134,4 +114,4 @@ def transform(
         typer.echo(f"\nafter, {evaluation.evaluate(after, sets)}")
 
 
-COMMANDS = (neighbors, evaluate, compare, transform)
+COMMANDS = (evaluate, compare, transform)

@@ -5,7 +5,7 @@ detected from the first bytes, never from the name. Before writing, `targets` ch
 replaces files atomically; `streaming` writes to pipes, devices and compressed files.
 """
 
-from vecload.sources.archives import ZIP_DAMAGE
+from vecload.sources.archives import ZIP_DAMAGE, SeveralMembersError
 from vecload.sources.compression import compression_of
 from vecload.sources.mapped import MappedRange
 from vecload.sources.opening import open_source
@@ -19,6 +19,7 @@ __all__ = [
     "ZIP_DAMAGE",
     "MappedRange",
     "OutputStream",
+    "SeveralMembersError",
     "Source",
     "check_inputs",
     "check_outputs_differ",

@@ -35,6 +35,13 @@ ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueE
 """What `zipfile` raises on damaged bytes: its own errors, those of places and names it makes of them, and codecs'."""
 
 
+class SeveralMembersError(FormatError):
+    """An archive of several files, none of which was named."""
+
+    members: tuple[str, ...] = ()
+    """Sources for the files, as ``archive.zip/member``."""
+
+
 def archive_in(source: Source) -> str | None:
     """What archive the source is, "zip" or "tar"; None if it is none."""
     if source.head(4) == _ZIP:
@@ -222,7 +229,9 @@ def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
     names = [name for name in names if not PurePosixPath(name).name.startswith("._")] or names
     if not member and len(names) != 1:
         hint = "Name one of its members: " + _listed([f"{archive}/{name}" for name in names])
-        raise FormatError(f"a {kind} archive of {len(names)} files", file=archive, hint=hint)
+        error = SeveralMembersError(f"a {kind} archive of {len(names)} files", file=archive, hint=hint)
+        error.members = tuple(f"{archive}/{name}" for name in names)
+        raise error
     chosen = member or names[0]
     ways = PurePosixPath(chosen), PureWindowsPath(chosen)
     if any(way.is_absolute() or way.drive or ".." in way.parts for way in ways):

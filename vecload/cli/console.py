@@ -1,0 +1,116 @@
+"""What commands print: results, messages that --quiet omits, and rows with bars on terminals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print results and errors only: no messages, warnings or progress.")
+]
+
+_NARROWEST = 8  # columns of a bar that is worth drawing
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def messages(*, quiet: bool, err: bool = False) -> Callable[[object], None]:
+    """Return the function that prints the messages of a command; with --quiet, nothing but errors is shown.
+
+    Parameters
+    ----------
+    quiet
+        Whether to hide messages, warnings and progress bars.
+    err
+        Whether to print to standard error, because standard output has the result.
+    """
+    if not quiet:
+        return lambda text: typer.echo(str(text), err=err)
+    from vecload import progress
+    from vecload.errors import VecloadWarning
+
+    progress.hide()
+    warnings.simplefilter("ignore", VecloadWarning)
+    return lambda _text: None
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, with words that are not valid UTF-8 as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        text = json.dumps(value, indent=2)
+    typer.echo(text)
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Return rows as columns that are aligned in a terminal, too, where some characters take two places.
+
+    Parameters
+    ----------
+    rows
+        Cells; the first row is the heading.
+    right
+        Columns to align at the right.
+
+    Examples
+    --------
+    >>> print(table([["word", "count"], ["猫", "7"]], right=[1]))
+    word  count
+    猫        7
+    """
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            gap = " " * (width - cell_len(cell))
+            cells.append(gap + cell if number in right else cell + gap)
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def scores(found: Sequence[tuple[str, float]], *, largest: float | None = None) -> str:
+    """Return words and scores as lines with bars that fit the terminal.
+
+    Parameters
+    ----------
+    found
+        Words and their scores.
+    largest
+        The score that fills a bar; None for the largest one.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    columns = shutil.get_terminal_size().columns
+    whole = largest or max((abs(score) for _, score in found), default=0) or 1
+    numbers = [f"{score:.4f}" for _, score in found]
+    number_width = max(map(len, numbers), default=0)
+    width = max((cell_len(word) for word, _ in found), default=0)
+    width = max(1, min(width, columns - number_width - 6))
+    room = min(40, columns - width - number_width - 7)
+    lines = []
+    for (word, score), number in zip(found, numbers, strict=True):
+        shown = set_cell_size(word, width) if cell_len(word) <= width else set_cell_size(word, width - 1) + "…"
+        bar = "  " + _bar(score / whole, room) if room >= _NARROWEST else ""
+        lines.append(f"  {shown}  {number:>{number_width}}{bar}".rstrip())
+    return "\n".join(lines)
+
+
+def is_terminal() -> bool:
+    """Return whether standard output is a terminal that can show more than plain text."""
+    return sys.stdout.isatty()
+
+
+def _bar(share: float, columns: int) -> str:
+    eighths = round(8 * columns * min(1.0, max(0.0, share)))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -1,0 +1,120 @@
+"""Facts about a file of word vectors, and their presentation as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Info:
+    """Facts about a file of word vectors; ``str()`` is a small table."""
+
+    source: str
+    """Name of the file."""
+    size: int | None
+    """Bytes, decompressed; None if that takes reading the whole file."""
+    stored: int | None
+    """Bytes on disk: of the compressed file or the whole archive; None for a folder or a pipe."""
+    format: str
+    """Name of the format."""
+    compression: str | None
+    """How the file is compressed or archived."""
+    header: str | None
+    """Header line of the file."""
+    rows: int
+    """Number of rows. See `exact` and `at_least`."""
+    exact: bool
+    """Whether `rows` was counted, not estimated or taken from the header."""
+    dim: int
+    """Number of values in a row."""
+    values: str
+    """How values are written, and the type that holds them."""
+    words: tuple[str, ...]
+    """The first words."""
+    norms: tuple[float, float, float]
+    """Least, mean and greatest Euclidean norm of the sampled rows."""
+    sampled: int
+    """Number of rows sampled, from the start of the file."""
+    at_least: bool = False
+    """Whether `rows` is only the number of rows seen: the end of a stream of unknown length was not reached."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """More facts, by name: options and labels of fastText models, shared rows, words that are not valid UTF-8."""
+    doubt: str | None = None
+    """What is doubtful about the file, as in ``Vectors.meta["doubt"]``, judged by the sampled rows."""
+
+    @property
+    def rows_text(self) -> str:
+        """Number of rows, and how it is known unless they were counted."""
+        if self.at_least:
+            return f"at least {self.rows:,}"
+        if self.exact:
+            return f"{self.rows:,}"
+        return f"{self.rows:,} " + ("(from the header)" if self.header else "(estimated)")
+
+    @property
+    def bytes_text(self) -> str:
+        """Bytes on disk, the compression, and the decompressed bytes."""
+        if self.compression is None:
+            return "unknown size" if self.size is None else f"{self.size:,} bytes"
+        packed = "unknown size" if self.stored is None else f"{self.stored:,} bytes on disk"
+        return f"{packed}, {self.compression}" + ("" if self.size is None else f", {self.size:,} bytes decompressed")
+
+    def __str__(self) -> str:
+        lines = {
+            "file": f"{self.source} ({self.bytes_text})",
+            "format": self.format,
+            "header": self.header or "none",
+            "rows": self.rows_text,
+            "dimension": str(self.dim),
+            "values": self.values,
+            "first words": " ".join(repr(word) for word in self.words),
+            "norms": f"{self.norms[0]:.4g} to {self.norms[2]:.4g}, mean {self.norms[1]:.4g}"
+            + f" (first {self.sampled:,} rows)",
+        }
+        lines.update(self.details)
+        if self.doubt:
+            lines["doubt"] = self.doubt
+        width = max(map(len, lines)) + 1 if self.details else 12
+        return "\n".join(f"{name:<{width}} {value}" for name, value in lines.items())
+
+
+def details_of(meta: Mapping[str, Any], words: Sequence[str], rows: npt.NDArray[Any]) -> dict[str, str]:
+    r"""Return facts that only some files have, for `Info.details`.
+
+    Parameters
+    ----------
+    meta
+        What the reader knows about the file.
+    words, rows
+        The first words and their vectors.
+
+    Examples
+    --------
+    >>> details_of({}, ["cat", "caf\udce9"], np.ones((2, 3)))
+    {'shared rows': '1 of the first 2', 'not UTF-8': '1 of the first 2 words'}
+    """
+    details: dict[str, str] = {}
+    arguments = meta.get("args")
+    if isinstance(arguments, Mapping) and "minn" in arguments:
+        details["n-grams"] = f"minn {arguments['minn']}, maxn {arguments['maxn']}, {arguments['bucket']:,} buckets"
+        details["model"] = f"{arguments['model']}, {arguments['loss']} loss"
+        details["labels"] = f"{len(meta.get('labels', ())):,}"
+    shared = len(rows) - len(np.unique(rows, axis=0))
+    if shared and len(words):
+        details["shared rows"] = (
+            f"{shared:,} of the first {len(rows):,} rows {'equals' if shared == 1 else 'equal'} another"
+        )
+    # Bytes that are not valid UTF-8 are surrogate escapes in strings.
+    invalid = sum(any("\udc80" <= char <= "\udcff" for char in word) for word in words)
+    if invalid:
+        details["not UTF-8"] = f"{invalid:,} of the first {len(words):,} words"
+    return details
