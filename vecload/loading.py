@@ -132,7 +132,7 @@ def load(
     vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
     unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
     if vocab is not None and len(vocab) and not len(vectors) and unexplained:
-        warn_few_found(vocab, vectors.meta["source"], first_words(source, _SHOWN)[0], requested=len(vocab))
+        warn_few_found(vocab, vectors.meta["source"], first_words(source, _SHOWN).words, requested=len(vocab))
     return vectors
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, get_args
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
@@ -209,33 +209,33 @@ def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | Non
         yield lambda done, _total: shown.reach(done)
 
 
-def first_words(source: str | os.PathLike[str] | IO[bytes], count: int) -> tuple[Words, bool]:
-    """Return the first words of a source that can be opened again, and whether these are all.
+class SeenWords(NamedTuple):
+    """Words of vectors that were looked at, without their rows."""
 
-    Of a stream or a damaged file, no words are returned.
-    """
+    words: Words
+    complete: bool
+    """Whether these are all words of the vectors."""
+    ngrams: bool = False
+    """Whether the vectors have character n-grams, which compose rows for other words."""
+
+
+def first_words(source: str | os.PathLike[str] | IO[bytes], count: int) -> SeenWords:
+    """Return the first words of a source that can be opened again; no words of a stream or a damaged file."""
     if isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
         with contextlib.suppress(VecloadError, OSError):
             return read_words(source, limit=count)
-    return Words.from_bytes([]), False
+    return SeenWords(Words.from_bytes([]), complete=False)
 
 
 def read_words(
     source: str | os.PathLike[str] | IO[bytes], *, limit: int | None = None, progress: Progress = False
-) -> tuple[Words, bool]:
-    """Read the words of a file without keeping its rows; malformed rows are skipped.
+) -> SeenWords:
+    """Read the words of a file, each once and in file order, without keeping its rows; malformed rows are skipped.
 
     Parameters
     ----------
     source, limit, progress
         As for `load`.
-
-    Returns
-    -------
-    words
-        In file order, each once.
-    complete
-        Whether these are all words of the file.
     """
     request = Request(limit=limit, errors="skip", allow_nonfinite=True)
     with catalog.located(source, few=limit is not None) as place, open_source(place, folders=True) as opened:
@@ -244,11 +244,13 @@ def read_words(
         check = WordCheck(reader, request, "", forced=False, known=form is native)
         vectors = reader.mapped()
         if vectors is not None and not check.shares_spaces(vectors.words):
-            return vectors.words[:limit], limit is None or len(vectors) <= limit
+            complete = limit is None or len(vectors) <= limit
+            return SeenWords(vectors.words[:limit], complete, vectors.ngrams is not None)
         words, rows = GrowingWords(expected_of(reader, request)), 0
         with bar(opened, progress) as advance:
             for batch in batches_of(reader, "", check):
                 words.add(batch.data, batch.offsets)
                 rows += len(batch.rows)
                 advance(*opened.progress())
-        return words.words, limit is None or rows + reader.skipped.total() < limit
+        complete = limit is None or rows + reader.skipped.total() < limit
+        return SeenWords(words.words, complete, reader.ngrams is not None)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload import Coverage, OptionError, VecloadWarning, Vectors, Vocab, Words, align, check, load
+from vecload import Coverage, NgramTable, OptionError, VecloadWarning, Vectors, Vocab, Words, align, check, load
 from vecload.alignment import checking
 from vecload.alignment.causes import CAUSES, spellings
 from vecload.alignment.explaining import Explanation
@@ -124,7 +124,7 @@ def test_windows_1252_and_latin_1_are_both_undone() -> None:
     ("words", "there", "remedy"),
     [
         (["café"], [b"caf\xe9".decode("utf-8", "surrogateescape")], "iconv -f cp1252 -t utf-8"),
-        (["東京"], ["東京".encode("euc_jp").decode("utf-8", "surrogateescape")], "iconv -f euc_jp -t utf-8"),
+        (["東京"], ["東京".encode("euc_jp").decode("utf-8", "surrogateescape")], "iconv -f euc-jp -t utf-8"),
         (["café"], ["cafÃ©"], "the words of the vectors were read as cp1252"),
     ],
 )
@@ -145,7 +145,7 @@ def test_vectors_in_nfd_are_found_by_nfd() -> None:
 def test_one_name_with_a_number_is_not_a_count_column() -> None:
     explanation = explained(["the 66", "dog", "cow"])
     assert explanation.found == 0
-    assert explanation.headline == "none of 3 words not found is there under another spelling"
+    assert explanation.headline == "none of 3 words not found would be found under another spelling"
 
 
 def test_differences_are_counted_once_per_word_and_by_tokens() -> None:
@@ -160,7 +160,7 @@ def test_differences_are_counted_once_per_word_and_by_tokens() -> None:
     assert (explanation.missing, explanation.found, explanation.unexplained) == (4, 3, ("zyzzyx",))
     assert coverage.found == 0.2
     assert str(explanation) == (
-        "3 of 4 words not found are there under another spelling: case 2, punctuation + case 1; "
+        "3 of 4 words not found would be found under another spelling: case 2, punctuation + case 1; "
         'use oov=["strip", "casefold", "normal"]\n'
         "\n"
         "difference             words          examples\n"
@@ -225,7 +225,9 @@ def test_align_looks_at_the_first_words_of_a_file(file: Path, monkeypatch: pytes
     explanation = align(file, ["the", "The", "Paris"]).coverage.explanation
     assert explanation is not None
     assert not explanation.complete
-    said = "at least 1 of 2 words not found are there under another spelling (among the first 3 words of the vectors)"
+    said = (
+        "at least 1 of 2 words not found would be found under another spelling (among the first 3 words of the vectors)"
+    )
     assert explanation.headline == f'{said}: case 1; use oov=["casefold", "normal"]'
     whole = check(file, ["the", "The", "Paris"]).explanation
     assert whole is not None
@@ -267,7 +269,7 @@ def test_saved_and_pickled_coverage_needs_no_vectors(tmp_path: Path) -> None:
 
 def test_str_shows_the_first_line_only_where_it_helps() -> None:
     helped = align(table(), ["the", "The"]).coverage
-    assert str(helped).splitlines()[-1].startswith("1 of 1 words not found are there under another spelling")
+    assert str(helped).splitlines()[-1].startswith("1 of 1 words not found would be found under another spelling")
     for words in (["the"], ["the", "zyzzyx"]):
         coverage = align(table(), words).coverage
         assert str(coverage) == coverage.table
@@ -296,6 +298,27 @@ def test_align_warns_below_five_percent_with_cause_and_both_sides(file: Path) ->
 def test_align_gives_the_general_hint_if_most_words_are_unexplained() -> None:
     said = warning_of(lambda: align(table(), ["The", "eins", "zwei", "drei"]))
     assert said.endswith("check the language, the case and how the vocabulary was read")
+
+
+def test_explanation_recommends_ngrams_where_the_vectors_have_them(tmp_path: Path) -> None:
+    ngrams = NgramTable(np.ones((10, 2), dtype=np.float32), minn=1, maxn=3, bucket=10)
+    model = Vectors(["the", "cat"], np.ones((2, 2), dtype=np.float32), {}, ngrams)
+    model.save(tmp_path / "model.bin", format="fasttext")
+    for source in (model, tmp_path / "model.bin"):
+        for coverage in (check(source, ["the", "The", "cow"]), align(source, ["the", "The", "cow"]).coverage):
+            assert coverage.explanation is not None
+            assert coverage.explanation.ngrams
+            assert coverage.explanation.oov == ("casefold", "ngrams", "normal")
+            composed = align(source, ["the", "The", "cow"], oov=coverage.explanation.oov)
+            assert [composed.origin_of(word) for word in ("the", "The", "cow")] == ["exact", "casefold", "ngrams"]
+        only = check(source, ["the", "cow"])
+        assert str(only).splitlines()[-1].endswith('compose their rows from n-grams: use oov=["ngrams", "normal"]')
+        tried = align(source, ["the", "cow"], oov=["ngrams"]).coverage
+        assert tried.explanation is not None
+        assert not tried.explanation.ngrams
+        assert str(tried) == tried.table
+        said = warning_of(lambda source=source: align(source, ["cow"]))  # type: ignore[misc]
+        assert said.endswith('use oov=["ngrams", "normal"]')
 
 
 def test_check_counts_origins_and_takes_spelling_steps_only() -> None:
@@ -328,10 +351,10 @@ def test_check_agrees_with_align(file: Path) -> None:
 def test_read_words_skips_malformed_rows_and_duplicates(tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     path.write_text("the 1 2\ncat 1\nthe 3 4\ndog nan 1\n")
-    words, complete = read_words(path)
-    assert (list(words), complete) == (["the", "dog"], True)
-    assert read_words(path, limit=1) == (Words.from_strings(["the"]), False)
-    assert read_words(path, limit=100)[1]
+    words, complete, ngrams = read_words(path)
+    assert (list(words), complete, ngrams) == (["the", "dog"], True, False)
+    assert read_words(path, limit=1) == (Words.from_strings(["the"]), False, False)
+    assert read_words(path, limit=100).complete
 
 
 def test_load_with_a_vocabulary_still_warns(file: Path) -> None:
@@ -355,7 +378,7 @@ def test_check_command_explains_a_vocabulary(file: Path, tmp_path: Path) -> None
     assert as_json["explanation"]["oov"] == ["casefold", "normal"]
     assert as_json["explanation"]["differences"][0]["examples"][0] == {"word": "The", "spelling": "the"}
     again = run("check", file, "--vocab", tmp_path / "v.txt", "--oov", "casefold")
-    assert "none of 1 words not found is there under another spelling" in again.stdout
+    assert "none of 1 words not found would be found under another spelling" in again.stdout
 
 
 def test_check_command_explains_texts(file: Path, tmp_path: Path) -> None:
@@ -388,6 +411,5 @@ def test_embed_prints_the_first_line(file: Path, tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("the\nThe\n")
     done = run("embed", file, "--vocab", tmp_path / "v.txt", "-o", tmp_path / "e.safetensors")
     assert done.returncode == 0
-    assert (
-        '1 of 1 words not found are there under another spelling: case 1; use oov=["casefold", "normal"]' in done.stdout
-    )
+    expected = "1 of 1 words not found would be found under another spelling: case 1;"
+    assert f'{expected} use oov=["casefold", "normal"]' in done.stdout

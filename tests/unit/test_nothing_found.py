@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 
 HINT = "check the language, the case and how the vocabulary was read"
-CASE = '2 of 2 words not found are there under another spelling: case 2; use oov=["casefold", "normal"]'
+CASE = '2 of 2 words not found would be found under another spelling: case 2; use oov=["casefold", "normal"]'
 
 
 def message(words: str, there: str, count: int, name: object, hint: str = HINT) -> str:

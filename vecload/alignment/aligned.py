@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-    from vecload.alignment.explaining import Seen
     from vecload.layers import PartialEmbedding
     from vecload.pooling import Mode, SentencePooler
+    from vecload.reading import SeenWords
     from vecload.tokenizers import Tokenize
 
 
@@ -56,7 +56,7 @@ class Aligned:
     spellings: int
     """How many of the origins behind "exact" found the word under another spelling, or in another file."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    seen: Callable[[], Seen | None] | None = field(default=None, compare=False)
+    seen: Callable[[], SeenWords | None] | None = field(default=None, compare=False)
     """Returns the words of the vectors, to explain the coverage. Not saved."""
 
     def __post_init__(self) -> None:

@@ -139,7 +139,7 @@ def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Ali
     Empty `Vectors` are a way to ask for drawn rows only.
     """
     # Cached, because words of a path are read from the file again.
-    seen = cache(partial(seen_words, sources, [vectors.words for vectors in loaded]))
+    seen = cache(partial(seen_words, sources))
     aligned = replace(aligned, seen=seen)
     rows = np.flatnonzero(~special_rows(aligned.vocab))
     drawn = aligned.origin[rows] == len(aligned.origins) - 1
@@ -155,7 +155,7 @@ def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Ali
 def _cause(coverage: Coverage) -> str | None:
     """Return why words were not found, or None where that is unknown for most of them."""
     explanation = coverage.explanation
-    if explanation is None or 2 * explanation.found < explanation.examined:
+    if explanation is None or (2 * explanation.found < explanation.examined and not explanation.ngrams):
         return None
     return explanation.headline
 

@@ -122,18 +122,21 @@ def _there_misread(_missing: Sequence[str], there: Sequence[str], *, written: st
 
 
 def _vocabulary_misread(written: str, read: str) -> Cause:
-    repair = "" if read == "utf-8" else f"; word.encode({read!r}).decode({written!r}) repairs words already read"
+    if read == "utf-8":
+        repair = _converted(written)
+    else:
+        repair = f"word.encode({read!r}).decode({written!r}) repairs words already read"
     return Cause(
         f"{written} read as {read}",
         partial(_reread, written=written, read=read),
-        remedy=f"the vocabulary is in {written} but was read as {read}: open(path, encoding={written!r}){repair}",
+        remedy=f"the vocabulary is in {written} but was read as {read}: open(path, encoding={written!r}), or {repair}",
         group="vocabulary read",
     )
 
 
 def _vectors_misread(written: str, read: str) -> Cause:
     if read == "utf-8":
-        remedy = f"the vectors are in {written}, not in UTF-8: convert the file with iconv -f {written} -t utf-8"
+        remedy = f"the vectors are in {written}, not in UTF-8: convert the file, {_converted(written)}"
     else:
         remedy = f"the words of the vectors were read as {read} before they were saved: get the file from its source"
     return Cause(
@@ -143,6 +146,11 @@ def _vectors_misread(written: str, read: str) -> Cause:
         group="vectors read",
         applies=partial(_there_misread, written=written, read=read),
     )
+
+
+def _converted(encoding: str) -> str:
+    """Return the command that converts a file to UTF-8."""
+    return f"iconv -f {encoding.replace('_', '-')} -t utf-8 FILE"
 
 
 _NAMES = {

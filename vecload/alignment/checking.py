@@ -8,9 +8,8 @@ import numpy as np
 
 from vecload import oov as oov_steps
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of, special_rows
-from vecload.alignment.explaining import Seen
 from vecload.errors import OptionError, refuse_string
-from vecload.reading import first_words, read_words
+from vecload.reading import SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 from vecload.words import GrowingWords
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vecload.reading import Progress
-    from vecload.words import Words
 
 _FIRST = 20_000  # words of a file that show how its words are spelled
 
@@ -71,7 +69,8 @@ def check(
     spellings, others = oov_steps.chain(oov)
     if len(spellings) < len(oov):
         raise OptionError(f"check looks words up: oov takes spelling steps, not {oov_steps.name_of(others[0])!r}")
-    words = vectors.words if isinstance(vectors, Vectors) else read_words(vectors, progress=progress)[0]
+    seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, progress=progress)
+    words = seen.words
     special = special_rows(vocab)
     missing = EXACT + 1 + len(spellings)
     origin = np.where(words.lookup(vocab.words) >= 0, EXACT, np.where(special, SPECIAL, missing))
@@ -85,29 +84,23 @@ def check(
             if row >= 0:
                 origin[at] = EXACT + 1 + step
     names = (*oov_steps.names(spellings, taken=FIXED), "not found")
-    return coverage_of(vocab, origin.astype(np.uint8), names, len(spellings), lambda: Seen(words, complete=True))
+    return coverage_of(vocab, origin.astype(np.uint8), names, len(spellings), lambda: seen)
 
 
-def seen_words(sources: Sequence[Any], loaded: Sequence[Words]) -> Seen | None:
-    """Return the words of sources that can be looked at cheaply: all of `Vectors`, the first ones of a file.
-
-    Parameters
-    ----------
-    sources
-        What was passed to `align`.
-    loaded
-        The words that were read of each.
-    """
-    parts = [
-        (words, True) if isinstance(source, Vectors) else first_words(source, _FIRST)
-        for source, words in zip(sources, loaded, strict=True)
-    ]
-    complete = all(whole for _, whole in parts)
+def seen_words(sources: Sequence[Any]) -> SeenWords | None:
+    """Return the words of sources of `align` that can be looked at cheaply: all of `Vectors`, the first of a file."""
+    parts = [_all_words(source) if isinstance(source, Vectors) else first_words(source, _FIRST) for source in sources]
+    complete = all(part.complete for part in parts)
     if len(parts) == 1:
-        seen = parts[0][0]
+        words = parts[0].words
     else:
         union = GrowingWords()
-        for words, _ in parts:
-            union.add(words.data, words.offsets)
-        seen = union.words
-    return Seen(seen, complete) if complete or len(seen) else None
+        for part in parts:
+            union.add(part.words.data, part.words.offsets)
+        words = union.words
+    seen = SeenWords(words, complete, any(part.ngrams for part in parts))
+    return seen if complete or len(words) else None
+
+
+def _all_words(vectors: Vectors) -> SeenWords:
+    return SeenWords(vectors.words, complete=True, ngrams=vectors.ngrams is not None)

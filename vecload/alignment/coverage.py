@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.alignment.explaining import Explanation, Seen, explain
+from vecload.alignment.explaining import Explanation, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
+    from vecload.reading import SeenWords
     from vecload.vocab import Vocab
 
 FIXED = ("padding", "special", "exact")
@@ -49,7 +50,7 @@ class Coverage:
     found_tokens: float | None
     _missing: tuple[tuple[str, int | None], ...] = field(repr=False)
     _steps: tuple[str, ...] = field(default=(), repr=False)
-    _seen: Callable[[], Seen | None] | None = field(default=None, repr=False, compare=False)
+    _seen: Callable[[], SeenWords | None] | None = field(default=None, repr=False, compare=False)
 
     def missing(self, k: int = 20) -> list[tuple[str, int | None]]:
         """Return the `k` most frequent words that were not found under any spelling, with their counts."""
@@ -70,7 +71,7 @@ class Coverage:
         >>> vectors = vecload.Vectors(["the", "cat"], np.eye(2, dtype="float32"))
         >>> explanation = vecload.align(vectors, ["the", "The", "cat,", "zyzzyx"]).coverage.explanation
         >>> print(explanation.headline)
-        2 of 3 words not found are there under another spelling: case 1, punctuation 1; use oov=["strip", ...
+        2 of 3 words not found would be found under another spelling: case 1, punctuation 1; use oov=["strip", ...
         >>> print(explanation.reasons["The"])
         'The' is there as 'the' (case)
         """
@@ -92,7 +93,7 @@ class Coverage:
         return "\n".join(line.rstrip() for line in lines)
 
     def __str__(self) -> str:
-        if self._missing and self.explanation is not None and self.explanation.found:
+        if self._missing and self.explanation is not None and self.explanation.advice:
             return f"{self.table}\n{self.explanation.headline}"
         return self.table
 
@@ -115,7 +116,7 @@ def coverage_of(
     origin: npt.NDArray[np.uint8],
     origins: Sequence[str],
     spellings: int,
-    seen: Callable[[], Seen | None] | None,
+    seen: Callable[[], SeenWords | None] | None,
 ) -> Coverage:
     """Count where rows come from.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vecload.alignment.causes import Cause
+    from vecload.reading import SeenWords
     from vecload.words import Words
 
 TOKENIZE = r"""tokenize=re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")"""
@@ -28,14 +29,6 @@ TOKENIZE = r"""tokenize=re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")"""
 _SAMPLE = 5000  # words that decide which causes are possible
 _EXAMPLES = 2
 _MOST = 100_000  # words that are looked for under other spellings, which takes seconds
-
-
-class Seen(NamedTuple):
-    """Words of the vectors that can be looked at."""
-
-    words: Words
-    complete: bool
-    """Whether these are all words of the vectors."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,8 @@ class Explanation:
         What to do where no step helps, such as reading the vocabulary in another encoding.
     unexplained
         The most frequent words that are not there under any of the spellings.
+    ngrams
+        Whether rows for these can be composed from the vectors' character n-grams, by the step "ngrams" in `oov`.
     """
 
     missing: int
@@ -107,6 +102,7 @@ class Explanation:
     oov: tuple[str, ...]
     remedies: tuple[str, ...]
     unexplained: tuple[str, ...]
+    ngrams: bool = False
 
     @property
     def found(self) -> int:
@@ -133,12 +129,14 @@ class Explanation:
         if self.examined < self.missing:
             words = f"the {self.examined:,} most frequent of {self.missing:,} words not found"
         checked = "" if self.complete else f" (among the first {self.seen:,} words of the vectors)"
+        advice = self.advice if self.remedies or not self.oov else f"use {self.advice}"
         if not self.found:
-            return f"none of {words} is there under another spelling{checked}"
+            rest = f"; compose their rows from n-grams: {advice}" if self.ngrams else ""
+            return f"none of {words} would be found under another spelling{checked}{rest}"
         named = ", ".join(f"{one.name} {one.words:,}" for one in self.differences)
         least = "" if self.complete else "at least "
-        advice = self.advice if self.remedies else f"use {self.advice}"
-        return f"{least}{self.found:,} of {words} are there under another spelling{checked}: {named}; {advice}"
+        found = f"{least}{self.found:,} of {words} would be found under another spelling{checked}"
+        return f"{found}: {named}; {advice}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain values for JSON."""
@@ -160,6 +158,7 @@ class Explanation:
             "oov": list(self.oov),
             "remedies": list(self.remedies),
             "unexplained": list(self.unexplained),
+            "ngrams": self.ngrams,
         }
 
     def __str__(self) -> str:
@@ -167,7 +166,8 @@ class Explanation:
             return self.headline
         rows = [(one.name, one.words, ", ".join(map(_arrow, one.examples))) for one in self.differences]
         if self.found < self.examined:
-            rows.append(("not explained", self.examined - self.found, ", ".join(map(_quoted, self.unexplained))))
+            name = "not explained, has n-grams" if self.ngrams else "not explained"
+            rows.append((name, self.examined - self.found, ", ".join(map(_quoted, self.unexplained))))
         width = max(len(name) for name, _, _ in rows)
         lines = [self.headline, "", f"{'difference':<{width}}{'words':>10}{'':>8}  examples"]
         for name, words, examples in rows:
@@ -180,7 +180,7 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(missing: Sequence[tuple[str, int | None]], seen: Seen, steps: Sequence[str] = ()) -> Explanation:
+def explain(missing: Sequence[tuple[str, int | None]], seen: SeenWords, steps: Sequence[str] = ()) -> Explanation:
     """Look for missing words under other spellings.
 
     Parameters
@@ -221,6 +221,7 @@ def explain(missing: Sequence[tuple[str, int | None]], seen: Seen, steps: Sequen
         )
         for names, found in groups.items()
     ]
+    ngrams = seen.ngrams and bool(unexplained) and "ngrams" not in steps
     used = dict.fromkeys(cause for path in paths.values() for cause in path)
     return Explanation(
         len(missing),
@@ -229,9 +230,10 @@ def explain(missing: Sequence[tuple[str, int | None]], seen: Seen, steps: Sequen
         len(seen.words),
         tuple(sorted(differences, key=lambda one: -one.words)),
         reasons,
-        _chain({cause.step for cause in used if cause.step}, steps),
+        _chain({*(cause.step for cause in used if cause.step), *(["ngrams"] if ngrams else [])}, steps),
         tuple(cause.remedy for cause in used if cause.step is None),
         tuple(unexplained[: 2 * _EXAMPLES]),
+        ngrams,
     )
 
 
