@@ -115,13 +115,15 @@ class BorrowedRows(torch.nn.Parameter):
 
 def _reads(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Return whether a call neither writes to the rows nor gives a view of them away."""
+    if func in _READS:
+        return kwargs.get("max_norm") is None  # with max_norm, a lookup shortens rows in place
     if (name := _attribute(func, "__get__")) is not None:
         return name not in _ALIASES
     if (name := _attribute(func, "__set__")) is not None:
         return name in ("data", "grad") or (name == "requires_grad" and not args[1])
     if func is torch.Tensor.requires_grad_:
         return not (args[1] if len(args) > 1 else kwargs.get("requires_grad", True))
-    return func in _READS and kwargs.get("max_norm") is None  # with max_norm, a lookup shortens rows in place
+    return False
 
 
 def _attribute(func: Callable[..., Any], access: str) -> str | None:
