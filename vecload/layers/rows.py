@@ -71,6 +71,11 @@ class PartialRows(SavedRows):
         return tuple(getattr(self, f"trained{band}") for band in range(len(self._begins) - 1))
 
     @property
+    def rows(self) -> torch.Tensor:
+        """Numbers of the trained rows in the order of the bands, int64. State dicts without one `weight` hold them."""
+        return torch.from_numpy(self._order.copy())
+
+    @property
     def weight(self) -> torch.Tensor:
         """All rows, shape (num_embeddings, embedding_dim).
 
