@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _STEPS = 60
 _QUERIES = ("government", "police", "cricket")
+_NEXT = """
+Next, try:
+   vecload catalog --lang en                      list public files of word vectors
+   vecload neighbors glove.6B.50d frog toad       download one, and look up the nearest words
+   vecload report glove.6B.50d -o page.html       explore it in a browser"""
 
 
 def run(say: Callable[[str], None]) -> None:
@@ -69,6 +74,7 @@ def run(say: Callable[[str], None]) -> None:
 
     say("\n5. aligned.embedding(): fine-tune it to tell words of sport from words of government")
     _fine_tune(aligned.embedding(), vocab, say)
+    say(_NEXT)
 
 
 def _indent(value: object) -> str:

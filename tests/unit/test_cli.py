@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -186,3 +187,8 @@ def test_demo() -> None:
     code, out, err = run("demo")
     assert (code, err) == (0, "")
     assert "the padding row after training: largest value 0.0" in out
+    proposed = re.findall(r"^   vecload (\w+) (.*?)  ", out.partition("Next, try:")[2], re.M)
+    assert [command for command, _ in proposed] == ["catalog", "neighbors", "report"]
+    for command, arguments in proposed:
+        options = {word for word in arguments.split() if word.startswith("-")}
+        assert options <= set(re.findall(r"-+\w+", run(command, "--help")[1]))
