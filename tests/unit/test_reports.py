@@ -151,6 +151,32 @@ def test_page_of_alignment_shows_coverage_origins_and_missing_words() -> None:
     assert '<span class="swatch g1"></span>casefold' in found.html
 
 
+def text_of(page: str, panel: str) -> str:
+    """Return the text of a panel."""
+    content = page.split(f'<section role="tabpanel" id="panel-{panel}"')[1].split("</section>")[0].partition(">")[2]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", content)).split())
+
+
+def test_words_not_found_have_their_reason() -> None:
+    vectors = Vectors(["the", "cat", "dog"], np.eye(3, dtype=np.float32))
+    given = vecload.align(vectors, ["the", "The", "cat,", "zyzzyx"], oov=["normal"])
+    text = text_of(report(given).html, "missing")
+    assert given.coverage.explanation is not None
+    assert text.startswith(f"3 words are not found. {given.coverage.explanation.headline}.")
+    assert "The 'The' is there as 'the' (case) normal" in text
+    assert "cat, 'cat,' is there as 'cat' (punctuation) normal" in text
+    assert "zyzzyx not there under another spelling normal" in text
+    assert text_of(report(vecload.align(vectors, ["the", "cat"])).html, "missing") == "All words are found."
+
+
+def test_evaluation_is_shown(tmp_path: Path) -> None:
+    vectors = space()
+    (tmp_path / "judged.tsv").write_text("".join(f"word{at}\tword{at + 1}\t{at}\n" for at in range(20)))
+    found = vecload.evaluate(vectors, [tmp_path / "judged.tsv"])
+    text = text_of(report(vectors, evaluation=found).html, "evaluation")
+    assert f"judged {found.similarities[0].spearman:.4g}" in text
+
+
 def test_padding_and_special_rows_are_never_neighbors() -> None:
     vectors = Vectors([f"w{at}" for at in range(8)] + ["<unk>"], np.ones((9, 3), dtype=np.float32))
     given = vecload.align(
@@ -283,3 +309,12 @@ def test_every_file_of_the_page_is_short_and_used() -> None:
     }
     assert set(own) == {*page._SCRIPTS, "explorer.css", "explorer.html"}
     assert {name: text.count("\n") for name, text in own.items() if text.count("\n") >= 400} == {}
+
+
+def test_readme_shows_a_small_picture_of_the_page() -> None:
+    root = Path(vecload.__file__).parent.parent
+    picture = root / "docs" / "explorer.png"
+    if not picture.exists():
+        pytest.skip("not a checkout")
+    assert "(docs/explorer.png)" in (root / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert picture.stat().st_size < 300_000

@@ -35,7 +35,7 @@ class LabelPlacer {
       if (x < 0 || y < LINE / 2 || x > width || y > height - LINE / 2) return;
       const left = x - GAP;
       const right = x + GAP + this.width(at) + GAP;
-      if (right > width + this.width(at) / 2) return;
+      if (right - GAP > width) return;
       const line = Math.floor(y / LINE);
       for (let near = line - 1; near <= line + 1; near++) {
         for (const box of lines.get(near) ?? []) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vecload.vectors import Vectors
 
 _BINS = 60
+_COLORS = 12  # of the style sheet
 _CURVE = 200
 
 
@@ -65,7 +67,12 @@ def grid(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
     >>> '<td class="number">1,234</td>' in table
     True
     """
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    rows = list(rows)
+    first = rows[0] if rows else ()
+    top = "".join(
+        f'<th scope="col"{_class(value)}>{escape(printable(name))}</th>'
+        for name, value in zip_longest(head, first[: len(head)])
+    )
     body = "".join(f"<tr>{_first(row[0])}{''.join(map(_cell, row[1:]))}</tr>" for row in rows)
     return (
         f'<div class="scroll"><table><caption>{escape(printable(caption))}</caption>'
@@ -73,14 +80,21 @@ def grid(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
     )
 
 
+def paragraph(text: str) -> str:
+    """Return a paragraph as HTML."""
+    return f"<p>{escape(printable(text))}</p>"
+
+
 def _first(value: object) -> str:
     return f'<th scope="row">{_inner(value)}</th>'
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, (int, float, Share)):
-        return f'<td class="number">{_inner(value)}</td>'
-    return f"<td>{_inner(value)}</td>"
+    return f"<td{_class(value)}>{_inner(value)}</td>"
+
+
+def _class(value: object) -> str:
+    return ' class="number"' if isinstance(value, (int, float, Share)) else ""
 
 
 def _inner(value: object) -> str:
@@ -92,7 +106,7 @@ def _inner(value: object) -> str:
         share = value.value / value.whole if value.whole else 0.0
         return f'{value.value:,} <span class="share">{share:.1%}</span>{_bar(share)}'
     if isinstance(value, Swatch):
-        return f'<span class="swatch g{value.group}"></span>{escape(printable(value.name))}'
+        return f'<span class="swatch g{value.group % _COLORS}"></span>{escape(printable(value.name))}'
     if isinstance(value, Link):
         word = escape(printable(value.word))
         return f'<bdi><a class="word" href="#" data-word="{word}" data-source="{value.source}">{word}</a></bdi>'
@@ -130,7 +144,7 @@ def norms(groups: Mapping[str, tuple[int, npt.NDArray[Any]]]) -> Panel:
     finite = {name: (color, values) for name, (color, values) in finite.items() if len(values)}
     every = np.concatenate([*(values for _, values in finite.values()), np.zeros(0)])
     edges = _edges(every)
-    series = [_steps(name, color, values, edges) for name, (color, values) in finite.items()]
+    series = [_steps(name, f"group-{color % _COLORS}", values, edges) for name, (color, values) in finite.items()]
     rows = [
         (Swatch(name, color), len(values), *(float(one) for one in np.quantile(values, [0, 0.5, 1])))
         for name, (color, values) in finite.items()
@@ -142,12 +156,12 @@ def norms(groups: Mapping[str, tuple[int, npt.NDArray[Any]]]) -> Panel:
 
 def cosines(values: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Return the chart of the distribution of the cosines of pairs."""
-    series = [_steps("pairs", 0, values, _edges(values))] if len(values) else []
+    series = [_steps("pairs", "line-0", values, _edges(values))] if len(values) else []
     return _chart("pairs", "Distribution of the cosines of the pairs", "cosine of a pair", "share of the pairs", series)
 
 
 def curve(found: npt.NDArray[np.bool_], counts: npt.NDArray[Any] | None) -> dict[str, Any]:
-    """Return the chart of how many of the words down to a frequency rank are found."""
+    """Return the chart of the share of words found, down to each frequency rank."""
     total = len(found)
     ranks = np.unique(np.geomspace(1, max(total, 1), _CURVE).astype(np.int64))[: max(total, 0)]
     series = []
@@ -205,12 +219,12 @@ def _edges(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.linspace(low - room, high + room, _BINS + 1)
 
 
-def _steps(name: str, color: int, values: npt.NDArray[Any], edges: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _steps(name: str, color: str, values: npt.NDArray[Any], edges: npt.NDArray[np.float64]) -> dict[str, Any]:
     counts, _ = np.histogram(values.astype(np.float64), bins=edges)
     shares = counts / max(counts.sum(), 1)
     return {
         "name": name,
-        "color": f"group-{color}",
+        "color": color,
         "x": _rounded(np.repeat(edges, 2)[1:-1]),
         "y": _rounded(np.repeat(shares, 2)),
     }

@@ -13,7 +13,7 @@ from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
 from vecload.mapping.dictionaries import find_pairs
 from vecload.reports import panels
-from vecload.reports.panels import Link, Panel, Share, Swatch, grid
+from vecload.reports.panels import Link, Panel, Share, Swatch, grid, paragraph
 from vecload.reports.points import Table
 from vecload.search.exact import unit
 from vecload.vectors import Vectors
@@ -152,16 +152,28 @@ def _counts(aligned: Aligned, groups: tuple[str, ...]) -> str:
 
 
 def _missing(aligned: Aligned) -> Panel:
+    """Return the panel of the words that were not found, each with the reason and the step that made its row."""
     coverage = aligned.coverage
     found = coverage.missing(_MISSING)
-    counted = coverage.found_tokens is not None
-    head = ("word", *(("count",) if counted else ()), "row made by")
-    rows = [(Link(word), *((count or 0,) if counted else ()), aligned.origin_of(word)) for word, count in found]
+    if not found:
+        return Panel("missing", "Not found", "<p>All words are found.</p>")
     total = int((aligned.origin > aligned.origins.index("exact") + aligned.spellings).sum())
-    lead = f"<p>{total:,} words are not found" + (
-        f"; the {len(rows)} most frequent are listed" if total > len(rows) else ""
-    )
-    return Panel("missing", "Not found", f"{lead}.</p>{grid('Words not found', head, rows) if rows else ''}")
+    lead = f"{total:,} words are not found"
+    if total > len(found):
+        lead += f"; the {len(found)} most frequent are listed"
+    explanation = coverage.explanation
+    counted = coverage.found_tokens is not None
+    head = ("word", *(("count",) if counted else ()), *(("reason",) if explanation else ()), "row made by")
+    rows: list[tuple[object, ...]] = []
+    for word, count in found:
+        cells: list[object] = [Link(word)]
+        if counted:
+            cells.append(count or 0)
+        if explanation is not None:
+            cells.append(explanation.reasons.get(word, "not there under another spelling"))
+        rows.append((*cells, aligned.origin_of(word)))
+    headline = "" if explanation is None else paragraph(f"{explanation.headline}.")
+    return Panel("missing", "Not found", f"{paragraph(f'{lead}.')}{headline}{grid('Words not found', head, rows)}")
 
 
 def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None) -> Shown:
