@@ -25,12 +25,13 @@ import os
 import reprlib
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from types import ModuleType
 
 _LONGEST_QUOTE = 60

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +33,7 @@ from vecload.words import Words, build_slots
 from vecload.words.doubts import SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     import numpy.typing as npt
 

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of, special_rows
 from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.keywords import explain_keywords
+from vecload.lazy import LazyModule
+from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
+from vecload.tokenizers import Tokenize
 from vecload.vocab import Vocab
 from vecload.words import Words, missing_word, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    import numpy.typing as npt
     import torch
 
-    from vecload.layers import PartialEmbedding
-    from vecload.pooling import Mode, SentencePooler
-    from vecload.reading import SeenWords
-    from vecload.tokenizers import Tokenize
+    from vecload import layers, pooling
+else:
+    layers, pooling = LazyModule("vecload.layers"), LazyModule("vecload.pooling")
+    torch = LazyModule("torch")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,7 +158,7 @@ class Aligned:
         sparse: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-    ) -> torch.nn.Embedding | PartialEmbedding:
+    ) -> torch.nn.Embedding | layers.PartialEmbedding:
         """Make an embedding layer with these rows.
 
         Parameters
@@ -213,7 +215,7 @@ class Aligned:
     @explain_keywords
     def pooler(
         self,
-        mode: str | Mode = "mean",
+        mode: str | pooling.Mode = "mean",
         *,
         unknown: Literal["skip", "unk"] = "skip",
         normalize: bool = False,
@@ -221,7 +223,7 @@ class Aligned:
         dtype: torch.dtype | None = None,
         tokenize: Tokenize = None,
         lowercase: bool = False,
-    ) -> SentencePooler:
+    ) -> pooling.SentencePooler:
         """Make a `vecload.SentencePooler` with these rows.
 
         Parameters

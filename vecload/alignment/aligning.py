@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -17,18 +18,17 @@ from vecload.alignment.lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
-from vecload.reading import asked, warn_few_found
+from vecload.reading import Progress, asked, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
     from vecload.alignment.coverage import Coverage
     from vecload.formats.contract import Request
-    from vecload.reading import Progress
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+import os
+from collections.abc import Sequence
+from typing import IO, Any
 
 import numpy as np
 
 from vecload import oov as oov_steps
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of, special_rows
 from vecload.errors import OptionError, refuse_string
-from vecload.reading import SeenWords, first_words, read_words
+from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 from vecload.words import GrowingWords
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
-
-    from vecload.reading import Progress
 
 _FIRST = 20_000  # words of a file that show how its words are spelled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.alignment.explaining import Explanation, explain
+from vecload.reading import SeenWords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from vecload.reading import SeenWords
     from vecload.vocab import Vocab
 
 FIXED = ("padding", "special", "exact")

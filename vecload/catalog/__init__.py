@@ -8,31 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, cast
 
-from vecload.catalog.cache import Cached as Cached
-from vecload.catalog.cache import cached as cached
-from vecload.catalog.cache import download as download
-from vecload.catalog.cache import folder as folder
-from vecload.catalog.cache import is_private as is_private
-from vecload.catalog.cache import native as native
-from vecload.catalog.cache import place as place
-from vecload.catalog.cache import refuse_offline
-from vecload.catalog.cache import remove as remove
-from vecload.catalog.cache import verify as verify
-from vecload.catalog.listing import MARKS as MARKS
-from vecload.catalog.listing import Entry as Entry
-from vecload.catalog.listing import entries as entries
-from vecload.catalog.listing import find as find
-from vecload.catalog.listing import get as get
-from vecload.catalog.listing import near as near
+from vecload.catalog.cache import (
+    Cached,
+    cached,
+    download,
+    folder,
+    is_private,
+    native,
+    place,
+    refuse_offline,
+    remove,
+    verify,
+)
+from vecload.catalog.http import Policy
+from vecload.catalog.listing import MARKS, Entry, entries, find, get, near
 from vecload.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vecload.catalog.http import Policy
     from vecload.catalog.remote import Member
+
+__all__ = [
+    "MARKS",
+    "Cached",
+    "Entry",
+    "cached",
+    "dataset",
+    "download",
+    "entries",
+    "find",
+    "folder",
+    "get",
+    "inputs",
+    "is_private",
+    "located",
+    "native",
+    "near",
+    "place",
+    "remove",
+    "verify",
+]
 
 
 @contextlib.contextmanager

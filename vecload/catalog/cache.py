@@ -16,15 +16,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vecload.catalog import listing
+from vecload.catalog.http import Policy
 from vecload.catalog.listing import Digest, Entry
 from vecload.catalog.transfer import digests, fetch, receipt_of
 from vecload.errors import DownloadError, FormatError, VocabularyError
-
-if TYPE_CHECKING:
-    from vecload.catalog.http import Policy
 
 _BESIDE = {".part": "unfinished: the next download goes on from here", ".rejected": "not the file asked for"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vecload.errors import OptionError, VocabularyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 MARKS = {
     "V": "read on the publisher's own page or list",

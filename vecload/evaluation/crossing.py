@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from vecload.errors import OptionError, VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
+from vecload.evaluation.datasets import Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.search import csls, nearest
 from vecload.search.exact import unit
 from vecload.text_input import list_of_pairs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from vecload.evaluation.datasets import Pairs
-    from vecload.vectors import Vectors
+from vecload.vectors import Vectors
 
 Retrieval = Literal["nn", "csls"]
 

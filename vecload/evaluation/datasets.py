@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload import catalog, text_input
 from vecload.errors import OptionError, did_you_mean
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 SHIPPED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "questions-words": "questions-words.txt"}
 """Data sets in gensim's test data: name → file."""

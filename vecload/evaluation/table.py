@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from vecload.errors import refuse_string
 from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
-from vecload.evaluation.protocols import protocol_of
+from vecload.evaluation.protocols import Protocol, protocol_of
 from vecload.evaluation.wordsets import AnalogyScore, Similarity, analogies, similarity
 from vecload.keywords import explain_keywords
-from vecload.search import check_method
+from vecload.search import Method, check_method
+from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Sequence
-
-    from vecload.evaluation.protocols import Protocol
-    from vecload.search import Method
-    from vecload.vectors import Vectors
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)

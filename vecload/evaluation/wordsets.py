@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vecload.errors import VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
+from vecload.evaluation.datasets import Analogies, Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.progress import progress_bar
-from vecload.search import solved
-
-if TYPE_CHECKING:
-    from vecload.evaluation.datasets import Analogies, Pairs
-    from vecload.search import Method
-    from vecload.vectors import Vectors
+from vecload.search import Method, solved
+from vecload.vectors import Vectors
 
 _BATCH = 1024  # analogies answered together
 _ANSWERS = 5  # so many are looked at for one that is none of the three words, as gensim does

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import numpy.typing as npt
 import torch
 
+from vecload.alignment import Aligned
 from vecload.errors import OptionError
 from vecload.keywords import explain_keywords
 from vecload.layers.partial import PartialEmbedding, check_gradients
 from vecload.layers.stored import as_tensor, padding_row
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from vecload.alignment import Aligned
 
 
 @explain_keywords

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
@@ -16,14 +18,8 @@ from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
 from vecload.layers.partial import PartialEmbedding
 from vecload.layers.swapping import become_partial, become_plain, become_shared, sharing
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
-    from vecload.vocab import Vocab
+from vecload.vectors import Vectors
+from vecload.vocab import Vocab
 
 
 @dataclass(frozen=True)

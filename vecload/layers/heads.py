@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 import torch
 
 from vecload.layers.checkpoints import saved_weight
@@ -14,8 +15,6 @@ from vecload.layers.tracing import refuse_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy.typing as npt
 
 
 class SharedRows(torch.nn.Module):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
 from vecload.layers.rows import PartialRows
 from vecload.layers.stored import StoredEmbedding, padding_row
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 
 class PartialEmbedding(PartialRows, torch.nn.Embedding):

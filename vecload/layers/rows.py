@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding, linear, pad
 
@@ -20,8 +21,6 @@ from vecload.layers.weights import AssembledWeight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import numpy.typing as npt
 
 
 class PartialRows(SavedRows):

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vecload import arrays
@@ -13,14 +14,11 @@ from vecload.errors import OptionError
 from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
 from vecload.layers.weights import AssembledWeight
 from vecload.sources import MappedRange
+from vecload.vectors import Vectors
+from vecload.vocab import Vocab
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
-    from vecload.vocab import Vocab
 
 
 class StoredEmbedding(torch.nn.Module):

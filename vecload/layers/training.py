@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
 from vecload.layers.heads import SharedRows
 from vecload.layers.rows import PartialRows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy.typing as npt
-
-    from vecload.vocab import Vocab
+from vecload.vocab import Vocab
 
 
 def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload import catalog, text_input
 from vecload.errors import OptionError, sample
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Sequence
-
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
+from vecload.vectors import Vectors
 
 Pair = tuple[str, str]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,13 +15,12 @@ from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_
 from vecload.mapping.normalization import ITERATIVE, check_steps, normalization
 from vecload.mapping.spacemap import SpaceMap
 from vecload.progress import progress_bar
+from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy.typing as npt
-
-    from vecload.vectors import Vectors
 
     Rows = npt.NDArray[np.float32]
     Matrix = npt.NDArray[np.float64]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError, refuse_string
 from vecload.mapping.dictionaries import find_pairs
 from vecload.mapping.learning import map_spaces
+from vecload.mapping.spacemap import SpaceMap
 from vecload.search import nearest
 from vecload.search.exact import unit
 from vecload.vectors import Vectors
+from vecload.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    import numpy.typing as npt
-
     from vecload.mapping.dictionaries import Pair
-    from vecload.mapping.spacemap import SpaceMap
-    from vecload.words import Words
 
 
 def map_series(

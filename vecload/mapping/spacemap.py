@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError, as_format_errors
 from vecload.mapping.normalization import Normalization
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import SPACE_MAP
 from vecload.vectors import Vectors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy.typing as npt
 
 _ROWS = 1 << 14
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError, list_of_strings, shorten
 from vecload.ngrams.rows import DenseRows, Rows
@@ -15,9 +17,8 @@ from vecload.threads import Pool
 from vecload.words import Words, encode, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    import numpy.typing as npt
 
 Kind = Literal["fasttext", "floret"]
 

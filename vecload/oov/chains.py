@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError, did_you_mean, refuse_string
 from vecload.oov.composing import COMPOSITIONS, subwords
 from vecload.oov.filling import FILLINGS, SEEDS, zeros
 from vecload.oov.kinds import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
 from vecload.oov.spelling import SPELLINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    import numpy.typing as npt
-
-    from vecload.words import Words
+from vecload.words import Words
 
 Step = Spelling | Composition | Filling | Custom
 

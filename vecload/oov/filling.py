@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError
 from vecload.oov.kinds import Filling, Found
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
 
 Match = Literal["global", "dimension", "norm"]
 

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
 
 Custom = Callable[[list[str], int, np.random.Generator], Any]
 """A step of the caller's own: rows for words, shape (k, dim); a row of NaN leaves a word to the next step."""

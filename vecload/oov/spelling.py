@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
 from vecload.oov.kinds import Spelling
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from vecload.words import Words
+from vecload.words import Words
 
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
 _DIGIT = re.compile(r"\d")

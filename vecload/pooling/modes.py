@@ -6,13 +6,14 @@ A mode without arguments is named by a string; `sif`, `usif` and `pmeans` make o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecload.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 NAMES = ("mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention", "fasttext")
 FITTED = ("sif", "usif", "tfidf")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
+import numpy.typing as npt
 import torch
 
 from vecload.alignment import Aligned
@@ -15,18 +18,14 @@ from vecload.ngrams import DenseRows, NgramTable
 from vecload.pooling import fasttext, modes
 from vecload.pooling.rows import RowPooler
 from vecload.sources import MappedRange
+from vecload.tokenizers import Tokenize
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator, Mapping
-
     import numpy as np
-    import numpy.typing as npt
 
     from vecload.pooling.modes import Mode
-    from vecload.tokenizers import Tokenize
     from vecload.words import Words
 
 Unknown = Literal["skip", "unk", "ngrams"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch.nn import functional
@@ -11,11 +11,8 @@ from torch.nn import functional
 from vecload.errors import OptionError
 from vecload.layers.tracing import assert_in_range, record_call, refuse_script
 from vecload.pooling import compiled, eager, reduction
-from vecload.pooling.modes import FITTED
-
-if TYPE_CHECKING:
-    from vecload.pooling.compiled import Plan
-    from vecload.pooling.modes import Mode
+from vecload.pooling.compiled import Plan
+from vecload.pooling.modes import FITTED, Mode
 
 Tensor = torch.Tensor
 

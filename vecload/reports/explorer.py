@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
 from vecload import __version__
 from vecload.errors import OptionError, require
+from vecload.evaluation import Evaluation
 from vecload.keywords import explain_keywords
+from vecload.mapping.dictionaries import Pair
 from vecload.reports import panels
 from vecload.reports.labels import RULE
-from vecload.reports.layouts import check_layout
+from vecload.reports.layouts import Layout, check_layout
 from vecload.reports.page import html
 from vecload.reports.points import SEARCHABLE, points, printable
-from vecload.reports.subjects import shown
+from vecload.reports.subjects import Subject, shown
 from vecload.sources import check_target, replacing
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
-
-    from vecload.evaluation import Evaluation
-    from vecload.mapping.dictionaries import Pair
-    from vecload.reports.layouts import Layout
-    from vecload.reports.subjects import Subject
 
 SUFFIXES = (".html", ".htm")
 

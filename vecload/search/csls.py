@@ -5,16 +5,13 @@ Conneau, Lample, Ranzato, Denoyer and Jégou, "Word translation without parallel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.search.exact import Nearest, Objective, best, checked, inverse, nearest, unit
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
+from vecload.vectors import Vectors
 
 
 def csls(

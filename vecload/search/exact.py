@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError
 from vecload.threads import Pool
+from vecload.vectors import Vectors
 from vecload.words import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
 
 Metric = Literal["cosine", "dot", "euclidean"]
 

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import FormatError, OptionError, require
 from vecload.search.exact import Metric, Nearest, checked, nearest
 from vecload.sources import replacing
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
+from vecload.vectors import Vectors
 
 _KINDS: dict[Metric, tuple[str, str]] = {"cosine": ("cos", "Cos"), "dot": ("ip", "IP"), "euclidean": ("l2sq", "L2sq")}
 """usearch's name of a metric, as an option and in its enumeration."""

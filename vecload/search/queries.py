@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError
 from vecload.keywords import explain_keywords
 from vecload.search.exact import Metric, Nearest, Objective, best, inverse, nearest, unit
+from vecload.vectors import Vectors
 from vecload.words import missing_word
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy.typing as npt
-
-    from vecload.vectors import Vectors
-
-    Query = str | Iterable[str] | npt.ArrayLike
-
+Query = str | Iterable[str] | npt.ArrayLike
 Method = Literal["3cosadd", "3cosmul"]
 Answers = list[tuple[str, float]]
 

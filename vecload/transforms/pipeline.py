@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from vecload.errors import OptionError, did_you_mean, refuse_string
 from vecload.transforms import linear, quantizing, reducing
+from vecload.vectors import Vectors
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from vecload.vectors import Vectors
-
-    Transform = Callable[[Vectors], Vectors]
+Transform = Callable[[Vectors], Vectors]
 
 
 def _number(text: str, kind: type[int] | type[float], step: str) -> int | float:

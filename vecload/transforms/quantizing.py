@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import OptionError
 from vecload.vectors import Vectors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy.typing as npt
-
-    from vecload.words import Words
+from vecload.words import Words
 
 Width = Literal["float16", "bfloat16"]
 

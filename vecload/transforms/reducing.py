@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.search import nearest
 from vecload.transforms.rows import scale_to_unit
 from vecload.vectors import Vectors
 from vecload.words import Words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import numpy.typing as npt
 
 Combine = Literal["concatenate", "average", "svd"]
 

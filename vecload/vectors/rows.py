@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import as_array
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.keywords import explain_keywords
+from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.words import Words, missing_word, read_only
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    import numpy.typing as npt
-
-    from vecload.ngrams import NgramTable
 
 T = TypeVar("T")
 

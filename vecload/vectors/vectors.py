@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import as_tensor, narrowed
 from vecload.errors import OptionError, require
 from vecload.keywords import explain_keywords
+from vecload.lazy import LazyModule
 from vecload.vectors.rows import WordRows
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Mapping
-
-    import numpy.typing as npt
     import torch
 
-    from vecload.search import Answers, Method, Metric
-
-T = TypeVar("T")
-
-_ROWS = 4096  # rows worked on together
+    from vecload import search
+else:
+    search, torch = LazyModule("vecload.search"), LazyModule("torch")
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -109,25 +107,25 @@ class Vectors(WordRows):
 
     @overload
     def neighbors(  # type: ignore[overload-overlap]
-        self, query: str, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
-    ) -> Answers: ...
+        self, query: str, k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
+    ) -> search.Answers: ...
     @overload
     def neighbors(
-        self, query: Iterable[str], k: int = ..., *, metric: Metric = ..., limit: int | None = ...
-    ) -> list[Answers]: ...
+        self, query: Iterable[str], k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
+    ) -> list[search.Answers]: ...
     @overload
     def neighbors(
-        self, query: npt.ArrayLike, k: int = ..., *, metric: Metric = ..., limit: int | None = ...
-    ) -> Answers | list[Answers]: ...
+        self, query: npt.ArrayLike, k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
+    ) -> search.Answers | list[search.Answers]: ...
     @explain_keywords
     def neighbors(
         self,
         query: str | Iterable[str] | npt.ArrayLike,
         k: int = 10,
         *,
-        metric: Metric = "cosine",
+        metric: search.Metric = "cosine",
         limit: int | None = None,
-    ) -> Answers | list[Answers]:
+    ) -> search.Answers | list[search.Answers]:
         """Return the words nearest to a word, a vector, or each of several.
 
         Parameters
@@ -167,8 +165,8 @@ class Vectors(WordRows):
 
     @overload
     def analogy(  # type: ignore[overload-overlap]
-        self, a: str, b: str, c: str, k: int = ..., *, method: Method = ..., limit: int | None = ...
-    ) -> Answers: ...
+        self, a: str, b: str, c: str, k: int = ..., *, method: search.Method = ..., limit: int | None = ...
+    ) -> search.Answers: ...
     @overload
     def analogy(
         self,
@@ -177,9 +175,9 @@ class Vectors(WordRows):
         c: Iterable[str],
         k: int = ...,
         *,
-        method: Method = ...,
+        method: search.Method = ...,
         limit: int | None = ...,
-    ) -> list[Answers]: ...
+    ) -> list[search.Answers]: ...
     @explain_keywords
     def analogy(
         self,
@@ -188,9 +186,9 @@ class Vectors(WordRows):
         c: str | Iterable[str],
         k: int = 10,
         *,
-        method: Method = "3cosadd",
+        method: search.Method = "3cosadd",
         limit: int | None = None,
-    ) -> Answers | list[Answers]:
+    ) -> search.Answers | list[search.Answers]:
         """Return the words that are to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
 
         Parameters

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import as_tensor
 from vecload.errors import OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.keywords import explain_keywords
-from vecload.tokenizers import Tokenizer
+from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.words import Words, missing_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    import numpy.typing as npt
     import torch
 
-    from vecload.tokenizers import Tokenize
 
 Array = TypeVar("Array")
 Layout = Literal["padded", "offsets"]

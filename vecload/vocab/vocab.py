@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload import errors, text_input
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.sources import replacing
-from vecload.tokenizers import Tokenizer
+from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vocab.counting import checked_tokens, most_frequent, tokens_of
 from vecload.vocab.encoding import WordIds
 from vecload.vocab.serialization import as_json, from_json, from_tokenizer, is_saved
 from vecload.vocab.specials import PADS, UNKS, arrange_specials
 from vecload.words import Words, read_only
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    import numpy.typing as npt
-
-    from vecload.tokenizers import Tokenize
 
 
 @dataclass(frozen=True, eq=False, repr=False)

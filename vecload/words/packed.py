@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.errors import FormatError, VocabularyError, list_of_strings
 from vecload.words.hashing import (
@@ -23,9 +24,6 @@ from vecload.words.hashing import (
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterator
-
-    import numpy.typing as npt
 
 
 def encode(word: str) -> bytes | None:
