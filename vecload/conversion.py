@@ -22,7 +22,7 @@ from vecload.formats.contract import Batch
 from vecload.formats.gensim import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.keywords import explain_keywords
-from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of
+from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, none_found
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
 from vecload.words import GrowingWords
 
@@ -164,7 +164,10 @@ def convert(
         check = WordCheck(reader, request, prefix, forced=given is not None, known=form is native)
         with bar(opened, progress) as advance:
             table = _Stream(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
-            dropped, size = _write(output, table)
+            try:
+                dropped, size = _write(output, table)
+            except _NoneFoundError:
+                raise none_found(vocab or (), place, opened.name) from None
     left = {"duplicates": table.duplicates, **reader.skipped, **dropped}
     return Conversion(
         source=opened.name,
@@ -268,6 +271,10 @@ def check_conversions(
         folder.mkdir(parents=True, exist_ok=True)
     for output in outputs:
         output.check(inputs, overwrite=overwrite)
+
+
+class _NoneFoundError(Exception):
+    """None of the requested words is in the source."""
 
 
 def _stem(source: str) -> str:
@@ -377,6 +384,8 @@ class _Stream:
                 yield batch._replace(rows=narrowed(values, self.dtype))
             self._advance(*self._source.progress())
         only_ngrams = self.ngrams is not None and self._reader.declared == 0  # a floret table is whole without words
+        if not (self.read or self._reader.skipped) and self._request.only is not None:
+            raise _NoneFoundError
         if self.read == self.duplicates and not only_ngrams:
             causes = ", ".join(f"{cause} ({count:,})" for cause, count in self._reader.skipped.items())
             raise FormatError("no row of it is wanted or could be read", file=self._source.name, found=causes or None)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
+_SHOWN = 5  # first words of a file, for messages
+
 Progress = bool | Callable[[int, int | None], object] | None
 
 
@@ -174,6 +176,16 @@ def warn_few_found(
     cause
         The probable cause and what to do about it, if known.
     """
+    warn(f"{name}: {_few_found(words, there, requested=requested, cause=cause)}")
+
+
+def none_found(words: Collection[str], source: str | os.PathLike[str] | IO[bytes], name: str) -> FormatError:
+    """Return the error for a vocabulary and a file without common words, which shows the first words of both."""
+    there = first_words(source, _SHOWN).words
+    return FormatError(_few_found(words, there, requested=len(words)), file=name)
+
+
+def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, cause: str | None = None) -> str:
     found = requested - len(words)
     if found:
         problem = f"only {found:,} of {requested:,} words of the vocabulary were found"
@@ -182,7 +194,7 @@ def warn_few_found(
         problem = f"no word of the vocabulary was found ({requested:,} requested)"
         sides = f"the vocabulary begins with {sample(words)}; the words there begin with {sample(there)}"
     hint = cause or "check the language, the case and how the vocabulary was read"
-    warn(f"{name}: {problem}: {sides}; {hint}")
+    return f"{problem}: {sides}; {hint}"
 
 
 def batches_of(reader: Reader, prefix: str, check: WordCheck, place: formats.Place | None = None) -> Iterator[Batch]:

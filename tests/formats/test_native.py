@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 import vecload
 from tests.formats.tables import same, sample
-from vecload import FormatError, Vectors, Words
+from vecload import FormatError, OptionError, Vectors, Words
 from vecload.ngrams import NgramTable, QuantisedRows
 
 WORDS = [f"w{at}" for at in range(100)]
@@ -220,3 +221,20 @@ def test_words_are_checked_once_and_quickly() -> None:
     again = Words(words.data, words.offsets, slots=words.slots, checked=False)
     assert again == words
     assert again.lookup(WORDS).tolist() == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({"doubt": "x" * 5000}, "invalid setting 'doubt'"),
+        ({"doubt": 3}, "invalid setting 'doubt'"),
+        ({"transforms": [1]}, "invalid setting 'transforms'"),
+        ({"args": {"dim": -1}}, "invalid setting 'dim'"),
+        ({"note": "x" * 100_000_001}, "a safetensors file holds at most"),
+    ],
+)
+def test_save_refuses_meta_that_could_not_be_read_back(meta: dict[str, Any], message: str, tmp_path: Path) -> None:
+    vectors = Vectors(["cat"], np.ones((1, 2), dtype=np.float32), meta)
+    with pytest.raises(OptionError, match=message):
+        vectors.save(tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -154,3 +154,13 @@ def test_convert_refuses_a_file_sent_as_text(tmp_path: Path) -> None:
     with pytest.raises(vecload.FormatError, match="out of step"):
         vecload.convert(io.BytesIO(sent_as_text(file_of(rows_of(300), DIM))), target)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("missing", [2, 30, 5 * (4 * DIM + 6)])
+def test_strict_refuses_fewer_rows_than_the_header_says_even_if_rows_are_skipped(missing: int) -> None:
+    data = file_of(rows_of(20), DIM)[:-missing]
+    error, _ = said_of(data, strict=True, errors="skip")
+    assert error is not None
+    assert "the header's count is wrong: found" in error
+    assert ADVICE.search(error) is None
+    assert said_of(data, errors="skip") == (None, None)

@@ -142,6 +142,12 @@ EARLY = [
     (["pool", "a.vec", "texts.txt", "-o", "p.csv"], "choose an output that ends in .npy"),
     (["pool", "a.vec", "texts.txt", "-o", "p.npy", "--mode", "best"], "mode='best' is not one of"),
     (["pool", "a.vec", "none.txt", "-o", "p.npy"], "no such file: 'none.txt'"),
+    (["pool", "a.vec", "-", "-o", "p.npy", "--mode", "sif"], "mode 'sif' reads the texts twice"),
+    (["pool", "-", "-", "-o", "p.npy"], "standard input (-) is named for two inputs"),
+    (["embed", "-", "--vocab", "-", "-o", "e.safetensors"], "standard input (-) is named for two inputs"),
+    (["convert", "-", "x.vec", "--vocab", "-"], "standard input (-) is named for two inputs"),
+    (["map", "-", "-", "-o", "x.vec"], "standard input (-) is named for two inputs"),
+    (["compare", "-", "-"], "standard input (-) is named for two inputs"),
     (["pool", "none.vec", "texts.txt", "-o", "p.npy"], "no such file: 'none.vec'"),
     (["pool", "a.vec", "texts.txt", "words.txt", "-o", "p", "--format", "csv"], "choose an output that ends in"),
     (["transform", "a.vec", "x.npy", "--step", "unit"], "cannot infer a format from 'x.npy'"),
@@ -197,6 +203,15 @@ def test_missing_package_is_reported_before_vectors_are_read(
     code, error = run(*command)
     assert code == 1
     assert "pip install" in error
+
+
+def test_word_lists_and_texts_may_be_urls(folder: Path) -> None:
+    words, texts = (f"file://{folder / name}" for name in ("words.txt", "texts.txt"))
+    assert run("embed", "a.vec", "--vocab", words, "-o", "e.safetensors")[0] == 0
+    assert run("convert", "a.vec", "c.vec", "--vocab", words)[0] == 0
+    assert run("report", "a.vec", "-o", "r.html", "--vocab", words)[0] == 0
+    assert run("pool", "a.vec", texts, "-o", "p.npy")[0] == 0
+    assert len(np.load("p.npy")) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGTERM")

@@ -130,7 +130,7 @@ def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
             vecload.convert(io.BytesIO(TEXT), tmp_path / name, format=form, precision=3)
     with pytest.raises(OptionError, match=r"precision=12 is not in 0 to 9"):
         vectors_of(["a"]).save(tmp_path / "v.txt", precision=12)
-    with pytest.raises(FormatError, match="no row of it is wanted"):
+    with pytest.raises(FormatError, match="no word of the vocabulary was found"):
         vecload.convert(io.BytesIO(TEXT), tmp_path / "v.txt", vocab=["horse"])
     assert not list(tmp_path.iterdir())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import NgramTable, SentencePooler, VecloadWarning, Vectors, Vocab, align, load
+from vecload import FormatError, NgramTable, SentencePooler, VecloadWarning, Vectors, Vocab, align, convert, load
 from vecload.pooling.files import pool_file
 
 GLOVE = "the 0.5 0.5\nof 3 4\ncat 1 0\n"
@@ -109,3 +109,18 @@ def test_embed_names_a_file_of_vectors_given_as_vocabulary(file: Path, tmp_path:
     assert code == 1
     assert "a file of vectors, not a list of words" in error
     assert "Vocab.from_vectors" in error
+
+
+@pytest.mark.parametrize("name", ["a.vec", "a.bin", "a.kv", "a.npz", "a.safetensors", "a.vec.gz"])
+def test_convert_refuses_with_the_first_words_of_both(file: Path, tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    load(file).save(source)
+    with pytest.raises(FormatError) as caught:
+        convert(source, tmp_path / "out.vec", vocab=["THE", "Of"])
+    assert str(caught.value).rstrip(".") == message("'THE', 'Of'", "'the', 'of', 'cat'", 2, source)
+    assert not (tmp_path / "out.vec").exists()
+
+
+def test_convert_of_a_stream_shows_the_vocabulary(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="the vocabulary begins with 'THE'; the words there begin with none"):
+        convert(io.BytesIO(GLOVE.encode()), tmp_path / "out.vec", vocab=["THE"])

@@ -24,7 +24,7 @@ def convert(
         str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
     ] = None,
     vocab: Annotated[
-        Path | None, typer.Option(metavar="WORDS", help="Only these words: one per line, or any other word list.")
+        str | None, typer.Option(metavar="WORDS", help="Only these words: one per line, or any other word list.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows.")] = None,
     dtype: Annotated[
@@ -105,7 +105,7 @@ def convert(
 def embed(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
     vocab: Annotated[
-        Path, typer.Option(metavar="WORDS", help="The vocabulary: one word per line, with or without counts, or JSON.")
+        str, typer.Option(metavar="WORDS", help="The vocabulary: one word per line, with or without counts, or JSON.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The .safetensors file to write.")],
     oov: Annotated[

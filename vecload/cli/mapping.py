@@ -120,7 +120,7 @@ def report(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The page to write, .html.")],
     vocab: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="WORDS", help="Show how much of this vocabulary the file has: as for `vecload embed`."),
     ] = None,
     oov: Annotated[
@@ -173,7 +173,9 @@ def report(
     check_outputs(inputs, force=force, others=[(output, SUFFIXES)])
     if vocab is not None:
         subject = align(file, Vocab.load(vocab), oov=steps)
-        write_report(subject, output, vocab_name=vocab.name, limit=limit, layout=cast("Layout", layout), seed=seed)
+        write_report(
+            subject, output, vocab_name=Path(vocab).name, limit=limit, layout=cast("Layout", layout), seed=seed
+        )
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []

@@ -23,7 +23,7 @@ def pool(
         typer.Argument(metavar="VECTORS", help="Word vectors, or a folder that SentencePooler.save wrote."),
     ],
     texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXTS...", help="Texts: one per line, JSON lines, or Parquet.")
+        list[str], typer.Argument(metavar="TEXTS...", help="Texts: one per line, JSON lines, or Parquet.")
     ],
     output: Annotated[
         Path,
@@ -58,9 +58,12 @@ def pool(
     """
     from vecload.errors import OptionError
     from vecload.pooling import files
+    from vecload.pooling.modes import FITTED
     from vecload.text_input import read_texts
 
     _check_options(mode, texts)
+    if not _is_saved(vectors) and mode in FITTED:
+        _check_repeatable(texts, mode)
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         check_outputs([vectors, *texts], force=force, others=[(output, ())])
@@ -68,7 +71,7 @@ def pool(
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         typer.echo(f"{output}: {count:,} x {pooler.output_dim} float32")
         return
-    targets = [output / f"{path.name}.{format}" for path in texts]
+    targets = [output / f"{Path(path).name}.{format}" for path in texts]
     files.suffix_of(targets[0])
     if len(set(targets)) < len(targets):
         raise OptionError("two of the TEXTS have one name, and so would their vectors; pool them into two folders")
@@ -86,7 +89,7 @@ def pool(
         typer.echo(f"{target}: {count:,} x {pooler.output_dim} float32")
 
 
-def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> SentencePooler:
+def _pooler(vectors: str, mode: str | None, texts: list[str], column: str) -> SentencePooler:
     """The pooler that was saved, or one of a file, fitted on the texts where it has to be."""
     from vecload.errors import OptionError
     from vecload.loading import load
@@ -94,7 +97,7 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
     from vecload.pooling.modes import FITTED, of
     from vecload.text_input import read_texts
 
-    if (Path(vectors) / "pooler.json").is_file():
+    if _is_saved(vectors):
         pooler = SentencePooler.load(vectors)
         if mode is not None and mode != pooler.mode.name:
             raise OptionError(f"{vectors} is a pooler of mode {pooler.mode.name!r}: leave --mode out")
@@ -106,18 +109,33 @@ def _pooler(vectors: str, mode: str | None, texts: list[Path], column: str) -> S
     return pooler
 
 
-def _check_options(mode: str | None, texts: list[Path]) -> None:
+def _is_saved(vectors: str) -> bool:
+    """Return whether this is the folder of a saved pooler."""
+    return (Path(vectors) / "pooler.json").is_file()
+
+
+def _check_repeatable(texts: list[str], mode: str | None) -> None:
+    """Raise OptionError for texts from standard input or a pipe, which cannot be read once to fit and once to pool."""
+    from vecload.errors import OptionError
+
+    for text in texts:
+        path = Path(text)
+        if text == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise OptionError(f"mode {mode!r} reads the texts twice, which is impossible with {text}; name a file")
+
+
+def _check_options(mode: str | None, texts: list[str]) -> None:
     """Raise for a mode that is unknown or has to be trained first, and for a missing package."""
     from vecload.errors import OptionError, require
     from vecload.pooling.modes import of
 
     if of(mode or "mean").name == "attention":
         raise OptionError("mode 'attention' has to be trained; save a trained pooler, and name its folder")
-    if any(path.suffix == ".parquet" for path in texts):
+    if any(text.endswith(".parquet") for text in texts):
         require("pyarrow.parquet", "arrow")
 
 
-def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[Path], *, force: bool) -> None:
+def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[str], *, force: bool) -> None:
     """Create the folder and note the settings, or check that its files were made with the same ones.
 
     Raises
@@ -130,7 +148,7 @@ def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: li
 
     settings = {"vectors": vectors, "mode": mode, "text_column": column}
     if mode in ("sif", "usif", "tfidf"):  # fitted on all of the texts
-        settings["texts"] = json.dumps([str(path) for path in texts])
+        settings["texts"] = json.dumps(texts)
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / _SETTINGS
     if kept.exists() and not force:

@@ -51,9 +51,9 @@ class CountedFile:
     """
 
     def __init__(self, path: Path, guess: int, header: Callable[[int], bytes]) -> None:
-        self._file = path.open("wb+", buffering=0)
         self._header = header
-        self._room = len(header(guess))
+        self._room = len(header(guess))  # may raise, so no file is open yet
+        self._file = path.open("wb+", buffering=0)
         self._end = 0
         self._sent = 0  # bytes on their way to the disk, or there
         self._rows = 0

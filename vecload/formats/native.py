@@ -177,12 +177,13 @@ def write(path: Path, table: Table) -> None:
     """
     if table.dtype.name not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
+    _meta_text(table.meta)  # raises before anything is written
     settings: dict[str, Any] | None = None
     layout: dict[str, tuple[np.dtype[Any] | str, tuple[int, ...]]] = {}
 
     def header(rows: int) -> bytes:
         layout["matrix"] = table.dtype, (rows, table.dim)
-        metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": to_json(_kept(table.meta))}
+        metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": _meta_text(table.meta)}
         if settings is not None:
             metadata["ngrams"] = to_json(settings)
         return header_bytes(layout, metadata, page=_PAGE)  # the matrix begins at a page
@@ -205,6 +206,23 @@ def write(path: Path, table: Table) -> None:
             step = max(1, _PIECE // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
                 file.write(as_bytes(array[first : first + step]), 0)
+
+
+def _meta_text(meta: Mapping[str, Any]) -> str:
+    """Return the JSON text of a table's `meta`, after the checks that reading it makes.
+
+    Raises
+    ------
+    OptionError
+        If the file could not be opened again.
+    """
+    text = to_json(_kept(meta))
+    try:
+        kept = check_settings(META, parse_json(text), "meta", closed=False)
+        check_settings(META_ARGS, kept.get("args", {}), "meta (args)", closed=False)
+    except (FormatError, ValueError) as error:
+        raise OptionError(f"a native file cannot store this: {error}") from error
+    return text
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -243,6 +243,13 @@ class Reader:
             raise FormatError(
                 "the file is cut short", file=self._source.name, byte=byte, found=found, expected=expected, hint=hint
             )
+        if self._request.strict:
+            raise FormatError(
+                "the header's count is wrong",
+                file=self._source.name,
+                found=f"{done:,} rows",
+                expected=f"{self.declared:,}",
+            )
         if rest.strip(b"\n"):
             self.skipped["a row cut short"] += 1
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, done)

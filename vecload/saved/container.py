@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from vecload.errors import FormatError
+from vecload.errors import FormatError, OptionError
 from vecload.saved.bounded_json import parse_json, to_json
 
 if TYPE_CHECKING:
@@ -141,6 +141,11 @@ def header_bytes(
     """Return length and header of a container; `layout` has dtype and shape of each tensor in file order.
 
     The header is padded so that the tensors begin at a multiple of `page` bytes.
+
+    Raises
+    ------
+    OptionError
+        If the header is longer than `parse_container` accepts.
     """
     entries: dict[str, Any] = {"__metadata__": dict(metadata)}
     at = 0
@@ -151,6 +156,8 @@ def header_bytes(
         at = end
     text = to_json(entries).encode()
     text += b" " * (-(8 + len(text)) % page)
+    if len(text) > _LONGEST_HEADER:
+        raise OptionError(f"metadata of {len(text):,} bytes; a safetensors file holds at most {_LONGEST_HEADER:,}")
     return len(text).to_bytes(8, "little") + text
 
 

@@ -123,9 +123,14 @@ def check_inputs(inputs: Iterable[Input]) -> None:
 
     Raises
     ------
+    OptionError
+        If standard input is named twice: it can be read only once.
     FileNotFoundError, PermissionError
         Names the first that does not, or cannot.
     """
+    inputs = list(inputs)
+    if sum(isinstance(source, (str, os.PathLike)) and os.fspath(source) == "-" for source in inputs) > 1:
+        raise OptionError("standard input (-) is named for two inputs, but can be read only once; name a file for one")
     for source in inputs:
         path = _path_of(source)
         if path is None:

@@ -136,7 +136,7 @@ def _refuse_vectors(lines: Sequence[str], name: str) -> None:
 
 
 def _from_lines(lines: list[str], name: str, *, repair: bool = True) -> WordList:
-    while lines and not lines[-1]:
+    while lines and not lines[-1].strip(" \t"):
         lines = lines[:-1]
     if not lines:
         raise FormatError("no words", file=name, expected="one word per line")
