@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vecload import catalog as catalog
+    from vecload import compat as compat
     from vecload import evaluation as evaluation
     from vecload import layers as layers
     from vecload import mapping as mapping
@@ -79,6 +80,7 @@ _PUBLIC = {
     "Words": "words",
     "align": "alignment",
     "catalog": "catalog",
+    "compat": "compat",
     "check": "alignment",
     "convert": "conversion",
     "extend_embedding": "layers",
