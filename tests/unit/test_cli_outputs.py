@@ -190,15 +190,13 @@ def test_mistake_is_reported_before_vectors_are_read(command: list[str], message
         ["pool", "a.vec", "texts.txt", "-o", "p.parquet"],
         ["convert", "a.vec", "x.parquet"],
         ["transform", "a.vec", "x.arrow", "--step", "unit"],
-        ["report", "a.vec", "-o", "r.html"],
-        ["map", "a.vec", "b.vec", "-o", "x.vec", "--report"],
     ],
     ids=" ".join,
 )
 def test_missing_package_is_reported_before_vectors_are_read(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("pyarrow", "pyarrow.parquet", "pyarrow.ipc", "matplotlib", "matplotlib.figure"):
+    for name in ("pyarrow", "pyarrow.parquet", "pyarrow.ipc"):
         monkeypatch.setitem(sys.modules, name, None)
     code, error = run(*command)
     assert code == 1
