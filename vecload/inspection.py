@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecload.notebook import table
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +70,8 @@ class Info:
         packed = "unknown size" if self.stored is None else f"{self.stored:,} bytes on disk"
         return f"{packed}, {self.compression}" + ("" if self.size is None else f", {self.size:,} bytes decompressed")
 
-    def __str__(self) -> str:
+    @property
+    def _lines(self) -> dict[str, str]:
         lines = {
             "file": f"{self.source} ({self.bytes_text})",
             "format": self.format,
@@ -83,8 +86,15 @@ class Info:
         lines.update(self.details)
         if self.doubt:
             lines["doubt"] = self.doubt
+        return lines
+
+    def __str__(self) -> str:
+        lines = self._lines
         width = max(map(len, lines)) + 1 if self.details else 12
         return "\n".join(f"{name:<{width}} {value}" for name, value in lines.items())
+
+    def _repr_html_(self) -> str:
+        return table(self.source, [], self._lines.items())
 
 
 def details_of(meta: Mapping[str, Any], words: Sequence[str], rows: npt.NDArray[Any]) -> dict[str, str]:
@@ -100,7 +110,7 @@ def details_of(meta: Mapping[str, Any], words: Sequence[str], rows: npt.NDArray[
     Examples
     --------
     >>> details_of({}, ["cat", "caf\udce9"], np.ones((2, 3)))
-    {'shared rows': '1 of the first 2', 'not UTF-8': '1 of the first 2 words'}
+    {'shared rows': '1 of the first 2 rows equals another', 'not UTF-8': '1 of the first 2 words'}
     """
     details: dict[str, str] = {}
     arguments = meta.get("args")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+HEAD: Final = 5
+"""Number of first words that tables of words show."""
+
 _LONGEST: Final = 60
 _BAR_WIDTH: Final = 8.0
 

@@ -17,6 +17,7 @@ from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
+from vecload.notebook import HEAD, Bar, grid, table
 from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
@@ -327,6 +328,14 @@ class Aligned:
                 raise FormatError(
                     f"the parts of the file do not fit each other: {error}", file=os.fspath(path)
                 ) from error
+
+    def _repr_html_(self) -> str:
+        norms = np.linalg.norm(self.matrix[:HEAD].astype(np.float64), axis=1)
+        longest = norms.max(initial=0.0) or 1.0
+        bars = [Bar(norm / longest, f"{norm:.3g}") for norm in norms]
+        origins = [self.origins[code] for code in self.origin[:HEAD].tolist()]
+        rows = list(zip(self.vocab.words[:HEAD], origins, bars, strict=True))
+        return grid(table(repr(self).strip("<>"), ["word", "origin", "norm"], rows), self.coverage._repr_html_())
 
     def __repr__(self) -> str:
         found = f"{100 * self.coverage.found:.1f}% of the types found"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.alignment.explaining import Explanation, explain
+from vecload.notebook import HEAD, Bar, grid, table
 from vecload.reading import SeenWords
 
 if TYPE_CHECKING:
@@ -98,6 +99,24 @@ class Coverage:
             return f"{self.table}\n{self.explanation.headline}"
         return self.table
 
+    def _repr_html_(self) -> str:
+        types = sum(count.types for count in self.counts) or 1
+        tokens = sum(count.tokens or 0 for count in self.counts) or 1
+        counted = self.found_tokens is not None
+        rows = []
+        for count in self.counts:
+            row: list[object] = [count.origin, count.types, _bar(count.types, types)]
+            rows.append([*row, count.tokens, _bar(count.tokens or 0, tokens)] if counted else row)
+        head = ["origin", "types", "share", "tokens", "share"]
+        caption = f"{self.found:.1%} of the types found"
+        if self.found_tokens is not None:
+            caption += f", {self.found_tokens:.1%} of the tokens"
+        shown = table(caption, head if counted else head[:3], rows)
+        if not self._missing:
+            return shown
+        missing = table("Most frequent words not found", [], [[word for word, _ in self.missing(HEAD)]])
+        return grid(shown, missing)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers and the explanation as plain values for JSON."""
         return {
@@ -110,6 +129,10 @@ class Coverage:
     def __getstate__(self) -> dict[str, Any]:
         # Other processes get the explanation if it was computed, but not the words of the vectors.
         return {**self.__dict__, "_seen": None}
+
+
+def _bar(part: int, whole: int) -> Bar:
+    return Bar(part / whole, f"{part / whole:.1%}")
 
 
 def coverage_of(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecload.errors import OptionError, VocabularyError
+from vecload.notebook import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +108,18 @@ class Entry:
         if self.sha256 is not None:
             return Digest("sha256", self.sha256)
         return None if self.md5 is None else Digest("md5", self.md5)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "languages": ", ".join(self.languages),
+            "words × dimension": None if self.words is None else f"{self.words:,} × {self.dim}",
+            "download": None if self.size is None else f"{self.size:,} bytes",
+            "format": self.format,
+            "license": self.license,
+            "page": self.page,
+            "verified by": self.checked_by,
+        }
+        return table(self.full_name, [], [[name, fact] for name, fact in facts.items() if fact])
 
     @property
     def checked_by(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vecload.errors import OptionError, VocabularyError
 from vecload.keywords import explain_keywords
+from vecload.notebook import Bar, table
 from vecload.search import nearest
 from vecload.search.exact import unit
 from vecload.vectors import Vectors
@@ -144,6 +145,15 @@ class Comparison:
             lines.append("cosine of a word     none: the dimensions differ")
         lines.append(f"neighbours in common {100 * self.overlap:.2f}% of {self.k} ({self.sampled:,} words)")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        first, second, both = self.words
+        rows: list[list[object]] = [["words in common", Bar(both / max(min(first, second), 1), f"{both:,}")]]
+        if self.mean_cosine is not None and self.cosines is not None:
+            rows.append(["mean cosine of a word", Bar(self.mean_cosine, f"{self.mean_cosine:.4f}")])
+            rows += [[f"quantile {level:.0%}", Bar(value, f"{value:.4f}")] for level, value in self.cosines.items()]
+        rows.append([f"overlap of {self.k} neighbors", Bar(self.overlap, f"{self.overlap:.1%}")])
+        return table(f"Comparison: {first:,} and {second:,} words", [], rows)
 
 
 @explain_keywords

@@ -13,6 +13,7 @@ from vecload.evaluation.geometry import Geometry, geometry
 from vecload.evaluation.protocols import Protocol, protocol_of
 from vecload.evaluation.wordsets import AnalogyScore, Similarity, analogies, similarity
 from vecload.keywords import explain_keywords
+from vecload.notebook import Bar, grid, table
 from vecload.search import Method, check_method
 from vecload.vectors import Vectors
 
@@ -41,20 +42,42 @@ class Evaluation:
         return found
 
     def __str__(self) -> str:
-        parts = [f"protocol {self.protocol}"]
+        return "\n\n".join(
+            [f"protocol {self.protocol}", *(_table(head, [row for row, _ in rows]) for head, rows in self._tables())]
+        )
+
+    def _repr_html_(self) -> str:
+        shown = []
+        for (title, *columns), rows in self._tables():
+            cells = [
+                [first, second if share is None else Bar(share, second), *others]
+                for (first, second, *others), share in rows
+            ]
+            shown.append(table(title, ["", *columns] if any(columns) else [], cells))
+        return grid(table(f"Evaluation, protocol {self.protocol}", [], []), *shown)
+
+    def _tables(self) -> list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float | None]]]]:
+        """Return the head of each table and its rows, each with the length of its bar, if it has one."""
+        tables: list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float | None]]]] = []
         if self.similarities:
-            rows = [
-                (one.dataset, f"{one.spearman:.4f}", f"{one.pearson:.4f}", f"{one.used:,} of {one.total:,}")
+            rows: list[tuple[tuple[str, ...], float | None]] = [
+                (
+                    (one.dataset, f"{one.spearman:.4f}", f"{one.pearson:.4f}", f"{one.used:,} of {one.total:,}"),
+                    one.spearman,
+                )
                 for one in self.similarities
             ]
-            parts.append(_table(("word similarity", "Spearman", "Pearson", "pairs"), rows))
+            tables.append((("word similarity", "Spearman", "Pearson", "pairs"), rows))
         for score in self.analogies:
             sections = [*score.sections, score.total] if len(score.sections) > 1 else [score.total]
             rows = [
-                (one.name, f"{100 * one.accuracy:.2f}%", f"{one.correct:,}", f"{one.used:,} of {one.total:,}")
+                (
+                    (one.name, f"{100 * one.accuracy:.2f}%", f"{one.correct:,}", f"{one.used:,} of {one.total:,}"),
+                    one.accuracy,
+                )
                 for one in sections
             ]
-            parts.append(_table((f"{score.dataset} ({score.method})", "accuracy", "correct", "analogies"), rows))
+            tables.append(((f"{score.dataset} ({score.method})", "accuracy", "correct", "analogies"), rows))
         space = self.geometry
         shape = [
             ("rows × dimension", f"{space.rows:,} × {space.dim}"),
@@ -65,8 +88,8 @@ class Evaluation:
             ("isotropy I(W)", f"{space.isotropy:.4f}"),
             ("variance in 3 directions", f"{100 * space.dominance:.1f}%"),
         ]
-        parts.append(_table(("geometry", ""), shape))
-        return "\n\n".join(parts)
+        tables.append((("geometry", ""), [(line, None) for line in shape]))
+        return tables
 
 
 @explain_keywords

@@ -14,6 +14,7 @@ from vecload.arrays import as_tensor, narrowed
 from vecload.errors import OptionError, require
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
+from vecload.notebook import HEAD, Bar, table
 from vecload.vectors.rows import WordRows
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vecload import search
 else:
     search, torch = LazyModule("vecload.search"), LazyModule("torch")
+
+_VALUES = 4  # shown in notebooks
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -347,6 +350,17 @@ class Vectors(WordRows):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)
+
+    def _repr_html_(self) -> str:
+        caption = repr(self).strip("<>")
+        first = self.matrix[:HEAD].astype(np.float64)
+        norms = np.linalg.norm(first, axis=1)
+        longest = norms.max(initial=0.0) or 1.0
+        rows = [
+            [word, Bar(norm / longest, f"{norm:.3g}"), " ".join(f"{value:.3g}" for value in values[:_VALUES])]
+            for word, norm, values in zip(self.words[:HEAD], norms, first, strict=True)
+        ]
+        return table(caption, ["word", "norm", f"first {min(_VALUES, self.dim)} values"], rows)
 
     def __repr__(self) -> str:
         origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vecload import errors, text_input
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.keywords import explain_keywords
+from vecload.notebook import HEAD, Bar, table
 from vecload.sources import replacing
 from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vocab.counting import checked_tokens, most_frequent, tokens_of
@@ -337,6 +338,19 @@ class Vocab(WordIds):
         return counts[0] == counts[1] and named[0] == named[1]
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _repr_html_(self) -> str:
+        words = list(self.words[:HEAD])
+        caption = repr(self).strip("<>")
+        if self.counts is None:
+            return table(caption, ["row", "word"], list(enumerate(words)))
+        counts = self.counts[:HEAD].tolist()
+        most = max([*counts, 1])
+        rows = [
+            [row, word, Bar(count / most, f"{count:,}")]
+            for row, (word, count) in enumerate(zip(words, counts, strict=True))
+        ]
+        return table(caption, ["row", "word", "count"], rows)
 
     def __repr__(self) -> str:
         specials = f", {len(self.specials)} of them specials" if self.specials else ""
