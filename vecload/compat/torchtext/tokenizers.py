@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vecload.errors import MissingDependencyError, OptionError, did_you_mean, require
 from vecload.tokenizers import basic_english
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 # Name of a tokenizer → module that has it, package to install, and how to get the function.
 _PACKAGES: Final[dict[str, tuple[str, str, Callable[[Any], Callable[[str], list[str]]]]]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 import torch
 
@@ -12,9 +13,6 @@ from vecload import catalog
 from vecload.compat.torchtext.advice import advise
 from vecload.errors import OptionError, did_you_mean, list_of_strings
 from vecload.loading import load
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _CACHE: Final = ".vector_cache"
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import nn
 
 from vecload.compat.torchtext.advice import advise
 from vecload.errors import OptionError, VocabularyError, list_of_strings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 
 class TokenError(VocabularyError, RuntimeError):
