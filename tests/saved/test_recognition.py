@@ -14,6 +14,7 @@ from tests.saved.samples import pooler, space_map, vectors, vocab
 from vecload import FormatError, Vectors
 from vecload.pooling import SentencePooler
 from vecload.pooling.files import pool_file
+from vecload.text_input import read_texts
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,14 @@ OPENERS: dict[str, Callable[[Path], object]] = {
     "Aligned": vecload.Aligned.load,
     "SpaceMap": vecload.SpaceMap.load,
     "pooler": SentencePooler.load,
+    "Vocab": vecload.Vocab.load,
 }
 RIGHT = {
     "vectors.safetensors": ("load", "word vectors in vecload's own format", "vecload.load"),
     "aligned.safetensors": ("Aligned", "an aligned matrix that vecload saved", "vecload.Aligned.load"),
     "map.safetensors": ("SpaceMap", "a map between two spaces that vecload saved", "vecload.SpaceMap.load"),
     "pooler": ("pooler", "the folder of a saved SentencePooler", "vecload.SentencePooler.load"),
-    "vocab.json": (None, "a vocabulary that vecload saved", "vecload.Vocab.load"),
+    "vocab.json": ("Vocab", "a vocabulary that vecload saved", "vecload.Vocab.load"),
 }
 
 
@@ -106,6 +108,19 @@ def test_array_beside_a_gensim_model_is_named(tmp_path: Path) -> None:
 def test_folder_without_word_vectors_is_called_a_directory(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="a directory, not a file"):
         vecload.load(tmp_path)
+
+
+@pytest.mark.parametrize("opener", ["Aligned", "SpaceMap", "Vocab"])
+@pytest.mark.parametrize("name", ["pooled.npy", "matrix.npy"])
+def test_array_without_words_is_named(opener: str, name: str, files: Path) -> None:
+    with pytest.raises(FormatError, match=r"found a NumPy array \(\.npy\).*vecload\.Vectors\(words, numpy\.load"):
+        OPENERS[opener](files / name)
+
+
+@pytest.mark.parametrize("name", ["vectors.safetensors", "aligned.safetensors", "pooler", "matrix.npy"])
+def test_saved_file_in_place_of_texts_is_named(name: str, files: Path) -> None:
+    with pytest.raises(FormatError, match=r"not a text file.*Use vecload|not a text file.*vecload\.Vectors"):
+        list(read_texts(files / name))
 
 
 @pytest.mark.parametrize("opener", ["Aligned", "SpaceMap", "pooler"])

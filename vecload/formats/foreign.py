@@ -17,13 +17,11 @@ class Look(NamedTuple):
 
 
 _EXPORT = "Export it as text (a word and its values on each line), or load it with the library that wrote it."
-_WORDS = "With its words at hand: vecload.Vectors(words, numpy.load(path))."
 _TENSORS = "With its words at hand: vecload.Vectors(words, safetensors.numpy.load_file(path)[name])."
 _AGAIN = "The download went wrong: open the file in an editor to read the message, then fetch it again."
 _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, Look], ...] = (
-    (b"\x93NUMPY", Look("a NumPy array (.npy), a matrix without words", _WORDS)),
     (b"\x89HDF\r\n", Look("an HDF5 file", _EXPORT)),
     (b"SQLite format 3\0", Look("an SQLite database (Magnitude)", _EXPORT)),
     (b"FiFu", Look("a finalfusion file", "Convert it with ffp-convert to text.")),

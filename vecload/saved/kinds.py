@@ -328,13 +328,16 @@ _HEAD: Final = 4096
 
 
 def describe_head(head: bytes) -> Kind | None:
-    """Return what a file is from its first bytes, if vecload wrote it.
+    """Return what a file is from its first bytes, if vecload wrote it or may have written it.
 
     Examples
     --------
     >>> describe_head(b'{"counts":null,"format":"vecload-vocab"').hint
     'Use vecload.Vocab.load.'
     """
+    if head.startswith(b"\x93NUMPY"):
+        hint = "If you have its words: vecload.Vectors(words, numpy.load(path))."
+        return Kind("a NumPy array (.npy), a matrix without words", hint)
     if b"{" not in head[:9]:
         return None
     for mark, kind in SAVED.items():

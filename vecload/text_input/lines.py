@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vecload.errors import FormatError
 from vecload.progress import progress_bar
+from vecload.saved import describe_folder, describe_head
+from vecload.saved.kinds import SAVED, VOCAB
 from vecload.sources import open_source
 
 if TYPE_CHECKING:
@@ -64,8 +66,22 @@ def read_lines(path: Input, *, progress: bool | None = None) -> Iterator[str]:
 
 
 def open_input(path: Input) -> Source:
-    """Open an input; ``Path("-")`` is standard input too."""
-    return open_source(os.fspath(path) if isinstance(path, os.PathLike) else path)
+    """Open an input; ``Path("-")`` is standard input too.
+
+    Raises
+    ------
+    FormatError
+        If vecload wrote the file, and it is not a vocabulary: says what it is and what opens it.
+    """
+    place = os.fspath(path) if isinstance(path, os.PathLike) else path
+    kind = describe_folder(Path(place)) if isinstance(place, str) and Path(place).is_dir() else None
+    if kind is None:
+        source = open_source(place)
+        kind = describe_head(source.head(_HEAD))
+        if kind is None or kind == SAVED[VOCAB.mark]:
+            return source
+        source.close()
+    raise FormatError("not a text file", file=name_of(path), found=kind.what, hint=kind.hint)
 
 
 def lines_of(source: Source, *, progress: bool | None = None) -> Iterator[str]:
