@@ -72,6 +72,12 @@ def test_report(folder: Path) -> None:
         code, out, err = run("report", folder / "a.vec", "-o", folder / name, *options)
         assert (code, out, err) == (0, f"{folder / name}\n", "")
         assert (folder / name).read_text(encoding="utf-8").startswith("<!doctype html>")
+    (folder / "words.txt").write_text("w1\nW2\nnone\n")
+    code, out, err = run(
+        "report", folder / "a.vec", "-o", folder / "case.html", "--vocab", folder / "words.txt", "--oov", "normal"
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith("1 of 2 words not found are there under another spelling: case 1; use oov=")
     assert "words.txt in a.vec" in (folder / "words.html").read_text(encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 import zlib
 from html import unescape
 from pathlib import Path
@@ -295,6 +296,19 @@ def test_unknown_layout_and_limit_are_refused_before_the_page_is_made(tmp_path: 
         report(space(), tmp_path / "page.html", layout="circle")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="limit=0 leaves nothing to show"):
         report(space(), tmp_path / "page.html", limit=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "layout", "extra"),
+    [("bokeh", "pca", "report"), ("umap", "umap", "umap"), ("sklearn", "tsne", "sklearn")],
+)
+def test_missing_package_is_reported_with_its_extra(
+    package: str, layout: Any, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(vecload.MissingDependencyError, match=rf"vecload\[{extra}\]"):
+        report(space(), tmp_path / "page.html", layout=layout)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -176,6 +176,9 @@ def report(
         write_report(
             subject, output, vocab_name=Path(vocab).name, limit=limit, layout=cast("Layout", layout), seed=seed
         )
+        explanation = subject.coverage.explanation
+        if explanation is not None and explanation.found:
+            typer.echo(explanation.headline)
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []

@@ -174,7 +174,7 @@ class WordMap {
     setTimeout(() => {
       this.waiting = false;
       this.label();
-    }, 120);
+    }, 250);
   }
 
   // Points are small while they are dense, and grow as the view comes closer.

@@ -148,7 +148,13 @@ def _counts(aligned: Aligned, groups: tuple[str, ...]) -> str:
     if coverage.found_tokens is not None:
         lead += f", and <strong>{coverage.found_tokens:.1%}</strong> of the tokens"
     head = ("origin of the row", "types", "tokens")[: 2 if tokens is None else 3]
-    return f"{lead}.</p>{grid('Where the rows come from', head, rows)}"
+    return f"{lead}.</p>{_headline(aligned)}{grid('Where the rows come from', head, rows)}"
+
+
+def _headline(aligned: Aligned) -> str:
+    """Return how many of the missing words are there under another spelling, if that is known."""
+    explanation = aligned.coverage.explanation if aligned.coverage.missing(1) else None
+    return "" if explanation is None else paragraph(f"{explanation.headline}.")
 
 
 def _missing(aligned: Aligned) -> Panel:
@@ -172,8 +178,9 @@ def _missing(aligned: Aligned) -> Panel:
         if explanation is not None:
             cells.append(explanation.reasons.get(word, "not there under another spelling"))
         rows.append((*cells, aligned.origin_of(word)))
-    headline = "" if explanation is None else paragraph(f"{explanation.headline}.")
-    return Panel("missing", "Not found", f"{paragraph(f'{lead}.')}{headline}{grid('Words not found', head, rows)}")
+    return Panel(
+        "missing", "Not found", f"{paragraph(f'{lead}.')}{_headline(aligned)}{grid('Words not found', head, rows)}"
+    )
 
 
 def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None) -> Shown:
