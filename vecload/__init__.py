@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vecload import transforms as transforms
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import Coverage as Coverage
+    from vecload.alignment import Explanation as Explanation
     from vecload.alignment import align as align
     from vecload.alignment import check as check
     from vecload.conversion import Conversion as Conversion
@@ -61,6 +62,7 @@ _PUBLIC = {
     "Conversion": "conversion",
     "Coverage": "alignment",
     "DownloadError": "errors",
+    "Explanation": "alignment",
     "FormatError": "errors",
     "Info": "inspection",
     "MissingDependencyError": "errors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from vecload.oov.filling import FILLINGS
 from vecload.oov.spelling import SPELLINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from vecload.alignment.causes import Cause
     from vecload.reading import SeenWords
     from vecload.words import Words
