@@ -126,7 +126,7 @@ def test_from_texts_accepts_every_tokenizer_of_the_pooler() -> None:
     assert list(Vocab.from_texts(["to be, or"], tokenize=re.compile(r"[a-z]+"))) == ["be", "or", "to"]
     assert list(Vocab.from_texts(["a\u00a0b c"], tokenize="whitespace")) == ["a\u00a0b", "c"]
     assert list(Vocab.from_texts(["a\u00a0b c"])) == ["a\u00a0b", "c"]  # as SentencePooler splits texts
-    with pytest.raises(OptionError, match="tokenize='nope' is not one of"):
+    with pytest.raises(OptionError, match="unknown tokenizer 'nope'; choose from: whitespace"):
         Vocab.from_texts(["a"], tokenize="nope")
 
 
