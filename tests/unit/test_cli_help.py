@@ -85,7 +85,7 @@ def test_completion_lists_commands(shell: str) -> None:
     [
         (["neighbours", "x"], "No such command 'neighbours'. Did you mean 'neighbors'?\nTry 'vecload --help'."),
         (["convert", "--limt", "3"], "no such option: --limt; did you mean --limit?\nTry 'vecload convert --help'."),
-        (["info"], "Missing argument 'FILE'.\nTry 'vecload info --help'."),
+        (["info"], "Missing argument 'FILE...'.\nTry 'vecload info --help'."),
         (["convert", "a", "b", "--limit", "x"], "Invalid value for '--limit'"),
     ],
 )

@@ -6,6 +6,7 @@ paragraph. Exit codes: 0 done, 1 the file or the data is invalid, 2 the command 
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import signal
@@ -128,7 +129,8 @@ def _usage(error: Exception) -> str:
     found: Any = error
     text = found.format_message()
     if getattr(found, "possibilities", None):
-        text = f"no such option: {found.option_name}; did you mean {' or '.join(found.possibilities)}?"
+        nearest = difflib.get_close_matches(found.option_name, found.possibilities, n=1, cutoff=0)[0]
+        text = f"no such option: {found.option_name}; did you mean {nearest}?"
     context = found.ctx
     command = context.command_path if context is not None else "vecload"
     return f"{text}\nTry '{command} --help'."

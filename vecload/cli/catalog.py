@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from vecload.cli.console import Json, Quiet, messages, print_json
 
 _MANY = 8  # files of one family beyond which it is one line
 
@@ -23,7 +26,7 @@ def catalog(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="Words that name, format or notes contain.")] = "",
     *,
     lang: Annotated[str | None, typer.Option(metavar="CODE", help="Only files for this language: ja, en, ...")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything that is known, and how, as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List public files of word vectors, and data sets to measure them by.
 
@@ -34,11 +37,8 @@ def catalog(
     from vecload import catalog as room
 
     found = room.find(query, lang=lang)
-    if json:
-        import dataclasses
-        import json as writer
-
-        typer.echo(writer.dumps([dataclasses.asdict(entry) for entry in found], indent=2, ensure_ascii=False))
+    if as_json:
+        print_json([asdict(entry) for entry in found])
         return
     if len(found) == 1:
         _show(found[0])
@@ -93,6 +93,8 @@ def download(
     native: Annotated[
         bool, typer.Option("--native", help="Also write it in native form, which loads in milliseconds from then on.")
     ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Bring public files into the cache, verified.
 
@@ -111,18 +113,24 @@ def download(
             hint = f"did you mean {near}?" if near else "`vecload catalog` lists all names"
             raise VocabularyError(f"the catalog has no {name!r}; {hint}")
         chosen.append(entry)
+    say = messages(quiet=quiet, instead=as_json)
+    done: list[dict[str, object]] = []
     for entry in chosen:
         try:
             path = room.download(entry)
         except KeyboardInterrupt:
             typer.echo(f"\nvecload: {entry.name} is unfinished; run this again and it goes on from there", err=True)
             raise typer.Exit(130) from None
-        typer.echo(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
+        say(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
+        done.append({"name": entry.full_name, "path": str(path), "license": entry.license})
         if native and not room.native(entry).exists():
             from vecload import conversion
 
             conversion.convert(f"{path}/{entry.member}" if entry.member else path, room.native(entry))
-            typer.echo(f"{entry.full_name}: {room.native(entry)}")
+            say(f"{entry.full_name}: {room.native(entry)}")
+            done[-1]["native"] = str(room.native(entry))
+    if as_json:
+        print_json(done)
 
 
 @cache.callback()
@@ -132,7 +140,7 @@ def _show_help(context: typer.Context) -> None:
 
 
 @cache.command()
-def ls() -> None:
+def ls(*, as_json: Json = False) -> None:
     """List downloaded files, how they were verified, and their folder.
 
     Example: vecload cache ls
@@ -140,6 +148,9 @@ def ls() -> None:
     from vecload import catalog as room
 
     files = room.cached()
+    if as_json:
+        print_json([{"path": str(file.path), "size": file.size, "state": file.state} for file in files])
+        return
     for file in files:
         typer.echo(f"{file.size:>15,}  {file.path.relative_to(room.folder())}  {file.state}")
     typer.echo(f"{sum(file.size for file in files):>15,}  {room.folder()}")
@@ -164,6 +175,8 @@ def verify(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="As for `cache rm`; all files without it.")
     ] = None,
+    *,
+    as_json: Json = False,
 ) -> None:
     """Hash downloaded files again, and compare.
 
@@ -172,7 +185,11 @@ def verify(
     from vecload import catalog as room
 
     verdicts = room.verify(name)
-    for file, wrong in verdicts:
+    if as_json:
+        print_json(
+            [{"path": str(file.path), "problem": wrong or None, "state": file.state} for file, wrong in verdicts]
+        )
+    for file, wrong in verdicts if not as_json else ():
         typer.echo(f"{file.path.relative_to(room.folder())}: {wrong or 'as downloaded, ' + file.state}")
     if any(wrong for _, wrong in verdicts):
         raise typer.Exit(1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vecload.cli.console import Json, Quiet, messages, print_json
+from vecload.cli.options import split_list
 from vecload.cli.outputs import check_outputs
 
 
@@ -26,13 +27,14 @@ def check(
         str, typer.Option(metavar="NAME", help="Tokenizer of the texts: whitespace, sudachi or fugashi.")
     ] = "whitespace",
     oov: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             metavar="STEPS", help="Spellings to try first: nfc, nfkc, strip, casefold, separators, digits, nfd."
         ),
-    ] = "",
+    ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find out why words of a vocabulary or of texts are not in a file.
 
@@ -50,10 +52,11 @@ def check(
     source = vocab or texts
     if source is None or (vocab and texts):
         raise OptionError("name what to check by one of --vocab WORDS and --texts TEXTS")
-    steps = [step.strip() for step in oov.split(",") if step.strip()]
+    steps = split_list(oov or [])
     chain(steps)
     tokenizer = Tokenizer.of(tokenize)
     check_outputs([file, source], force=False)
+    messages(quiet=quiet)
     if vocab is not None:
         words = Vocab.load(vocab)
     else:
@@ -62,7 +65,7 @@ def check(
         raise OptionError(f"{source}: no words besides special tokens")
     coverage = alignment.check(file, words, oov=steps)
     if as_json:
-        typer.echo(json.dumps(coverage.as_dict(), indent=2, ensure_ascii=False))
+        print_json(coverage.as_dict())
         return
     typer.echo(coverage.table)
     typer.echo()

@@ -22,24 +22,27 @@ _NARROWEST = 8  # columns of a bar that is worth drawing
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def messages(*, quiet: bool, err: bool = False) -> Callable[[object], None]:
+def messages(*, quiet: bool, instead: bool = False, err: bool = False) -> Callable[[object], None]:
     """Return the function that prints the messages of a command; with --quiet, nothing but errors is shown.
 
     Parameters
     ----------
     quiet
         Whether to hide messages, warnings and progress bars.
+    instead
+        Whether the result is printed instead of messages, as by --json.
     err
         Whether to print to standard error, because standard output has the result.
     """
-    if not quiet:
-        return lambda text: typer.echo(str(text), err=err)
-    from vecload import progress
-    from vecload.errors import VecloadWarning
+    if quiet:
+        from vecload import progress
+        from vecload.errors import VecloadWarning
 
-    progress.hide()
-    warnings.simplefilter("ignore", VecloadWarning)
-    return lambda _text: None
+        progress.hide()
+        warnings.simplefilter("ignore", VecloadWarning)
+    if quiet or instead:
+        return lambda _text: None
+    return lambda text: typer.echo(str(text), err=err)
 
 
 def print_json(value: Any) -> None:

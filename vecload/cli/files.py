@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vecload.cli.console import Json, Quiet, messages, print_json
+from vecload.cli.options import Limit, Oov, OptionalVocab, Seed, VocabPath, split_list
 from vecload.cli.outputs import STDOUT, Force, check_outputs
 
 
 def convert(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="SRC... DST", help="Files to read, and the file to write; of several, the folder."),
+        typer.Argument(metavar="SRC... [DST]", help="Files to read, and the file to write unless --output names it."),
     ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="DST", help="The file to write; for several files, a folder."),
+    ] = None,
     *,
     format: Annotated[  # noqa: A002 - the field's word
         str | None,
-        typer.Option(metavar="NAME", help="Format to write (vecload formats). [by the suffix of DST]"),
+        typer.Option(metavar="NAME", help="Format to write (see vecload formats); by default that of DST's suffix."),
     ] = None,
     source_format: Annotated[
         str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
     ] = None,
-    vocab: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Only these words: one per line, or any other word list.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows.")] = None,
+    vocab: OptionalVocab = None,
+    limit: Limit = None,
     dtype: Annotated[
         str | None,
         typer.Option(metavar="TYPE", help="float16, bfloat16, float32 or float64."),
@@ -45,13 +50,15 @@ def convert(
     ] = "raise",
     prefix: Annotated[
         str,
-        typer.Option(metavar="P", help="Only words that begin so, without it: /c/en/ for example."),
+        typer.Option(metavar="P", help="Keep only words with this prefix, and strip it: /c/en/ for example."),
     ] = "",
     errors: Annotated[str, typer.Option(metavar="HOW", help="For malformed rows: raise an error or skip.")] = "raise",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse wrong header counts, repeated words and doubtful words, too.")
     ] = False,
     force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write files of word vectors in another format.
 
@@ -60,19 +67,25 @@ def convert(
     word2vec binary.
 
     Example: vecload convert glove.840B.300d.zip glove.safetensors --dtype float16
+
+    Example: vecload convert *.vec -o vectors --format native
     """
     from vecload import conversion
     from vecload.errors import OptionError
     from vecload.vocab import Vocab
 
-    if len(paths) < 2:
+    if output is None and len(paths) < 2:
         raise OptionError("name what to read and what to write: vecload convert SRC... DST")
-    *sources, target = paths
+    *sources, target = paths if output is None else [*paths, output]
     folder = Path(target) if len(sources) > 1 or Path(target).is_dir() else None
     if folder is not None:
         pairs = conversion.targets_in(folder, sources, format)
     else:
         pairs = [(sources[0], Path(STDOUT if target == "-" else target))]
+    to_stdout = target in ("-", STDOUT)
+    if to_stdout and as_json:
+        raise OptionError("standard output cannot hold both the vectors and --json; name a file")
+    check_outputs([*sources, *([] if vocab is None else [vocab])], force=force)
     conversion.check_conversions(
         pairs,
         folder=folder,
@@ -82,7 +95,9 @@ def convert(
         unencodable=unencodable,
         overwrite=force,
     )
+    say = messages(quiet=quiet, instead=as_json, err=to_stdout)
     wanted = None if vocab is None else Vocab.load(vocab)
+    results = []
     for source, path in pairs:
         done = conversion.convert(
             source,
@@ -99,32 +114,27 @@ def convert(
             errors=errors,  # type: ignore[arg-type]
             strict=strict,
         )
-        typer.echo(str(done), err=str(path) == STDOUT)
+        say(done)
+        results.append(asdict(done))
+    if as_json:
+        print_json(results if folder is not None else results[0])
 
 
 def embed(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
-    vocab: Annotated[
-        str, typer.Option(metavar="WORDS", help="The vocabulary: one word per line, with or without counts, or JSON.")
-    ],
+    vocab: VocabPath,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The .safetensors file to write.")],
-    oov: Annotated[
-        str,
-        typer.Option(
-            metavar="STEPS",
-            help="What to try for words the file does not have, in this order: nfc, nfkc, strip, casefold, separators, "
-            "digits, nfd; then one "
-            "of normal, uniform, xavier, kaiming, zeros, mean.",
-        ),
-    ] = "normal",
+    oov: Oov = ["normal"],  # noqa: B006 - typer copies it
     pad_token: Annotated[str | None, typer.Option(metavar="WORD", help="The padding word: its row is zero.")] = None,
     unk_token: Annotated[
         str | None, typer.Option(metavar="WORD", help="The word that stands for unknown ones.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random rows.")] = 0,
+    seed: Seed = 0,
     missing: Annotated[int, typer.Option(metavar="K", help="List the K most frequent words not found.")] = 10,
     *,
     force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the embedding matrix of a vocabulary.
 
@@ -138,9 +148,10 @@ def embed(
     from vecload.oov import chain
     from vecload.vocab import Vocab
 
-    steps = [step.strip() for step in oov.split(",")]
+    steps = split_list(oov)
     chain(steps)  # raises for an unknown step
     check_outputs([file, vocab], force=force, tensors=[output])
+    say = messages(quiet=quiet, instead=as_json)
     words = Vocab.load(vocab)
     if pad_token is not None or unk_token is not None:
         words = words.with_specials(pad_token=pad_token, unk_token=unk_token)
@@ -148,11 +159,19 @@ def embed(
         raise OptionError(f"{vocab}: the vocabulary has no words besides special tokens")
     aligned = alignment.align(file, words, oov=steps, seed=seed)
     aligned.save(output)
-    typer.echo(str(aligned.coverage))
-    absent = aligned.coverage.missing(missing)
+    absent = [word for word, _ in aligned.coverage.missing(missing)]
+    rows, dim = aligned.matrix.shape
+    if as_json:
+        coverage = aligned.coverage.as_dict()
+        print_json(
+            {"output": str(output), "rows": rows, "dim": dim, "dtype": aligned.matrix.dtype.name}
+            | {"coverage": coverage, "missing": absent}
+        )
+        return
+    say(aligned.coverage)
     if absent:
-        typer.echo("not found: " + " ".join(word for word, _ in absent))
-    typer.echo(f"{output}: {len(aligned.matrix):,} x {aligned.matrix.shape[1]} {aligned.matrix.dtype}")
+        say("not found: " + " ".join(absent))
+    say(f"{output}: {rows:,} x {dim} {aligned.matrix.dtype}")
 
 
 def demo() -> None:

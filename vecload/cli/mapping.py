@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from vecload.cli.outputs import Force, check_outputs
+from vecload.cli.console import Json, Quiet, messages, print_json
+from vecload.cli.options import Oov, Seed, split_list
+from vecload.cli.outputs import Force, check_outputs, refuse_stdin
 
 if TYPE_CHECKING:
     from vecload.evaluation.crossing import Retrieval
@@ -33,8 +35,8 @@ def map_(
         str, typer.Option(help="least-squares, procrustes, refine, self-learning, vecmap or rcsls.")
     ] = "procrustes",
     normalize: Annotated[
-        str | None,
-        typer.Option(metavar="STEPS", help="unit and center in any order, with commas between; iterative; or none."),
+        list[str] | None,
+        typer.Option(metavar="STEPS", help="unit and center in any order, by commas or repeats; iterative; or none."),
     ] = None,
     limit: Annotated[
         int, typer.Option(metavar="N", help="Compare the N most frequent words, where all words are compared.")
@@ -42,7 +44,7 @@ def map_(
     test: Annotated[
         float, typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file's words, and translate it.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of self-learning, and of what is held out.")] = 0,
+    seed: Seed = 0,
     target_output: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Where to write the target vectors in the common space.")
     ] = None,
@@ -52,11 +54,13 @@ def map_(
     ] = False,
     *,
     force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Map one space of vectors onto another, so that words of both can be compared.
 
-    OUT and the vectors of --target-output lie in one space. A map that looks at the dictionary's words only (without
-    centring, and without a method that compares all words) is learned without reading others.
+    OUT and the vectors of --target-output are in one space. A map that needs only the words of the dictionary (without
+    centering, and without a method that compares all words) is learned without reading others.
 
     Example: vecload map wiki.de.vec wiki.en.vec -d de-en.txt --test 0.2 -o de.safetensors --report
     """
@@ -68,16 +72,19 @@ def map_(
     from vecload.reports import report as write_report
 
     page = output.with_suffix(".html")
-    steps = steps_of(method, [] if normalize == "none" else normalize)
+    given = ",".join(split_list(normalize or [])) or None
+    steps = steps_of(method, [] if given == "none" else given)
     check_options(method, dictionary, limit)
     pages = [(page, SUFFIXES)] if report else []
     if report:
         check_report()
     tensors = [map_output] if map_output is not None else []
     inputs = [source, target, *dictionary_files(dictionary)]
+    refuse_stdin(inputs, "map")
     check_outputs(inputs, force=force, vectors=[output, target_output], tensors=tensors, others=pages)
     if test and dictionary in SEEDS:
         raise typer.BadParameter("only a part of a dictionary file can be held out", param_hint="--test")
+    say = messages(quiet=quiet, instead=as_json)
     pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
     held_out: list[tuple[str, str]] = []
     if test and not isinstance(pairs, str):
@@ -94,13 +101,17 @@ def map_(
         limit=limit,
         seed=seed,
     )
-    typer.echo(repr(found))
+    say(repr(found))
+    result: dict[str, Any] = {"output": str(output), "method": found.method, "pairs": found.info.get("pairs")}
     mapped = found.apply(load(source) if few else vectors)
     mapped.save(output)
-    typer.echo(f"{output}: {len(mapped):,} × {mapped.dim}")
+    say(f"{output}: {len(mapped):,} × {mapped.dim}")
+    result |= {"rows": len(mapped), "dim": mapped.dim}
     if map_output is not None:
         found.save(map_output)
     if not (target_output or held_out or report):
+        if as_json:
+            print_json(result)
         return
     goal = found.apply_target(load(target) if few else goal)
     if target_output is not None:
@@ -109,11 +120,18 @@ def map_(
     for retrieval in retrievals:
         score = induction(mapped, goal, held_out, retrieval=retrieval)
         shares = ", ".join(f"P@{k} {100 * share:.1f}%" for k, share in score.precision.items())
-        typer.echo(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
+        result.setdefault("held out", {})[retrieval] = {
+            "precision": score.precision,
+            "used": score.used,
+            "total": score.total,
+        }
+        say(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
     if report:
         shown = None if pairs == "unsupervised" else held_out or pairs
         write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=shown)
-        typer.echo(f"{page}")
+        say(f"{page}")
+    if as_json:
+        print_json(result)
 
 
 def report(
@@ -123,9 +141,7 @@ def report(
         str | None,
         typer.Option(metavar="WORDS", help="Show how much of this vocabulary the file has: as for `vecload embed`."),
     ] = None,
-    oov: Annotated[
-        str, typer.Option(metavar="STEPS", help="With --vocab: what to try for absent words, as for `vecload embed`.")
-    ] = "casefold,normal",
+    oov: Oov = ["casefold", "normal"],  # noqa: B006 - typer copies it
     against: Annotated[
         str | None, typer.Option(metavar="OTHER", help="Show FILE beside another file in the same space.")
     ] = None,
@@ -145,9 +161,11 @@ def report(
         int, typer.Option(metavar="N", help="Number of words on the map, the most frequent first.")
     ] = 10_000,
     layout: Annotated[str, typer.Option(help="How words are placed: pca, umap or tsne.")] = "pca",
-    seed: Annotated[int, typer.Option(help="Seed of the layouts umap and tsne.")] = 0,
+    seed: Seed = 0,
     *,
     force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write one page in which a file, a vocabulary's rows or two spaces can be explored; it needs no network.
 
@@ -166,11 +184,12 @@ def report(
 
     if vocab is not None and (against is not None or evaluate):
         raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
-    steps = [step.strip() for step in oov.split(",")]
+    steps = split_list(oov)
     chain(steps)  # raises for an unknown step
     check_report(limit, layout)
     inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
     check_outputs(inputs, force=force, others=[(output, SUFFIXES)])
+    say = messages(quiet=quiet, instead=as_json)
     if vocab is not None:
         subject = align(file, Vocab.load(vocab), oov=steps)
         write_report(
@@ -188,7 +207,9 @@ def report(
         write_report(
             both, output, evaluation=figures, pairs=pairs, limit=limit, layout=cast("Layout", layout), seed=seed
         )
-    typer.echo(f"{output}")
+    say(output)
+    if as_json:
+        print_json({"output": str(output)})
 
 
 def dictionary_files(dictionary: str) -> list[str]:

@@ -39,8 +39,14 @@ def check_outputs(
         Other files, each with the suffixes that it may have (none: any).
     """
     from vecload import catalog, sources
+    from vecload.errors import OptionError
     from vecload.formats.outputs import output_of
 
+    if sum(str(source) == "-" for source in inputs) > 1:
+        raise OptionError("standard input is named twice and can be read once; name a file for one of them")
+    if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
+        why = "which is not written from start to end"
+        raise OptionError(f"standard output cannot hold this output, {why}; name a file")
     read = catalog.inputs(*inputs)
     sources.check_inputs(read)
     outputs = [output_of(path) for path in vectors if path is not None]
@@ -50,3 +56,17 @@ def check_outputs(
     for path, suffixes in (*single, *others):
         sources.check_target(path, inputs=read, overwrite=force, suffixes=suffixes)
     sources.check_outputs_differ([*(output.path for output in outputs), *(path for path, _ in (*single, *others))])
+
+
+def refuse_stdin(inputs: Sequence[Any], command: str) -> None:
+    """Refuse standard input for a command that reads its inputs more than once.
+
+    Raises
+    ------
+    OptionError
+        If one of the inputs is ``-``.
+    """
+    from vecload.errors import OptionError
+
+    if any(str(source) == "-" for source in inputs):
+        raise OptionError(f"{command} reads its input more than once, which standard input does not allow; name a file")

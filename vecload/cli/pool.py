@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecload.cli.console import Json, Quiet, messages, print_json
 from vecload.cli.outputs import Force, check_outputs
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def pool(
     ] = "npy",
     *,
     force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn texts into sentence vectors.
 
@@ -64,12 +67,16 @@ def pool(
     _check_options(mode, texts)
     if not _is_saved(vectors) and mode in FITTED:
         _check_repeatable(texts, mode)
+    say = messages(quiet=quiet, instead=as_json)
+    done: list[dict[str, object]] = []
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         check_outputs([vectors, *texts], force=force, others=[(output, ())])
         pooler = _pooler(vectors, mode, texts, text_column)
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
-        typer.echo(f"{output}: {count:,} x {pooler.output_dim} float32")
+        say(f"{output}: {count:,} x {pooler.output_dim} float32")
+        if as_json:
+            print_json({"output": str(output), "texts": count, "dim": pooler.output_dim})
         return
     targets = [output / f"{Path(path).name}.{format}" for path in texts]
     files.suffix_of(targets[0])
@@ -80,13 +87,18 @@ def pool(
     left = [(path, target) for path, target in zip(texts, targets, strict=True) if force or not target.exists()]
     check_outputs([vectors, *texts], force=force, others=[(target, ()) for _, target in left])
     if len(left) < len(texts):
-        typer.echo(f"{len(texts) - len(left)} of {len(texts)} files are there already")
+        say(f"{len(texts) - len(left)} of {len(texts)} files are there already")
     if not left:
+        if as_json:
+            print_json(done)
         return
     pooler = _pooler(vectors, mode, texts, text_column)
     for path, target in left:
         count = files.pool_file(pooler, read_texts(path, column=text_column), target)
-        typer.echo(f"{target}: {count:,} x {pooler.output_dim} float32")
+        say(f"{target}: {count:,} x {pooler.output_dim} float32")
+        done.append({"output": str(target), "texts": count, "dim": pooler.output_dim})
+    if as_json:
+        print_json(done)
 
 
 def _pooler(vectors: str, mode: str | None, texts: list[str], column: str) -> SentencePooler:

@@ -1,0 +1,161 @@
+"""Options have one meaning in all commands: outputs, lists, JSON, --quiet, `-`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import vecload
+from vecload.cli import app
+from vecload.cli.options import split_list
+
+WORDS = [f"w{at}" for at in range(30)]
+COMMANDS: dict[str, object] = dict(get_command(app).commands)  # type: ignore[attr-defined]
+# Commands without a result of their own: the demo talks, and `cache` is a group.
+TALKING = {"demo", "cache"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("vecload.progress._hidden", False)
+    rows = np.random.default_rng(0).normal(size=(30, 4)).astype("float32")
+    vecload.Vectors(WORDS, rows).save(tmp_path / "a.vec", "glove")
+    vecload.Vectors(WORDS, rows[:, ::-1]).save(tmp_path / "b.vec", "glove")
+    (tmp_path / "words.txt").write_text("w1\nW2\nzyz\n")
+    (tmp_path / "texts.txt").write_text("w1 w2\nw3\n")
+    (tmp_path / "judged.tsv").write_text("w1\tw2\t3\nw3\tw4\t1\nw5\tw6\t2\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process; return its exit code, standard output and error."""
+    done = CliRunner().invoke(app, arguments)
+    error = "" if done.exception is None or isinstance(done.exception, SystemExit) else str(done.exception)
+    return done.exit_code, done.stdout, error + done.stderr
+
+
+RESULTS = {
+    "info": ["info", "a.vec"],
+    "check": ["check", "a.vec", "--vocab", "words.txt"],
+    "neighbors": ["neighbors", "a.vec", "w1"],
+    "analogy": ["analogy", "a.vec", "w1", "w2", "w3"],
+    "report": ["report", "a.vec", "-o", "r.html"],
+    "formats": ["formats"],
+    "convert": ["convert", "a.vec", "o.safetensors"],
+    "transform": ["transform", "a.vec", "-o", "t.vec", "--step", "center,int8", "--evaluate", "judged.tsv"],
+    "map": ["map", "a.vec", "b.vec", "-o", "m.vec"],
+    "embed": ["embed", "a.vec", "--vocab", "words.txt", "-o", "e.safetensors"],
+    "pool": ["pool", "a.vec", "texts.txt", "-o", "p.npy"],
+    "compare": ["compare", "a.vec", "b.vec"],
+    "evaluate": ["evaluate", "a.vec", "--data", "judged.tsv"],
+    "catalog": ["catalog", "glove"],
+    "download": ["download"],
+}
+
+
+def test_every_command_that_prints_a_result_has_json() -> None:
+    assert set(RESULTS) == set(COMMANDS) - TALKING
+    for name in RESULTS:
+        options = {option for parameter in COMMANDS[name].params for option in parameter.opts}  # type: ignore[attr-defined]
+        assert "--json" in options, name
+        if {"--output", "--force"} & options:
+            assert {"--output", "-o", "--force", "--quiet", "-q"} <= options, name
+
+
+@pytest.mark.parametrize("name", sorted(set(RESULTS) - {"download"}))
+def test_json_is_all_of_standard_output(name: str, folder: Path) -> None:
+    code, shown, error = run(*RESULTS[name], "--json")
+    assert (code, error) == (0, "")
+    assert json.loads(shown)
+
+
+@pytest.mark.parametrize("name", ["convert", "transform", "map", "embed", "pool"])
+def test_quiet_command_prints_nothing(name: str, folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "vecload", *RESULTS[name], "--quiet"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("command", [["convert", "a.vec"], ["transform", "a.vec", "--step", "unit"]])
+def test_output_may_be_an_argument_or_an_option_but_not_both(command: list[str], folder: Path) -> None:
+    code, _, error = run(*command)
+    assert code == 1
+    assert "output" in error or "what to write" in error
+    assert run(*command, "-o", "x.vec")[0] == 0
+    position = [command[0], command[1], "y.vec", *command[2:]]
+    assert run(*position)[0] == 0
+    assert (folder / "x.vec").read_bytes() == (folder / "y.vec").read_bytes()
+
+
+def test_transform_refuses_two_outputs(folder: Path) -> None:
+    assert (
+        "two outputs, y.vec and --output x.vec"
+        in run("transform", "a.vec", "y.vec", "-o", "x.vec", "--step", "unit")[2]
+    )
+
+
+def test_lists_take_commas_and_repeats(folder: Path) -> None:
+    made = []
+    for number, steps in enumerate((["center,unit"], ["center", "unit"], ["center, unit,"])):
+        given = [argument for step in steps for argument in ("--step", step)]
+        assert run("transform", "a.vec", f"{number}.vec", *given)[0] == 0
+        made.append((folder / f"{number}.vec").read_bytes())
+    assert len(set(made)) == 1
+    for number, steps in enumerate((["casefold,zeros"], ["casefold", "zeros"])):
+        given = [argument for step in steps for argument in ("--oov", step)]
+        assert run("embed", "a.vec", "--vocab", "words.txt", "-o", f"{number}.safetensors", *given)[0] == 0
+        assert vecload.Aligned.load(f"{number}.safetensors").coverage.found == pytest.approx(2 / 3)
+    for given in (["unit,center"], ["unit", "--normalize", "center"]):
+        assert run("map", "a.vec", "b.vec", "-o", "m.vec", "--force", "--normalize", *given)[0] == 0
+
+
+def test_existing_file_is_one_item_of_a_list(folder: Path) -> None:
+    (folder / "a,b.tsv").write_text((folder / "judged.tsv").read_text())
+    assert split_list(["a,b.tsv", "x,y"]) == ["a,b.tsv", "x", "y"]
+    assert run("evaluate", "a.vec", "--data", "a,b.tsv")[0] == 0
+
+
+def test_vectors_pass_through_pipes(folder: Path) -> None:
+    source = (folder / "a.vec").read_bytes()
+    command = [sys.executable, "-m", "vecload", "convert", "-", "-o", "-", "--format", "glove"]
+    done = subprocess.run(command, input=source, capture_output=True, check=True)
+    assert done.stdout == source
+    assert b"30 of 30 rows" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["embed", "a.vec", "--vocab", "words.txt", "-o", "-"], "standard output cannot hold this output"),
+        (["transform", "a.vec", "-o", "-", "--step", "unit"], "standard output cannot hold this output"),
+        (["report", "a.vec", "-o", "-"], "standard output cannot hold this output"),
+        (["pool", "a.vec", "texts.txt", "-o", "-"], "choose an output that ends in"),
+        (["convert", "a.vec", "-o", "-", "--format", "glove", "--json"], "cannot hold both the vectors and --json"),
+        (["embed", "-", "--vocab", "-", "-o", "x.safetensors"], "standard input is named twice"),
+        (["compare", "-", "-"], "standard input is named twice"),
+        (["map", "-", "b.vec", "-o", "x.vec"], "map reads its input more than once"),
+        (["pool", "a.vec", "-", "-o", "x.npy", "--mode", "sif"], "reads the texts twice, which is impossible with -"),
+        (["neighbors", "-"], "standard input cannot be both the vectors and the words"),
+    ],
+)
+def test_dash_is_refused_with_the_reason_where_streams_do_not_work(
+    arguments: list[str], message: str, folder: Path
+) -> None:
+    before = sorted(folder.iterdir())
+    code, _, error = run(*arguments)
+    assert code == 1
+    assert message in error
+    assert sorted(folder.iterdir()) == before
+
+
+def test_vocabulary_is_read_from_standard_input(folder: Path) -> None:
+    command = [sys.executable, "-m", "vecload", "embed", "a.vec", "--vocab", "-", "-o", "x.safetensors"]
+    subprocess.run(command, input=b"w1\nw2\n", check=True, capture_output=True)
+    assert list(vecload.Aligned.load(folder / "x.safetensors").vocab) == ["w1", "w2"]
