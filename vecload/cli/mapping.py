@@ -80,8 +80,8 @@ def map_(
         check_report()
     tensors = [map_output] if map_output is not None else []
     inputs = [source, target, *dictionary_files(dictionary)]
-    refuse_stdin(inputs, "map")
     check_outputs(inputs, force=force, vectors=[output, target_output], tensors=tensors, others=pages)
+    refuse_stdin(inputs, "map")
     if test and dictionary in SEEDS:
         raise typer.BadParameter("only a part of a dictionary file can be held out", param_hint="--test")
     say = messages(quiet=quiet, instead=as_json)

@@ -42,8 +42,6 @@ def check_outputs(
     from vecload.errors import OptionError
     from vecload.formats.outputs import output_of
 
-    if sum(str(source) == "-" for source in inputs) > 1:
-        raise OptionError("standard input is named twice and can be read once; name a file for one of them")
     if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
         why = "which is not written from start to end"
         raise OptionError(f"standard output cannot hold this output, {why}; name a file")
