@@ -17,7 +17,7 @@ _BAR_WIDTH: Final = 8.0
 # Notebooks have light and dark themes, and styles of their own for tables. Everything is drawn in the color of the
 # surrounding text, so it is readable in each of them. Inline styles survive where style sheets are removed.
 _TABLE: Final = "border-collapse:collapse;border:none;margin:0.3em 0;color:inherit;background:transparent"
-_CAPTION: Final = "caption-side:top;text-align:left;padding:0 0 0.3em;color:inherit;font-weight:bold"
+_CAPTION: Final = "caption-side:top;text-align:left;padding:0 0 0.3em;color:inherit;font-weight:bold;white-space:nowrap"
 _CELL: Final = "padding:0.15em 0.8em 0.15em 0;border:none;color:inherit;background:transparent"
 _BAR: Final = (
     "display:inline-block;height:0.7em;margin-right:0.5em;background:currentColor;opacity:0.45;vertical-align:baseline"

@@ -522,7 +522,7 @@ def test_download_and_cache_commands(archive: Site, run: Callable[..., str], cac
 def test_unknown_names_are_one_paragraph() -> None:
     done = subprocess.run([sys.executable, "-m", "vecload.cli", "download", "glove.7B"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "vecload: the catalogue has no 'glove.7B'; `vecload catalog` lists what it has\n"
+    assert done.stderr == "vecload: the catalog has no 'glove.7B'; `vecload catalog` lists all names\n"
 
 
 def test_the_catalogue_is_in_the_package() -> None:

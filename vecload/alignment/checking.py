@@ -11,6 +11,7 @@ import numpy as np
 from vecload import oov as oov_steps
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of, special_rows
 from vecload.errors import OptionError, refuse_string
+from vecload.keywords import explain_keywords
 from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -19,6 +20,7 @@ from vecload.words import GrowingWords
 _FIRST = 20_000  # words of a file that show how its words are spelled
 
 
+@explain_keywords
 def check(
     vectors: Vectors | str | os.PathLike[str] | IO[bytes],
     vocab: Vocab | Sequence[str],

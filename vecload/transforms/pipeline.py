@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vecload.errors import OptionError, did_you_mean, refuse_string
+from vecload.keywords import explain_keywords
 from vecload.transforms import linear, quantizing, reducing
 from vecload.vectors import Vectors
 
@@ -74,6 +75,7 @@ STEPS: dict[str, Callable[[str], Transform]] = {
 give the rows as they come back from so many bits, in float32, to see what they lose."""
 
 
+@explain_keywords
 def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     """Take vectors through steps in turn.
 
