@@ -71,9 +71,21 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False, suffixes: t
                 part.touch()  # so that its permissions are those of the umask, whichever library writes it
             yield part
             _finish(part, target, folder=folder)
+        except OSError as error:
+            _name_target(error, work, path)
+            raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
     sync_folder(target.parent)
+
+
+def _name_target(error: OSError, work: Path, path: str | os.PathLike[str]) -> None:
+    """Name the user's path in an error that names a temporary one, or none because the disk is full."""
+    hidden = error.filename is not None and str(error.filename).startswith(str(work))
+    # Only writing raises these. Others without a name may come from an input that is read in the same block.
+    full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if hidden or full:
+        error.filename, error.filename2 = os.fspath(path), None
 
 
 def sync_folder(folder: Path) -> None:
