@@ -30,10 +30,21 @@ class SharedRows(torch.nn.Module):
         # In a tuple, where torch does not look for modules.
         self._shared = (layer,)
 
+    def _rows_on(self, device: torch.device | None) -> PartialRows:
+        """Return the layer, or in a replica that DataParallel has made, the layer's replica on a device."""
+        (layer,) = self._shared
+        if not getattr(self, "_is_replica", False):
+            return layer
+        if device is None:
+            # DataParallel makes the device of a replica the current one while the replica runs.
+            cuda = layer.place.is_cuda
+            device = torch.device("cuda", torch.cuda.current_device()) if cuda else layer.place.device
+        return layer._replica_on(device)
+
     @property
     def weight(self) -> torch.Tensor:
         """The weight of the layer."""
-        return self._shared[0].weight
+        return self._rows_on(None).weight
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
@@ -95,7 +106,7 @@ class TiedEmbedding(SharedRows, torch.nn.Embedding):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
         """Return the rows of ids: any shape, int32 or int64, to that shape and embedding_dim."""
-        return self._shared[0]._look_up(input)
+        return self._rows_on(input.device)._look_up(input)
 
 
 class TiedHead(SharedRows, torch.nn.Linear):
@@ -123,7 +134,7 @@ class TiedHead(SharedRows, torch.nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Linear calls it
         """Return scores, shape (…, embedding_dim) to (…, num_embeddings)."""
-        return self._shared[0].attend(input, self.bias)
+        return self._rows_on(input.device).attend(input, self.bias)
 
 
 class PartialHead(PartialRows, torch.nn.Linear):

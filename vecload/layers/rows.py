@@ -41,7 +41,8 @@ class PartialRows(SavedRows):
     _given: torch.Tensor | None = None
     _last: weakref.ref[AssembledWeight] | None = None
     _was_trained: bool = True
-    STATE = ("place", "_shape", "_kept", "_order", "_begins", "_table", "_given", "_last", "_was_trained")
+    _replicas: tuple[weakref.ref[PartialRows], ...] = ()
+    STATE = ("place", "_shape", "_kept", "_order", "_begins", "_table", "_given", "_last", "_was_trained", "_replicas")
 
     def _hold(self, weight: torch.Tensor | StoredEmbedding, bands: npt.NDArray[np.int64]) -> None:
         """Take over all rows. `bands` gives the band of each row, 0 for frozen ones."""
@@ -135,6 +136,7 @@ class PartialRows(SavedRows):
         if self._given is not None or isinstance(self.frozen, StoredEmbedding):
             return linear(query, self._assemble(), bias)
         parts = (self._table_rows(), *self.trained)
+        self._move_places(parts[0].device)
         at = torch.where(self.place < 0, len(parts[0]) + ~self.place, self.place)
         if bias is None:
             scores = torch.cat([linear(query, part) for part in parts], dim=-1)
@@ -153,6 +155,11 @@ class PartialRows(SavedRows):
         place[self._order] = ~np.arange(len(self._order))
         return torch.from_numpy(place)
 
+    def _move_places(self, device: torch.device) -> None:
+        # FSDP and DataParallel move parameters and buffers to a device, but not this attribute.
+        if self.place.device != device and not torch.compiler.is_compiling():
+            self.place = self._places().to(device)
+
     def _bands(self) -> list[tuple[torch.nn.Parameter, int, int]]:
         """Return each band's parameter, and where it begins and ends in `_order`."""
         return [(rows, begin, end) for rows, (begin, end) in zip(self.trained, pairwise(self._begins), strict=True)]
@@ -164,9 +171,7 @@ class PartialRows(SavedRows):
         if _traced(ids):
             # Out of range ids are refused by compiled code for embedding(), but not for index_select().
             return self._choose(embedding(ids, self.place.unsqueeze(1)).squeeze(-1))
-        if self.place.device != ids.device:
-            # FSDP moves parameters and buffers to a device, but not this attribute.
-            self.place = self._places().to(ids.device)
+        self._move_places(ids.device)
         flat = ids.reshape(-1)
         try:
             place = self.place.index_select(0, flat)
@@ -178,6 +183,8 @@ class PartialRows(SavedRows):
         """Return a new tensor of all rows, through which gradients flow."""
         if self._given is not None:
             return self._given
+        if isinstance(self.frozen, torch.Tensor):
+            self._move_places(self._table_rows().device)
         return self._choose(self.place) if _traced(self.place) else self._at(self.place)
 
     def _at(self, place: torch.Tensor) -> torch.Tensor:
@@ -239,7 +246,11 @@ class PartialRows(SavedRows):
                 write_rows(parameter, take(rows, self._order[begin:end]))
 
     def _stand_in(self) -> torch.Tensor:
-        like = self.trained[0] if self._begins[-1] else self._frozen_at(self.place[:1])
+        if self._begins[-1]:
+            like: torch.Tensor = self.trained[0]
+        else:
+            stored = isinstance(self.frozen, StoredEmbedding)
+            like = self._frozen_at(self.place[:1]) if stored else self._table_rows()
         return torch.empty((), dtype=like.dtype, device=like.device).expand(self._shape)
 
     def _own(self) -> tuple[torch.nn.Parameter, ...]:
@@ -280,11 +291,26 @@ class PartialRows(SavedRows):
         self._settle()
         return self
 
+    def _replicate_for_data_parallel(self) -> PartialRows:
+        replica: PartialRows = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
+        replica._last, replica._replicas = None, ()
+        alive = (one for one in self._replicas if one() is not None)
+        self._replicas = (*alive, weakref.ref(replica))
+        return replica
+
+    def _replica_on(self, device: torch.device) -> PartialRows:
+        """Return the newest of DataParallel's replicas whose rows are on a device."""
+        for one in reversed(self._replicas):
+            replica = one()
+            if replica is not None and replica._stand_in().device == device:
+                return replica
+        return self
+
     def __prepare_scriptable__(self) -> None:
         refuse_script(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_table", "_last")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_table", "_last", "_replicas")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
