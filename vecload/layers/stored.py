@@ -53,8 +53,8 @@ class StoredEmbedding(torch.nn.Module):
     Notes
     -----
     The state_dict is empty, because the rows are in the file. A deep copy shares the table. A pickle holds the path of
-    a mapped file, and unpickling maps it again after comparing its size and first bytes; a table in memory is part of
-    the pickle.
+    a mapped file, and unpickling maps it again after comparing its size and first bytes; a table in memory, or
+    in a file that is gone, is part of the pickle.
 
     Examples
     --------
@@ -216,7 +216,14 @@ class StoredEmbedding(torch.nn.Module):
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | ({} if self._place is None else {"_table": None})
+        if self._place is None:
+            return self.__dict__
+        try:
+            self._place.open()
+        except (OSError, ValueError):
+            # The map goes on after its file was deleted or replaced, but nobody could open the path again.
+            return self.__dict__ | {"_place": None}
+        return self.__dict__ | {"_table": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
