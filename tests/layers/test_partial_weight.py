@@ -202,6 +202,12 @@ def test_freezing_and_gradients_through_the_weight_reach_the_trained_rows() -> N
     assert all(rows.requires_grad for rows in layer.trained)
 
 
+def test_a_missing_weight_has_the_name_that_checkpoints_use() -> None:
+    model = nn.Sequential(PartialEmbedding(torch.ones(3, 2), np.arange(3)), nn.Linear(2, 1))
+    found = model.load_state_dict({"1.weight": torch.ones(1, 2)}, strict=False)
+    assert sorted(found.missing_keys) == ["0.weight", "1.bias"]
+
+
 def test_metadata_of_the_weight_does_not_assemble_it() -> None:
     rows = pair("some")[1].weight
     assert isinstance(rows, AssembledWeight)

@@ -91,6 +91,10 @@ class SavedRows(torch.nn.Module):
             )
             return
         super()._load_from_state_dict(state, prefix, *rest)
+        own = {prefix + name for name in ("frozen", *self._names())}
+        if self._saves_one_weight() and own <= set(missing):
+            # Nothing was there, so name the key that checkpoints have.
+            missing[:] = [*(key for key in missing if key not in own), f"{prefix}weight"]
 
     def _split(self, state: dict[str, Any], prefix: str, weight: torch.Tensor) -> str | None:
         """Put all rows into a state dict under the layer's own keys, or return why that is impossible."""
