@@ -202,6 +202,40 @@ def test_freezing_and_gradients_through_the_weight_reach_the_trained_rows() -> N
     assert all(rows.requires_grad for rows in layer.trained)
 
 
+GRADIENT_WRITES: dict[str, Callable[[torch.Tensor], Any]] = {
+    "clip_grad_norm_": lambda weight: nn.utils.clip_grad_norm_(weight, 0.1),
+    "clip_grad_value_": lambda weight: nn.utils.clip_grad_value_(weight, 0.5),
+    "rows": lambda weight: weight.grad[:2].zero_(),  # type: ignore[index]
+    "mask": lambda weight: weight.grad.mul_(torch.arange(len(weight)).unsqueeze(1) % 2),  # type: ignore[union-attr]
+    "data": lambda weight: weight.grad.data.mul_(0.5),  # type: ignore[union-attr]
+    "foreach": lambda weight: torch._foreach_mul_([weight.grad], 0.5),  # type: ignore[list-item]
+}
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("name", GRADIENT_WRITES)
+def test_a_write_to_the_gradient_of_the_weight_changes_those_of_the_trained_rows(name: str, sparse: bool) -> None:
+    start, bands = torch.randn(9, 4, generator=torch.manual_seed(0)), torch.arange(9) % 3
+    plain, layer = nn.Embedding.from_pretrained(start, freeze=False), PartialEmbedding(start, bands, sparse=sparse)
+    for one in (plain, layer):
+        one(torch.tensor([1, 4, 4, 2])).pow(2).sum().backward()
+        GRADIENT_WRITES[name](one.weight)
+    assert plain.weight.grad is not None
+    for band, rows in enumerate(layer.trained, start=1):
+        assert rows.grad is not None
+        assert rows.grad.is_sparse == sparse
+        torch.testing.assert_close(rows.grad.to_dense(), plain.weight.grad[bands == band])
+
+
+def test_a_write_to_the_gradient_leaves_bands_without_one_alone() -> None:
+    layer = PartialEmbedding(torch.ones(6, 2), np.arange(6) % 3)
+    layer.trained[1].requires_grad = False
+    layer(torch.tensor([1, 2])).sum().backward()
+    layer.weight.grad.mul_(2)  # type: ignore[union-attr]
+    assert layer.trained[0].grad.tolist() == [[2, 2], [0, 0]]  # type: ignore[union-attr]
+    assert layer.trained[1].grad is None
+
+
 def test_a_missing_weight_has_the_name_that_checkpoints_use() -> None:
     model = nn.Sequential(PartialEmbedding(torch.ones(3, 2), np.arange(3)), nn.Linear(2, 1))
     found = model.load_state_dict({"1.weight": torch.ones(1, 2)}, strict=False)

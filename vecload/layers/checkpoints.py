@@ -48,6 +48,9 @@ class SavedRows(torch.nn.Module):
     def _gradient(self) -> torch.Tensor | None:
         raise NotImplementedError
 
+    def _store_gradient(self, gradient: torch.Tensor) -> None:
+        raise NotImplementedError
+
     def _names(self) -> list[str]:
         """Return the names of the trained parameters."""
         return [f"trained{band}" for band in range(len(self._begins) - 1)]

@@ -14,7 +14,7 @@ from torch.nn.functional import embedding, linear, pad
 from vecload.errors import OptionError
 from vecload.layers.checkpoints import SavedRows, take
 from vecload.layers.frozen import FrozenRows
-from vecload.layers.sharding import whole_rows, write_rows
+from vecload.layers.sharding import like_parameter, whole_rows, write_rows
 from vecload.layers.stored import StoredEmbedding
 from vecload.layers.tracing import out_of_range, refuse_script
 from vecload.layers.weights import AssembledWeight
@@ -265,6 +265,18 @@ class PartialRows(SavedRows):
                 at = torch.from_numpy(self._order[begin:end]).to(whole.device)
                 whole[at] = whole_rows(rows.grad.to_dense(), end - begin).to(whole)
         return whole
+
+    def _store_gradient(self, gradient: torch.Tensor) -> None:
+        """Write the gradient of all rows to those of the parameters; frozen rows have none."""
+        for rows, begin, end in self._bands():
+            own = take(gradient, self._order[begin:end])
+            if rows.grad is None:
+                # A gradient of zeros is not the same as none: weight decay would begin.
+                rows.grad = like_parameter(own.to(rows), rows) if own.any() else None
+            elif rows.grad.is_sparse:
+                rows.grad = own.to_sparse(1)
+            else:
+                write_rows(rows.grad, own)
 
     def _settle(self) -> None:
         """Bring attributes that follow the buffer up to date, after torch has replaced it."""

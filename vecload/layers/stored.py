@@ -180,6 +180,9 @@ class StoredEmbedding(torch.nn.Module):
     def _gradient(self) -> None:
         return None
 
+    def _store_gradient(self, gradient: torch.Tensor) -> None:
+        """Do nothing: no row is trained."""
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         # A plain layer's checkpoint is accepted if there is nothing to load.
         weight = state_dict.get(f"{prefix}weight")

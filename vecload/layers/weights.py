@@ -33,6 +33,9 @@ class Assembled(Protocol):
     def _gradient(self) -> torch.Tensor | None:
         """Return the gradient of all rows, zero for frozen ones."""
 
+    def _store_gradient(self, gradient: torch.Tensor) -> None:
+        """Write the gradient of all rows to those of the parameters; frozen rows have none."""
+
 
 # mypy takes torch's properties for tensors.
 _TENSOR: Any = torch.Tensor
@@ -55,6 +58,18 @@ _METADATA: frozenset[Any] = frozenset(
 )
 
 
+class _Gradient:
+    """The gradient of a layer's weight, written through as the weight is, so that clipping and masking take effect."""
+
+    def __init__(self, layer: Assembled) -> None:
+        self._of = layer
+        self._store = layer._store_gradient
+
+    def _assemble(self) -> torch.Tensor:
+        gradient = self._of._gradient()
+        return self._of._stand_in().new_zeros(self._of._stand_in().shape) if gradient is None else gradient
+
+
 class AssembledWeight(torch.Tensor):
     """All rows of a layer as one tensor that writes through.
 
@@ -68,7 +83,7 @@ class AssembledWeight(torch.Tensor):
     ``_rows`` is the whole table that they are a view of.
     """
 
-    _layer: Callable[[], Assembled | None]
+    _layer: Callable[[], Any]
     _rows: torch.Tensor | None
     _lazy: bool
 
@@ -110,9 +125,7 @@ class AssembledWeight(torch.Tensor):
             return _call(func, args, kwargs)
 
 
-def _make(
-    tensor: torch.Tensor, layer: Callable[[], Assembled | None], *, rows: torch.Tensor | None, lazy: bool
-) -> AssembledWeight:
+def _make(tensor: torch.Tensor, layer: Callable[[], Any], *, rows: torch.Tensor | None, lazy: bool) -> AssembledWeight:
     weight = tensor.as_subclass(AssembledWeight)
     weight._layer, weight._rows, weight._lazy = layer, rows, lazy
     return weight
@@ -220,7 +233,11 @@ def _set_requires_grad(weight: AssembledWeight, layer: Assembled, flag: bool = T
 
 
 def _get_grad(_: AssembledWeight, layer: Assembled) -> torch.Tensor | None:
-    return layer._gradient()
+    gradient = layer._gradient()
+    if gradient is None:
+        return None
+    whole = _Gradient(layer)
+    return _make(gradient, lambda: whole, rows=gradient, lazy=False)
 
 
 def _set_grad(_: AssembledWeight, layer: Assembled, value: torch.Tensor | None = None) -> None:
