@@ -157,9 +157,11 @@ class MissingWordError(VocabularyError, KeyError):
 
     def __str__(self) -> str:
         # KeyError shows the repr of its argument, which is unreadable for a whole sentence.
-        if self._suggest is not None:
-            suggestion, self._suggest = self._suggest(), None
-            self.args = ("; ".join(part for part in (*self.args, suggestion) if part),)
+        suggest, self._suggest = self._suggest, None
+        if suggest is not None:
+            # Showing an error must not raise another one, as the words of a damaged file would.
+            with contextlib.suppress(VecloadError):
+                self.args = ("; ".join(part for part in (*self.args, suggest()) if part),)
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[object, ...]:

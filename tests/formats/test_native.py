@@ -193,8 +193,9 @@ def test_offsets_that_lead_nowhere(at: int, value: int, whole: bytes) -> None:
         vectors.get("w50")
     with pytest.raises(FormatError, match="corrupt word index"):
         vectors.words.lookup(WORDS)
-    with pytest.raises(vecload.VecloadError, match=r"corrupt word index|missing"):
+    with pytest.raises(vecload.VecloadError) as caught:
         vectors.select(["w3"])
+    assert "corrupt word index" in str(caught.value) or "w3" in str(caught.value)
 
 
 def test_a_hash_table_that_leads_nowhere(whole: bytes) -> None:
