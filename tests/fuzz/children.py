@@ -160,7 +160,7 @@ class Child:
             long = len(text) > _LONGEST_MESSAGE
             outcome = Outcome("long message" if long else "refused", _place(error) if long else "", text[:300])
         except Difference as error:
-            outcome = Outcome("difference", _place(error), str(error)[:1000])
+            outcome = Outcome("difference", str(error).partition(":")[0], str(error)[:1000])
         except BaseException as error:
             kind = "memory" if isinstance(error, MemoryError) else "raw exception"
             lines = "".join(traceback.format_exception(error, limit=-6))[-2000:]
@@ -194,8 +194,7 @@ def _place(error: BaseException) -> str:
     frames = list(traceback.walk_tb(error.__traceback__))
     root = str(Path(vecload.__file__).parent)
     own = [frame for frame, _ in frames if frame.f_code.co_filename.startswith(root)]
-    if isinstance(error, Difference) or not own:
-        own = [frame for frame, _ in frames]
+    own = own or [frame for frame, _ in frames]
     return _called(own[-1]) if own else "nowhere"
 
 
