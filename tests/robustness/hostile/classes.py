@@ -6,9 +6,11 @@ valid. The pickles are in `tests.formats.test_pickle_budget`.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import random
 import re
 import struct
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import msgpack
 import numpy as np
+import zstandard
 
 import vecload
 from tests.formats.test_pickle_budget import HOSTILE, HOSTILE_VECTORS
@@ -113,6 +116,13 @@ def _archives() -> Iterator[tuple[str, bytes]]:
             archive.writestr("v.txt", ROW)
             archive.writestr("v.txt", ROW * 2)
     yield "zip, two members of one name, a.zip", twice.getvalue()
+    for kind, pack in {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "zst": zstandard.compress,
+    }.items():
+        yield f"70,000 empty streams, a.{kind}", pack(b"") * 70_000 + pack(ROW)
     yield "a dictionary of 4 GB, a.xz", b"\xfd7zXZ\0\0\4\xe6\xd6\xb4F\2\0!\1\x28" + bytes(60)
     yield "a dictionary of 4 GB, a.lzma", b"]\xff\xff\xff\xff" + b"\xff" * 8 + bytes(60)
 
