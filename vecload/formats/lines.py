@@ -39,6 +39,7 @@ _BLOCK = 1 << 20  # bytes read together where lines are only counted
 _SAMPLE = 50  # lines looked at to find the dimension
 _MOST_ROWS = 10**12
 _FIELD = re.compile(rb"[^ \t]+")
+_SPACE = ord(" ")
 _HEADER = re.compile(rb"^(-?\d{1,20})[ \t]+(-?\d{1,20})[ \t]*\r?$")  # longer numbers are not sizes
 _NONFINITE = re.compile(rb"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
 
@@ -133,12 +134,17 @@ def first_words(lines: Iterable[bytes], dim: int) -> Words:
     """
     words = []
     for line in lines:
-        fields = line.removesuffix(b"\r").rstrip(b" \t").replace(b"\t", b" ")
+        # An offset moves to the left instead of the line being cut: a row may have hundreds of thousands of values.
+        fields = line.removesuffix(b"\r").replace(b"\t", b" ")
+        end = len(fields)
         for _ in range(dim):
-            fields = fields.rstrip(b" ")
-            fields = fields[: fields.rfind(b" ") + 1]
-        if len(fields) > 1:
-            words.append(line[: len(fields) - 1])
+            while end and fields[end - 1] == _SPACE:
+                end -= 1
+            end = fields.rfind(b" ", 0, end) + 1
+            if not end:
+                break
+        if end > 1:
+            words.append(line[: end - 1])
     return Words.from_bytes(words)
 
 

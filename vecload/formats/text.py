@@ -144,7 +144,7 @@ class Reader:
         """Lines read so far, a header included."""
         self.row_lines = 0
         """Lines with a row read so far, skipped ones included."""
-        self._blanks: list[tuple[int, int]] = []  # line and byte of empty lines that no row follows so far
+        self._blanks, self._first_blank = 0, (0, 0)  # empty lines without a row after them; place of the first
         self._average = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))  # bytes in a line
 
     @property
@@ -305,24 +305,29 @@ class Reader:
         room = count if self._limit is None else min(count, self._limit - self.row_lines)
         wanted = numbers < room
         last = int(np.max(np.flatnonzero(wanted & ~blank), initial=-1))
-        if count:
-            for line, byte in self._blanks:
-                self._refuse(Flaw("an empty line"), line, byte)
-            self._blanks.clear()
-        for at in np.flatnonzero(wanted & ~keep).tolist():
-            line = self.lines + 1 + (at if parsed.lines is None else int(parsed.lines[at]))
-            byte = parsed.chunk.offset + int(parsed.starts[at])
-            if not blank[at]:
-                keep[at] = self._settle_line(parsed, at, line, byte)
-            elif at < last:
-                self._refuse(Flaw("an empty line"), line, byte)
-            else:  # empty lines at the end of a file mean nothing
-                self._blanks.append((line, byte))
+        if count and self._blanks:
+            self._refuse(Flaw("an empty line"), *self._first_blank, count=self._blanks)
+            self._blanks = 0
+        # Empty lines at the end of a file mean nothing; whether it ends here, the next chunk tells.
+        at_end = wanted & blank & (np.arange(len(blank)) > last)
+        for at in np.flatnonzero(wanted & ~keep & ~at_end).tolist():
+            if blank[at]:
+                self._refuse(Flaw("an empty line"), *self._place_of(parsed, at))
+            else:
+                keep[at] = self._settle_line(parsed, at)
+        if at_end.any() and not self._blanks:
+            self._first_blank = self._place_of(parsed, int(np.argmax(at_end)))
+        self._blanks += int(np.count_nonzero(at_end))
         self.lines += parsed.total
         self.row_lines += room
         return self._batch(parsed, keep & wanted)
 
-    def _settle_line(self, parsed: _Parsed, at: int, line: int, byte: int) -> bool:
+    def _place_of(self, parsed: _Parsed, at: int) -> tuple[int, int]:
+        """Return the line number and the offset in the file of a line of this chunk."""
+        line = at if parsed.lines is None else int(parsed.lines[at])
+        return self.lines + 1 + line, parsed.chunk.offset + int(parsed.starts[at])
+
+    def _settle_line(self, parsed: _Parsed, at: int) -> bool:
         """Parse one line slowly into its row; false when it is left out."""
         start, stop = int(parsed.starts[at]), int(parsed.stops[at])
         text = bytes(memoryview(parsed.chunk.buffer)[start:stop])
@@ -331,19 +336,19 @@ class Reader:
         except Flaw as flaw:
             if parsed.chunk.unended and stop == parsed.chunk.stop - 1:
                 flaw.sides["hint"] = "The file ends in the middle of this row: download or copy it again."
-            self._refuse(flaw, line, byte)
+            self._refuse(flaw, *self._place_of(parsed, at))
             return False
         parsed.rows[at] = row
         word = text[:end].rstrip(b" \t") if self.layout.shared.after else text[:end]
         parsed.word_starts[at], parsed.word_stops[at] = start, start + len(word)
         return True
 
-    def _refuse(self, flaw: Flaw, line: int, byte: int) -> None:
+    def _refuse(self, flaw: Flaw, line: int, byte: int, *, count: int = 1) -> None:
         if self._errors != "skip":
             raise FormatError(
                 flaw.cause, file=self._source.name, line=line, byte=byte + flaw.at, **flaw.sides
             ) from None
-        self.skipped[flaw.cause] += 1
+        self.skipped[flaw.cause] += count
 
     def _batch(self, parsed: _Parsed, keep: npt.NDArray[np.bool_]) -> Batch:
         rows, packed = parsed.rows, parsed.packed

@@ -48,8 +48,10 @@ def read_texts(path: Input, *, column: str = "text", progress: bool | None = Fal
             return
         lines = lines_of(source, progress=progress)
         head: list[str] = []
-        while sum(bool(line.strip()) for line in head) < _LOOK and (line := next(lines, None)) is not None:
+        looked = 0
+        while looked < _LOOK and (line := next(lines, None)) is not None:
             head.append(line)
+            looked += bool(line.strip())
         if any("\0" in line for line in head):
             raise FormatError("binary data, not texts", file=source.name, found=f"bytes {source.head(16)!r}")
         start = next((line.lstrip() for line in head if line.strip()), "")

@@ -136,8 +136,8 @@ def _refuse_vectors(lines: Sequence[str], name: str) -> None:
 
 
 def _from_lines(lines: list[str], name: str, *, repair: bool = True) -> WordList:
-    while lines and not lines[-1].strip(" \t"):
-        lines = lines[:-1]
+    # Without the empty lines at the end; there may be a million of them.
+    lines = lines[: next((at for at in range(len(lines), 0, -1) if lines[at - 1].strip(" \t")), 0)]
     if not lines:
         raise FormatError("no words", file=name, expected="one word per line")
     for number, line in enumerate(lines, start=1):

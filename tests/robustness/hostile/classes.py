@@ -54,6 +54,8 @@ def _texts() -> Iterator[tuple[str, bytes]]:
     yield "a header of 10^12 rows, a.vec", b"1000000000000 2\n" + ROW
     yield "a header of 10^7 dimensions, a.vec", b"2 10000000\n" + ROW
     yield "numbers of 100,000 digits, a.txt", b"cat " + b"1" * 100_000 + b" 0." + b"3" * 100_000 + b"\n" + ROW
+    yield "a row of 500,000 values, a.txt", b"1 " * 500_000
+    yield "a million empty lines, a.txt", b"cat 1\n" + b"\n" * 1_000_000
     yield "a pattern that backtracks in a line, a.txt", b"cat " + b"1 " * 50_000 + b"x\n"
 
 
@@ -261,6 +263,10 @@ def _saved(folder: Path) -> Iterator[tuple[str, Input]]:
         for at, value in enumerate([*VALUES, *INTEGERS, [2**64], [0.5], ["a", "a"], [None], [[]]]):
             raw = json.dumps({**kept, key: value}).encode()
             yield f"Vocab, {key} {at}", Input("Vocab", {"vocab.json": raw}, "vocab.json")
+    for piece in (b"\n", b" ", b"\t", b"\t\n", b",\n", b'"', b"a\n", b"a,b\n", b"a\tb\t1\n", b"1", b"["):
+        for reader in ("Vocab", "dictionary", "word pairs", "texts"):
+            raw = b"cat dog 1\n" + piece * (100_000 // len(piece)) + b"\n"
+            yield f"{reader}, {piece!r} repeated", Input(reader, {"a.txt": raw}, "a.txt")
     yield "Vocab, nested", Input("Vocab", {"vocab.json": b"[" * 200_000}, "vocab.json")
     vecload.SentencePooler(table(), "mean", tokenize=re.compile(r"\w+")).save(folder / "pooler")
     pooler = from_folder("pooler", folder / "pooler")
