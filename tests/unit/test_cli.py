@@ -56,7 +56,7 @@ def test_info(glove: Path) -> None:
         "header       none",
         "rows         3",
         "dimension    2",
-        "values       decimal text of up to 1 digits: float32",
+        "values       decimal text of up to 1 digit: float32",
         "first words  'the' 'cat' 'Paris'",
         "norms        0.7071 to 5, mean 2.236 (first 3 rows)",
     ]

@@ -325,7 +325,9 @@ def survey(source: Source) -> dict[str, Any]:
     lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
     words, rows = sample(lines, layout.dim, layout.shared, most=_ROWS)
     digits = count_digits(head[layout.begin : HEAD], layout.dim)
-    told: dict[str, Any] = {"values": f"decimal text of up to {digits} digits: float{32 if digits <= _SINGLE else 64}"}
+    told: dict[str, Any] = {
+        "values": f"decimal text of up to {digits} digit{'s' * (digits != 1)}: float{32 if digits <= _SINGLE else 64}"
+    }
     told["sample"] = words, rows, sum(map(bool, map(_strip, lines.split(b"\n")))) if whole else None
     if source.path is not None and source.size is not None and source.size <= _COUNTED:
         told |= {"rows": count_lines(source.path) - (layout.declared is not None), "exact": True}

@@ -213,7 +213,7 @@ def _composed(vectors: Vectors, words: list[str]) -> tuple[npt.NDArray[np.float6
             if vectors.ngrams is None
             else "they have no n-grams in the table"
         )
-        message = f"{len(absent):,} of {len(words):,} words are missing: {some}; {hint}"
+        message = f"{len(absent):,} of {len(words):,} words missing: {some}; {hint}"
         raise missing_word(vectors.words, absent, message)
     return queries, rows[:, None]
 

@@ -198,7 +198,7 @@ class WordRows:
         absent = [wanted[at] for at in np.flatnonzero(rows < 0)]
         if absent:
             some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
-            raise missing_word(self.words, absent, f"{len(absent):,} of {len(wanted):,} words are missing: {some}")
+            raise missing_word(self.words, absent, f"{len(absent):,} of {len(wanted):,} words missing: {some}")
         return rows
 
 
