@@ -1,4 +1,4 @@
-"""What a pickle may spend: memory, hashing, formatting and arithmetic are bounded by the size of the file."""
+"""Memory, hashing, formatting and arithmetic of a pickle are bounded by the size of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzzing: files nobody would write by hand are read in child processes, and what loads is used.
+"""Fuzzing: read mutated files in child processes, and use the values that load.
 
 ``make fuzz SECONDS=600`` runs a campaign, ``make fuzz FORMAT=gensim SECONDS=60`` one of a single reader. See
 ``docs/robustness.md``.

@@ -31,7 +31,7 @@ _MINIMIZE = 20.0  # seconds
 
 @dataclass
 class Counts:
-    """What a campaign did, for each reader."""
+    """Counts of a campaign, per reader."""
 
     inputs: Counter[str] = field(default_factory=Counter)
     loaded: Counter[str] = field(default_factory=Counter)

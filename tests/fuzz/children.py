@@ -139,7 +139,7 @@ class Child:
         allowed = int((MEMORY + MEMORY_PER_BYTE * given.size) * patience)
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + _ADDRESSES + 2 * allowed, hard))
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is reset
         before = _status("VmRSS")
         memory = 0
         begin = time.process_time()

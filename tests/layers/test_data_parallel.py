@@ -31,7 +31,7 @@ class Tied(nn.Module):
 
 
 def replicas(model: nn.Module, factors: list[float], monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
-    """Return torch's replicas of a model, without GPUs: copies are multiplied, so that each replica is told apart."""
+    """Return torch's replicas of a model, without GPUs: copies are multiplied, so that replicas differ."""
     module: Any = importlib.import_module("torch.nn.parallel.replicate")
 
     def broadcast(tensors: list[torch.Tensor], _: Any, detach: bool = False) -> list[list[torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""What PyTorch's own tests ask of `nn.Embedding` and `nn.EmbeddingBag`, asked of each layer here."""
+"""Behaviors that PyTorch's own tests check for `nn.Embedding` and `nn.EmbeddingBag`, checked for each layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new user runs first: the pinned set has to resolve on any machine, and every make target has to exist."""
+"""The pinned set has to resolve on any machine, and every make target has to exist."""
 
 from __future__ import annotations
 

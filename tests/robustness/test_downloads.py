@@ -93,7 +93,7 @@ def test_rejected_file_is_kept_up_to_the_announced_size(site: Site, tmp_path: Pa
     site.always = chunked(64, b"x" * 50_000)
     with pytest.raises(FormatError):
         fetch([site.url], tmp_path / "v", digest=SHA256, policy=QUICK)
-    assert (tmp_path / "v.rejected").stat().st_size == 1 << 20  # nobody said a size
+    assert (tmp_path / "v.rejected").stat().st_size == 1 << 20  # the size was not announced
     site.always = whole(b"x" * len(DATA))
     with pytest.raises(FormatError):
         fetch([site.url], tmp_path / "w", size=len(DATA), digest=SHA256, policy=QUICK)

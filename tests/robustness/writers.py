@@ -113,7 +113,7 @@ def _writers() -> dict[str, Write]:
 
 WRITERS = _writers()
 FOLDERS = ("models", "model2vec", "spacy", "tensorboard", "pooler", "exported")
-"""What is a folder, which is never written over another."""
+"""Writers of folders, which never replace another folder."""
 
 
 def digest(path: Path) -> str:

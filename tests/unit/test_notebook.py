@@ -1,4 +1,4 @@
-"""What notebooks show of each value: one table, escaped, in the colors of the surrounding text."""
+"""HTML tables for notebooks: escaped, in the colors of the surrounding text."""
 
 from __future__ import annotations
 

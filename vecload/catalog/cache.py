@@ -130,7 +130,7 @@ def _make_folder() -> None:
 
 
 def is_private(path: Path) -> bool:
-    """Return whether nobody but this user can have written a file of the cache."""
+    """Return whether only this user can have written a file of the cache."""
     if os.name != "posix":  # permissions are not told by the mode
         return True
     found = [each.stat() for each in (path, path.parent, folder())]

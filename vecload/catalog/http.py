@@ -189,7 +189,7 @@ def ask(session: Any, url: str, headers: Mapping[str, str], *, known: bool, poli
             raise Again(f"the secure connection failed ({error})") from error
         except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
             raise Again(f"no answer ({type(error).__name__})") from error
-        # An address that nobody can ask, an odd proxy, headers that urllib3 refuses. Some are plain ValueErrors.
+        # An invalid address, an odd proxy, headers that urllib3 refuses. Some raise plain ValueErrors.
         except (exceptions.RequestException, HTTPError, ValueError) as error:
             raise DownloadError(f"{shorten(url)}: {shorten(str(error))}") from error
         status = response.status_code

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vecload.catalog.listing import Digest
 
 _PIECE = 1 << 16
-_MOST = 1 << 35  # bytes of a file whose length nobody states
+_MOST = 1 << 35  # bytes of a file of unknown length
 _KEPT = 1 << 20  # bytes of such a file that are kept to look at when it is not the one asked for
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")  # what servers send in place of a file
 

@@ -1,4 +1,4 @@
-"""What commands print: results, messages that --quiet omits, and rows with bars on terminals."""
+"""Print results, messages that --quiet omits, and rows with bars on terminals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands that write have in common: the option --force, and the check of all outputs before the work."""
+"""The option --force, and the check of all outputs before the work, shared by commands that write."""
 
 from __future__ import annotations
 

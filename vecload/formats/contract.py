@@ -73,4 +73,4 @@ class Request:
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."
-"""What can be done about a value that is not finite in the type asked for."""
+"""Policies for values that are not finite in the requested type."""

@@ -1,4 +1,4 @@
-"""The matrix itself: columns with their titles, and the cells that are refused or cannot be, with the reason."""
+"""The matrix itself: columns with their titles, and cells that are refused or impossible, with the reason."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SIZE = 2
 
 
 class Team:
-    """Two processes that do what they are told, together."""
+    """Two processes that run the same function together."""
 
     def __init__(self) -> None:
         context = torch.multiprocessing.get_context("spawn")

@@ -44,7 +44,7 @@ class Net(nn.Module):
 
 
 class WithLoss(nn.Module):
-    """What trainers expect of a model: it returns its loss."""
+    """A model as trainers expect it: it returns its loss."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class WithLoss(nn.Module):
 
 
 def scores_of(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    """What a model of either kind answers."""
+    """Return the output of a model of either kind."""
     found = model(input_ids=ids)
     return found if isinstance(found, torch.Tensor) else found.logits
 
