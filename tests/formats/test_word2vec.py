@@ -12,7 +12,7 @@ import gensim
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import vecload
@@ -59,6 +59,9 @@ def test_with_and_without_line_feeds(feed: bytes) -> None:
     )
 )
 def test_any_words_and_floats(rows: list[tuple[bytes, list[float]]]) -> None:
+    # A space that all of two or more words share is removed, which other tests are about.
+    words = {word for word, _ in rows}
+    assume(not all(word[-1:] in b" \t" for word in words) and not all(word[:1] in b" \t" for word in words))
     vectors = vecload.load(io.BytesIO(file_of(rows, 3)), format="word2vec binary")
     unique = dict(reversed(rows))
     assert [vectors.words.bytes(row) for row in range(len(vectors))] == list(dict.fromkeys(word for word, _ in rows))
