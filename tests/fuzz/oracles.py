@@ -66,6 +66,8 @@ def _may_fail() -> Any:
 def _text(path: Path, given: Input, vectors: Vectors) -> None:
     from tests.formats.test_text_fuzz import compare as compare_text
 
+    if "removed" in str(vectors.meta.get("doubt")):
+        return  # the slow reader keeps a space that all words share
     data = given.files[given.entry]
     try:
         compare_text(data, skip=False)
@@ -116,6 +118,8 @@ def _fasttext(path: Path, given: Input, vectors: Vectors) -> None:
 def _by_fasttext(path: Path, vectors: Vectors) -> None:
     import fasttext
 
+    if vectors.meta.get("duplicates"):
+        return  # in a damaged dictionary, the last of equal words wins in fastText, the first one here
     with _may_fail(), contextlib.redirect_stderr(io.StringIO()):
         model = fasttext.load_model(str(path))
         for word in [*list(vectors.words)[:5], "cat", "w5w7"]:
