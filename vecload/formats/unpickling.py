@@ -284,10 +284,10 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
     >>> raw = pickle.dumps({"dim": 2, "rows": np.eye(2)}, protocol=4)
     >>> unpickle(np.frombuffer(raw, dtype=np.uint8), "example")["rows"].value.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
-    >>> unpickle(np.frombuffer(pickle.dumps(print), dtype=np.uint8), "example")  # doctest: +ELLIPSIS
+    >>> unpickle(np.frombuffer(pickle.dumps(len), dtype=np.uint8), "example")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    vecload.errors.FormatError: example: refused to read the pickle: found the name builtins.print. ...
+    vecload.errors.FormatError: example: refused to read the pickle: found the name builtins.len. ...
     """
     from vecload.kernels import pickles
 
