@@ -33,23 +33,19 @@ class SavedRows(torch.nn.Module):
     _begins: tuple[int, ...]
     _shape: tuple[int, int]
 
-    def _assemble(self) -> torch.Tensor:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # defined by `PartialRows`; see `vecload.layers.weights.Assembled`
 
-    def _store(self, rows: torch.Tensor) -> None:
-        raise NotImplementedError
+        def _assemble(self) -> torch.Tensor: ...
 
-    def _stand_in(self) -> torch.Tensor:
-        raise NotImplementedError
+        def _store(self, rows: torch.Tensor) -> None: ...
 
-    def _own(self) -> tuple[torch.nn.Parameter, ...]:
-        raise NotImplementedError
+        def _stand_in(self) -> torch.Tensor: ...
 
-    def _gradient(self) -> torch.Tensor | None:
-        raise NotImplementedError
+        def _own(self) -> tuple[torch.nn.Parameter, ...]: ...
 
-    def _store_gradient(self, gradient: torch.Tensor) -> None:
-        raise NotImplementedError
+        def _gradient(self) -> torch.Tensor | None: ...
+
+        def _store_gradient(self, gradient: torch.Tensor) -> None: ...
 
     def _names(self) -> list[str]:
         """Return the names of the trained parameters."""
