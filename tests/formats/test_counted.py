@@ -78,7 +78,7 @@ def test_a_native_file_holds_what_load_gives(
     case: str, without: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over many chunks, on systems that can write ahead or cannot."""
-    monkeypatch.setattr("vecload.formats.text._CHUNK", 512)
+    monkeypatch.setattr("vecload.formats.chunks._CHUNK", 512)
     if without:
         monkeypatch.delattr(os, without)
     lines, options = CASES[case]
@@ -96,7 +96,7 @@ def test_a_native_file_holds_what_load_gives(
 
 def test_most_rows_are_written_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that only Python can parse has its own chunk written late, not those behind it."""
-    monkeypatch.setattr("vecload.formats.text._CHUNK", 512)
+    monkeypatch.setattr("vecload.formats.chunks._CHUNK", 512)
     late: list[int] = []
     write = CountedFile.write
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from vecload.arrays import INFINITE_FROM, narrowed, type_of
 from vecload.errors import FormatError
+from vecload.formats.chunks import LONGEST_LINE, Chunk, line_too_long, read_chunks
 from vecload.formats.contract import Batch, Request
 from vecload.formats.lines import (
     BOM,
@@ -57,10 +58,6 @@ ALIASES: Final[dict[str, dict[str, Any]]] = {
 }
 SUFFIXES: Final = (".txt", ".vec")
 STREAMS: Final = True
-LONGEST_LINE: Final = 1 << 23
-"""A line of more bytes than this is not a row of vectors (300 000 values of 27 characters fit)."""
-
-_CHUNK = 1 << 21  # small enough for the caches, large enough that handing it to a thread costs nothing
 _log = logging.getLogger("vecload")
 
 
@@ -70,23 +67,10 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 80 if any(numbers_at_end(fields_of(line)) for line in lines) else 1
 
 
-class _Chunk(NamedTuple):
-    """Whole lines: ``buffer[:stop]``, with the kernels' padding behind, from byte `offset` of the file."""
-
-    buffer: bytearray
-    stop: int
-    offset: int
-    unended: bool
-
-    def bytes(self) -> npt.NDArray[np.uint8]:
-        """The buffer as kernels take it."""
-        return np.frombuffer(self.buffer, dtype=np.uint8)
-
-
 class _Task(NamedTuple):
     """A chunk, where its lines end, and where its rows shall lie if that is not their own business."""
 
-    chunk: _Chunk
+    chunk: Chunk
     ends: npt.NDArray[np.int32]
     rows: npt.NDArray[Any] | None
 
@@ -95,9 +79,10 @@ class _Parsed(NamedTuple):
     """What the kernels made of a chunk: `total` lines, of which those numbered `lines` (None: all) were parsed.
 
     Empty lines are counted in `blanks` only where not all were parsed. Where all are fine, `packed` are their words.
+    Only the lines numbered `full` (None: all) have an element of `rows`; the others are too short for one.
     """
 
-    chunk: _Chunk
+    chunk: Chunk
     total: int
     blanks: int
     lines: npt.NDArray[np.int64] | None
@@ -107,6 +92,7 @@ class _Parsed(NamedTuple):
     word_stops: npt.NDArray[np.int32]
     status: npt.NDArray[np.uint8]
     rows: npt.NDArray[Any]
+    full: npt.NDArray[np.int64] | None
     packed: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None
 
 
@@ -133,7 +119,7 @@ class Reader:
             head = longer
         if b"\n" not in head and len(head) > LONGEST_LINE:
             check_line_ends(head, source.name)
-            raise self._too_long(1, 0)
+            raise line_too_long(source.name, 1, 0)
         size = len(head) if len(source.head(len(head) + 1)) == len(head) else source.size
         self.layout = inspect(head, source.name, size=size, header=header)
         self._head = head[self.layout.begin : head.rfind(b"\n") + 1 or None]
@@ -209,48 +195,11 @@ class Reader:
 
         straight = self._only is None and self._parsed == self.dtype  # else rows are made from those that are parsed
         room = np.empty(0, dtype=np.int32)  # for the ends of a chunk's lines, as many as it can have
-        for chunk in self._chunks(spare):
+        for chunk in read_chunks(self._source, self.layout.begin, spare):
             if len(room) < chunk.stop:
                 room = np.empty(chunk.stop, dtype=np.int32)
             ends = room[: plain.find_lines(chunk.bytes(), chunk.stop, room)].copy()
             yield _Task(chunk, ends, place.take(len(ends)) if place is not None and straight else None)
-
-    def _chunks(self, spare: list[bytearray]) -> Iterator[_Chunk]:
-        """Cut the source after line feeds; the last line gets one if it has none."""
-        from vecload.kernels.plain import PADDING  # numba is loaded when there is something to parse
-
-        source = self._source
-        source.take(self.layout.begin)
-        offset = self.layout.begin
-        rest, ended = b"", False
-        while not ended:
-            buffer = spare.pop() if spare else bytearray()
-            buffer[: len(rest)] = rest
-            stop, cut = len(rest), 0
-            # A line longer than a chunk grows the buffer in place: copies of it would cost several times its size.
-            while not (cut or ended):
-                size = stop + _CHUNK
-                buffer.extend(bytes(max(0, size + PADDING - len(buffer))))
-                with memoryview(buffer) as view:
-                    count = source.readinto(view[stop:size])
-                ended = count < size - stop
-                cut = buffer.rfind(b"\n", stop, stop + count) + 1
-                stop += count
-                if stop - cut > LONGEST_LINE:
-                    raise self._too_long(None, offset + cut)
-            if not ended:
-                rest = bytes(memoryview(buffer)[cut:stop])
-                yield _Chunk(buffer, cut, offset, unended=False)
-                offset += cut
-        if stop > cut:
-            buffer[stop] = 10
-        if stop:
-            yield _Chunk(buffer, stop + (stop > cut), offset, unended=stop > cut)
-
-    def _too_long(self, line: int | None, byte: int) -> FormatError:
-        hint = "Check that this is a file of word vectors."
-        found = f"no line feed in {LONGEST_LINE:,} bytes"
-        return FormatError("a line without end", file=self._source.name, line=line, byte=byte, found=found, hint=hint)
 
     def _parse(self, task: _Task, place: Place | None) -> _Parsed:
         """The part that runs on the threads: kernels only."""
@@ -270,21 +219,27 @@ class Reader:
             heads = self._heads.data, self._heads.offsets, *self._heads.table
             kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
-        count = len(starts)
+        full = None
         if rows is None:
-            rows = np.empty((count, self.dim), dtype=self._parsed)
-        words = np.empty((2, count), dtype=np.int32)
-        status = np.empty(count, dtype=np.uint8)
-        lines = buffer, starts, stops
+            # A header may promise thousands of values for lines of a few bytes, which are too short to get a row: the
+            # shortest value is a digit and a separator.
+            long_enough = stops - starts >= 2 * self.dim - 1
+            full = None if long_enough.all() else np.flatnonzero(long_enough)
+            rows = np.empty((len(starts) if full is None else len(full), self.dim), dtype=self._parsed)
+        words = np.empty((2, len(rows)), dtype=np.int32)
+        status = np.empty(len(rows), dtype=np.uint8)
+        lines = buffer, *((starts, stops) if full is None else (starts[full], stops[full]))
         if plain.parse_plain(*lines, rows, words[0], words[1], status):
             text.parse_lines(*lines, INFINITE_FROM[self._type], rows, words[0], words[1], status)
+        if full is not None:
+            words, status = _with_short_lines(buffer, starts, stops, full, words, status)
         if self.layout.shared.after:
             fine = status == plain.FINE
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
         if packed is not None and place is not None and rows is task.rows:
             place.filled(rows)
-        return _Parsed(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, packed)
+        return _Parsed(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, full, packed)
 
     def _settle(self, parsed: _Parsed) -> Batch:
         """Look at the lines the kernel left, in file order, and keep what was asked for."""
@@ -338,7 +293,7 @@ class Reader:
                 flaw.sides["hint"] = "The file ends in the middle of this row: download or copy it again."
             self._refuse(flaw, *self._place_of(parsed, at))
             return False
-        parsed.rows[at] = row
+        parsed.rows[at if parsed.full is None else np.searchsorted(parsed.full, at)] = row
         word = text[:end].rstrip(b" \t") if self.layout.shared.after else text[:end]
         parsed.word_starts[at], parsed.word_stops[at] = start, start + len(word)
         return True
@@ -353,7 +308,7 @@ class Reader:
     def _batch(self, parsed: _Parsed, keep: npt.NDArray[np.bool_]) -> Batch:
         rows, packed = parsed.rows, parsed.packed
         if not keep.all():
-            rows, packed = rows[keep], None
+            rows, packed = rows[keep if parsed.full is None else keep[parsed.full]], None
         data, offsets = packed or pack(parsed.chunk.bytes(), parsed.word_starts[keep], parsed.word_stops[keep])
         if self._only is not None and len(rows):  # so far only the words' first fields were looked up
             found = Words(data, offsets)
@@ -362,6 +317,30 @@ class Reader:
                 chosen = found.take(wanted)
                 data, offsets, rows = chosen.data, chosen.offsets, rows[wanted]
         return Batch(data, offsets, narrowed(rows, self.dtype))
+
+
+def _with_short_lines(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int32],
+    stops: npt.NDArray[np.int32],
+    full: npt.NDArray[np.int64],
+    words: npt.NDArray[np.int32],
+    status: npt.NDArray[np.uint8],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return the word bounds and statuses of all lines, given those of the lines `full`; the others are too short."""
+    from vecload.kernels.plain import BLANK, ODD
+
+    all_words = np.zeros((2, len(starts)), dtype=np.int32)
+    all_status = np.full(len(starts), ODD, dtype=np.uint8)
+    all_words[:, full], all_status[full] = words, status
+    # As the kernels do: without one carriage return at its end, a blank line holds separators only.
+    stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
+    separators = np.isin(buffer[: stops.max()], np.frombuffer(b" \t", dtype=np.uint8))
+    others = np.concatenate([[0], np.cumsum(~separators)])
+    blank = others[stops] == others[starts]
+    blank[full] = False
+    all_status[blank] = BLANK
+    return all_words, all_status
 
 
 def _heads(words: Words) -> Words:
