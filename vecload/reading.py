@@ -95,13 +95,13 @@ class WordCheck:
         self._shared = SharedSpaces()
 
     def shares_spaces(self, words: Words) -> bool:
-        """Whether all these words begin or end with a space; it is then removed from the words of all batches."""
+        """Return whether all these words begin or end with a space, which is then removed from all batches."""
         if not (self._known or self._selects):
             self._shared = SharedSpaces.of(words)
         return any(self._shared)
 
     def stripped(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Return the batches without the spaces that all words of the first batch share."""
+        """Return the batches without the spaces that all words of the first batch share, where a word has them."""
         for number, batch in enumerate(batches):
             words = Words(batch.data, batch.offsets)
             if number == 0:

@@ -177,14 +177,17 @@ def is_utf8(raw: bytes) -> bool:
 
 
 class SharedSpaces(NamedTuple):
-    """Whether every word of a table begins, or ends, with a space or a tab that belongs to the file's layout.
+    """Whether all words begin, or end, with a space or a tab that belongs to the file's layout.
+
+    Readers decide this from the first words, because they strip words before they have seen the last one. A later word
+    without the space is left as it is.
 
     Examples
     --------
     >>> words = Words.from_strings(["cat ", "dog "])
     >>> shared = SharedSpaces.of(words)
     >>> list(shared.strip(words)), shared.text
-    (['cat', 'dog'], 'every word ended in a space, which was removed')
+    (['cat', 'dog'], 'all words checked ended in a space, which was removed')
     """
 
     before: bool = False
@@ -232,7 +235,7 @@ class SharedSpaces(NamedTuple):
         """What was removed, as a sentence for ``meta["doubt"]``; None for nothing."""
         sides = " and ".join(side for side, has in (("began", self.before), ("ended", self.after)) if has)
         verb = {"": "", "began": "began with", "ended": "ended in"}.get(sides, "began and ended with")
-        return f"every word {verb} a space, which was removed" if sides else None
+        return f"all words checked {verb} a space, which was removed" if sides else None
 
 
 def _is_separator(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
