@@ -24,7 +24,7 @@ from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.keywords import explain_keywords
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, none_found
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
-from vecload.words import GrowingWords
+from vecload.words import UniqueWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -348,7 +348,7 @@ class _Stream:
         self._doubt: str | None = None
         self._advance = advance
         self._normalize = normalize
-        self._known = GrowingWords(self.expected)
+        self._known = UniqueWords(self.expected)
         self.dim = reader.dim
         self.dtype = reader.dtype if dtype is None else type_of(dtype)
         self.ngrams: NgramTable | None = reader.ngrams

@@ -14,7 +14,7 @@ from vecload.formats import guarding, native
 from vecload.formats.contract import Batch, Request, strip_prefix
 from vecload.progress import progress_bar
 from vecload.sources import open_source
-from vecload.words import GrowingWords, Words, encode
+from vecload.words import UniqueWords, Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def read_words(
         if vectors is not None and not check.shares_spaces(vectors.words):
             complete = limit is None or len(vectors) <= limit
             return SeenWords(vectors.words[:limit], complete, vectors.ngrams is not None)
-        words, rows = GrowingWords(expected_of(reader, request)), 0
+        words, rows = UniqueWords(expected_of(reader, request)), 0
         with bar(opened, progress) as advance:
             for batch in batches_of(reader, "", check):
                 words.add(batch.data, batch.offsets)

@@ -7,8 +7,10 @@ holds an interrupted program for seconds. The threads here are daemons, and afte
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
+from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -113,3 +115,65 @@ def interruptible(call: Callable[[], R]) -> R:
             except TimeoutError:
                 if future.done():
                     return future.result()
+
+
+# Items in work beyond the number of workers, so that no worker is idle while the caller uses a result.
+_AHEAD = 3
+
+
+def ordered_map(items: Iterator[T], work: Callable[[T], R], workers: int) -> Iterator[R]:
+    """Return ``map(work, items)``, computed on worker threads, in the order of `items`.
+
+    Each worker takes the next item itself, so an item that was just read is still in that processor's cache when the
+    work on it begins. At most ``workers + 3`` items are held at a time. An exception raised by `items` or `work` is
+    raised after the results of all earlier items.
+
+    Parameters
+    ----------
+    items
+        Iterator to read; only one worker advances it at a time.
+    work
+        Function of one item.
+    workers
+        Number of threads.
+
+    Examples
+    --------
+    >>> list(ordered_map(iter("abc"), str.upper, workers=2))
+    ['A', 'B', 'C']
+    """
+    turn = threading.Lock()
+    numbers = itertools.count()
+
+    def take() -> tuple[int, R | None, Exception | None]:
+        number = -1
+        try:
+            with turn:
+                number = next(numbers)
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return number, None, None
+            return number, work(item), None
+        except Exception as error:  # raised by the caller when its turn comes
+            return number, None, error
+
+    pending: deque[Future[tuple[int, R | None, Exception | None]]] = deque()
+    early: dict[int, tuple[R | None, Exception | None]] = {}  # a later task may have taken an earlier item
+    with Pool(workers) as pool:
+        try:
+            for number in itertools.count():
+                while number not in early:
+                    while len(pending) + len(early) < workers + _AHEAD or not pending:
+                        pending.append(pool.submit(take))
+                    at, result, error = pending.popleft().result()
+                    early[at] = result, error
+                result, error = early.pop(number)
+                if error is not None:
+                    raise error
+                if result is None:
+                    return
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()

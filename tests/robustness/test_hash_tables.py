@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import vecload
 from vecload import SentencePooler, Vectors, Words
-from vecload.words import GrowingWords, build_slots
+from vecload.words import UniqueWords, build_slots
 from vecload.words.hashing import (
     _FACTOR,
     _SEED,
@@ -115,14 +115,14 @@ def compiled() -> None:
     """Compile the kernels for tables with a key, so that no test times the compiler."""
     words = Words.from_bytes(of_one_hash(200))
     words.lookup(words)
-    GrowingWords().add(words.data, words.offsets)
+    UniqueWords().add(words.data, words.offsets)
     SentencePooler(Vectors(words, np.ones((200, 1), dtype=np.float32))).encode(["a b"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_growing_words_that_collide_are_kept_once(kind: str) -> None:
     raws = KINDS[kind](COUNT)
-    growing = GrowingWords()
+    growing = UniqueWords()
     begin = time.perf_counter()
     for first in range(0, COUNT, 1500):
         part = raws[max(0, first - 500) : first + 1500]
@@ -156,12 +156,12 @@ def test_tables_of_ordinary_words_have_no_key() -> None:
 @given(st.lists(st.binary(max_size=70), min_size=FEW + 1, max_size=120, unique=True))
 def test_kernel_and_python_agree_under_a_key(raws: list[bytes]) -> None:
     """A table that the kernel builds is searched in Python."""
-    from vecload.kernels import table
+    from vecload.kernels import hash_table
 
     words = Words.from_bytes(raws)
     key = new_key()
     slots = np.zeros(slots_for(len(raws)), dtype=np.uint64)
-    assert table.build_table(words.data, words.offsets, slots, key, np.zeros(len(raws), bool)) == 0
+    assert hash_table.build_table(words.data, words.offsets, slots, key, np.zeros(len(raws), bool)) == 0
     found = [probe(words.data, words.offsets, HashTable(slots, key), raw) for raw in raws]
     assert found == list(range(len(raws)))
 

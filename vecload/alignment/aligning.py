@@ -14,7 +14,7 @@ from vecload import oov as oov_steps
 from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
 from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, special_rows
-from vecload.alignment.lookup import FileLookup
+from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows

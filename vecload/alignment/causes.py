@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecload.oov.spelling import SPELLINGS
+from vecload.oov.normalizers import SPELLINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

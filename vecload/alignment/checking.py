@@ -15,7 +15,7 @@ from vecload.keywords import explain_keywords
 from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
-from vecload.words import GrowingWords
+from vecload.words import UniqueWords
 
 _FIRST = 20_000  # words of a file that show how its words are spelled
 
@@ -92,7 +92,7 @@ def seen_words(sources: Sequence[Any]) -> SeenWords | None:
     if len(parts) == 1:
         words = parts[0].words
     else:
-        union = GrowingWords()
+        union = UniqueWords()
         for part in parts:
             union.add(part.words.data, part.words.offsets)
         words = union.words

@@ -13,9 +13,9 @@ import numpy as np
 from vecload.alignment.causes import CAUSES, spellings
 from vecload.errors import quote, shorten
 from vecload.oov import BLOCK
-from vecload.oov.composing import COMPOSITIONS
-from vecload.oov.filling import FILLINGS
-from vecload.oov.spelling import SPELLINGS
+from vecload.oov.composers import COMPOSITIONS
+from vecload.oov.initializers import FILLINGS
+from vecload.oov.normalizers import SPELLINGS
 
 if TYPE_CHECKING:
     from vecload.alignment.causes import Cause

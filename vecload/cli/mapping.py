@@ -12,7 +12,7 @@ from vecload.cli.options import Oov, Seed, split_list
 from vecload.cli.outputs import Force, check_outputs, refuse_stdin
 
 if TYPE_CHECKING:
-    from vecload.evaluation.crossing import Retrieval
+    from vecload.evaluation.bilingual import Retrieval
     from vecload.mapping.learning import Method
     from vecload.reports import Layout
 

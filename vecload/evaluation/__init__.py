@@ -1,11 +1,11 @@
 """How good vectors are: by data sets (`datasets`) under named protocols (`protocols`), and by their own geometry."""
 
-from vecload.evaluation.crossing import Induction, SentenceSimilarity, induction, sentence_similarity
+from vecload.evaluation.bilingual import Induction, SentenceSimilarity, induction, sentence_similarity
 from vecload.evaluation.datasets import Analogies, Pairs, find, read, read_analogies, read_pairs, read_sentences
 from vecload.evaluation.geometry import Comparison, Geometry, compare, geometry
 from vecload.evaluation.protocols import PROTOCOLS, Protocol
-from vecload.evaluation.table import Evaluation, evaluate, read_all
-from vecload.evaluation.wordsets import AnalogyScore, Section, Similarity, analogies, similarity
+from vecload.evaluation.results import Evaluation, evaluate, read_all
+from vecload.evaluation.word_benchmarks import AnalogyScore, Section, Similarity, analogies, similarity
 
 __all__ = [
     "PROTOCOLS",

@@ -60,7 +60,7 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
     FormatError
         For a line of more than `LONGEST_LINE` bytes.
     """
-    from vecload.kernels.plain import PADDING  # numba is loaded when there is something to parse
+    from vecload.kernels.plain_rows import PADDING  # numba is loaded when there is something to parse
 
     source.take(begin)
     offset = begin

@@ -5,8 +5,8 @@ everything before the separator in front of them is the word, byte for byte. Onl
 fields, so a word may hold U+00A0, U+3000 or U+0085, and spaces too. Trailing separators, as word2vec.c and fastText
 write them, mean nothing. A UTF-8 byte order mark at the start of the file is dropped.
 
-Chunks of lines are parsed by the kernels of `vecload.kernels.text`, and the few lines that those leave open one by one
-by `vecload.formats.lines`. Values are Python's ``float`` of the text, rounded to the requested type.
+Chunks of lines are parsed by the kernels of `vecload.kernels.text_rows`, and the few lines that those leave open one
+by one by `vecload.formats.lines`. Values are Python's ``float`` of the text, rounded to the requested type.
 
 Sources: word2vec.c and glove.c (the writers), fastText's ``Vector`` stream operator, gensim ``save_word2vec_format``.
 """
@@ -36,7 +36,7 @@ from vecload.formats.lines import (
 )
 from vecload.formats.lines import survey as survey
 from vecload.formats.printing import write as write
-from vecload.formats.turns import in_turn
+from vecload.threads import ordered_map
 from vecload.words import Words, pack, read_only
 from vecload.words.doubts import SharedSpaces
 
@@ -171,7 +171,7 @@ class Reader:
         from vecload.kernels import workers  # numba is loaded when there is something to parse
 
         spare: list[bytearray] = []  # buffers to fill again
-        for parsed in in_turn(self._tasks(spare, place), lambda task: self._parse(task, place), workers()):
+        for parsed in ordered_map(self._tasks(spare, place), lambda task: self._parse(task, place), workers()):
             batch = self._settle(parsed)
             spare.append(parsed.chunk.buffer)
             if len(batch.rows):
@@ -191,19 +191,19 @@ class Reader:
 
     def _tasks(self, spare: list[bytearray], place: Place | None) -> Iterator[_Task]:
         """Chunks, where their lines end and where their rows belong: lines are found first, to know the latter."""
-        from vecload.kernels import plain
+        from vecload.kernels import plain_rows
 
         straight = self._only is None and self._parsed == self.dtype  # else rows are made from those that are parsed
         room = np.empty(0, dtype=np.int32)  # for the ends of a chunk's lines, as many as it can have
         for chunk in read_chunks(self._source, self.layout.begin, spare):
             if len(room) < chunk.stop:
                 room = np.empty(chunk.stop, dtype=np.int32)
-            ends = room[: plain.find_lines(chunk.bytes(), chunk.stop, room)].copy()
+            ends = room[: plain_rows.find_lines(chunk.bytes(), chunk.stop, room)].copy()
             yield _Task(chunk, ends, place.take(len(ends)) if place is not None and straight else None)
 
     def _parse(self, task: _Task, place: Place | None) -> _Parsed:
         """The part that runs on the threads: kernels only."""
-        from vecload.kernels import plain, table, text
+        from vecload.kernels import hash_table, plain_rows, text_rows
 
         chunk, stops, rows = task
         buffer = chunk.bytes()
@@ -217,7 +217,7 @@ class Reader:
             blanks = int(np.count_nonzero(stops - starts <= 1))  # with its carriage return; no row is so short
             kept = np.empty(total, dtype=np.int64)
             heads = self._heads.data, self._heads.offsets, *self._heads.table
-            kept = kept[: table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
+            kept = kept[: hash_table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
         full = None
         if rows is None:
@@ -229,12 +229,12 @@ class Reader:
         words = np.empty((2, len(rows)), dtype=np.int32)
         status = np.empty(len(rows), dtype=np.uint8)
         lines = buffer, *((starts, stops) if full is None else (starts[full], stops[full]))
-        if plain.parse_plain(*lines, rows, words[0], words[1], status):
-            text.parse_lines(*lines, INFINITE_FROM[self._type], rows, words[0], words[1], status)
+        if plain_rows.parse_plain(*lines, rows, words[0], words[1], status):
+            text_rows.parse_lines(*lines, INFINITE_FROM[self._type], rows, words[0], words[1], status)
         if full is not None:
             words, status = _with_short_lines(buffer, starts, stops, full, words, status)
         if self.layout.shared.after:
-            fine = status == plain.FINE
+            fine = status == plain_rows.FINE
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
         if packed is not None and place is not None and rows is task.rows:
@@ -243,7 +243,7 @@ class Reader:
 
     def _settle(self, parsed: _Parsed) -> Batch:
         """Look at the lines the kernel left, in file order, and keep what was asked for."""
-        from vecload.kernels.plain import BLANK, FINE
+        from vecload.kernels.plain_rows import BLANK, FINE
 
         if parsed.packed is not None and parsed.lines is None and self._limit is None and not self._blanks:
             self.lines += parsed.total  # nothing to look at, as in nearly every chunk
@@ -328,7 +328,7 @@ def _with_short_lines(
     status: npt.NDArray[np.uint8],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Return the word bounds and statuses of all lines, given those of the lines `full`; the others are too short."""
-    from vecload.kernels.plain import BLANK, ODD
+    from vecload.kernels.plain_rows import BLANK, ODD
 
     all_words = np.zeros((2, len(starts)), dtype=np.int32)
     all_status = np.full(len(starts), ODD, dtype=np.uint8)

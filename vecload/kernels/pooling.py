@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.machine import add8, prefetch
+from vecload.kernels.instructions import add8, prefetch
 
 UNDIVIDED: Final = 0
 """Divisor of a sum: none."""

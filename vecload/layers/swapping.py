@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.heads import PartialHead, SharedRows, TiedEmbedding, TiedHead
+from vecload.layers.output_layers import PartialHead, SharedRows, TiedEmbedding, TiedHead
 from vecload.layers.partial import PartialEmbedding
 from vecload.layers.rows import PartialRows
 

@@ -12,7 +12,7 @@ import torch
 
 from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
-from vecload.layers.heads import SharedRows
+from vecload.layers.output_layers import SharedRows
 from vecload.layers.rows import PartialRows
 from vecload.vocab import Vocab
 

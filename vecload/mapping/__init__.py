@@ -1,8 +1,8 @@
 """Map one space of vectors onto another, read dictionaries, and follow words through a series of spaces."""
 
+from vecload.mapping.diachronic import Stability, map_series, stability
 from vecload.mapping.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
 from vecload.mapping.learning import map_spaces
-from vecload.mapping.series import Stability, map_series, stability
 from vecload.mapping.spacemap import SpaceMap
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vecload.mapping.best_matches import BLOCK, HUBS, hubness
 from vecload.mapping.normalization import normalization
-from vecload.mapping.retrieval import BLOCK, HUBS, hubness
 from vecload.mapping.solvers import procrustes
 from vecload.words import read_only
 
@@ -112,7 +112,7 @@ def induce(x: Rows, y: Rows, *, keep: float = 1.0, seed: int = 0) -> Dictionary:
 
 def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int = 0) -> tuple[Ids, Rows]:
     """The row nearest to each query by CSLS, and its cosine; `hubs` are the rows' mean similarities."""
-    from vecload.kernels import induction
+    from vecload.kernels import stochastic_nearest
 
     nearest = np.empty(len(queries), dtype=np.int64)
     cosines = np.empty(len(queries), dtype=np.float32)
@@ -120,7 +120,7 @@ def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int
     for begin in range(0, len(queries), BLOCK):
         some = slice(begin, begin + BLOCK)
         products = queries[some] @ rows.T
-        induction.nearest_kept(products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some])
+        stochastic_nearest.nearest_kept(products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some])
     return nearest, cosines
 
 

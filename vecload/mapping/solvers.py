@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.mapping.retrieval import HUBS, best_rows
+from vecload.mapping.best_matches import HUBS, best_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt

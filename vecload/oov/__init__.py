@@ -4,11 +4,11 @@ Spelling steps try another spelling of the word; composing steps make its row fr
 without the file.
 """
 
-from vecload.oov.chains import chain, name_of, names, rows
-from vecload.oov.composing import mean_of_parts, ngrams, subwords
-from vecload.oov.filling import kaiming, mean, normal, uniform, uniform_draws, xavier, zeros
-from vecload.oov.kinds import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
-from vecload.oov.spelling import find, respellings
+from vecload.oov.chain_builder import chain, name_of, names, rows
+from vecload.oov.composers import mean_of_parts, ngrams, subwords
+from vecload.oov.initializers import kaiming, mean, normal, uniform, uniform_draws, xavier, zeros
+from vecload.oov.normalizers import find, respellings
+from vecload.oov.steps import BLOCK, Composition, Custom, Filling, Found, Lookup, Spelling
 
 __all__ = [
     "BLOCK",

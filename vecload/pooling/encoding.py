@@ -197,13 +197,13 @@ def _bytes(token: str) -> bytes:
 def _look_up(
     pooler: SentencePooler, words: Words, text: npt.NDArray[np.uint8], begin: int, end: int, first: int, last: int
 ) -> Piece:
-    from vecload.kernels import table
+    from vecload.kernels import hash_table
 
     room = (end - begin + 1) // 2
     rows, starts, stops = np.empty((3, room), dtype=np.int64)
     bags = np.empty(last - first + 1, dtype=np.int64)
     packed = words.data, words.offsets, *words.table
-    count, _ = table.lookup_tokens(text, begin, end, *packed, rows, starts, stops, bags)
+    count, _ = hash_table.lookup_tokens(text, begin, end, *packed, rows, starts, stops, bags)
     rows = rows[:count]
     extra = _known(pooler, rows)
     if extra is None:

@@ -1,9 +1,9 @@
 """Transform one space of vectors: normalize, center, reduce, quantize, prune and merge."""
 
+from vecload.transforms.combining import Shared, merge, prune, share
 from vecload.transforms.linear import abtt, center, pca, raunak, undo, unit, weight, whiten
-from vecload.transforms.pipeline import parse_steps, transform
 from vecload.transforms.quantizing import Loss, Quantized, int8, narrow, product
-from vecload.transforms.reducing import Shared, merge, prune, share
+from vecload.transforms.steps import parse_steps, transform
 
 __all__ = [
     "Loss",

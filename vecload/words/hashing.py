@@ -1,4 +1,4 @@
-"""The hash table of packed words: the hash of `vecload.kernels.table` in plain Python, and how tables are built."""
+"""The hash table of packed words: the hash of `vecload.kernels.hash_table` in plain Python; building of tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MANY = 1 << 22  # words that take so long to enter that an interrupt would be n
 BLOCK = 1 << 16
 """Slots looked at together."""
 
-# The hash and the bound of `vecload.kernels.table`, word for word.
+# The hash and the bound of `vecload.kernels.hash_table`, word for word.
 _SEED = 0x9E3779B97F4A7C15
 _FACTOR = 0xD6E8FEB86659FD93
 _ALL64 = 0xFFFFFFFFFFFFFFFF
@@ -74,7 +74,7 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 class HashTable(NamedTuple):
-    """The arrays that `vecload.kernels.table` finds words with.
+    """The arrays that `vecload.kernels.hash_table` finds words with.
 
     Parameters
     ----------
@@ -132,13 +132,13 @@ def build_slots(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> 
     slots = np.zeros(slots_for(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
     if count > FEW:
-        from vecload.kernels import table  # not needed for a handful of words
+        from vecload.kernels import hash_table  # not needed for a handful of words
 
         packed = read_only(data), read_only(offsets)
         found = HashTable(slots)
 
         def build() -> bool:
-            return bool(table.build_table(*packed, slots, found.key, repeated) >= 0)
+            return bool(hash_table.build_table(*packed, slots, found.key, repeated) >= 0)
 
         while not (interruptible(build) if count > _MANY else build()):
             found = HashTable(slots, new_key())

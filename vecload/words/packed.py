@@ -141,7 +141,7 @@ class Words(Sequence[str]):
 
     @property
     def table(self) -> HashTable:
-        """The hash table as `vecload.kernels.table` takes it, read-only."""
+        """The hash table as `vecload.kernels.hash_table` takes it, read-only."""
         self._check()
         return self._built()
 
@@ -294,10 +294,10 @@ class Words(Sequence[str]):
         else:
             data, offsets, absent = words.data, words.offsets, []
         rows = np.empty(len(offsets) - 1, dtype=np.int64)
-        from vecload.kernels import table  # not needed to open a file and look at a few words
+        from vecload.kernels import hash_table  # not needed to open a file and look at a few words
 
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
-        table.lookup(*queries, self.data, self._offsets, *self.table, rows)
+        hash_table.lookup(*queries, self.data, self._offsets, *self.table, rows)
         rows[absent] = -1
         return rows
 
@@ -327,9 +327,9 @@ def pack(
         raise FormatError("corrupt word index: offsets out of range", hint=hint)
     data = np.empty(offsets[-1], dtype=np.uint8)
     if len(starts) > FEW:
-        from vecload.kernels import table  # not needed for a handful of words
+        from vecload.kernels import hash_table  # not needed for a handful of words
 
-        if not table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
+        if not hash_table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
             raise FormatError("corrupt word index: offsets out of range", hint=hint)
         return data, offsets
     for at, (start, stop) in enumerate(zip(starts, stops, strict=True)):

@@ -1,0 +1,406 @@
+"""One space onto another: known rotations, references written from the papers, starts from nothing, bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vecload
+from tests.reference import mapping as slow
+from vecload import OptionError, Vectors, Words
+from vecload.mapping import SpaceMap, find_pairs, map_series, map_spaces, read_dictionary, split_pairs, stability
+from vecload.mapping.induction import unsupervised_start
+from vecload.mapping.normalization import ITERATIVE, normalization
+from vecload.mapping.solvers import rcsls
+
+METHODS = ["least-squares", "procrustes", "refine", "self-learning", "vecmap", "rcsls"]
+
+
+def rotation(dim: int, seed: int = 0) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
+
+
+def clusters(count: int, dim: int, seed: int = 0) -> np.ndarray:
+    """Rows in clusters of various sizes: spaces of words are no round clouds."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(count // 8, dim)) * rng.gamma(2, 1, size=dim)
+    return centers[rng.integers(0, len(centers), count)] + 0.6 * rng.normal(size=(count, dim)) + 0.3
+
+
+def named(rows: np.ndarray, prefix: str = "w", order: np.ndarray | None = None) -> Vectors:
+    order = np.arange(len(rows)) if order is None else order
+    return Vectors(Words.from_strings(f"{prefix}{at}" for at in order), rows[order].astype(np.float32))
+
+
+def spaces(count: int = 400, dim: int = 20, noise: float = 0.0, seed: int = 0) -> tuple[Vectors, Vectors]:
+    """A space, and the same turned, with noise and its words in another order and under other names."""
+    rng = np.random.default_rng(seed)
+    rows = clusters(count, dim, seed)
+    other = rows @ rotation(dim, seed) + noise * rows.std() * rng.normal(size=rows.shape)
+    return named(rows), named(other, "v", rng.permutation(count))
+
+
+def truth(count: int) -> list[tuple[str, str]]:
+    return [(f"w{at}", f"v{at}") for at in range(count)]
+
+
+def precision(mapped: Vectors, target: Vectors, pairs: list[tuple[str, str]]) -> float:
+    found = slow.translations(mapped[[one for one, _ in pairs]], target.matrix)
+    return float(np.mean([target.words[row] == other for row, (_, other) in zip(found, pairs, strict=True)]))
+
+
+@pytest.mark.parametrize("method", ["least-squares", "procrustes", "refine", "self-learning", "rcsls"])
+@pytest.mark.parametrize("normalize", [None, "iterative"])
+def test_a_known_rotation_is_recovered(method: str, normalize: str | None) -> None:
+    source, target = spaces()
+    found = map_spaces(source, target, pairs=truth(100), method=method, normalize=normalize)
+    here, there = found.apply(source), found.apply_target(target)
+    expected = there[[f"v{at}" for at in range(len(source))]]
+    if method == "self-learning":  # both sides are re-weighted
+        assert precision(here, there, truth(400)) == 1.0
+    elif method == "rcsls":  # turns words away from their neighbours, so is no rotation
+        assert precision(here, there, truth(400)) > 0.95
+    else:
+        np.testing.assert_allclose(here.matrix, expected, atol=1e-5)
+
+
+def test_without_normalisation_mapped_rows_lie_in_the_targets_own_space() -> None:
+    source, target = spaces()
+    moved = Vectors(target.words, target.matrix + np.float32(3.0))  # a shift is found by centring
+    for normalize, other in (((), target), (("center",), moved)):
+        found = map_spaces(source, other, pairs=truth(400), normalize=normalize)
+        assert found.apply_target(other) is other
+        np.testing.assert_allclose(
+            found.apply(source).matrix, other[[f"v{at}" for at in range(400)]], atol=1e-4 if normalize else 1e-5
+        )
+
+
+def test_spaces_of_different_dimension() -> None:
+    rng = np.random.default_rng(0)
+    source = named(rng.normal(size=(200, 10)))
+    target = named(source.matrix @ rng.normal(size=(10, 6)))
+    found = map_spaces(source, target, method="least-squares")
+    np.testing.assert_allclose(found.apply(source).matrix, target.matrix, atol=1e-5)
+    assert found.inverse().apply(target).dim == 10
+    with pytest.raises(OptionError, match="maps spaces of one dimension, not 10 to 6: use 'least-squares'"):
+        map_spaces(source, target)
+
+
+@pytest.mark.parametrize("normalize", [(), ("center",), ("unit", "center", "unit")])
+def test_the_inverse_goes_back(normalize: tuple[str, ...]) -> None:
+    source, target = spaces(noise=0.1)
+    found = map_spaces(source, target, pairs=truth(300), normalize=normalize)
+    back = found.inverse().apply(found.apply(source))
+    if "unit" in normalize:
+        expected = normalization(source.matrix, normalize)[1]
+        cosines = np.einsum("ij,ij->i", slow.unit(back.matrix), slow.unit(expected))
+        assert cosines.mean() > 0.97  # the second unit step has lost little
+    else:
+        np.testing.assert_allclose(back.matrix, source.matrix, atol=1e-4)
+
+
+def test_a_map_is_saved_and_read(tmp_path: Path) -> None:
+    source, target = spaces(noise=0.1)
+    for method in ("procrustes", "vecmap"):
+        found = map_spaces(source, target, pairs=truth(300), method=method)
+        found.save(tmp_path / "map.safetensors")
+        again = SpaceMap.load(tmp_path / "map.safetensors")
+        assert again.apply(source).matrix.tobytes() == found.apply(source).matrix.tobytes()
+        assert again.apply_target(target).matrix.tobytes() == found.apply_target(target).matrix.tobytes()
+        assert (repr(again), dict(again.info)) == (repr(found), dict(found.info))
+    (tmp_path / "other.safetensors").write_bytes(b"nothing")
+    with pytest.raises(vecload.FormatError, match="not a map between two spaces that vecload saved"):
+        SpaceMap.load(tmp_path / "other.safetensors")
+
+
+class TestPapers:
+    """With noise and a part of the dictionary: as good as a slow reference of each paper, to half a point."""
+
+    known, asked = truth(400)[:60], truth(400)[100:]
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def noisy() -> tuple[Vectors, Vectors, np.ndarray, np.ndarray]:
+        source, target = spaces(noise=0.45, seed=3)
+        return source, target, slow.normalized(source.matrix), slow.normalized(target.matrix)
+
+    def score(self, mapped: np.ndarray, target: np.ndarray, noisy: tuple) -> float:
+        source, goal = noisy[0], noisy[1]
+        return precision(Vectors(source.words, mapped), Vectors(goal.words, target), self.asked)
+
+    def rows(self, noisy: tuple, pairs: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+        source, target, x, y = noisy
+        return x[[source.words.get(one) for one, _ in pairs]], y[[target.words.get(other) for _, other in pairs]]
+
+    def compare(self, method: str, noisy: tuple, expected: float) -> None:
+        source, target = noisy[:2]
+        found = map_spaces(source, target, pairs=self.known, method=method)
+        got = self.score(found.apply(source).matrix, found.apply_target(target).matrix, noisy)
+        assert 0.2 < expected < 0.999  # else the comparison says nothing
+        assert abs(got - expected) <= 0.005 or got > expected
+
+    def test_least_squares(self, noisy: tuple) -> None:
+        source, target = noisy[0].matrix, noisy[1].matrix
+        left, right = (
+            vectors[[pair[at] for pair in self.known]].astype(np.float64) for at, vectors in enumerate(noisy[:2])
+        )
+        self.compare("least-squares", noisy, self.score(source @ slow.least_squares(left, right), target, noisy))
+
+    def test_self_learning(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        first = slow.procrustes(*self.rows(noisy, self.known))
+        self.compare("self-learning", noisy, self.score(*slow.self_learn(x, y, first, 0), noisy))
+
+    def test_the_start_from_nothing(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        found = unsupervised_start(x.astype(np.float32), y.astype(np.float32))
+        source, target, objective = slow.induced(slow.signatures(x), slow.signatures(y), 1.0, np.random.default_rng(0))
+        assert (found.source == source).mean() > 0.99  # float32 may decide a tie otherwise
+        assert (found.target == target).mean() > 0.99
+        assert found.objective == pytest.approx(objective, abs=1e-4)
+
+    def test_procrustes(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        self.compare("procrustes", noisy, self.score(x @ slow.procrustes(*self.rows(noisy, self.known)), y, noisy))
+
+    def test_refinement(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        matrix = slow.refine(x, y, slow.procrustes(*self.rows(noisy, self.known)))
+        self.compare("refine", noisy, self.score(x @ matrix, y, noisy))
+
+    def test_vecmap(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        left, right = slow.vecmap(*self.rows(noisy, self.known), x, y)
+        self.compare("vecmap", noisy, self.score(left, right, noisy))
+        found = map_spaces(noisy[0], noisy[1], pairs=self.known, method="vecmap")
+        np.testing.assert_allclose(found.apply(noisy[0]).matrix, left, atol=1e-3)
+        np.testing.assert_allclose(found.apply_target(noisy[1]).matrix, right, atol=1e-3)
+
+    def test_rcsls_lowers_the_papers_loss(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        left, right = self.rows(noisy, self.known)
+        found = rcsls(*(rows.astype(np.float32) for rows in (left, right, x, y)))
+        assert np.linalg.norm(found, 2) <= 1 + 1e-6
+        least = slow.rcsls_loss(found, left, right, x, y)
+        assert least < slow.rcsls_loss(slow.procrustes(left, right), left, right, x, y) - 0.01
+
+    def test_rcsls(self, noisy: tuple) -> None:
+        _, _, x, y = noisy
+        expected = slow.rcsls(*self.rows(noisy, self.known), x, y)
+        self.compare("rcsls", noisy, self.score(x @ expected, y, noisy))
+
+
+@pytest.mark.parametrize("pairs", [truth(400)[:10], "identical", "numerals"])
+def test_self_learning_grows_a_small_dictionary(pairs: list[tuple[str, str]] | str) -> None:
+    source, target = spaces(noise=0.15, seed=1)
+    if isinstance(pairs, str):  # a few words are written alike in both
+        names = [f"{at}" if at < 10 else f"v{at}" for at in range(400)]
+        goal = [names[int(word[1:])] for word in target.words]
+        target = Vectors(Words.from_strings(goal), target.matrix)
+        source = Vectors(Words.from_strings(f"{at}" if at < 10 else f"w{at}" for at in range(400)), source.matrix)
+        asked = [(f"w{at}", f"v{at}") for at in range(50, 400)]
+    else:
+        asked = truth(400)[50:]
+    plain = map_spaces(source, target, pairs=pairs)
+    learned = map_spaces(source, target, pairs=pairs, method="self-learning", progress=False)
+    before = precision(plain.apply(source), plain.apply_target(target), asked)
+    after = precision(learned.apply(source), learned.apply_target(target), asked)
+    assert before < 0.8 < 0.95 < after
+
+
+def test_a_start_from_nothing_on_real_vectors(real_glove: Path) -> None:
+    """A noisy, turned, shuffled copy of the most frequent words; benchmarks/RESULTS.md has ten seeds."""
+    glove = vecload.load(real_glove, limit=1200)
+    rng = np.random.default_rng(5)
+    other = glove.matrix @ rotation(50, 5) + 0.2 * glove.matrix.std() * rng.normal(size=glove.matrix.shape)
+    order = rng.permutation(1200)
+    target = Vectors(glove.words.take(order), other[order].astype(np.float32))
+    found = map_spaces(glove, target, pairs="unsupervised", method="self-learning", progress=False)
+    asked = [(word, word) for word in list(glove.words)[:500]]
+    assert precision(found.apply(glove), found.apply_target(target), asked) > 0.9
+
+
+def test_similarities_are_left_out_by_their_places_alone() -> None:
+    """As many as asked for, the same in blocks of any size; what is left is searched as sorting would."""
+    from vecload.kernels.stochastic_nearest import nearest_kept
+
+    rng = np.random.default_rng(0)
+    products = rng.normal(size=(300, 200)).astype(np.float32)
+    shift = np.zeros(200, dtype=np.float32)
+    shift.flags.writeable = False
+    limit = np.uint64(0.25 * 2**64)
+
+    def search(products: np.ndarray, first: int) -> np.ndarray:
+        nearest, best = np.empty(len(products), np.int64), np.empty(len(products), np.float32)
+        nearest_kept(products, shift, np.uint64(7), limit, first, nearest, best)
+        assert (best == products[np.arange(len(products)), nearest]).all()
+        return nearest
+
+    whole = search(products, 0)
+    assert np.array_equal(whole, np.concatenate([search(products[:17], 0), search(products[17:], 17)]))
+    places = (-products).argsort(axis=1).argsort(axis=1)[np.arange(300), whole]  # rank of the answer among all
+    assert 0.2 < np.mean(places == 0) < 0.3  # the best of all is kept a quarter of the time
+    assert abs(places.mean() - 3) < 0.7  # and three are passed over on the average
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e25])
+def test_rows_are_scaled_whatever_their_size(size: float) -> None:
+    """Their squares are beyond float32, at either end."""
+    rows = np.random.default_rng(0).normal(size=(2000, 8))
+    rows[7] = 0
+    made = normalization((rows * size).astype(np.float32), ("unit",))[1]
+    np.testing.assert_allclose(made, slow.unit(rows), atol=1e-5)
+
+
+def test_iterative_normalisation_converges() -> None:
+    """Zhang et al. 2019: after it, rows have unit length and the mean is zero, which one round does not bring."""
+    rows = clusters(300, 10) + 5
+    once = normalization(rows, ("unit", "center", "unit"))[1]
+    _, often = normalization(rows, ITERATIVE)
+    np.testing.assert_allclose(np.linalg.norm(often, axis=1), 1, atol=1e-6)
+    assert np.linalg.norm(often.mean(axis=0)) < 1e-3 < np.linalg.norm(once.mean(axis=0))
+
+
+def test_what_was_fitted_is_applied_alike() -> None:
+    rows = clusters(300, 10)
+    fitted, made = normalization(rows, ITERATIVE)
+    np.testing.assert_array_equal(fitted.apply(rows), made)
+    assert fitted.apply(np.zeros((1, 10))).shape == (1, 10)
+    assert not normalization(np.zeros((2, 3)), ("unit",))[1].any()  # no NaN
+
+
+def test_dictionary_files(tmp_path: Path) -> None:
+    file = tmp_path / "en-de.txt"
+    file.write_bytes("cat Katze\r\ncat  Kater \n\ndog\tHund\nNew York\tNew York\ncat Katze\n\u00a0x \u3000\n".encode())
+    pairs = [("cat", "Katze"), ("cat", "Kater"), ("dog", "Hund"), ("New York", "New York"), ("\u00a0x", "\u3000")]
+    assert read_dictionary(file) == pairs
+    for content, problem in (
+        ("a b c\n", "line 1: not a pair of words"),
+        ("\n", "without pairs"),
+        ("a b\nc\n", "line 2"),
+    ):
+        file.write_text(content)
+        with pytest.raises(vecload.FormatError, match=problem):
+            read_dictionary(file)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("ABC")), min_size=1), st.floats(0.01, 0.99))
+def test_a_split_loses_nothing_and_shares_no_source_word(pairs: list[tuple[str, str]], share: float) -> None:
+    if len({one for one, _ in pairs}) < 2:
+        with pytest.raises(OptionError, match="cannot be split"):
+            split_pairs(pairs, test=share)
+        return
+    train, test = split_pairs(pairs, test=share, seed=1)
+    assert sorted(train + test) == sorted(pairs)
+    assert train
+    assert test
+    assert not {one for one, _ in train} & {one for one, _ in test}
+
+
+def test_identical_words_and_numerals() -> None:
+    a = Vectors(Words.from_strings(["cat", "1984", "3.14", "x2"]), np.eye(4, dtype=np.float32))
+    b = Vectors(Words.from_strings(["x2", "3.14", "1984", "Katze"]), np.eye(4, dtype=np.float32))
+    assert find_pairs(a, b, "identical").source.tolist() == [1, 2, 3]
+    assert find_pairs(a, b, "numerals").target.tolist() == [2, 1]
+
+
+def test_diachronic_spaces_onto_the_last() -> None:
+    rows = clusters(300, 12)
+    rng = np.random.default_rng(0)
+    years = [named(rows @ rotation(12, seed) + 0.02 * rng.normal(size=rows.shape)) for seed in range(3)]
+    changed = years[0].matrix.copy()
+    changed[7] = rng.normal(size=12) * 3  # one word meant something else then
+    years[0] = Vectors(years[0].words, changed)
+    maps = map_series(years)
+    then, now = maps[0].apply(years[0]), maps[0].apply_target(years[2])
+    cosines = np.einsum("ij,ij->i", slow.unit(then.matrix), slow.unit(now.matrix))
+    assert int(np.argmin(cosines)) == 7
+    moved = stability(years[0], years[2])
+    assert int(np.argmin(moved.cosine)) == 7
+    assert moved.overlap[7] < 0.5 < np.median(moved.overlap)
+    assert moved.overlap.shape == moved.cosine.shape == (300,)
+
+
+def brute_overlap(a: np.ndarray, b: np.ndarray, row: int, k: int) -> float:
+    nearest = []
+    for rows in (slow.unit(a), slow.unit(b)):
+        order = sorted((at for at in range(len(rows)) if at != row), key=lambda at: -float(rows[at] @ rows[row]))
+        nearest.append(set(order[:k]))
+    return len(nearest[0] & nearest[1]) / k
+
+
+def test_overlap_is_that_of_sorting_everything() -> None:
+    a, b = clusters(80, 6, 0), clusters(80, 6, 1)
+    moved = stability(named(a), named(b), words=["w3", "w70"], k=8)
+    assert moved.overlap.tolist() == pytest.approx([brute_overlap(a, b, row, 8) for row in (3, 70)])
+
+
+class TestRefused:
+    def test_no_words_in_common(self) -> None:
+        source, target = spaces()
+        with pytest.raises(OptionError, match="no words in common"):
+            map_spaces(source, target)
+        with pytest.raises(OptionError, match="none of the 1 pairs has both words in the spaces: the source"):
+            map_spaces(source, target, pairs=[("v1", "w1")])
+
+    def test_fewer_pairs_than_dimensions(self) -> None:
+        source, target = spaces()
+        with pytest.raises(OptionError, match=r"whitening needs pairs that span every dimension, found 7 pairs"):
+            map_spaces(source, target, pairs=truth(7), method="vecmap")
+        for method in ("procrustes", "least-squares"):  # of least norm, or any of the rotations that fit
+            found = map_spaces(source, target, pairs=truth(7), method=method)
+            assert np.isfinite(found.matrix).all()
+
+    def test_zero_rows_and_constant_dimensions(self) -> None:
+        source, target = spaces()
+        rows, others = source.matrix.copy(), target.matrix.copy()
+        rows[5], others[5], rows[:, 2] = 0, 0, 1.5
+        source, target = Vectors(source.words, rows), Vectors(target.words, others)
+        for method in METHODS:
+            found = map_spaces(source, target, pairs=truth(200), method=method, progress=False)
+            assert np.isfinite(found.apply(source).matrix).all()
+            assert np.isfinite(found.apply_target(target).matrix).all()
+
+    def test_nan(self) -> None:
+        source, target = spaces()
+        rows = source.matrix.copy()
+        rows[3, 3] = np.nan
+        with pytest.raises(OptionError, match="NaN or infinity"):
+            map_spaces(Vectors(source.words, rows), target, pairs=truth(200))
+
+    @pytest.mark.parametrize("normalize", [(), ("center",), ("unit", "center", "unit")])
+    def test_nan_beyond_limit(self, normalize: tuple[str, ...]) -> None:
+        source, target = spaces()
+        rows = source.matrix.copy()
+        rows[150, 3] = np.nan  # in a pair; and in the mean
+        broken = Vectors(source.words, rows)
+        turned = [(there, here) for here, there in truth(200)]
+        for one, other, pairs in ((broken, target, truth(200)), (target, broken, turned)):
+            with pytest.raises(OptionError, match="NaN or infinity"):
+                map_spaces(one, other, pairs=pairs, normalize=normalize, limit=100)
+
+    @pytest.mark.parametrize(
+        ("options", "problem"),
+        [
+            ({"method": "magic"}, "method='magic' is not one of"),
+            ({"normalize": "length"}, "is not a sequence of 'unit' and 'center'"),
+            ({"normalize": ["length"]}, "is not a sequence of 'unit' and 'center'"),
+            ({"normalize": ["unit", "center"], "method": "refine"}, "the last step of normalize must be 'unit'"),
+            ({"limit": 0}, "leaves no words"),
+            ({"pairs": "unsupervised"}, "needs method 'self-learning' or 'refine'"),
+        ],
+    )
+    def test_options(self, options: dict, problem: str) -> None:
+        source, target = spaces()
+        with pytest.raises(OptionError, match=problem):
+            map_spaces(source, target, **{"pairs": truth(100), **options})
+
+    def test_vectors_of_another_dimension(self) -> None:
+        source, target = spaces()
+        found = map_spaces(source, target, pairs=truth(100))
+        with pytest.raises(OptionError, match="the map is of 20 dimensions, the vectors have 3"):
+            found.apply(named(np.zeros((2, 3))))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vecload import VocabularyError, Words
+from vecload.words import UniqueWords, build_slots
+
+raw_words = st.lists(st.binary(max_size=20), max_size=150)
+
+
+def strings(raws: list[bytes]) -> list[str]:
+    return [raw.decode("utf-8", "surrogateescape") for raw in raws]
+
+
+@given(raw_words, raw_words)
+def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
+    """Against list and dict, on both sides of the border between plain Python and the kernels."""
+    expected = strings(raws)
+    words = Words.from_strings(expected)
+    assert list(words) == expected
+    assert len(words) == len(expected)
+    assert [words.bytes(at) for at in range(len(words))] == raws
+    first: dict[str, int] = {}
+    for row, word in enumerate(expected):
+        first.setdefault(word, row)
+    asked = strings(others) + expected
+    rows = [first.get(word, -1) for word in asked]
+    assert words.lookup(asked).tolist() == rows
+    assert words.lookup(Words.from_strings(asked)).tolist() == rows
+    assert [words.get(word) for word in asked] == rows
+    assert words == Words.from_bytes(raws)
+    assert pickle.loads(pickle.dumps(words)) == words
+
+
+@given(st.lists(st.binary(max_size=12), min_size=70, max_size=120))
+def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes]) -> None:
+    words = Words.from_bytes(raws)
+    _, repeated = build_slots(words.data, words.offsets)
+    seen: set[bytes] = set()
+    for raw, again in zip(raws, repeated, strict=True):
+        assert again == (raw in seen)
+        seen.add(raw)
+    assert all(words.get(word) == strings(raws).index(word) for word in strings(raws))
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=9).map(lambda raw: raw * 3) | st.binary(max_size=1), max_size=300), max_size=6)
+)
+def test_growing_words_keep_the_first_of_each(batches: list[list[bytes]]) -> None:
+    """Against a dict: words that come twice in one batch or in two, more of them than were expected."""
+    growing = UniqueWords(expected=2)
+    seen: dict[bytes, None] = {}
+    for raws in batches:
+        added = Words.from_bytes(raws)
+        fresh = growing.add(added.data, added.offsets)
+        first = [at for at, raw in enumerate(raws) if raw not in seen and raw not in raws[:at]]
+        assert np.flatnonzero(fresh).tolist() == first
+        seen.update(dict.fromkeys(raws))
+        words = growing.words
+        assert [words.bytes(row) for row in range(len(words))] == list(seen)
+        assert words.lookup(Words.from_bytes(list(seen))).tolist() == list(range(len(seen)))
+
+
+def test_growing_words_that_were_fewer_than_expected() -> None:
+    """The table has the length that they need, and more can be added."""
+    growing = UniqueWords(expected=100_000)
+    for text in (["cat", "dog"], ["dog", "cow"]):
+        more = Words.from_strings(text)
+        growing.add(more.data, more.offsets)
+        assert len(growing.words.slots) == len(Words.from_strings(list(growing.words)).slots)
+    assert growing.words.lookup(["cat", "dog", "cow", "pig"] * 20).tolist() == [0, 1, 2, -1] * 20
+
+
+def test_growing_words_outgrow_their_room() -> None:
+    growing = UniqueWords()
+    raws = [b"%d" % number * 40_000 for number in range(100)]
+    for raw in raws * 2:
+        added = Words.from_bytes([raw])
+        growing.add(added.data, added.offsets)
+    assert [growing.words.bytes(row) for row in range(len(growing.words))] == raws
+
+
+def test_sequence_manners() -> None:
+    words = Words.from_strings(["a", "b", "a", "c"])
+    assert words[-1] == "c"
+    assert list(words[1:3]) == ["b", "a"]
+    assert list(words[::-1]) == ["c", "a", "b", "a"]
+    assert words.index("a") == 0
+    assert "b" in words
+    assert 3 not in words
+    assert "\ud800" not in words
+    assert words.lookup(["\ud800"] * 100).tolist() == [-1] * 100
+    assert list(words.take(np.array([-1, 0]))) == ["c", "a"]
+    with pytest.raises(ValueError, match="'x' is not among the 4 words"):
+        words.index("x")
+    with pytest.raises(IndexError):
+        words[4]
+    with pytest.raises(VocabularyError, match="lone surrogate"):
+        Words.from_strings(["\ud800"])
+    with pytest.raises(ValueError, match="read-only"):
+        words.data[0] = 1
+
+
+def test_a_few_lookups_do_not_import_numba() -> None:
+    code = (
+        "import sys; from vecload import Words; w = Words.from_strings(['a', 'b']); "
+        "assert w.index('b') == 1 and w.lookup(['c'])[0] == -1; assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

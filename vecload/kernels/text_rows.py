@@ -1,0 +1,287 @@
+"""Every row of text vectors that is one, whatever its word holds and however its numbers are written.
+
+`vecload.kernels.plain_rows` says what a chunk of lines is, and has parsed most of them before.
+
+Decimal text becomes the double nearest to it, as C's ``strtod`` and Python's ``float`` give, in one of two ways: where
+the digits fit in 53 bits and the power of ten is at most 22, one multiplication or division of exact doubles is
+correctly rounded (Clinger 1990); else the 128-bit product of Eisel and Lemire decides ("Number Parsing at a Gigabyte
+per Second", Software: Practice and Experience 51, 2021). What neither decides (20 digits and more, ``nan``, ``1_0``) is
+left to the caller: the line comes back as `ODD`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from vecload.kernels import inline, kernel
+from vecload.kernels.instructions import as_double, leading_zeros, load8, load64, trailing_zeros
+from vecload.kernels.plain_rows import BLANK, FINE, ODD
+
+_SPACE: Final = 32
+_TAB: Final = 9
+
+_MOST_DIGITS: Final = 19  # that always fit in 64 bits
+_SMALLEST_POWER: Final = -342
+_LARGEST_POWER: Final = 308
+
+
+def _powers_of_five() -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """5^q for every q a double can need, as 128 bits with the top bit set: (high, low) words, truncated or, for
+    negative q, rounded up, as section 5 of Lemire's paper asks.
+    """
+    rows = []
+    for q in range(_SMALLEST_POWER, _LARGEST_POWER + 1):
+        power = 5 ** abs(q)
+        if q >= 0:
+            shift = 128 - power.bit_length()
+            bits = power << shift if shift >= 0 else power >> -shift
+        else:
+            length = (power - 1).bit_length()
+            bits = (1 << (length + 127 if q >= -27 else 2 * length + 128)) // power + 1
+            bits >>= max(0, bits.bit_length() - 128)
+        rows.append((bits >> 64, bits & (2**64 - 1)))
+    return np.array(rows, dtype=np.uint64)
+
+
+# Globals of a kernel are constants of its machine code.
+_FIVES = _powers_of_five()
+_TENS = np.array([10.0**q for q in range(23)])
+_SCALES = np.array([10**q for q in range(9)], dtype=np.uint64)
+
+_ZEROS: Final = np.uint64(0x3030303030303030)
+_CARRY: Final = np.uint64(0x7676767676767676)
+_TOPS: Final = np.uint64(0x8080808080808080)
+_LOW32: Final = np.uint64(0xFFFFFFFF)
+_ALL64: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_U0, _U1, _U3, _U8, _U32, _U64 = (np.uint64(v) for v in (0, 1, 3, 8, 32, 64))
+_BIT52: Final = np.uint64(1 << 52)
+_BIT53: Final = np.uint64(1 << 53)
+
+
+@inline
+def _multiply(a, b):  # type: ignore[no-untyped-def]
+    """High and low word of the 128-bit product of two uint64."""
+    a0, a1 = a & _LOW32, a >> _U32
+    b0, b1 = b & _LOW32, b >> _U32
+    middle = a1 * b0 + ((a0 * b0) >> _U32)
+    cross = a0 * b1 + (middle & _LOW32)
+    return a1 * b1 + (middle >> _U32) + (cross >> _U32), a * b
+
+
+@inline
+def nearest_double(digits, power):  # type: ignore[no-untyped-def]
+    """The double nearest to digits x 10^power, and whether that could be decided (Eisel-Lemire).
+
+    The steps and their bounds are those of Lemire's paper, section 5 to 9; ties go to even.
+    """
+    if digits == _U0 or power < _SMALLEST_POWER:
+        return 0.0, True
+    if power > _LARGEST_POWER:
+        return np.inf, True
+    shift = leading_zeros(digits)
+    digits = digits << np.uint64(shift)
+    high, low = _multiply(digits, _FIVES[power - _SMALLEST_POWER, 0])
+    if (high & np.uint64(0x1FF)) == np.uint64(0x1FF):
+        more, _ = _multiply(digits, _FIVES[power - _SMALLEST_POWER, 1])
+        low = low + more
+        if low < more:
+            high = high + _U1
+    if low == _ALL64 and (power < -27 or power > 55):
+        return 0.0, False
+    top = high >> np.uint64(63)
+    dropped = top + np.uint64(9)
+    mantissa = high >> dropped
+    exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - shift + 1023
+    if exponent <= 0:  # subnormal, or zero
+        if exponent < -62:
+            return 0.0, True
+        mantissa = mantissa >> np.uint64(1 - exponent)
+        mantissa = (mantissa + (mantissa & _U1)) >> _U1
+        # Rounding up into the smallest normal number sets its exponent bit by itself.
+        return as_double(mantissa), True
+    if low <= _U1 and -4 <= power <= 23 and (mantissa & _U3) == _U1 and (mantissa << dropped) == high:
+        mantissa = mantissa & ~_U1  # exactly half way: to even
+    mantissa = (mantissa + (mantissa & _U1)) >> _U1
+    if mantissa >= _BIT53:
+        mantissa = _BIT52
+        exponent += 1
+    if exponent >= 0x7FF:
+        return np.inf, True
+    return as_double((mantissa & ~_BIT52) | (np.uint64(exponent) << np.uint64(52))), True
+
+
+@inline
+def _digits(buffer, at, value):  # type: ignore[no-untyped-def]
+    """Append the run of digits at `at` to `value`: the new value and the position behind the run.
+
+    Eight bytes are looked at together. Digits become 0..9 by the exclusive or; a byte that is none gets its top bit
+    set by the carry. Shifting the digits to the top leaves leading zeros, and three multiplications add up the places
+    (Lemire's paper, section 4).
+    """
+    while True:
+        word = load64(buffer, at) ^ _ZEROS
+        count = trailing_zeros(((word + _CARRY) | word) & _TOPS) >> 3
+        if count == 0:
+            return value, at
+        word = word << np.uint64(64 - 8 * count)
+        word = word * np.uint64(10) + (word >> _U8)
+        word = (
+            (word & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
+            + ((word >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(0x0000271000000001)
+        ) >> _U32
+        value = value * _SCALES[count] + word
+        at += count
+        if count < 8:
+            return value, at
+
+
+@inline
+def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped-def]
+    """Parse `dim` fields from `at` into `row`; true if they end exactly at `stop` and every one was decided."""
+    for column in range(dim):
+        negative = load8(buffer, at) == 45
+        at += negative | (load8(buffer, at) == 43)  # without a branch: signs are a coin toss
+        begin = first = at
+        if (
+            load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57
+        ):  # nearly always; a guess the processor need not wait for
+            digits = np.uint64(load8(buffer, at) - 48)
+            at += 1
+        else:
+            digits, at = _digits(buffer, at, _U0)
+        count = at - begin
+        power = 0
+        if load8(buffer, at) == 46:
+            at += 1
+            begin = at
+            digits, at = _digits(buffer, at, digits)
+            power = begin - at
+            count -= power
+        if count == 0:
+            return False
+        if count > _MOST_DIGITS:
+            while load8(buffer, first) == 48 or load8(buffer, first) == 46:  # zeros in front are no digits that count
+                count -= load8(buffer, first) == 48
+                first += 1
+            if count > _MOST_DIGITS:
+                return False
+        if load8(buffer, at) | 32 == 101:
+            at += 1
+            sign = load8(buffer, at) == 45
+            if sign or load8(buffer, at) == 43:
+                at += 1
+            begin = at
+            exponent, at = _digits(buffer, at, _U0)
+            if at == begin or at - begin > 9:
+                return False
+            power += -np.int64(exponent) if sign else np.int64(exponent)  # type: ignore[assignment]
+        if at > stop or (at < stop and load8(buffer, at) != _SPACE and load8(buffer, at) != _TAB):
+            return False
+        if digits <= _BIT53 and -22 <= power <= 22:
+            value = np.float64(digits)
+            value = value * _TENS[power] if power >= 0 else value / _TENS[-power]
+        else:
+            value, sure = nearest_double(digits, power)
+            if not sure:
+                return False
+        if value >= limit:  # would be infinite in the row's type
+            return False
+        row[column] = -value if negative else value
+        while at < stop and (load8(buffer, at) == _SPACE or load8(buffer, at) == _TAB):
+            at += 1
+    return at == stop
+
+
+@inline
+def _is_separator(byte):  # type: ignore[no-untyped-def]
+    return byte in (_SPACE, _TAB)
+
+
+@inline
+def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
+    """Where the last `dim` fields of a line begin; `start` if there are not so many."""
+    at = stop
+    for _ in range(dim):
+        while at > start and not _is_separator(buffer[at - 1]):
+            at -= 1
+        if _ < dim - 1:
+            while at > start and _is_separator(buffer[at - 1]):
+                at -= 1
+    return at
+
+
+@kernel
+def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, status):  # type: ignore[no-untyped-def]
+    """Parse one line into each row.
+
+    Parameters
+    ----------
+    buffer : uint8 (n,)
+        The chunk.
+    starts, stops : int32 (k,)
+        The lines, without their line feed.
+    limit : float
+        Absolute values from here on round to infinity in the type of `rows`.
+    rows : float32 or float64 (k, dim), C order
+        Filled. Rows of lines that are not `FINE` hold nothing of use.
+    word_starts, word_stops : int32 (k,)
+        Filled with the words' places in `buffer`.
+    status : uint8 (k,)
+        Read, and filled with `FINE`, `BLANK` or `ODD`.
+
+    Lines that are `FINE` already are left alone. The others may be a word without a space and its values all the same,
+    so they are first read forwards; what does not fit is split from the right. A word that holds a separator and ends
+    in something like a number may be a row with too many values: it is left to the caller.
+    """
+    dim = rows.shape[1]
+    for line in range(len(starts)):
+        if status[line] == FINE:
+            continue
+        start = np.int64(starts[line])
+        stop = np.int64(stops[line])
+        if stop > start and buffer[stop - 1] == 13:
+            stop -= 1
+        while stop > start and _is_separator(buffer[stop - 1]):
+            stop -= 1
+        if stop == start:
+            status[line] = BLANK
+            continue
+        status[line] = ODD
+        at = start
+        while at < stop and not _is_separator(buffer[at]):
+            if buffer[at] == 0:
+                break
+            at += 1
+        if at in (start, stop) or buffer[at] == 0:
+            if at == start:  # the line begins with a separator: a word that is one, or an empty word
+                first = _first_value(buffer, start, stop, dim)
+                if first > start + 1 and _parse_values(buffer, first, stop, rows[line], dim, limit):
+                    word_starts[line] = start
+                    word_stops[line] = first - 1
+                    if buffer[first - 2] == _SPACE or buffer[first - 2] == _TAB:
+                        status[line] = FINE
+            continue
+        if not _is_separator(buffer[at + 1]) and _parse_values(buffer, at + 1, stop, rows[line], dim, limit):
+            word_starts[line] = start
+            word_stops[line] = at
+            status[line] = FINE
+            continue
+        first = _first_value(buffer, start, stop, dim)
+        if first <= at + 1:
+            continue
+        if not _parse_values(buffer, first, stop, rows[line], dim, limit):
+            continue
+        word_starts[line] = start
+        word_stops[line] = first - 1
+        last = first - 1
+        nul = False
+        while last > at and not _is_separator(buffer[last - 1]):
+            last -= 1
+        for offset in range(at, first - 1):
+            nul |= buffer[offset] == 0
+        head = buffer[last]
+        like_number = (48 <= head <= 57) or head == 43 or head == 45 or head == 46
+        if not nul and (buffer[first - 1] == _TAB or not like_number):
+            status[line] = FINE
