@@ -1,0 +1,188 @@
+"""Count what makes a package hard or easy to enter: modules, import cycles, hops of a call, comments, duplicates.
+
+Usage: ``python benchmarks/structure.py [CHECKOUT ...]`` prints one column for each checkout, this one by default.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import subprocess
+import sys
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+
+WINDOW = 6  # lines that make a passage
+HERE = Path(__file__).parent.parent
+
+# Calls between modules are counted in a fresh process, so that imports and kernels are in the state a user has.
+TRACE = """
+import json, sys, os, tempfile
+import vecload
+path = os.path.join(tempfile.mkdtemp(), "glove.txt")
+with open(path, "w") as file:
+    file.writelines(f"w{row} 0.25 -0.5 1.5\\n" for row in range(100))
+if MEASURED == "load":
+    work = lambda: vecload.load(path)
+else:
+    pooler = vecload.SentencePooler(vecload.load(path), "mean")
+    work = lambda: pooler.encode(["w1 w2", "w3 unknown", ""])
+work()  # imports happen outside the measurement
+modules, pairs, calls = set(), set(), set()
+def profile(frame, event, arg):
+    if event != "call":
+        return
+    name = frame.f_globals.get("__name__", "")
+    if not name.startswith("vecload"):
+        return
+    modules.add(name)
+    caller = frame.f_back
+    while caller is not None and not caller.f_globals.get("__name__", "").startswith("vecload"):
+        caller = caller.f_back
+    if caller is not None and caller.f_globals["__name__"] != name:
+        pairs.add((caller.f_globals["__name__"], name))
+        calls.add((caller.f_code.co_qualname, name, frame.f_code.co_qualname))
+import threading
+threading.setprofile(profile)
+sys.setprofile(profile)
+work()
+sys.setprofile(None)
+print(json.dumps([len(modules), len(pairs), len(calls)]))
+"""
+
+PUBLIC = """
+import importlib, json
+import vecload
+namespaces = [getattr(vecload, name) for name in vecload.__all__]
+namespaces = [value for value in namespaces if type(value).__name__ == "module"]
+print(json.dumps([len(vecload.__all__), sum(len(value.__all__) for value in namespaces if hasattr(value, "__all__"))]))
+"""
+
+
+def run(root: Path, program: str) -> list[int]:
+    """Run a program against a checkout and return the numbers it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=root)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    numbers: list[int] = json.loads(done.stdout)
+    return numbers
+
+
+def imports(root: Path, *, type_checking: bool) -> dict[str, set[str]]:
+    """Return the modules that each module imports, as grimp finds them in a process of its own."""
+    program = (
+        "import grimp, json\n"
+        f"graph = grimp.build_graph('vecload', exclude_type_checking_imports={not type_checking}, cache_dir=None)\n"
+        "found = {name: sorted(graph.find_modules_directly_imported_by(name)) for name in graph.modules}\n"
+        "found.pop('vecload', None)\n"
+        "print(json.dumps(found))\n"
+    )
+    found = run(root, program)
+    return {name: set(names) - {"vecload"} for name, names in dict(found).items()}  # type: ignore[call-overload]
+
+
+def cycles(graph: dict[str, set[str]]) -> list[int]:
+    """Return the sizes of the groups of modules that import each other, by Tarjan's algorithm."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    sizes = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                sizes.append(len(group))
+
+    sys.setrecursionlimit(10_000)
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return sorted(sizes, reverse=True)
+
+
+def lines_of(source: str) -> tuple[int, int, list[tuple[int, str]]]:
+    """Return the numbers of code lines and comment lines of a module, and its code lines without layout."""
+    comments, code = set(), set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            comments.add(token.start[0])
+        elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER):
+            code.update(range(token.start[0], token.end[0] + 1))
+    skipped: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            skipped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            skipped.update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    text_lines = source.splitlines()
+    return len(code), len(comments), [(n, text_lines[n - 1].strip()) for n in sorted(code - skipped)]
+
+
+def functions_importing(source: str) -> int:
+    """Return the number of import statements inside functions."""
+    return sum(
+        isinstance(inner, (ast.Import, ast.ImportFrom))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for inner in ast.walk(node)
+    )
+
+
+def measure(root: Path) -> dict[str, object]:
+    """Return all counts of one checkout."""
+    sources = {path: path.read_text() for path in sorted((root / "vecload").rglob("*.py"))}
+    passages = defaultdict(list)
+    code = comments = local = 0
+    for path, source in sources.items():
+        more_code, more_comments, lines = lines_of(source)
+        code, comments, local = code + more_code, comments + more_comments, local + functions_importing(source)
+        for begin in range(len(lines) - WINDOW + 1):
+            window = tuple(text for _, text in lines[begin : begin + WINDOW])
+            if sum(len(text) for text in window) > 120:  # brackets and one-word lines say nothing
+                passages[window].append((path, begin))
+    repeated = {(path, begin) for places in passages.values() if len(places) > 1 for path, begin in places}
+    starts = [(path, begin) for path, begin in repeated if (path, begin - 1) not in repeated]
+    load, encode = run(root, f"MEASURED = 'load'\n{TRACE}"), run(root, f"MEASURED = 'encode'\n{TRACE}")
+    public = run(root, PUBLIC)
+    return {
+        "modules": len(sources),
+        "lines of the longest module": max(source.count("\n") for source in sources.values()),
+        "import cycles at run time (modules in each)": cycles(imports(root, type_checking=False)) or "none",
+        "import cycles with types (modules in each)": cycles(imports(root, type_checking=True)) or "none",
+        "imports inside functions": local,
+        "load: modules · module pairs · calls between modules": " · ".join(map(str, load)),
+        "encode: modules · module pairs · calls between modules": " · ".join(map(str, encode)),
+        "public names: root · namespaces": " · ".join(map(str, public)),
+        f"places of passages of {WINDOW} lines that occur twice": len(starts),
+        "comment lines per 100 lines of code": f"{100 * comments / code:.1f}",
+    }
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    roots = [Path(argument).resolve() for argument in sys.argv[1:]] or [HERE]
+    columns = [measure(root) for root in roots]
+    print("| count |", " | ".join(root.name for root in roots), "|")
+    print("| --- |", " | ".join("---" for _ in roots), "|")
+    for name in columns[0]:
+        print(f"| {name} |", " | ".join(str(column[name]) for column in columns), "|")
+
+
+if __name__ == "__main__":
+    main()
