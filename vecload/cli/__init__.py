@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from vecload.cli import catalog, check, files, looking, mapping, pool, spaces
+from vecload.cli import catalog, checking, converting, evaluating, looking, mapping, pooling, reporting, training
 
 _TASKS: Final = {
     "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
@@ -72,7 +72,7 @@ def _start(
 def _add_commands() -> None:
     commands = {
         command.__name__: command
-        for group in (looking, files, check, spaces, mapping, pool, catalog)
+        for group in (looking, checking, reporting, converting, mapping, training, pooling, evaluating, catalog)
         for command in group.COMMANDS
     }
     for panel, names in _TASKS.items():

@@ -1,4 +1,4 @@
-"""Commands about two spaces, and about what is in one: `map`, `report`."""
+"""The command `map`: one space of vectors onto another."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Oov, Seed, split_list
+from vecload.cli.options import Seed, dictionary_files, split_list
 from vecload.cli.outputs import Force, check_outputs, refuse_stdin
 
 if TYPE_CHECKING:
     from vecload.evaluation.bilingual import Retrieval
     from vecload.mapping.learning import Method
-    from vecload.reports import Layout
 
 
 def map_(
@@ -134,88 +133,5 @@ def map_(
         print_json(result)
 
 
-def report(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The page to write, .html.")],
-    vocab: Annotated[
-        str | None,
-        typer.Option(metavar="WORDS", help="Show how much of this vocabulary the file has: as for `vecload embed`."),
-    ] = None,
-    oov: Oov = ["casefold", "normal"],  # noqa: B006 - typer copies it
-    against: Annotated[
-        str | None, typer.Option(metavar="OTHER", help="Show FILE beside another file in the same space.")
-    ] = None,
-    dictionary: Annotated[
-        str,
-        typer.Option(
-            "--dictionary",
-            "-d",
-            metavar="D",
-            help="With --against: whose cosines to show: a file, identical, numerals.",
-        ),
-    ] = "identical",
-    evaluate: Annotated[  # noqa: FBT002 - a flag
-        bool, typer.Option("--evaluate", help="Add the table of `vecload evaluate`.")
-    ] = False,
-    limit: Annotated[
-        int, typer.Option(metavar="N", help="Number of words on the map, the most frequent first.")
-    ] = 10_000,
-    layout: Annotated[str, typer.Option(help="How words are placed: pca, umap or tsne.")] = "pca",
-    seed: Seed = 0,
-    *,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write one page in which a file, a vocabulary's rows or two spaces can be explored; it needs no network.
-
-    Example: vecload report glove.6B.50d.txt --vocab words.txt -o report.html
-    """
-    from vecload.alignment import align
-    from vecload.errors import OptionError
-    from vecload.evaluation import evaluate as measure
-    from vecload.evaluation import read_all
-    from vecload.loading import load
-    from vecload.mapping import SEEDS, read_dictionary
-    from vecload.oov import chain
-    from vecload.reports import SUFFIXES, check_report
-    from vecload.reports import report as write_report
-    from vecload.vocab import Vocab
-
-    if vocab is not None and (against is not None or evaluate):
-        raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
-    steps = split_list(oov)
-    chain(steps)  # raises for an unknown step
-    check_report(limit, layout)
-    inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
-    check_outputs(inputs, force=force, others=[(output, SUFFIXES)])
-    say = messages(quiet=quiet, instead=as_json)
-    if vocab is not None:
-        subject = align(file, Vocab.load(vocab), oov=steps)
-        write_report(
-            subject, output, vocab_name=Path(vocab).name, limit=limit, layout=cast("Layout", layout), seed=seed
-        )
-        explanation = subject.coverage.explanation
-        if explanation is not None and explanation.found:
-            typer.echo(explanation.headline)
-    else:
-        pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
-        sets = read_all() if evaluate else []
-        vectors = load(file)
-        figures = measure(vectors, sets) if evaluate else None
-        both = vectors if against is None else (vectors, load(against))
-        write_report(
-            both, output, evaluation=figures, pairs=pairs, limit=limit, layout=cast("Layout", layout), seed=seed
-        )
-    say(output)
-    if as_json:
-        print_json({"output": str(output)})
-
-
-def dictionary_files(dictionary: str) -> list[str]:
-    """Return the file that --dictionary names, if it names one and not a way to find pairs or a file of the catalog."""
-    return [dictionary] if Path(dictionary).exists() else []
-
-
 map_.__name__ = "map"  # the command; Python has a map of its own
-COMMANDS = (map_, report)
+COMMANDS = (map_,)

@@ -62,3 +62,8 @@ def output_of(positional: Path | None, option: Path | None, name: str) -> Path:
     if chosen is None:
         raise OptionError(f"missing output; pass --output {name} (-o)")
     return chosen
+
+
+def dictionary_files(dictionary: str) -> list[str]:
+    """Return the file that --dictionary names, if it names one and not a way to find pairs or a file of the catalog."""
+    return [dictionary] if Path(dictionary).exists() else []

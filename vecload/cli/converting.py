@@ -1,4 +1,4 @@
-"""Commands that write files for models: `convert`, `embed`; and `demo`."""
+"""Commands that write word vectors: `convert` and `transform`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Limit, Oov, OptionalVocab, Seed, VocabPath, split_list
+from vecload.cli.options import Limit, OptionalVocab, output_of, split_list
 from vecload.cli.outputs import STDOUT, Force, check_outputs
 
 
@@ -120,70 +120,63 @@ def convert(
         print_json(results if folder is not None else results[0])
 
 
-def embed(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
-    vocab: VocabPath,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The .safetensors file to write.")],
-    oov: Oov = ["normal"],  # noqa: B006 - typer copies it
-    pad_token: Annotated[str | None, typer.Option(metavar="WORD", help="The padding word: its row is zero.")] = None,
-    unk_token: Annotated[
-        str | None, typer.Option(metavar="WORD", help="The word that stands for unknown ones.")
+def transform(
+    file: Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")],
+    out: Annotated[
+        Path | None, typer.Argument(metavar="[OUT]", help="The file to write, unless --output names it.")
     ] = None,
-    seed: Seed = 0,
-    missing: Annotated[int, typer.Option(metavar="K", help="List the K most frequent words not found.")] = 10,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="The file to write; its suffix determines the format."),
+    ] = None,
     *,
+    step: Annotated[
+        list[str],
+        typer.Option(
+            metavar="STEPS",
+            help="unit, center, abtt:K, pca:K, raunak:K, whiten, weight:A, limit:N, prune:N, float16, bfloat16, int8, "
+            "pq:PARTS. Several, by commas or repeats, are applied in order.",
+        ),
+    ],
+    evaluate_on: Annotated[
+        list[str] | None,
+        typer.Option("--evaluate", metavar="DATASETS", help="Show figures before and after, as `vecload evaluate`."),
+    ] = None,
+    limit: Limit = None,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the embedding matrix of a vocabulary.
+    """Transform vectors by declared steps.
 
-    OUT is the file a training script loads: it holds the matrix (`weight`), the words, where each row comes from and
-    the coverage. Read it with vecload.Aligned.load(OUT), or with safetensors alone.
+    A .safetensors OUT keeps what vecload.transforms.undo needs. int8 and pq write the rows as they are decoded from
+    that number of bits.
 
-    Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
+    Example: vecload transform glove.6B.50d.txt --step center,abtt:3,unit -o out.safetensors
     """
-    from vecload import alignment
-    from vecload.errors import OptionError
-    from vecload.oov import chain
-    from vecload.vocab import Vocab
+    from vecload import evaluation, loading, transforms
 
-    steps = split_list(oov)
-    chain(steps)  # raises for an unknown step
-    check_outputs([file, vocab], force=force, tensors=[output])
+    steps = split_list(step)
+    transforms.parse_steps(steps)  # raises for an invalid step
+    target = output_of(out, output, "OUT")
+    check_outputs([file], force=force, vectors=[target])
     say = messages(quiet=quiet, instead=as_json)
-    words = Vocab.load(vocab)
-    if pad_token is not None or unk_token is not None:
-        words = words.with_specials(pad_token=pad_token, unk_token=unk_token)
-    if len(words) == len(words.specials):
-        raise OptionError(f"{vocab}: the vocabulary has no words besides special tokens")
-    aligned = alignment.align(file, words, oov=steps, seed=seed)
-    aligned.save(output)
-    absent = [word for word, _ in aligned.coverage.missing(missing)]
-    rows, dim = aligned.matrix.shape
+    sets = evaluation.read_all(split_list(evaluate_on)) if evaluate_on else []
+    before = loading.load(file, limit=limit)
+    after = transforms.transform(before, steps)
+    after.save(target)
+    figures = [evaluation.evaluate(vectors, sets) for vectors in (before, after)] if sets else []
+    loss = after.meta.get("loss")
     if as_json:
-        coverage = aligned.coverage.as_dict()
-        print_json(
-            {"output": str(output), "rows": rows, "dim": dim, "dtype": aligned.matrix.dtype.name}
-            | {"coverage": coverage, "missing": absent}
-        )
+        result = {"output": str(target), "rows": len(after), "dim": after.dim, "dtype": after.dtype.name, "loss": loss}
+        print_json(result | {"evaluation": [one.as_dict() for one in figures]})
         return
-    say(aligned.coverage)
-    if absent:
-        say("not found: " + " ".join(absent))
-    say(f"{output}: {rows:,} x {dim} {aligned.matrix.dtype}")
+    say(f"{target}: {len(after):,} x {after.dim} {after.dtype}")
+    if loss is not None:
+        shown = f"cosine {loss['cosine']:.6f}, squared error {loss['relative']:.3e} of the values'"
+        say(f"reconstruction: {shown}, {loss['bytes']:,} bytes, {100 * loss['ratio']:.1f}% of float32")
+    for when, one in zip(("before", "after"), figures, strict=False):
+        say(f"\n{when}, {one}")
 
 
-def demo() -> None:
-    """Train, align and fine-tune small vectors, without a download.
-
-    The corpus is one that gensim ships.
-
-    Example: vecload demo
-    """
-    from vecload import demo as shown
-
-    shown.run(typer.echo)
-
-
-COMMANDS = (convert, embed, demo)
+COMMANDS = (convert, transform)
