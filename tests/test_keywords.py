@@ -78,4 +78,3 @@ def test_every_proposed_keyword_exists_somewhere() -> None:
 def test_mode_of_an_embedding_may_be_positional() -> None:
     assert not ALIGNED.embedding("freeze").weight.requires_grad
     assert typing.cast("typing.Any", ALIGNED.embedding("finetune")).weight.requires_grad
-    assert not vecload.layers.embedding(ALIGNED, "freeze").weight.requires_grad

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of, special_rows
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of
 from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
+from vecload.provenance import special_rows
 from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.kinds import ALIGNED
@@ -198,13 +199,14 @@ class Aligned:
         >>> aligned.embedding("freeze")
         Embedding(3, 3, padding_idx=0)
         """
-        from vecload.layers import embedding
+        from vecload.layers.from_matrix import embedding_from_matrix
 
-        return embedding(
-            self,
+        return embedding_from_matrix(
+            self.matrix,
             mode,
+            new_rows=self.new,
             rows=rows,
-            padding_idx=padding_idx,
+            padding_idx=self.vocab.padding_idx if padding_idx == "vocab" else padding_idx,
             max_norm=max_norm,
             norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq,

@@ -13,11 +13,12 @@ import numpy as np
 from vecload import oov as oov_steps
 from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, special_rows
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL
 from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
+from vecload.provenance import special_rows
 from vecload.reading import Progress, asked, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab

@@ -9,9 +9,10 @@ from typing import IO, Any
 import numpy as np
 
 from vecload import oov as oov_steps
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of, special_rows
+from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
+from vecload.provenance import special_rows
 from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab

@@ -11,6 +11,7 @@ import numpy as np
 
 from vecload.alignment.explaining import Explanation, explain
 from vecload.notebook import HEAD, Bar, grid, table
+from vecload.provenance import special_rows
 from vecload.reading import SeenWords
 
 if TYPE_CHECKING:
@@ -172,12 +173,6 @@ def coverage_of(
         tuple(origins[EXACT + 1 :]),
         seen,
     )
-
-
-def special_rows(vocab: Vocab) -> npt.NDArray[np.bool_]:
-    """Return which words are special tokens, bool, shape (n,)."""
-    rows = [vocab.words.get(word) for word in (*vocab.specials, vocab.unk_token, vocab.pad_token) if word is not None]
-    return np.isin(np.arange(len(vocab)), rows)
 
 
 def _share(found: npt.NDArray[np.bool_], absent: npt.NDArray[np.bool_], weights: npt.NDArray[np.generic]) -> float:

@@ -3,7 +3,6 @@
 Frozen rows are not part of a parameter, so optimizers, weight decay and momentum cannot change them.
 """
 
-from vecload.layers.aligned import embedding
 from vecload.layers.extending import Extension, extend_embedding
 from vecload.layers.output_layers import PartialHead, TiedEmbedding, TiedHead
 from vecload.layers.partial import PartialEmbedding
@@ -19,7 +18,6 @@ __all__ = [
     "TiedHead",
     "UnfreezeAfter",
     "anchor",
-    "embedding",
     "extend_embedding",
     "frequency_bands",
     "param_groups",

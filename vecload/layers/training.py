@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
 from vecload.layers.output_layers import SharedRows
 from vecload.layers.rows import PartialRows
+from vecload.provenance import special_rows
 from vecload.vocab import Vocab
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 import numpy.typing as npt
 import torch
 
-from vecload.alignment import Aligned
 from vecload.errors import OptionError
 from vecload.keywords import explain_keywords
 from vecload.layers.shared import table_of
@@ -31,6 +30,20 @@ if TYPE_CHECKING:
 Unknown = Literal["skip", "unk", "ngrams"]
 
 _UNKS = ("<unk>", "[UNK]")
+
+
+class VocabularyRows(Protocol):
+    """Anything with a vocabulary and one row for each of its words, such as `vecload.Aligned`."""
+
+    @property
+    def vocab(self) -> Vocab:
+        """Words of the rows."""
+        ...
+
+    @property
+    def matrix(self) -> npt.NDArray[Any]:
+        """Rows, shape (len(vocab), dim)."""
+        ...
 
 
 class _MappedNgrams(NamedTuple):
@@ -92,7 +105,7 @@ class SentencePooler(RowPooler):
     @explain_keywords
     def __init__(
         self,
-        source: Aligned | Vectors | torch.nn.Module,
+        source: VocabularyRows | Vectors | torch.nn.Module,
         mode: str | Mode = "mean",
         *,
         words: Vocab | Words | None = None,
@@ -119,7 +132,7 @@ class SentencePooler(RowPooler):
         else:
             if words is not None:
                 raise OptionError("words are of a layer; Aligned and Vectors have theirs")
-            words = source.vocab if isinstance(source, Aligned) else source.words
+            words = source.words if isinstance(source, Vectors) else source.vocab
             embedding = table_of(source.matrix, trainable=trainable, dtype=dtype)
             if isinstance(source, Vectors):
                 ngrams = source.ngrams

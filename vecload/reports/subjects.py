@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.alignment import Aligned
-from vecload.alignment.coverage import special_rows
 from vecload.errors import OptionError
 from vecload.mapping.dictionaries import find_pairs
+from vecload.provenance import special_rows
 from vecload.reports import panels
 from vecload.reports.panels import Link, Panel, Share, Swatch, grid, paragraph
 from vecload.reports.points import Table
