@@ -19,7 +19,7 @@ from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
 from vecload.formats.contract import Batch
-from vecload.formats.gensim import from_gensim as from_gensim
+from vecload.formats.gensim.keyed_vectors import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.keywords import explain_keywords
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, none_found

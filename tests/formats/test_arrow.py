@@ -17,15 +17,14 @@ import pytest
 import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
 from vecload import FormatError
-from vecload.formats import arrow as format_arrow
-from vecload.formats import parquet as format_parquet
+from vecload.formats.arrow import ipc, parquet
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.feather as feather  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 TEXT = [word for word in ODD if "\udcff" not in word]
-BOTH = pytest.mark.parametrize("form", [format_parquet, format_arrow], ids=["parquet", "arrow"])
+BOTH = pytest.mark.parametrize("form", [parquet, ipc], ids=["parquet", "arrow"])
 
 
 def table_in(path: Path) -> Any:

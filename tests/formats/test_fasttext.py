@@ -27,8 +27,8 @@ from gensim.models.fasttext import load_facebook_model, load_facebook_vectors
 import vecload
 from tests.reference import fasttext as slow
 from vecload.errors import FormatError, OptionError
-from vecload.formats import fasttext as form
 from vecload.formats.contract import Batch
+from vecload.formats.fasttext import binary as form
 from vecload.ngrams import NgramTable, QuantisedRows
 from vecload.vectors import Vectors
 from vecload.words import Words

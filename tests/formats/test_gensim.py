@@ -20,7 +20,7 @@ import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
 from vecload import FormatError
 from vecload.arrays import type_of
-from vecload.formats import gensim as format_gensim
+from vecload.formats.gensim import keyed_vectors
 
 gensim = pytest.importorskip("gensim")
 from gensim.models import Doc2Vec, FastText, KeyedVectors, Word2Vec  # noqa: E402
@@ -256,7 +256,7 @@ def test_objects_that_lack_something(state: Any, message: str) -> None:
 @pytest.mark.parametrize("counted", [True, False])
 def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
     vectors = sample(dtype=dtype)
-    format_gensim.write(tmp_path / "written.kv", TableOf(vectors, counted=counted))
+    keyed_vectors.write(tmp_path / "written.kv", TableOf(vectors, counted=counted))
     kept = KeyedVectors.load(str(tmp_path / "written.kv"))
     assert kept.index_to_key == list(vectors.words)
     assert kept.vectors.dtype == vectors.dtype
@@ -269,14 +269,14 @@ def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path)
 
 def test_many_words_are_written(tmp_path: Path) -> None:
     vectors = sample([f"w{at}" for at in range(5000)], dim=3)
-    format_gensim.write(tmp_path / "many.kv", TableOf(vectors, step=999))
+    keyed_vectors.write(tmp_path / "many.kv", TableOf(vectors, step=999))
     assert KeyedVectors.load(str(tmp_path / "many.kv")).key_to_index["w4321"] == 4321
     assert same(vecload.load(tmp_path / "many.kv"), vectors)
 
 
 def test_a_written_file_cut_at_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "written.kv"
-    format_gensim.write(path, TableOf(sample(ODD[:3], dim=2)))
+    keyed_vectors.write(path, TableOf(sample(ODD[:3], dim=2)))
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])

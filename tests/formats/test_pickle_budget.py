@@ -15,8 +15,8 @@ import pytest
 
 import vecload
 from vecload import FormatError
-from vecload.formats.standins import Pairs
-from vecload.formats.unpickling import unpickle
+from vecload.formats.gensim.pickled_types import Pairs
+from vecload.formats.gensim.restricted_unpickler import unpickle
 
 START = b"\x80\x04"
 VECTORS = b"cgensim.models.keyedvectors\nKeyedVectors\n)\x81"

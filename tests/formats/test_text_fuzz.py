@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import vecload
 from tests.reference import text as reference
 from vecload.formats import word2vec
-from vecload.formats.foreign import describe
 from vecload.formats.lines import inspect
+from vecload.formats.unsupported import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 

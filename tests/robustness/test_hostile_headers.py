@@ -15,7 +15,7 @@ import pytest
 
 import vecload
 from vecload import FormatError, OptionError, Words
-from vecload.formats.fasttext_model import ARGUMENTS, MAGIC, SIZES
+from vecload.formats.fasttext.layout import ARGUMENTS, MAGIC, SIZES
 from vecload.ngrams import LONGEST_MARK, NgramTable
 
 
@@ -110,7 +110,7 @@ def test_arrow_offsets_in_a_longer_buffer_are_read(tmp_path: Path) -> None:
     words = pa.Array.from_buffers(pa.large_string(), 2, [None, offsets, pa.py_buffer(b"catdog")])
     rows = pa.FixedSizeListArray.from_arrays(pa.array([1, 2, 3, 4], pa.float32()), 2)
     batch = pa.record_batch([words, rows], names=["word", "vector"])
-    from vecload.formats.columns import _packed
+    from vecload.formats.arrow.columns import _packed
 
     assert list(_packed(batch.column("word"))) == ["cat", "dog"]
 

@@ -40,7 +40,7 @@ compressed or comes from a stream is spooled for the latter. A reader that maps 
 is done with, for the progress bar. `Source.path` is the file or folder itself where it is a plain one, else None: side
 files are looked for beside it.
 
-A new format is a new file and one line in `FORMATS`. What is known but cannot be read is named by `foreign`.
+A new format is a new file and one line in `FORMATS`. What is known but cannot be read is named by `unsupported`.
 """
 
 from __future__ import annotations
@@ -48,21 +48,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vecload.errors import FormatError, OptionError, did_you_mean
-from vecload.formats import (
-    arrow,
-    fasttext,
-    floret,
-    foreign,
-    gensim,
-    models,
-    native,
-    numpy,
-    parquet,
-    spacy,
-    tensorboard,
-    text,
-    word2vec,
-)
+from vecload.formats import native, npz, spacy, static_embeddings, tensorboard, text, unsupported, word2vec
+from vecload.formats.arrow import ipc, parquet
+from vecload.formats.fasttext import binary, floret
+from vecload.formats.gensim import keyed_vectors
 from vecload.saved import describe_file, describe_folder, describe_head
 
 if TYPE_CHECKING:
@@ -82,15 +71,15 @@ if TYPE_CHECKING:
 FORMATS: tuple[ModuleType, ...] = (
     text,
     word2vec,
-    fasttext,
+    binary,
     floret,
-    gensim,
+    keyed_vectors,
     spacy,
     native,
-    numpy,
+    npz,
     parquet,
-    arrow,
-    models,
+    ipc,
+    static_embeddings,
     tensorboard,
 )
 
@@ -239,7 +228,7 @@ def recognise(source: Source) -> ModuleType:
     known = (None if source.path is None else describe_file(source.path)) or describe_head(head)
     if known is not None:
         raise FormatError("not a file of word vectors", file=name, found=known.what, hint=known.hint)
-    look = foreign.describe(head)
+    look = unsupported.describe(head)
     if look is not None:
         raise FormatError("not a file of word vectors", file=name, found=look.what, hint=look.hint)
     if score == 0:

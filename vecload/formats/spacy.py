@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
-from vecload.formats.arrays import ArrayReader, PickedRows, npy_header, open_npy
+from vecload.formats.array_reader import ArrayReader, PickedRows, npy_header, open_npy
 from vecload.formats.counted import CountedFile
 from vecload.formats.sink import Filter, as_bytes, single
 from vecload.ngrams import DenseRows, NgramTable

@@ -25,8 +25,8 @@ from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
 from vecload.formats.contract import NONFINITE_HINT, Batch
 from vecload.formats.counted import counted
+from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.lines import fields_of, numbers_at_end
-from vecload.formats.oddwords import OddWords
 from vecload.formats.sink import Filter, single
 from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
@@ -119,7 +119,7 @@ class Reader:
         self.skipped: Counter[str] = Counter()
         self._header = head[: self._begin].decode().strip()
         self._text_mode = head[: self._begin].endswith(b"\r\n")
-        self._odd = OddWords()
+        self._odd = DoubtfulWords()
         self._left_over = ""
 
     @property

@@ -12,7 +12,7 @@ value: its kind, its size, and for a dict the instruction that made it. The pass
   reported, so that the unpickler makes a list of pairs of each;
 - what the instructions spend (bytes of memory, bytes hashed, arguments packed again) stays below a given budget.
 
-The meaning of the values is the business of `vecload.formats.unpickling`.
+The meaning of the values is the business of `vecload.formats.gensim.restricted_unpickler`.
 
 The tables are indexed by opcode: `argument` int8, the number of bytes after the opcode or one of the constants below;
 `takes` int8, the number of items popped (those down to the mark not counted); `marked` bool, whether the items down to

@@ -1,4 +1,4 @@
-"""Parquet files of words and vectors; the columns are those of `vecload.formats.columns`.
+"""Parquet files of words and vectors; the columns are those of `vecload.formats.arrow.columns`.
 
 Written without compression, which vectors hardly allow and which costs time. pandas, polars, DuckDB and Spark read it.
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError, require
-from vecload.formats.columns import TOGETHER, Columns, Reader, Writer, arrow
+from vecload.formats.arrow.columns import TOGETHER, Columns, Reader, Writer, arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,13 +29,13 @@ _SPACE: Final = 32
 _DELETE: Final = 127
 
 
-class OddWords:
+class DoubtfulWords:
     r"""Counts of odd words among the words read so far.
 
     Examples
     --------
     >>> from vecload.words import Words
-    >>> odd = OddWords()
+    >>> odd = DoubtfulWords()
     >>> odd.add(Words.from_bytes([b"cat", b"\x9d\ndog", b"mat"]), np.array([0, 1, 1]))
     >>> odd.text
     "1 of 3 words has control characters, such as '\\udc9d\\ndog': the file may be damaged"

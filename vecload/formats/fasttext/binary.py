@@ -4,7 +4,7 @@ The file is mapped and of its matrices only the rows asked for are read. A word'
 ``getWordVector`` gives: the mean of the word's own row and its n-grams' rows. Labels of supervised models are no words;
 they are in ``meta``, with what the model was trained with and how often each word came.
 
-Source: fastText ``fasttext.cc``. Where what lies is told in `vecload.formats.fasttext_model`.
+Source: fastText ``fasttext.cc``. Where what lies is told in `vecload.formats.fasttext.layout`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats.contract import NONFINITE_HINT, Batch
-from vecload.formats.fasttext_model import (
+from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
     MAGIC,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from vecload.formats import Table
     from vecload.formats.contract import Request
-    from vecload.formats.fasttext_model import Model
+    from vecload.formats.fasttext.layout import Model
     from vecload.sources import Source
     from vecload.vectors import Vectors
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecload import FormatError
-from vecload.formats.unpickling import Array, Held, unpickle
+from vecload.formats.gensim.restricted_unpickler import Array, Held, unpickle
 
 
 def read(raw: bytes) -> Any:

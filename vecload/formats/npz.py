@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
-from vecload.formats.arrays import ArrayReader, check_array, map_array, npy_header, npy_layout, read_npy
+from vecload.formats.array_reader import ArrayReader, check_array, map_array, npy_header, npy_layout, read_npy
 from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 

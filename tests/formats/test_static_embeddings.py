@@ -15,7 +15,7 @@ import pytest
 import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
 from vecload import FormatError, OptionError
-from vecload.formats import models, tensorboard
+from vecload.formats import static_embeddings, tensorboard
 
 TEXT = [word for word in ODD if "\udcff" not in word]
 REACHED = [word for word in TEXT if word.split() == [word]]
@@ -66,7 +66,7 @@ def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> None:
     vectors = sample([*TEXT, "[UNK]", 'quo"te', "li\nne", "nul\0"], dtype=dtype)
-    models.write(tmp_path / "model", TableOf(vectors, counted=counted), layout=layout)
+    static_embeddings.write(tmp_path / "model", TableOf(vectors, counted=counted), layout=layout)
     again = vecload.load(tmp_path / "model")
     assert same(again, vectors)
     assert again.meta["format"] == layout
@@ -86,7 +86,7 @@ def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
     brain.save(tmp_path / "wide", layout)
     assert np.array_equal(vecload.load(tmp_path / "wide").matrix, brain.matrix.astype(np.float32))
     with pytest.raises(OptionError, match="layout='other'"):
-        models.write(tmp_path / "other", TableOf(vectors), layout="other")
+        static_embeddings.write(tmp_path / "other", TableOf(vectors), layout="other")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Read a pickle as data: arrays, strings, numbers and plain containers; nothing in it is run.
 
 A pickle may name any function and have it called. Here a name means nothing unless it is listed below, and the listed
-ones are not looked up: each stands for a small class or function of `vecload.formats.standins`. Everything else is
+ones are not looked up: each stands for a small class or function of `pickled_types`. Everything else is
 refused by name.
 
 The instructions are checked before the first one is carried out (`vecload.kernels.pickles`). What they make, hash, copy
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.standins import (
+from vecload.formats.gensim.pickled_types import (
     Array,
     Budget,
     DType,
@@ -264,7 +264,7 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
 def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
     """Return the value of a pickle, made of `Held` objects, arrays, numbers, strings and plain containers.
 
-    A dict with keys other than text becomes `vecload.formats.standins.Pairs`.
+    A dict with keys other than text becomes `vecload.formats.gensim.pickled_types.Pairs`.
 
     Parameters
     ----------

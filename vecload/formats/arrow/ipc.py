@@ -1,4 +1,4 @@
-"""Arrow IPC files and streams, Feather among them; the columns are those of `vecload.formats.columns`.
+"""Arrow IPC files and streams, Feather among them; the columns are those of `vecload.formats.arrow.columns`.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError, require
-from vecload.formats.columns import Columns, Reader, Writer, arrow
+from vecload.formats.arrow.columns import Columns, Reader, Writer, arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

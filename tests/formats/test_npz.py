@@ -19,7 +19,7 @@ import pytest
 import vecload
 from tests.formats.tables import ODD, TableOf, same, sample
 from vecload import FormatError
-from vecload.formats import numpy as format_numpy
+from vecload.formats import npz
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -27,7 +27,7 @@ from vecload.formats import numpy as format_numpy
 def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
     path = tmp_path / "written.npz"
     vectors = sample(dtype=dtype)
-    format_numpy.write(path, TableOf(vectors, counted=counted))
+    npz.write(path, TableOf(vectors, counted=counted))
     assert zipfile.ZipFile(path).testzip() is None
     with np.load(path, allow_pickle=False) as arrays:
         assert sorted(arrays) == ["matrix", "words.data", "words.offsets"]
@@ -124,7 +124,7 @@ def test_what_cannot_be(arrays: dict[str, Any], message: str, tmp_path: Path) ->
 def test_a_lying_shape_takes_no_memory(tmp_path: Path) -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with zipfile.ZipFile(tmp_path / "bad.npz", "w", compression) as archive:
-            archive.writestr("matrix.npy", format_numpy.npy_header((1 << 40, 300), np.dtype("<f4")) + bytes(1200))
+            archive.writestr("matrix.npy", npz.npy_header((1 << 40, 300), np.dtype("<f4")) + bytes(1200))
             archive.writestr("words.npy", b"")
         with pytest.raises(FormatError, match=r"the array (cannot be read|is damaged)"):
             vecload.load(tmp_path / "bad.npz")

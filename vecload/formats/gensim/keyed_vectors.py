@@ -17,7 +17,7 @@ up to 0.13     ``index2word``                      ``syn0``                     
                                                    does
 =============  ==================================  =================================  ==================
 
-The pickle is read by `vecload.formats.unpickling`, which runs nothing; gensim is not needed. Of a Doc2Vec model the
+The pickle is read by `restricted_unpickler`, which runs nothing; gensim is not needed. Of a Doc2Vec model the
 word vectors are read. What is written is a ``KeyedVectors`` of gensim 4 in a single file.
 
 Sources: gensim's ``utils.SaveLoad``, ``models/keyedvectors.py`` and ``models/fasttext.py``.
@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.formats.arrays import ArrayReader, open_npy, read_npy
-from vecload.formats.standins import Held, Pairs, cause, shown
-from vecload.formats.unpickling import unpickle
+from vecload.formats.array_reader import ArrayReader, open_npy, read_npy
+from vecload.formats.gensim.pickled_types import Held, Pairs, cause, shown
+from vecload.formats.gensim.restricted_unpickler import unpickle
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.sources import ZIP_DAMAGE
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats import Table
-    from vecload.formats.arrays import Rows
+    from vecload.formats.array_reader import Rows
     from vecload.formats.contract import Request
     from vecload.sources import Source
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
-from vecload.formats.arrays import ArrayReader, PickedRows, check_array
+from vecload.formats.array_reader import ArrayReader, PickedRows, check_array
 from vecload.formats.counted import CountedFile
 from vecload.formats.sink import Filter, as_bytes
 from vecload.words import Words

@@ -1,0 +1,1 @@
+"""Columnar files of words and vectors: Parquet and Arrow IPC."""
