@@ -226,7 +226,7 @@ def test_a_start_from_nothing_on_real_vectors(real_glove: Path) -> None:
 
 def test_similarities_are_left_out_by_their_places_alone() -> None:
     """As many as asked for, the same in blocks of any size; what is left is searched as sorting would."""
-    from vecload.kernels.stochastic_nearest import nearest_kept
+    from vecload.kernels.stochastic_nearest import nearest_with_dropout
 
     rng = np.random.default_rng(0)
     products = rng.normal(size=(300, 200)).astype(np.float32)
@@ -236,7 +236,7 @@ def test_similarities_are_left_out_by_their_places_alone() -> None:
 
     def search(products: np.ndarray, first: int) -> np.ndarray:
         nearest, best = np.empty(len(products), np.int64), np.empty(len(products), np.float32)
-        nearest_kept(products, shift, np.uint64(7), limit, first, nearest, best)
+        nearest_with_dropout(products, shift, np.uint64(7), limit, first, nearest, best)
         assert (best == products[np.arange(len(products)), nearest]).all()
         return nearest
 

@@ -91,10 +91,10 @@ def check_precision(precision: int | None) -> None:
     """Raise OptionError for a number of digits that text cannot be written with."""
     if precision is None:
         return
-    from vecload.kernels.digits import MOST_DECIMALS
+    from vecload.kernels.float_formatting import MAX_DECIMALS
 
-    if not 0 <= precision <= MOST_DECIMALS:
-        raise OptionError(f"precision={precision} is not in 0 to {MOST_DECIMALS} digits after the decimal point")
+    if not 0 <= precision <= MAX_DECIMALS:
+        raise OptionError(f"precision={precision} is not in 0 to {MAX_DECIMALS} digits after the decimal point")
 
 
 def _check_first(batch: Batch) -> None:
@@ -116,13 +116,13 @@ def printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8],
     """The lines of a batch, and their number."""
     if batch.rows.dtype.itemsize > _SINGLE:
         return _printed_double(batch, precision), len(batch.rows)
-    from vecload.kernels import digits
+    from vecload.kernels import float_formatting
 
     rows = np.ascontiguousarray(batch.rows, dtype=np.float32)
-    out = np.empty(len(batch.data) + rows.size * digits.ROOM + len(rows), dtype=np.uint8)
+    out = np.empty(len(batch.data) + rows.size * float_formatting.MAX_VALUE_BYTES + len(rows), dtype=np.uint8)
     decimals = -1 if precision is None else precision
     packed = read_only(batch.data), read_only(batch.offsets)
-    count = digits.print_rows(*packed, read_only(rows), read_only(rows.view(np.uint32)), decimals, out)
+    count = float_formatting.format_rows(*packed, read_only(rows), read_only(rows.view(np.uint32)), decimals, out)
     return out[:count], len(rows)
 
 

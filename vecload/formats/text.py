@@ -217,7 +217,7 @@ class Reader:
             blanks = int(np.count_nonzero(stops - starts <= 1))  # with its carriage return; no row is so short
             kept = np.empty(total, dtype=np.int64)
             heads = self._heads.data, self._heads.offsets, *self._heads.table
-            kept = kept[: hash_table.keep_heads(read_only(buffer), starts, stops, *heads, kept)]
+            kept = kept[: hash_table.match_first_fields(read_only(buffer), starts, stops, *heads, kept)]
             starts, stops = starts[kept], stops[kept]
         full = None
         if rows is None:
@@ -234,7 +234,7 @@ class Reader:
         if full is not None:
             words, status = _with_short_lines(buffer, starts, stops, full, words, status)
         if self.layout.shared.after:
-            fine = status == plain_rows.FINE
+            fine = status == plain_rows.PARSED
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
         if packed is not None and place is not None and rows is task.rows:
@@ -243,13 +243,13 @@ class Reader:
 
     def _settle(self, parsed: _Parsed) -> Batch:
         """Look at the lines the kernel left, in file order, and keep what was asked for."""
-        from vecload.kernels.plain_rows import BLANK, FINE
+        from vecload.kernels.plain_rows import BLANK, PARSED
 
         if parsed.packed is not None and parsed.lines is None and self._limit is None and not self._blanks:
             self.lines += parsed.total  # nothing to look at, as in nearly every chunk
             self.row_lines += parsed.total
             return Batch(*parsed.packed, narrowed(parsed.rows, self.dtype))
-        keep = parsed.status == FINE
+        keep = parsed.status == PARSED
         blank = parsed.status == BLANK
         if parsed.lines is None:
             numbers = np.cumsum(~blank) - 1  # of each row in this chunk
@@ -328,10 +328,10 @@ def _with_short_lines(
     status: npt.NDArray[np.uint8],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Return the word bounds and statuses of all lines, given those of the lines `full`; the others are too short."""
-    from vecload.kernels.plain_rows import BLANK, ODD
+    from vecload.kernels.plain_rows import BLANK, UNPARSED
 
     all_words = np.zeros((2, len(starts)), dtype=np.int32)
-    all_status = np.full(len(starts), ODD, dtype=np.uint8)
+    all_status = np.full(len(starts), UNPARSED, dtype=np.uint8)
     all_words[:, full], all_status[full] = words, status
     # As the kernels do: without one carriage return at its end, a blank line holds separators only.
     stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
@@ -344,7 +344,7 @@ def _with_short_lines(
 
 
 def _heads(words: Words) -> Words:
-    """The first fields of wanted words, as `keep_heads` sees them: mostly the words themselves."""
+    """The first fields of wanted words, as `match_first_fields` sees them: mostly the words themselves."""
     if not np.isin(words.data, (9, 32)).any():
         return words
     raws = (words.bytes(row).replace(b"\t", b" ") for row in range(len(words)))

@@ -141,7 +141,7 @@ class Reader:
         return None
 
     def __iter__(self) -> Iterator[Batch]:
-        from vecload.kernels import binary
+        from vecload.kernels import binary_rows
 
         source, width = self._source, 4 * self.dim
         source.take(self._begin)
@@ -157,7 +157,9 @@ class Reader:
             at = 0
             while done < self._wanted:
                 room = min(len(starts), self._wanted - done)
-                count, behind = binary.find_rows(buffer, at, filled, width, _LONGEST_WORD, starts[:room], stops[:room])
+                count, behind = binary_rows.find_rows(
+                    buffer, at, filled, width, _LONGEST_WORD, starts[:room], stops[:room]
+                )
                 if not count:
                     break
                 feeds = starts[:count] - np.concatenate([[at], stops[: count - 1] + 1 + width])
@@ -181,7 +183,7 @@ class Reader:
         feeds: npt.NDArray[np.int64],
         base: int,
     ) -> Batch:
-        from vecload.kernels import binary
+        from vecload.kernels import binary_rows
 
         data, offsets = pack(buffer, starts, stops)
         found = Words(data, offsets)
@@ -194,10 +196,10 @@ class Reader:
             chosen = found.take(wanted)
             data, offsets, begins = chosen.data, chosen.offsets, begins[wanted]
         rows = np.empty((len(begins), self.dim), dtype="<f4")
-        binary.copy_rows(buffer, begins, rows.view(np.uint8))
+        binary_rows.copy_rows(buffer, begins, rows.view(np.uint8))
         batch = Batch(data, offsets, narrowed(rows, self.dtype))
         if not self._request.allow_nonfinite:
-            bad = binary.first_nonfinite(batch.rows.astype("<f4", copy=False).view(np.uint32))
+            bad = binary_rows.first_nonfinite(batch.rows.astype("<f4", copy=False).view(np.uint32))
             if bad < len(rows):
                 batch = self._without_nonfinite(batch, bad, base + int(begins[bad]))
         return batch
@@ -302,7 +304,7 @@ def write(output: Path | OutputStream, table: Table, *, unencodable: str = "rais
     Counter
         Rows left out.
     """
-    from vecload.kernels import binary
+    from vecload.kernels import binary_rows
 
     holdable = Filter(NAME, _UNHOLDABLE, unencodable, empty=True)
     exact = table.rows is not None and unencodable != "skip"
@@ -310,6 +312,6 @@ def write(output: Path | OutputStream, table: Table, *, unencodable: str = "rais
         for batch in map(holdable, table.batches()):
             rows = single(batch, NAME).view(np.uint8)
             out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)
-            binary.join_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
+            binary_rows.write_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
             file.write(out, len(rows))
     return holdable.dropped

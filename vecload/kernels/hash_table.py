@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.instructions import load64, prefetch, store64, trailing_zeros
+from vecload.kernels.intrinsics import load64, prefetch, store64, trailing_zeros
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _FACTOR = np.uint64(0xD6E8FEB86659FD93)
@@ -239,7 +239,7 @@ def lookup(text, starts, stops, data, offsets, slots, key, rows):  # type: ignor
 
 
 @kernel
-def keep_heads(text, starts, stops, data, offsets, slots, key, kept):  # type: ignore[no-untyped-def]
+def match_first_fields(text, starts, stops, data, offsets, slots, key, kept):  # type: ignore[no-untyped-def]
     """Numbers of the lines whose first field is in the table, into `kept` (int64); returns how many.
 
     A first field ends at a space, a tab or the line's end.

@@ -28,7 +28,7 @@ from vecload.kernels import kernel
 
 REFUSED, LINE, TWO_LINES, PREFIX1, PREFIX4, PREFIX8 = -1, -2, -3, -4, -5, -6
 NOTHING, NUMBER, TEXT, TUPLE, LIST, DICT, SET, NAME, OBJECT = -1, 0, 1, 2, 3, 4, 5, 6, 7
-FINE, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
+ACCEPTED, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
 
 NUMBERS_HASHED = 1024
 """Numbers that may be put into sets, and into the dicts that the text protocol makes: n of them can cost n² steps."""
@@ -106,7 +106,7 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
         if code == _STOP:
             if top != 1 or depth:
                 return EMPTY_STACK, begin, budget, nowhere
-            return FINE, begin, budget, made[:dicts][paired[:dicts]]
+            return ACCEPTED, begin, budget, made[:dicts][paired[:dicts]]
         if code == _MARK:
             if depth == len(marks):
                 marks = np.concatenate((marks, np.empty_like(marks)))

@@ -26,15 +26,15 @@ from typing import Final
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.instructions import below64, equal64, load8, load64, set_bits, trailing_zeros
+from vecload.kernels.intrinsics import below64, equal64, load8, load64, set_bits, trailing_zeros
 
 PADDING: Final = 64
 """Readable bytes that every chunk must have behind its last line."""
-FINE: Final = 0
+PARSED: Final = 0
 """Line status: the row and its word are there."""
 BLANK: Final = 1
 """Line status: nothing but spaces, tabs and a carriage return."""
-ODD: Final = 2
+UNPARSED: Final = 2
 """Line status: somebody else must look at the line."""
 
 _FEED: Final = 10
@@ -157,11 +157,11 @@ def parse_plain(buffer, starts, stops, rows, word_starts, word_stops, status):  
     starts, stops : int32 (k,)
         The lines, without their line feed.
     rows : float32 or float64 (k, dim), C order
-        Filled. Rows of lines that are not `FINE` hold nothing of use.
+        Filled. Rows of lines that are not `PARSED` hold nothing of use.
     word_starts, word_stops : int32 (k,)
         Filled with the words' places in `buffer`.
     status : uint8 (k,)
-        Filled with `FINE` or `ODD`.
+        Filled with `PARSED` or `UNPARSED`.
     """
     dim = rows.shape[1]
     places = np.empty(dim + 1 + _BURST, dtype=np.int32)
@@ -175,13 +175,13 @@ def parse_plain(buffer, starts, stops, rows, word_starts, word_stops, status):  
             stop -= 1
         while stop > start and (load8(buffer, stop - 1) == _SPACE or load8(buffer, stop - 1) == _TAB):
             stop -= 1
-        status[line] = ODD
+        status[line] = UNPARSED
         if _find_fields(buffer, start, stop, dim, places) and places[0] > start:
             _load_values(buffer, places, firsts, seconds)
             row = rows[line]
             if _convert(places, firsts, seconds, row, 8) or _convert(places, firsts, seconds, row, 12):
                 word_starts[line] = start
                 word_stops[line] = places[0]
-                status[line] = FINE
-        left += status[line] == ODD
+                status[line] = PARSED
+        left += status[line] == UNPARSED
     return left

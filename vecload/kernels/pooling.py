@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.instructions import add8, prefetch
+from vecload.kernels.intrinsics import add8, prefetch
 
 UNDIVIDED: Final = 0
 """Divisor of a sum: none."""
@@ -91,7 +91,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
 
 
 @kernel
-def largest_of_bags(rows, bags, matrix, extra, out, counts):  # type: ignore[no-untyped-def]
+def max_bags(rows, bags, matrix, extra, out, counts):  # type: ignore[no-untyped-def]
     """The largest value of each column of the bags into `out`; the rest is as in `sum_bags`."""
     dim = matrix.shape[1]
     end = bags[len(bags) - 1]

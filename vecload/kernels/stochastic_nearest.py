@@ -25,7 +25,7 @@ def _mixed(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def nearest_kept(products, shift, seed, limit, first, nearest, best):  # type: ignore[no-untyped-def]
+def nearest_with_dropout(products, shift, seed, limit, first, nearest, best):  # type: ignore[no-untyped-def]
     """Row of the greatest ``products[q, j] - shift[j]`` of those that count into `nearest`, its product into `best`.
 
     `products` float32 (queries, rows); `shift` float32 (rows,), read-only; `seed` uint64; a similarity counts when its

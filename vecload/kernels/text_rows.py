@@ -6,7 +6,7 @@ Decimal text becomes the double nearest to it, as C's ``strtod`` and Python's ``
 the digits fit in 53 bits and the power of ten is at most 22, one multiplication or division of exact doubles is
 correctly rounded (Clinger 1990); else the 128-bit product of Eisel and Lemire decides ("Number Parsing at a Gigabyte
 per Second", Software: Practice and Experience 51, 2021). What neither decides (20 digits and more, ``nan``, ``1_0``) is
-left to the caller: the line comes back as `ODD`.
+left to the caller: the line comes back as `UNPARSED`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.instructions import as_double, leading_zeros, load8, load64, trailing_zeros
-from vecload.kernels.plain_rows import BLANK, FINE, ODD
+from vecload.kernels.intrinsics import as_double, leading_zeros, load8, load64, trailing_zeros
+from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
 
 _SPACE: Final = 32
 _TAB: Final = 9
@@ -225,19 +225,19 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
     limit : float
         Absolute values from here on round to infinity in the type of `rows`.
     rows : float32 or float64 (k, dim), C order
-        Filled. Rows of lines that are not `FINE` hold nothing of use.
+        Filled. Rows of lines that are not `PARSED` hold nothing of use.
     word_starts, word_stops : int32 (k,)
         Filled with the words' places in `buffer`.
     status : uint8 (k,)
-        Read, and filled with `FINE`, `BLANK` or `ODD`.
+        Read, and filled with `PARSED`, `BLANK` or `UNPARSED`.
 
-    Lines that are `FINE` already are left alone. The others may be a word without a space and its values all the same,
-    so they are first read forwards; what does not fit is split from the right. A word that holds a separator and ends
-    in something like a number may be a row with too many values: it is left to the caller.
+    Lines that are `PARSED` already are left alone. The others may be a word without a space and its values all the
+    same, so they are first read forwards; what does not fit is split from the right. A word that holds a separator and
+    ends in something like a number may be a row with too many values: it is left to the caller.
     """
     dim = rows.shape[1]
     for line in range(len(starts)):
-        if status[line] == FINE:
+        if status[line] == PARSED:
             continue
         start = np.int64(starts[line])
         stop = np.int64(stops[line])
@@ -248,7 +248,7 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
         if stop == start:
             status[line] = BLANK
             continue
-        status[line] = ODD
+        status[line] = UNPARSED
         at = start
         while at < stop and not _is_separator(buffer[at]):
             if buffer[at] == 0:
@@ -261,12 +261,12 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
                     word_starts[line] = start
                     word_stops[line] = first - 1
                     if buffer[first - 2] == _SPACE or buffer[first - 2] == _TAB:
-                        status[line] = FINE
+                        status[line] = PARSED
             continue
         if not _is_separator(buffer[at + 1]) and _parse_values(buffer, at + 1, stop, rows[line], dim, limit):
             word_starts[line] = start
             word_stops[line] = at
-            status[line] = FINE
+            status[line] = PARSED
             continue
         first = _first_value(buffer, start, stop, dim)
         if first <= at + 1:
@@ -284,4 +284,4 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
         head = buffer[last]
         like_number = (48 <= head <= 57) or head == 43 or head == 45 or head == 46
         if not nul and (buffer[first - 1] == _TAB or not like_number):
-            status[line] = FINE
+            status[line] = PARSED

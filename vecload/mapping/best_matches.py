@@ -38,14 +38,14 @@ def best_rows(queries: Rows, rows: Rows, k: int) -> Best:
     >>> best_rows(np.float32([[1, 0]]), np.float32([[1, 0], [0, 1], [2, 1]]), 2).scores
     array([[1., 2.]], dtype=float32)
     """
-    from vecload.kernels import search
+    from vecload.kernels import top_k
 
     k = min(k, len(rows))
     best = Best(np.full((len(queries), k), np.iinfo(np.int64).max), np.full((len(queries), k), -np.inf, np.float32))
     scale, shift = (read_only(np.full(len(rows), value, dtype=np.float32)) for value in (1, 0))
     for begin in range(0, len(queries), BLOCK):
         some = slice(begin, begin + BLOCK)
-        search.keep_best(queries[some] @ rows.T, scale, shift, 0, best.scores[some], best.rows[some])
+        top_k.update_top_k(queries[some] @ rows.T, scale, shift, 0, best.scores[some], best.rows[some])
     return best
 
 

@@ -120,7 +120,9 @@ def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int
     for begin in range(0, len(queries), BLOCK):
         some = slice(begin, begin + BLOCK)
         products = queries[some] @ rows.T
-        stochastic_nearest.nearest_kept(products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some])
+        stochastic_nearest.nearest_with_dropout(
+            products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some]
+        )
     return nearest, cosines
 
 

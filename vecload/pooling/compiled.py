@@ -62,7 +62,7 @@ class Plan:
             self._measure(rows)
         tokens = read_only(rows), read_only(bags)
         if self.mode.name == "max":
-            kernels.largest_of_bags(*tokens, self.matrix, read_only(extra.matrix), out, counts)
+            kernels.max_bags(*tokens, self.matrix, read_only(extra.matrix), out, counts)
             return
         weights = extra.weights
         if not len(self.weights):

@@ -239,7 +239,7 @@ def _candidates(
     pool: Pool,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Rows that may be the best, int64, shape (q, keep), in any order, -1 for none; and how good they seem, float32."""
-    from vecload.kernels import search  # the kernel room, and numba with it
+    from vecload.kernels import top_k  # loads numba
 
     count, parts, dim = queries.shape
     heap = np.full((count, keep), -np.inf, dtype=np.float32)
@@ -263,8 +263,8 @@ def _candidates(
             (products[at : at + share], factor, shift[first:last], first, heap[at : at + share], rows[at : at + share])
             for at in range(0, count, share)
         ]
-        others = [pool.submit(search.keep_best, *job) for job in jobs[1:]]
-        search.keep_best(*jobs[0])
+        others = [pool.submit(top_k.update_top_k, *job) for job in jobs[1:]]
+        top_k.update_top_k(*jobs[0])
         for other in others:
             other.result()
     rows[rows == _NOBODY] = -1

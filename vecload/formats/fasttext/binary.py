@@ -285,8 +285,8 @@ def _head(table: Table, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]
 
 
 def _entries(batch: Batch, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    from vecload.kernels import fasttext
+    from vecload.kernels import fasttext_entries
 
-    entries = np.empty(len(batch.data) + fasttext.BEHIND * len(counts), dtype=np.uint8)
-    fasttext.join_entries(read_only(batch.data), read_only(batch.offsets), read_only(counts), entries)
+    entries = np.empty(len(batch.data) + fasttext_entries.ENTRY_OVERHEAD * len(counts), dtype=np.uint8)
+    fasttext_entries.write_entries(read_only(batch.data), read_only(batch.offsets), read_only(counts), entries)
     return entries

@@ -217,7 +217,7 @@ def write(path: Path, table: Table) -> None:
     OptionError
         When there is no n-gram table of floret's kind, or there are words.
     """
-    from vecload.kernels import digits
+    from vecload.kernels import float_formatting
 
     ngrams: NgramTable | None = table.ngrams
     if ngrams is None or ngrams.kind != "floret":
@@ -232,6 +232,8 @@ def write(path: Path, table: Table) -> None:
             numbers = np.arange(begin, min(begin + _ROWS, ngrams.bucket))
             rows = np.ascontiguousarray(ngrams.rows.take(numbers, sparse=False))
             names = Words.from_bytes([b"%d" % number for number in numbers.tolist()])
-            out = np.empty(len(names.data) + len(rows) * (1 + ngrams.dim * digits.ROOM), dtype=np.uint8)
-            size = digits.print_rows(names.data, names.offsets, rows, rows.view(np.uint32), -1, out)
+            out = np.empty(
+                len(names.data) + len(rows) * (1 + ngrams.dim * float_formatting.MAX_VALUE_BYTES), dtype=np.uint8
+            )
+            size = float_formatting.format_rows(names.data, names.offsets, rows, rows.view(np.uint32), -1, out)
             file.write(out[:size].data)

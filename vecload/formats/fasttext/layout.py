@@ -255,13 +255,13 @@ def _header(cursor: Cursor) -> tuple[Arguments, Sizes]:
 
 def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
     """Starts, stops and counts of the dictionary's entries: words first, then labels."""
-    from vecload.kernels import fasttext
+    from vecload.kernels import fasttext_entries
 
-    cursor.need(sizes.entries * fasttext.BEHIND, "dictionary")
+    cursor.need(sizes.entries * fasttext_entries.ENTRY_OVERHEAD, "dictionary")
     starts, stops, counts = np.empty((3, sizes.entries), dtype=np.int64)
     kinds = np.empty(sizes.entries, dtype=np.uint8)
     bytes_of = read_only(cursor.data)
-    whole, behind = fasttext.find_entries(bytes_of, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
+    whole, behind = fasttext_entries.find_entries(bytes_of, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
     rest = cursor.data[behind : behind + LONGEST_WORD + 1]
     if whole < sizes.entries and len(rest) > LONGEST_WORD and rest.all():
         found = f"no NUL in {LONGEST_WORD:,} bytes"

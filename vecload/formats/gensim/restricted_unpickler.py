@@ -302,7 +302,7 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         pickles.BAD_KEY: ("refused to read the pickle", "keys or items of a set that are not text"),
         pickles.OVER_BUDGET: ("refused to read the pickle", "values that take far more memory than the file"),
     }
-    if status != pickles.FINE:
+    if status != pickles.ACCEPTED:
         problem, found = problems[status]
         hint = _HINT if problem.startswith("refused") else None
         raise FormatError(problem, file=name, byte=int(at), found=found, hint=hint)

@@ -49,7 +49,7 @@ def _any_above(line, scale, shift, worst):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def keep_best(products, scale, shift, first, best, rows):  # type: ignore[no-untyped-def]
+def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-untyped-def]
     """Enter ``products[q, j] * scale[j] + shift[j]`` into the heap of each query q.
 
     `products` float32 (queries, block); `scale`, `shift` float32 (block,), read-only; `first` is the row number of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload.kernels import digits
+from vecload.kernels import float_formatting
 
 
 def printed(values: np.ndarray, decimals: int = -1) -> list[str]:
@@ -17,8 +17,8 @@ def printed(values: np.ndarray, decimals: int = -1) -> list[str]:
     rows.flags.writeable = False
     data, offsets = np.zeros(0, dtype=np.uint8), np.zeros(len(rows) + 1, dtype=np.int64)
     data.flags.writeable = offsets.flags.writeable = False
-    out = np.full(len(rows) * (digits.ROOM + 1) + 8, 255, dtype=np.uint8)
-    count = digits.print_rows(data, offsets, rows, rows.view(np.uint32), decimals, out)
+    out = np.full(len(rows) * (float_formatting.MAX_VALUE_BYTES + 1) + 8, 255, dtype=np.uint8)
+    count = float_formatting.format_rows(data, offsets, rows, rows.view(np.uint32), decimals, out)
     assert (out[count:][-8:] == 255).all()
     return out[:count].tobytes().decode().split()
 

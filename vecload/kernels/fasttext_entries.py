@@ -9,7 +9,7 @@ import numpy as np
 
 from vecload.kernels import kernel
 
-BEHIND = 10
+ENTRY_OVERHEAD = 10
 """Bytes of an entry that are not its word's."""
 
 
@@ -26,7 +26,7 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
         last = min(len(data), at + longest + 1)
         while stop < last and data[stop] != 0:
             stop += 1
-        if stop - at > longest or stop + BEHIND > len(data):
+        if stop - at > longest or stop + ENTRY_OVERHEAD > len(data):
             return entry, at
         starts[entry] = at
         stops[entry] = stop
@@ -35,15 +35,15 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
             count |= np.uint64(data[stop + 1 + place]) << np.uint64(8 * place)
         counts[entry] = np.int64(count)
         kinds[entry] = data[stop + 9]
-        at = stop + BEHIND
+        at = stop + ENTRY_OVERHEAD
     return len(starts), at
 
 
 @kernel
-def join_entries(data, offsets, counts, out):  # type: ignore[no-untyped-def]
+def write_entries(data, offsets, counts, out):  # type: ignore[no-untyped-def]
     """Write words (``data[offsets[i]:offsets[i + 1]]``) and their counts (int64) as entries into `out` (uint8).
 
-    `out` has room for the words and `BEHIND` bytes for each.
+    `out` has room for the words and `ENTRY_OVERHEAD` bytes for each.
     """
     at = 0
     for word in range(len(counts)):
@@ -55,4 +55,4 @@ def join_entries(data, offsets, counts, out):  # type: ignore[no-untyped-def]
         for place in range(8):
             out[at + 1 + place] = np.uint8((count >> np.uint64(8 * place)) & np.uint64(255))
         out[at + 9] = 0
-        at += BEHIND
+        at += ENTRY_OVERHEAD

@@ -18,9 +18,9 @@ from numba.extending import intrinsic
 
 from vecload.kernels import inline, kernel
 
-ROOM: Final = 24
+MAX_VALUE_BYTES: Final = 24
 """Bytes that a value and the space before it take at most."""
-MOST_DECIMALS: Final = 9
+MAX_DECIMALS: Final = 9
 
 _MINUS: Final = 45
 _POINT: Final = 46
@@ -241,7 +241,7 @@ def _put_value(out, at, bits, value, decimals):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def print_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-untyped-def]
+def format_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-untyped-def]
     """Write each row as its word and its values, a space before each, and a line feed.
 
     Parameters
@@ -253,10 +253,10 @@ def print_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-unt
     bits : uint32 (n, dim), C order
         The same memory.
     decimals : int
-        Digits behind the point, 0 to `MOST_DECIMALS`; -1 for the shortest decimal. Values of 2**31 and more are
+        Digits behind the point, 0 to `MAX_DECIMALS`; -1 for the shortest decimal. Values of 2**31 and more are
         always the shortest.
     out : uint8
-        Has room for every word, `ROOM` bytes for every value and a line feed for every row.
+        Has room for every word, `MAX_VALUE_BYTES` bytes for every value and a line feed for every row.
 
     Returns
     -------

@@ -25,8 +25,10 @@ def parse(lines: list[bytes], dim: int, dtype: str) -> tuple[np.ndarray, list[by
     words = np.zeros((2, len(lines)), dtype=np.int32)
     status = np.empty(len(lines), dtype=np.uint8)
     left = plain_rows.parse_plain(buffer, starts, stops.astype(np.int32), rows, words[0], words[1], status)
-    assert left == np.count_nonzero(status != plain_rows.FINE)
-    return rows, [text[a:b] if s == plain_rows.FINE else None for a, b, s in zip(*words.tolist(), status, strict=True)]
+    assert left == np.count_nonzero(status != plain_rows.PARSED)
+    return rows, [
+        text[a:b] if s == plain_rows.PARSED else None for a, b, s in zip(*words.tolist(), status, strict=True)
+    ]
 
 
 def cell(random_: random.Random, most: int) -> bytes:

@@ -88,7 +88,7 @@ def first_nonfinite(bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def join_rows(data, offsets, rows, out):  # type: ignore[no-untyped-def]
+def write_rows(data, offsets, rows, out):  # type: ignore[no-untyped-def]
     """Write word, space, the bytes of its row (uint8, C order) and a line feed for each row into `out`."""
     width = rows.shape[1]
     at = 0
