@@ -21,7 +21,7 @@ from torch.optim.swa_utils import (
 )
 
 from vecload import OptionError, PartialEmbedding, StoredEmbedding
-from vecload.layers.weights import AssembledWeight
+from vecload.layers.assembled_weight import AssembledWeight
 
 ROWS, DIM = 12, 4
 BANDS = {

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from vecload import FormatError, SentencePooler, StoredEmbedding, Vectors, Words, load
-from vecload.layers.shared import BorrowedRows, MappedRows
+from vecload.layers.shared_memory import BorrowedRows, MappedRows
 from vecload.ngrams import NgramTable
 
 MATRIX = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)

@@ -5,8 +5,8 @@ Frozen rows are not part of a parameter, so optimizers, weight decay and momentu
 
 from vecload.layers.extending import Extension, extend_embedding
 from vecload.layers.output_layers import PartialHead, TiedEmbedding, TiedHead
-from vecload.layers.partial import PartialEmbedding
-from vecload.layers.stored import StoredEmbedding
+from vecload.layers.partial_embedding import PartialEmbedding
+from vecload.layers.stored_embedding import StoredEmbedding
 from vecload.layers.training import UnfreezeAfter, anchor, frequency_bands, param_groups, unfreeze_after
 
 __all__ = [

@@ -13,11 +13,11 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.keywords import explain_keywords
+from vecload.layers.class_changes import become_partial, become_plain, become_shared, sharing
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
 from vecload.layers.output_layers import TiedEmbedding
-from vecload.layers.partial import PartialEmbedding
-from vecload.layers.swapping import become_partial, become_plain, become_shared, sharing
+from vecload.layers.partial_embedding import PartialEmbedding
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 

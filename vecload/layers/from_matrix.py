@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.partial import PartialEmbedding, check_gradients
-from vecload.layers.stored import as_tensor, padding_row
+from vecload.layers.partial_embedding import PartialEmbedding, check_gradients
+from vecload.layers.stored_embedding import as_tensor, padding_row
 
 
 def embedding_from_matrix(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 import torch
 
-from vecload.layers.checkpoints import saved_weight
-from vecload.layers.partial import PartialEmbedding, _bands
-from vecload.layers.rows import PartialRows
+from vecload.layers.partial_embedding import PartialEmbedding, _bands
+from vecload.layers.partial_rows import PartialRows
 from vecload.layers.sharding import fsdp_module_above
+from vecload.layers.state_dicts import saved_weight
 from vecload.layers.tracing import refuse_script
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.output_layers import SharedRows
-from vecload.layers.rows import PartialRows
+from vecload.layers.partial_rows import PartialRows
 from vecload.provenance import special_rows
 from vecload.vocab import Vocab
 

@@ -4,6 +4,6 @@ One capability a file: the module, its modes, the reduction in torch and in kern
 """
 
 from vecload.pooling.modes import Mode, pmeans, sif, usif
-from vecload.pooling.module import SentencePooler
+from vecload.pooling.sentence_pooler import SentencePooler
 
 __all__ = ["Mode", "SentencePooler", "pmeans", "sif", "usif"]

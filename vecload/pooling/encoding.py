@@ -18,8 +18,8 @@ import torch
 
 from vecload.errors import OptionError, allocating, refuse_string
 from vecload.pooling import reduction
-from vecload.pooling.compiled import Extra
-from vecload.pooling.fasttext import end_lines
+from vecload.pooling.fasttext_sentences import end_lines
+from vecload.pooling.kernel_pooling import Extra
 from vecload.progress import progress_bar
 from vecload.threads import Pool
 from vecload.words import Words, pack, read_only
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.pooling.compiled import Plan
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.kernel_pooling import Plan
+    from vecload.pooling.sentence_pooler import SentencePooler
 
 Tensor = torch.Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from vecload.errors import require
-from vecload.pooling.module import SentencePooler
+from vecload.pooling.sentence_pooler import SentencePooler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.pooling.compiled import inverse_norms
+from vecload.pooling.kernel_pooling import inverse_norms
 from vecload.pooling.saving import vectors_of
 from vecload.sources import check_target, replacing
 from vecload.vectors import Vectors
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.sentence_pooler import SentencePooler
 
 LAYOUTS = ("sentence-transformers", "model2vec")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.sentence_pooler import SentencePooler
 
 _HEADER = 256  # bytes of a header that waits for the number of rows
 COLUMN = "vector"

@@ -16,7 +16,7 @@ import torch
 
 from vecload.errors import OptionError, refuse_string, warn
 from vecload.pooling import encoding
-from vecload.pooling.compiled import Extra
+from vecload.pooling.kernel_pooling import Extra
 from vecload.pooling.modes import FITTED
 from vecload.progress import progress_bar
 from vecload.threads import Pool
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from vecload.pooling.encoding import Piece
     from vecload.pooling.modes import Mode
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.sentence_pooler import SentencePooler
 
 _BATCH = 16_384  # texts in memory together
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from vecload.errors import FormatError, OptionError, as_format_errors
-from vecload.layers.shared import array_of
+from vecload.layers.shared_memory import array_of
 from vecload.loading import load
 from vecload.pooling.modes import Mode
-from vecload.pooling.module import SentencePooler
+from vecload.pooling.sentence_pooler import SentencePooler
 from vecload.saved import (
     check_settings,
     check_tensors,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.stored import as_tensor
+from vecload.layers.stored_embedding import as_tensor
 from vecload.sources import MappedRange
 
 if TYPE_CHECKING:

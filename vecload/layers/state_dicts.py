@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vecload.layers.assembled_weight import AssembledWeight
 from vecload.layers.sharding import fsdp_module_above, like_parameter
-from vecload.layers.weights import AssembledWeight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class SavedRows(torch.nn.Module):
     _begins: tuple[int, ...]
     _shape: tuple[int, int]
 
-    if TYPE_CHECKING:  # defined by `PartialRows`; see `vecload.layers.weights.Assembled`
+    if TYPE_CHECKING:  # defined by `PartialRows`; see `vecload.layers.assembled_weight.Assembled`
 
         def _assemble(self) -> torch.Tensor: ...
 

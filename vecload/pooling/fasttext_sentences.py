@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.pooling.compiled import Extra
+from vecload.pooling.kernel_pooling import Extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from vecload.pooling.module import SentencePooler
+    from vecload.pooling.sentence_pooler import SentencePooler
     from vecload.vectors import Vectors
 
 _END = "</s>"

@@ -12,12 +12,12 @@ import torch
 from torch.nn.functional import embedding, linear, pad
 
 from vecload.errors import OptionError
-from vecload.layers.checkpoints import SavedRows, take
-from vecload.layers.frozen import FrozenRows
+from vecload.layers.assembled_weight import AssembledWeight
+from vecload.layers.frozen_rows import FrozenRows
 from vecload.layers.sharding import like_parameter, whole_rows, write_rows
-from vecload.layers.stored import StoredEmbedding
+from vecload.layers.state_dicts import SavedRows, take
+from vecload.layers.stored_embedding import StoredEmbedding
 from vecload.layers.tracing import out_of_range, refuse_script
-from vecload.layers.weights import AssembledWeight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

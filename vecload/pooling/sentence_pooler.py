@@ -12,10 +12,10 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.keywords import explain_keywords
-from vecload.layers.shared import table_of
+from vecload.layers.shared_memory import table_of
 from vecload.ngrams import DenseRows, NgramTable
-from vecload.pooling import fasttext, modes
-from vecload.pooling.rows import RowPooler
+from vecload.pooling import fasttext_sentences, modes
+from vecload.pooling.row_pooler import RowPooler
 from vecload.sources import MappedRange
 from vecload.tokenizers import Tokenize
 from vecload.vectors import Vectors
@@ -136,8 +136,8 @@ class SentencePooler(RowPooler):
             embedding = table_of(source.matrix, trainable=trainable, dtype=dtype)
             if isinstance(source, Vectors):
                 ngrams = source.ngrams
-                trained = fasttext.supervised(source) if mode.name == "fasttext" else None
-                row_weights = None if trained is None else torch.from_numpy(fasttext.row_counts(source))
+                trained = fasttext_sentences.supervised(source) if mode.name == "fasttext" else None
+                row_weights = None if trained is None else torch.from_numpy(fasttext_sentences.row_counts(source))
         padding_idx = getattr(embedding, "padding_idx", None)
         if isinstance(words, Vocab):
             padding_idx = words.padding_idx if padding_idx is None else padding_idx

@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from vecload.errors import OptionError
-from vecload.layers.inplace import flat, written
+from vecload.layers.written_arguments import flat, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.rows import PartialRows
-from vecload.layers.stored import StoredEmbedding, padding_row
+from vecload.layers.partial_rows import PartialRows
+from vecload.layers.stored_embedding import StoredEmbedding, padding_row
 
 
 class PartialEmbedding(PartialRows, torch.nn.Embedding):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vecload.layers.inplace import written
+from vecload.layers.written_arguments import written
 
 _ALIASES = (torch.Tensor.detach, torch.Tensor.data.__get__)  # type: ignore[attr-defined]
 

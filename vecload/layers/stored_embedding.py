@@ -11,8 +11,8 @@ import torch
 
 from vecload import arrays
 from vecload.errors import OptionError
+from vecload.layers.assembled_weight import AssembledWeight
 from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
-from vecload.layers.weights import AssembledWeight
 from vecload.sources import MappedRange
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab

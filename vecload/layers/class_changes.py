@@ -9,8 +9,8 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.output_layers import PartialHead, SharedRows, TiedEmbedding, TiedHead
-from vecload.layers.partial import PartialEmbedding
-from vecload.layers.rows import PartialRows
+from vecload.layers.partial_embedding import PartialEmbedding
+from vecload.layers.partial_rows import PartialRows
 
 if TYPE_CHECKING:
     import numpy as np

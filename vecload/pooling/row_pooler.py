@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from vecload.errors import OptionError
 from vecload.layers.tracing import assert_in_range, record_call, refuse_script
-from vecload.pooling import compiled, eager, reduction
-from vecload.pooling.compiled import Plan
+from vecload.pooling import embedding_bag, kernel_pooling, reduction
+from vecload.pooling.kernel_pooling import Plan
 from vecload.pooling.modes import FITTED, Mode
 
 Tensor = torch.Tensor
@@ -164,13 +164,13 @@ class RowPooler(torch.nn.Module):
         if torch.compiler.is_compiling():
             pooled, _ = self.reduce(bags)
         else:
-            pooled = eager.fastest(self, bags)
+            pooled = embedding_bag.fastest(self, bags)
         pooled = self.finish(pooled)
         if not return_empty:
             return pooled
         return pooled, reduction.sums(self.kept(bags).long(), bags.numbers(), bags.size) == 0
 
-    def reduce(self, bags: reduction.Bags, extra: compiled.Extra | None = None) -> tuple[Tensor, Tensor]:
+    def reduce(self, bags: reduction.Bags, extra: kernel_pooling.Extra | None = None) -> tuple[Tensor, Tensor]:
         """Pool through operations that can be traced and differentiated, on any layer."""
         keep = self.kept(bags)
         tokens = torch.where(keep, bags.tokens, 0)
@@ -231,7 +231,7 @@ class RowPooler(torch.nn.Module):
 
     def plan(self) -> Plan | None:
         """What the kernels need; None where they cannot serve."""
-        return compiled.plan_of(self)
+        return kernel_pooling.plan_of(self)
 
     def __prepare_scriptable__(self) -> None:
         refuse_script(self)

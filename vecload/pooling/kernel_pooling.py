@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vecload.layers.shared import array_of
+from vecload.layers.shared_memory import array_of
 from vecload.pooling.reduction import has_tangent
 from vecload.threads import Pool
 from vecload.words import read_only
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.pooling.modes import Mode
-    from vecload.pooling.rows import RowPooler
+    from vecload.pooling.row_pooler import RowPooler
 
 _DIVISORS = {"sum": 0, "mean": 1, "sif": 1, "usif": 1, "fasttext": 1, "tfidf": 2, "sqrt-n": 3}
 """Mode → the divisor of `vecload.kernels.pooling` (UNDIVIDED, BY_TOKENS, BY_WEIGHTS, BY_ROOT)."""

@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional
 
 from vecload.errors import OptionError
-from vecload.pooling import compiled, reduction
-from vecload.pooling.compiled import Extra
+from vecload.pooling import kernel_pooling, reduction
+from vecload.pooling.kernel_pooling import Extra
 
 if TYPE_CHECKING:
-    from vecload.pooling.rows import RowPooler
+    from vecload.pooling.row_pooler import RowPooler
 
 Tensor = torch.Tensor
 
@@ -50,7 +50,7 @@ def fastest(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
         out = np.empty((bags.size, pooler.embedding_dim), dtype=np.float32)
         counts = np.empty(bags.size, dtype=np.int64)
         extra = Extra(np.empty((0, pooler.embedding_dim), dtype=np.float32))
-        compiled.pool_in_threads(plan, rows.contiguous().numpy(), ends.numpy(), extra, out, counts)
+        kernel_pooling.pool_in_threads(plan, rows.contiguous().numpy(), ends.numpy(), extra, out, counts)
         return torch.from_numpy(out)
     if not _has_bag(pooler, bags):
         return pooler.reduce(bags)[0]
@@ -65,7 +65,7 @@ def fastest(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
 def _has_bag(pooler: RowPooler, bags: reduction.Bags) -> bool:
     layer, mode = pooler.embedding, pooler.mode.name
     own = mode in _BAG_MODES and (bags.weights is None or mode == "sum")
-    return own and compiled.has_plain_rows(layer) and not reduction.has_tangent(layer.weight, bags.weights)
+    return own and kernel_pooling.has_plain_rows(layer) and not reduction.has_tangent(layer.weight, bags.weights)
 
 
 def _weighted_means(pooler: RowPooler, bags: reduction.Bags) -> Tensor:
