@@ -18,7 +18,7 @@ from vecload import catalog, formats
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
-from vecload.formats.contract import Batch
+from vecload.formats.contract import Batch, Table
 from vecload.formats.gensim.keyed_vectors import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of, writer
 from vecload.keywords import explain_keywords
@@ -29,8 +29,7 @@ from vecload.words import UniqueWords
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from vecload.formats import Place, Reader, Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import Place, Reader, ReadRequest, RowStream
     from vecload.formats.outputs import Output
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("vecload")
 _PACKED = (*COMPRESSORS, *ARCHIVES)
-_BATCH = 1 << 20  # bytes of rows together
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,10 @@ def save(
     OptionError
         If the format cannot be inferred, an option is invalid, or `path` cannot be replaced.
     """
-    _write(output_of(path, format, precision=precision, unencodable=unencodable), _Held(vectors))
+    _write(
+        output_of(path, format, precision=precision, unencodable=unencodable),
+        Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams),
+    )
 
 
 def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[tuple[str, Path]]:
@@ -287,7 +288,7 @@ def _stem(source: str) -> str:
     return name
 
 
-def _write(output: Output, table: Table) -> tuple[Counter[str], int]:
+def _write(output: Output, table: RowStream) -> tuple[Counter[str], int]:
     """Write the whole table or nothing; return the rows left out, by cause, and the bytes written."""
     form = output.form
     if table.ngrams is not None and table.ngrams.kind not in getattr(form, "NGRAMS", ()):
@@ -305,24 +306,6 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-class _Held:
-    """Vectors at hand, as a writer wants them."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self._vectors = vectors
-        self.rows = self.expected = len(vectors)
-        self.dim, self.dtype, self.words = vectors.dim, vectors.dtype, vectors.words
-        self.meta, self.ngrams = vectors.meta, vectors.ngrams
-
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:  # noqa: ARG002 - the rows are made already
-        matrix, words = self._vectors.matrix, self._vectors.words
-        step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
-        for begin in range(0, self.rows, step):
-            # Packed again, not sliced: writers hand the words to kernels, and those of a mapped file can change.
-            some = words.take(np.arange(begin, min(begin + step, self.rows)))
-            yield Batch(some.data, some.offsets, np.ascontiguousarray(matrix[begin : begin + step]))
-
-
 class _Stream:
     """The rows of a reader, as a writer wants them: each word once, values normalised and rounded."""
 
@@ -332,7 +315,7 @@ class _Stream:
         self,
         source: Source,
         reader: Reader,
-        request: Request,
+        request: ReadRequest,
         prefix: str,
         check: WordCheck,
         advance: Callable[[int, int | None], object],

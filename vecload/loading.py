@@ -11,7 +11,7 @@ import numpy as np
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
-from vecload.formats.contract import Request
+from vecload.formats.contract import ReadRequest, Table
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Reader
+    from vecload.formats.contract import Reader
     from vecload.sources import Source
 
 _STEP = 1 << 24  # bytes of matrix added when an estimate was too low
@@ -139,7 +139,7 @@ def load(
 
 def load_rows(
     source: str | os.PathLike[str] | IO[bytes],
-    request: Request,
+    request: ReadRequest,
     *,
     prefix: str = "",
     progress: Progress = None,
@@ -154,22 +154,21 @@ def load_rows(
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
         reader = guarding.read(form, opened, request, **options)
         check = WordCheck(reader, request, prefix, forced=format is not None, known=form is native)
-        vectors = None if prefix else reader.mapped()
-        if vectors is None or check.shares_spaces(vectors.words):
+        table = None if prefix else reader.mapped()
+        if table is None or check.shares_spaces(table.words):
             with bar(opened, progress) as advance:
                 matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
-            vectors = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
-    doubt = check.doubt(vectors.words, opened.name)
-    if doubt is None:
-        return vectors
-    return Vectors(vectors.words, vectors.matrix, {**vectors.meta, "doubt": doubt}, vectors.ngrams)
+            table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
+    doubt = check.doubt(table.words, opened.name)
+    meta = table.meta if doubt is None else {**table.meta, "doubt": doubt}
+    return Vectors(table.words, table.matrix, meta, table.ngrams)
 
 
 def _collect(
     source: Source,
     reader: Reader,
     prefix: str,
-    request: Request,
+    request: ReadRequest,
     check: WordCheck,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -226,8 +225,8 @@ def _unique(
     offsets: npt.NDArray[np.int64],
     *,
     strict: bool,
-) -> Vectors:
-    """The first row of each word."""
+) -> Table:
+    """Return the first row of each word."""
     meta = {**reader.meta, "source": name}
     if not len(matrix) and reader.skipped:
         causes = ", ".join(f"{cause} ({count:,})" for cause, count in reader.skipped.items())
@@ -243,7 +242,7 @@ def _unique(
         words = words.take(np.flatnonzero(~repeated))
         _compact(matrix, ~repeated)
         matrix.resize((len(words), matrix.shape[1]), refcheck=False)
-    return Vectors(words, matrix, meta, reader.ngrams)
+    return Table(words, matrix, meta, reader.ngrams)
 
 
 def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
@@ -284,7 +283,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     with catalog.located(source, few=True) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
         told = guarding.preview(form, opened)
-        reader = guarding.read(form, opened, Request(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
+        reader = guarding.read(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = told.pop("sample", None)
         words, rows, count = sample if sample and sample[0] else _first_rows(reader)
         if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams

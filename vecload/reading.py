@@ -11,14 +11,13 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 from vecload import catalog, formats
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
 from vecload.formats import guarding, native
-from vecload.formats.contract import Batch, Request, strip_prefix
+from vecload.formats.contract import Batch, Place, Placing, Previewing, Reader, ReadRequest, strip_prefix
 from vecload.progress import progress_bar
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
-    from vecload.formats import Reader
     from vecload.sources import Source
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
@@ -43,7 +42,7 @@ def asked(
     strict: bool,
     prefix: str,
     allow_nonfinite: bool,
-) -> Request:
+) -> ReadRequest:
     """The request that arguments of `load` make.
 
     Raises
@@ -58,7 +57,7 @@ def asked(
         raise OptionError(f"limit {limit} is negative")
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
-    return Request(only, limit, dtype, errors, strict, allow_nonfinite)
+    return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite)
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
@@ -86,7 +85,7 @@ class WordCheck:
         Whether the file itself says what a check found, as native files do.
     """
 
-    def __init__(self, reader: Reader, request: Request, prefix: str, *, forced: bool, known: bool) -> None:
+    def __init__(self, reader: Reader, request: ReadRequest, prefix: str, *, forced: bool, known: bool) -> None:
         self._reader = reader
         self._request = request
         self._selects = request.only is not None or bool(prefix)
@@ -129,7 +128,7 @@ class WordCheck:
         if not self._known:
             if not self._selects:
                 finding = find_doubt(words)
-            elif not len(words) and isinstance(self._reader, formats.Previewing):
+            elif not len(words) and isinstance(self._reader, Previewing):
                 finding = find_doubt(self._reader.first_words())
         whole = not self._selects and self._request.limit is None
         if finding is not None and finding.kind is NUMBERS and whole and not self._forced:
@@ -197,15 +196,15 @@ def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, 
     return f"{problem}: {sides}; {hint}"
 
 
-def batches_of(reader: Reader, prefix: str, check: WordCheck, place: formats.Place | None = None) -> Iterator[Batch]:
+def batches_of(reader: Reader, prefix: str, check: WordCheck, place: Place | None = None) -> Iterator[Batch]:
     """Return the batches of a reader: only words with the prefix, without it; rows where `place` says, if it can."""
     raw = prefix.encode("utf-8", "surrogateescape")
-    batches = reader.into(place) if place is not None and isinstance(reader, formats.Placing) else iter(reader)
+    batches = reader.into(place) if place is not None and isinstance(reader, Placing) else iter(reader)
     batches = check.stripped(batches)
     return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 
-def expected_of(reader: Reader, request: Request) -> int:
+def expected_of(reader: Reader, request: ReadRequest) -> int:
     """Rows to make room for: what the reader expects, and no more than are asked for."""
     only = None if request.only is None else len(request.only)
     return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
@@ -249,15 +248,15 @@ def read_words(
     source, limit, progress
         As for `load`.
     """
-    request = Request(limit=limit, errors="skip", allow_nonfinite=True)
+    request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
     with catalog.located(source, few=limit is not None) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
         reader = guarding.read(form, opened, request)
         check = WordCheck(reader, request, "", forced=False, known=form is native)
-        vectors = reader.mapped()
-        if vectors is not None and not check.shares_spaces(vectors.words):
-            complete = limit is None or len(vectors) <= limit
-            return SeenWords(vectors.words[:limit], complete, vectors.ngrams is not None)
+        table = reader.mapped()
+        if table is not None and not check.shares_spaces(table.words):
+            complete = limit is None or table.rows <= limit
+            return SeenWords(table.words[:limit], complete, table.ngrams is not None)
         words, rows = UniqueWords(expected_of(reader, request)), 0
         with bar(opened, progress) as advance:
             for batch in batches_of(reader, "", check):

@@ -27,7 +27,7 @@ from vecload import (
     align,
     oov,
 )
-from vecload.formats.contract import Request
+from vecload.formats.contract import ReadRequest
 from vecload.loading import load_rows
 
 # Chains are shown on words that the vectors lack; tests/alignment/test_nothing_found.py is about the warning.
@@ -108,7 +108,7 @@ def test_a_path_gives_what_vectors_give(tmp_path: Path, steps: list[str]) -> Non
 def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Vectors] = []
 
-    def spy(source: Path, request: Request, **options: Any) -> Vectors:
+    def spy(source: Path, request: ReadRequest, **options: Any) -> Vectors:
         read.append(load_rows(source, request, **options))
         return read[0]
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecload import Vectors, Words
-from vecload.formats import Place
-from vecload.formats.contract import Batch
+from vecload.formats.contract import Batch, Place
 
 ODD = ["the", "cat", "北海道", "a\u00a0b", "New York", "x" * 300, "\udcff\udc80", "é", "🙂", "e\u0301", "0", "\u3000"]
 """Words of the kinds that readers trip over."""
@@ -23,7 +22,7 @@ def sample(words: list[str] = ODD, dim: int = 5, dtype: Any = np.float32, seed: 
 
 @dataclass
 class TableOf:
-    """What `vecload.formats.Table` asks for, with the number of rows known or not."""
+    """What `vecload.formats.contract.RowStream` asks for, with the number of rows known or not."""
 
     vectors: Vectors
     step: int = 3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import vecload
 from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
-from vecload.formats.contract import Request
+from vecload.formats.contract import ReadRequest
 from vecload.loading import load_rows
 from vecload.ngrams import NgramTable
 
@@ -70,7 +70,7 @@ def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monke
     file.write_text("\n".join(lines), encoding="utf-8")
     read = []
 
-    def spy(source: Path, request: Request, **options: Any) -> Vectors:
+    def spy(source: Path, request: ReadRequest, **options: Any) -> Vectors:
         read.append(load_rows(source, request, **options))
         return read[0]
 

@@ -23,7 +23,7 @@ import vecload
 from vecload import FormatError, OptionError, VocabularyError
 from vecload.errors import as_format_errors, shorten
 from vecload.formats import guarding, text
-from vecload.formats.contract import Request
+from vecload.formats.contract import ReadRequest
 from vecload.sources import open_source
 
 GOOD = b"cat 1 2\ndog 3 4\n"
@@ -52,7 +52,7 @@ EXPECTED = [
 class Broken:
     """A reader of text that fails in one of its calls."""
 
-    def __init__(self, source: Any, request: Request, call: str, error: BaseException) -> None:
+    def __init__(self, source: Any, request: ReadRequest, call: str, error: BaseException) -> None:
         self._reader = text.read(source, request)
         self._call, self._error = call, error
 
@@ -77,7 +77,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
     original = text.read
 
     def install(call: str, error: BaseException) -> None:
-        def read(source: Any, request: Request, **_: object) -> Any:
+        def read(source: Any, request: ReadRequest, **_: object) -> Any:
             if call == "read":
                 raise error
             monkeypatch.setattr(text, "read", original)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.alignment.coverage import Coverage
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]
@@ -115,7 +115,7 @@ def align(
     _check(sources, combine, several=several)
     steps = oov_steps.chain(oov)
     special = special_rows(vocab)
-    request: Request | None = None
+    request: ReadRequest | None = None
     loaded = []
     for source in sources:
         if not isinstance(source, Vectors):
@@ -179,7 +179,7 @@ def _request(
     special: npt.NDArray[np.bool_],
     spellings: tuple[oov_steps.Spelling, ...],
     others: tuple[Any, ...],
-) -> Request:
+) -> ReadRequest:
     """Ask for the words of the vocabulary, their spellings, their parts and the spellings of those."""
     wanted = dict.fromkeys(vocab)
     splits = [step.parts for step in others if isinstance(step, oov_steps.Composition)]

@@ -23,8 +23,8 @@ The contract. A format is a plain module with
 ``sniff_folder(path) -> int`` (optional)
     The same for a folder, for formats whose file is one. May look at what the folder holds.
 ``read(source, request) -> Reader`` (optional, where there is ``write``)
-    Reads the opened `Source` as the `Request` says. `only` and `limit` are pushed down to it, so rows nobody asked for
-    are not parsed. What it raises, at once or on the way, is `FormatError` with the place.
+    Reads the opened `Source` as the `ReadRequest` says. `only` and `limit` are pushed down to it, so rows that were not
+    requested are not parsed. What it raises, at once or on the way, is `FormatError` with the place.
 ``write(path, table, *, ...) -> Counter[str] | None`` (optional)
     Writes a `Table` to `path`, a temporary file (or folder) that the caller renames when all is well.
     Options of its own are keyword-only, each with a default. Returns how many rows it left out, by cause, where an
@@ -45,7 +45,7 @@ A new format is a new file and one line in `FORMATS`. What is known but cannot b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from vecload.errors import FormatError, OptionError, did_you_mean
 from vecload.formats import native, npz, spacy, static_embeddings, tensorboard, text, unsupported, word2vec
@@ -55,18 +55,9 @@ from vecload.formats.gensim import keyed_vectors
 from vecload.saved import describe_file, describe_folder, describe_head
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from vecload.formats.contract import Batch
-    from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Vectors
-    from vecload.words import Words
 
 FORMATS: tuple[ModuleType, ...] = (
     text,
@@ -88,113 +79,6 @@ HEAD = 1 << 16
 
 _MAGIC = 90  # surer than this: no other file begins so
 _FOLDED = str.maketrans("", "", " -_.")
-
-
-class Reader(Protocol):
-    """What `read` gives: the rows as batches in file order, in bounded memory. Read it once.
-
-    The members are known before the first batch, but `skipped` and `meta`, which are complete after the last.
-    """
-
-    @property
-    def dim(self) -> int:
-        """Values in a row."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the batches' rows: the request's, else the file's."""
-
-    @property
-    def declared(self) -> int | None:
-        """Rows the file claims to hold, None where it claims nothing."""
-
-    @property
-    def expected(self) -> int:
-        """Rows to make room for: a guess that may get better on the way, never more than the bytes can hold."""
-
-    @property
-    def skipped(self) -> Counter[str]:
-        """Rows left out, by cause."""
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """What `Vectors.meta` shall say: at least ``format``."""
-
-    @property
-    def ngrams(self) -> NgramTable | None:
-        """What composes vectors of other words, where the file has it."""
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def mapped(self) -> Vectors | None:
-        """The file as it lies, not read and not copied; None where the format or the request does not allow it."""
-
-
-class Place(Protocol):
-    """Where the rows of a file are to lie, for a reader that can parse them there."""
-
-    def take(self, count: int) -> npt.NDArray[Any] | None:
-        """The memory for the next `count` rows of the file, or None if they are to lie wherever the reader likes.
-
-        The rows of an earlier call are done with when the batch they came in is followed by the next.
-        """
-
-    def filled(self, rows: npt.NDArray[Any]) -> None:
-        """Rows in memory that `take` gave are parsed, all of them: told by the thread that did it, in any order."""
-
-
-@runtime_checkable
-class Placing(Protocol):
-    """A `Reader` that can parse rows straight into memory it is given."""
-
-    def into(self, place: Place) -> Iterator[Batch]:
-        """The batches of the reader, whose rows are those of `place`, unless some were left out."""
-
-
-@runtime_checkable
-class Previewing(Protocol):
-    """A `Reader` that knows the first words of its file even when others are asked for."""
-
-    def first_words(self) -> Words:
-        """Return the first words of the file, whatever the request asks for."""
-
-
-class Table(Protocol):
-    """What `write` gets: rows without duplicates, in order, in bounded memory. `batches` may be called once.
-
-    Memory for the words themselves is not counted: they are held to know duplicates, and `words` gives them.
-    """
-
-    @property
-    def rows(self) -> int | None:
-        """Number of rows; None where only reading all tells."""
-
-    @property
-    def expected(self) -> int:
-        """`rows`, or a guess at it."""
-
-    @property
-    def dim(self) -> int:
-        """Values in a row."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the batches' rows."""
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        """Where the rows come from, as `Vectors.meta`."""
-
-    @property
-    def ngrams(self) -> NgramTable | None:
-        """The table of n-grams that belongs to the rows, or None."""
-
-    @property
-    def words(self) -> Words:
-        """The words of all batches given so far, with their hash table."""
-
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:
-        """The rows, in `place` where they are made and it suits their maker."""
 
 
 def recognise(source: Source) -> ModuleType:

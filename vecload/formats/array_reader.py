@@ -11,9 +11,8 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, shorten
-from vecload.formats.contract import NONFINITE_HINT, Batch
+from vecload.formats.contract import NONFINITE_HINT, Batch, Table
 from vecload.saved import MAX_DIM
-from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest
     from vecload.ngrams import NgramTable
     from vecload.words import Words
 
@@ -208,7 +207,7 @@ class ArrayReader:
         name: str,
         words: Words,
         rows: Rows,
-        request: Request,
+        request: ReadRequest,
         *,
         meta: dict[str, Any],
         ngrams: NgramTable | None = None,
@@ -259,7 +258,7 @@ class ArrayReader:
             raise FormatError(cause, file=self._name, found=found, hint=NONFINITE_HINT)
         self.skipped[cause] += len(at)
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """The arrays as they are, when they were asked for as they are and every word is there once."""
         request, rows = self._request, self._rows
         if request.only is not None or request.limit is not None or rows.dtype != self.dtype or not rows.dtype.isnative:
@@ -271,4 +270,4 @@ class ArrayReader:
             return None  # the batches will say where
         if not self._words.distinct:
             return None
-        return Vectors(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)
+        return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)

@@ -1,18 +1,28 @@
-"""`Batch` and `Request`: what readers yield, and what they are asked for."""
+"""The values and protocols between formats and the rest of vecload.
+
+A reader answers a `ReadRequest` with `Batch` values or one mapped `Table`; a writer takes a `RowStream`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from vecload.words import Words, pack
 
+if TYPE_CHECKING:
+    from vecload.ngrams import NgramTable
+
+_BATCH: Final = 1 << 20  # bytes of the rows of a batch
+
 
 class Batch(NamedTuple):
-    """Some rows on their way from a file: at most a chunk's worth.
+    """Consecutive words and rows of a file, about a megabyte.
 
     `data` uint8 (bytes,) and `offsets` int64 (n + 1,) are the packed words, `rows` the values, shape (n, dim).
     """
@@ -22,12 +32,12 @@ class Batch(NamedTuple):
     rows: npt.NDArray[Any]
 
     def take(self, at: npt.NDArray[np.int64]) -> Batch:
-        """Some of the rows."""
+        """Return the rows with these numbers."""
         return Batch(*pack(self.data, self.offsets[at], self.offsets[at + 1]), self.rows[at])
 
 
 def strip_prefix(batch: Batch, prefix: bytes) -> Batch:
-    """The rows whose words begin with `prefix`, without it.
+    """Return the rows whose words begin with `prefix`, and strip it.
 
     Examples
     --------
@@ -45,23 +55,23 @@ def strip_prefix(batch: Batch, prefix: bytes) -> Batch:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a caller wants of a file.
+class ReadRequest:
+    """Which rows of a file to read, and how.
 
     Parameters
     ----------
     only
-        Only the rows of these words; None for all.
+        Words whose rows are read; None for all.
     limit
-        Only so many rows from the start of the file.
+        Number of rows to read, from the start of the file; None for all.
     dtype
         "float16", "bfloat16", "float32" or "float64"; None for the type the file stores (text: float32).
     errors
         "raise" an error for malformed rows, or "skip" and count them.
     strict
-        Whether to raise an error for wrong counts, repeated and doubtful words, too.
+        Whether to raise an error for wrong counts, duplicate words and doubtful words, too.
     allow_nonfinite
-        Whether NaN and infinity may stay.
+        Whether to keep NaN and infinity.
     """
 
     only: Words | None = None
@@ -73,4 +83,167 @@ class Request:
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."
-"""Policies for values that are not finite in the requested type."""
+"""Hint for values that are not finite in the requested type."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Words and their rows as a whole, as a reader maps a file; it can be written as a `RowStream`.
+
+    Parameters
+    ----------
+    words
+        The words, each once.
+    matrix
+        Their rows, shape (number of words, dim).
+    meta
+        Description of the source, for ``Vectors.meta``.
+    ngrams
+        Character n-grams that compose vectors of other words.
+
+    Examples
+    --------
+    >>> table = Table(Words.from_strings(["cat", "dog"]), np.eye(2, dtype="float32"))
+    >>> table.rows, table.dim, [batch.rows.shape for batch in table.batches()]
+    (2, 2, [(2, 2)])
+    """
+
+    words: Words
+    matrix: npt.NDArray[Any]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    ngrams: NgramTable | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.words)
+
+    @property
+    def expected(self) -> int:
+        """Number of rows."""
+        return len(self.words)
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a row."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.matrix.dtype
+
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:  # noqa: ARG002 - the rows exist already
+        """Yield the rows in order; those of a mapped file are copied, a batch at a time."""
+        step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
+        for begin in range(0, self.rows, step):
+            # Packed again, not sliced: writers pass the words to kernels, and those of a mapped file can change.
+            some = self.words.take(np.arange(begin, min(begin + step, self.rows)))
+            yield Batch(some.data, some.offsets, np.ascontiguousarray(self.matrix[begin : begin + step]))
+
+
+class Reader(Protocol):
+    """The rows of an opened file as batches, in file order and bounded memory. It can be iterated once.
+
+    All attributes are known before the first batch, except `skipped` and `meta`, which are complete after the last.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a row."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: that of the request, else that of the file."""
+
+    @property
+    def declared(self) -> int | None:
+        """Number of rows according to the file; None where it gives no number."""
+
+    @property
+    def expected(self) -> int:
+        """Number of rows to allocate: an estimate that may improve, and never more than the file's bytes can hold."""
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Number of skipped rows, by cause."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Description of the file for ``Vectors.meta``: at least ``format``."""
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Character n-grams that compose vectors of other words, where the file has them."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def mapped(self) -> Table | None:
+        """Return the whole file without reading or copying rows; None where format or request do not allow it."""
+
+
+class Place(Protocol):
+    """Memory for the rows of a file, for a reader that can parse rows in place."""
+
+    def take(self, count: int) -> npt.NDArray[Any] | None:
+        """Return the memory for the next `count` rows of the file; None if the reader has to allocate it.
+
+        The memory of a batch may be used again once the next batch is requested.
+        """
+
+    def filled(self, rows: npt.NDArray[Any]) -> None:
+        """Report that rows from `take` are complete. Threads call this in any order."""
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A `Reader` that can parse rows into given memory."""
+
+    def into(self, place: Place) -> Iterator[Batch]:
+        """Return the batches of the reader, with rows in `place` unless some were skipped."""
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """A `Reader` that knows the first words of its file even if others were requested."""
+
+    def first_words(self) -> Words:
+        """Return the first words of the file, whatever the request is."""
+
+
+class RowStream(Protocol):
+    """Rows to write: each word once, in order, in bounded memory. `batches` can be called once.
+
+    Memory for the words is not counted: all are kept to find duplicates, and `words` returns them.
+    """
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows; None if it is known only after the last batch."""
+
+    @property
+    def expected(self) -> int:
+        """`rows`, or an estimate of it."""
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a row."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Description of the source, as ``Vectors.meta``."""
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Character n-grams of the vectors, or None."""
+
+    @property
+    def words(self) -> Words:
+        """Words of all batches so far, with their hash table."""
+
+    def batches(self, place: Place | None = None) -> Iterator[Batch]:
+        """Yield the rows, made in `place` if it is given and the source can do so."""

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from vecload.formats import Place, Reader
-    from vecload.formats.contract import Batch, Request
+    from vecload.formats.contract import Batch, Place, Reader, ReadRequest, Table
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Vectors
 
 
-def read(form: ModuleType, source: Source, request: Request, **options: Any) -> Reader:
+def read(form: ModuleType, source: Source, request: ReadRequest, **options: Any) -> Reader:
     """Call a format's ``read``, and guard the reader it returns.
 
     Parameters
@@ -98,7 +96,7 @@ class _Guarded:
         ngrams: NgramTable | None = self._ask("ngrams")
         return ngrams
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         with as_format_errors(self._source.name, self._source.size):
             return self._reader.mapped()
 

@@ -17,13 +17,12 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import NONFINITE_HINT, Batch
+from vecload.formats.contract import NONFINITE_HINT, Batch, Table
 from vecload.formats.counted import RowFile
 from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
 from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
 from vecload.saved.kinds import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
-from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.saved import Container
     from vecload.sources import Source
 
@@ -57,7 +55,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
 class Reader:
     """A native file; made by `read`."""
 
-    def __init__(self, source: Source, request: Request) -> None:
+    def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
         self._request = request
         self.skipped: Counter[str] = Counter()
@@ -78,12 +76,12 @@ class Reader:
         self.meta: dict[str, Any] = {**meta, "format": NAME}
         self.ngrams = _ngrams(container, source.name, len(raw), self.dim, source.path)
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """The file as it lies, where all of it is wanted as it is."""
         request = self._request
         if request.only is not None or request.limit is not None or self.dtype != self._matrix.dtype:
             return None
-        return Vectors(self._words, self._matrix, {**self.meta, "source": self._source.name}, self.ngrams)
+        return Table(self._words, self._matrix, {**self.meta, "source": self._source.name}, self.ngrams)
 
     def __iter__(self) -> Iterator[Batch]:
         only, limit = self._request.only, self._request.limit
@@ -112,7 +110,7 @@ class Reader:
         return batch.take(np.flatnonzero(~lost))
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     """Open a native file. A stream is spooled first.
 
     Raises
@@ -165,7 +163,7 @@ def _ngrams(container: Container, name: str, size: int, dim: int, path: Path | N
         return NgramTable(rows, kept=kept, **settings)
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write a native file in one pass: the matrix as it comes, then the words, then the header into its room.
 
     Parameters

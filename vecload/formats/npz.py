@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "npz"
@@ -59,7 +58,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 95 if head[30 : 30 + length].endswith(b".npy") else 0
 
 
-def read(source: Source, request: Request) -> ArrayReader:
+def read(source: Source, request: ReadRequest) -> ArrayReader:
     """Read the arrays of words and vectors.
 
     Raises
@@ -144,7 +143,7 @@ def _strings(strings: npt.NDArray[Any], name: str) -> Words:
         raise FormatError(f"words that are not text ({error})", file=name) from error
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write a ``.npz`` that is not compressed. bfloat16, which numpy's files do not know, becomes float32."""
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile(dir=path.parent) as spool:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Batch
+    from vecload.formats.contract import Batch, RowStream
     from vecload.sources import OutputStream
 
 _UNHOLDABLE: Final = b" \n\t\r\0"
@@ -33,7 +32,7 @@ _SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
 
 def write(
     output: Path | OutputStream,
-    table: Table,
+    table: RowStream,
     *,
     header: bool = True,
     precision: int | None = None,

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "spaCy"
@@ -70,7 +69,7 @@ def _folder(path: Path) -> Path | None:
     return None
 
 
-def read(source: Source, request: Request) -> ArrayReader:
+def read(source: Source, request: ReadRequest) -> ArrayReader:
     """Read spaCy's vectors.
 
     Raises
@@ -209,7 +208,7 @@ def check_options() -> None:
     _symbols()
 
 
-def write(path: Path, table: Table, *, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
     """Write a folder that spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk`` read, in single precision.
 
     Parameters

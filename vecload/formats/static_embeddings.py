@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "sentence-transformers"
@@ -75,7 +74,7 @@ def _folder(path: Path) -> Path | None:
     return None
 
 
-def read(source: Source, request: Request, *, layout: str = "sentence-transformers") -> ArrayReader:  # noqa: ARG001 - both are told apart by their tensors
+def read(source: Source, request: ReadRequest, *, layout: str = "sentence-transformers") -> ArrayReader:  # noqa: ARG001 - both are told apart by their tensors
     """Read a folder whose tokens are words.
 
     Raises
@@ -129,7 +128,7 @@ def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def write(
-    path: Path, table: Table, *, layout: str = "sentence-transformers", unencodable: str = "raise"
+    path: Path, table: RowStream, *, layout: str = "sentence-transformers", unencodable: str = "raise"
 ) -> Counter[str]:
     """Write a folder that ``SentenceTransformer(path)`` or ``StaticModel.from_pretrained(path)`` loads.
 

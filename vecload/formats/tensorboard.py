@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
 
-    from vecload.formats import Table
+    from vecload.formats.contract import RowStream
 
 NAME: Final = "TensorBoard"
 ALIASES: Final[dict[str, dict[str, object]]] = {"projector": {}}
@@ -47,7 +47,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 0
 
 
-def write(path: Path, table: Table, *, precision: int | None = None, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, *, precision: int | None = None, unencodable: str = "raise") -> Counter[str]:
     """Write the projector's files.
 
     Parameters

@@ -22,7 +22,7 @@ import numpy as np
 from vecload.arrays import INFINITE_FROM, narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.chunks import LONGEST_LINE, Chunk, line_too_long, read_chunks
-from vecload.formats.contract import Batch, Request
+from vecload.formats.contract import Batch, ReadRequest
 from vecload.formats.lines import (
     BOM,
     HEAD,
@@ -45,9 +45,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Place
+    from vecload.formats.contract import Place, Table
     from vecload.sources import Source
-    from vecload.vectors import Vectors
 
 NAME: Final = "text"
 ALIASES: Final[dict[str, dict[str, Any]]] = {
@@ -99,7 +98,7 @@ class _Parsed(NamedTuple):
 class Reader:
     """Reads a file of text vectors as batches, in file order; made by `read`."""
 
-    def __init__(self, source: Source, request: Request, *, header: bool | None) -> None:
+    def __init__(self, source: Source, request: ReadRequest, *, header: bool | None) -> None:
         self._source = source
         self._only = request.only
         self._limit = request.limit
@@ -142,7 +141,7 @@ class Reader:
             return self.declared or int(self._source.reached * (total or done) / max(done, 1) / self._average) + 1
         return min(self.declared or int(size / self._average * 1.01) + 1, size // (2 * self.dim) + 1)
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """Text has to be parsed."""
         return None
 
@@ -351,7 +350,7 @@ def _heads(words: Words) -> Words:
     return Words.from_bytes(sorted({raw.partition(b" ")[0] for raw in raws}))
 
 
-def read(source: Source, request: Request, *, header: bool | None = None) -> Reader:
+def read(source: Source, request: ReadRequest, *, header: bool | None = None) -> Reader:
     r"""Read text vectors batch by batch.
 
     Parameters
@@ -372,7 +371,7 @@ def read(source: Source, request: Request, *, header: bool | None = None) -> Rea
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\ndog 3 4\n")), Request())
+    >>> reader = read(open_source(io.BytesIO(b"cat 1 2\ndog 3 4\n")), ReadRequest())
     >>> reader.dim, [batch.rows.tolist() for batch in reader]
     (2, [[[1.0, 2.0], [3.0, 4.0]]])
     """

@@ -37,10 +37,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream, Table
     from vecload.sources import OutputStream, Source
-    from vecload.vectors import Vectors
 
 NAME: Final = "word2vec binary"
 ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
@@ -87,7 +85,7 @@ class Reader:
 
     ngrams = None
 
-    def __init__(self, source: Source, request: Request) -> None:
+    def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
         self._request = request
         head = source.head(64)
@@ -136,7 +134,7 @@ class Reader:
             meta["doubt"] = "; ".join(doubts)
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """Values are not aligned in the file."""
         return None
 
@@ -267,7 +265,7 @@ class Reader:
         self._left_over = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     r"""Read word2vec binary vectors batch by batch.
 
     Raises
@@ -279,15 +277,15 @@ def read(source: Source, request: Request) -> Reader:
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> from vecload.formats.contract import Request
+    >>> from vecload.formats.contract import ReadRequest
     >>> file = io.BytesIO(b"2 1\ncat \0\0\x80\x3f\ndog \0\0\0\x40\n")
-    >>> [batch.rows.tolist() for batch in read(open_source(file), Request())]
+    >>> [batch.rows.tolist() for batch in read(open_source(file), ReadRequest())]
     [[[1.0], [2.0]]]
     """
     return Reader(source, request)
 
 
-def write(output: Path | OutputStream, table: Table, *, unencodable: str = "raise") -> Counter[str]:
+def write(output: Path | OutputStream, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
     """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
 
     Parameters

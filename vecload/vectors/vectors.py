@@ -250,7 +250,8 @@ class Vectors(WordRows):
         """
         from vecload.conversion import from_gensim
 
-        return from_gensim(model)
+        table = from_gensim(model)
+        return cls(table.words, table.matrix, table.meta, table.ngrams)
 
     def to_gensim(self) -> Any:
         """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).

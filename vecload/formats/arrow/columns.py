@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
-    from vecload.vectors import Vectors
+    from vecload.formats.contract import ReadRequest, RowStream, Table
 
 WORD: Final = "word"
 VECTOR: Final = "vector"
@@ -108,7 +106,7 @@ class Reader:
         name: str,
         columns: Columns,
         batches: Callable[[], Iterator[Any]],
-        request: Request,
+        request: ReadRequest,
         *,
         form: str,
         rows: int | None,
@@ -136,7 +134,7 @@ class Reader:
         meta: dict[str, Any] = {"format": self._form}
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """Columns come in pieces."""
         return None
 
@@ -236,7 +234,7 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        table: Table,
+        table: RowStream,
         open_sink: Callable[[Path, Any], Any],
         open_batches: Callable[[Path], Iterator[Any]],
     ) -> None:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "Arrow"
@@ -35,7 +34,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 91 if head.startswith(_STREAM) and length % 8 == 0 and 64 <= length <= _LONGEST_SCHEMA else 0
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     """Read an Arrow IPC file or stream batch by batch.
 
     Raises
@@ -73,7 +72,7 @@ def check_options() -> None:
     _ipc()
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write an Arrow IPC file (Feather version 2). bfloat16, which it does not know, becomes float32.
 
     Raises

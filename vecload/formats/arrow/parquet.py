@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "Parquet"
@@ -31,7 +30,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 95 if head.startswith(_MAGIC) else 0
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     """Read a Parquet file batch by batch.
 
     Raises
@@ -68,7 +67,7 @@ def check_options() -> None:
     _parquet()
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write a Parquet file. bfloat16, which it does not know, becomes float32.
 
     Raises

@@ -44,11 +44,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream, Table
     from vecload.formats.fasttext.layout import Model
     from vecload.sources import Source
-    from vecload.vectors import Vectors
 
 NAME: Final = "fastText"
 SUFFIXES: Final[tuple[str, ...]] = ()
@@ -91,7 +89,7 @@ def _parse(source: Source) -> Model:
 class Reader:
     """Composes the words of a fastText model in batches, in file order; made by `read`."""
 
-    def __init__(self, source: Source, request: Request) -> None:
+    def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
         self._request = request
         self._model = _parse(source)
@@ -142,7 +140,7 @@ class Reader:
         }
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
-    def mapped(self) -> Vectors | None:
+    def mapped(self) -> Table | None:
         """Vectors are composed, so they do not lie in the file."""
         return None
 
@@ -179,7 +177,7 @@ class Reader:
         return rows[fine], values[fine]
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     """Read a fastText model.
 
     Parameters
@@ -197,7 +195,7 @@ def read(source: Source, request: Request) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: Table, *, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
     """Write a fastText ``.bin`` of version 12, which fastText and gensim open.
 
     Parameters
@@ -272,7 +270,7 @@ def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32
     return own
 
 
-def _head(table: Table, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]) -> bytes:
+def _head(table: RowStream, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]) -> bytes:
     """All that lies in front of the dictionary's entries."""
     given = table.meta.get("args", {})
     settings = {name: given.get(name, default) for name, default in _DEFAULTS.items()}

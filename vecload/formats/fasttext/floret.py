@@ -24,9 +24,9 @@ import numpy as np
 from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
+from vecload.formats.contract import Table
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
-from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats import Table
-    from vecload.formats.contract import Batch, Request
+    from vecload.formats.contract import Batch, ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "floret"
@@ -92,7 +91,7 @@ class Reader:
     declared = 0
     expected = 0
 
-    def __init__(self, source: Source, request: Request) -> None:
+    def __init__(self, source: Source, request: ReadRequest) -> None:
         found = _header(source.head(1 << 10))
         if found is None:
             line = source.head(1 << 10).split(b"\n")[0]
@@ -145,12 +144,12 @@ class Reader:
     def __iter__(self) -> Iterator[Batch]:
         yield from ()
 
-    def mapped(self) -> Vectors:
+    def mapped(self) -> Table:
         """No words, and the table."""
         none = np.empty((0, self.dim), dtype=self.dtype)
-        return Vectors(Words.from_bytes([]), none, {**self.meta, "source": self._name}, self.ngrams)
+        return Table(Words.from_bytes([]), none, {**self.meta, "source": self._name}, self.ngrams)
 
-    def _rows(self, source: Source, request: Request) -> npt.NDArray[Any]:
+    def _rows(self, source: Source, request: ReadRequest) -> npt.NDArray[Any]:
         """All rows, in order: text vectors whose words are their numbers."""
         reader = text.read(source, request, header=False)
         blocks: list[npt.NDArray[Any]] = []
@@ -175,7 +174,7 @@ class Reader:
         return np.concatenate(blocks)
 
 
-def read(source: Source, request: Request) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     r"""Read a floret table.
 
     Parameters
@@ -194,15 +193,15 @@ def read(source: Source, request: Request) -> Reader:
     --------
     >>> import io
     >>> from vecload.sources import open_source
-    >>> from vecload.formats.contract import Request
+    >>> from vecload.formats.contract import ReadRequest
     >>> file = io.BytesIO(b"2 1 3 4 2 2166136261 < >\n0 0.5\n1 0.5\n")
-    >>> read(open_source(file), Request()).ngrams["any word"]
+    >>> read(open_source(file), ReadRequest()).ngrams["any word"]
     array([0.5], dtype=float32)
     """
     return Reader(source, request)
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write a floret table, which floret's and spaCy's readers take; values are the shortest that read back.
 
     Parameters

@@ -36,20 +36,19 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, open_npy, read_npy
+from vecload.formats.contract import Table
 from vecload.formats.gensim.pickled_types import Held, Pairs, cause, shown
 from vecload.formats.gensim.restricted_unpickler import unpickle
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.sources import ZIP_DAMAGE
-from vecload.vectors import Vectors
 from vecload.words import Words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vecload.formats import Table
     from vecload.formats.array_reader import Rows
-    from vecload.formats.contract import Request
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import Source
 
 NAME: Final = "gensim"
@@ -73,7 +72,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 95 if _PICKLE.match(head) else 0
 
 
-def read(source: Source, request: Request) -> ArrayReader:
+def read(source: Source, request: ReadRequest) -> ArrayReader:
     """Read the word vectors of a gensim object.
 
     Raises
@@ -96,7 +95,7 @@ def read(source: Source, request: Request) -> ArrayReader:
     return ArrayReader(source.name, words, rows, request, meta=meta, ngrams=ngrams, skipped=skipped)
 
 
-def from_gensim(model: object) -> Vectors:
+def from_gensim(model: object) -> Table:
     """The vectors of gensim's ``KeyedVectors``, or of a model that has some, sharing the matrix.
 
     Parameters
@@ -115,14 +114,14 @@ def from_gensim(model: object) -> Vectors:
     >>> from gensim.models import KeyedVectors
     >>> kept = KeyedVectors(2)
     >>> kept.add_vectors(["cat", "dog"], np.eye(2, dtype=np.float32))
-    >>> vectors = from_gensim(kept)
-    >>> vectors, np.shares_memory(vectors.matrix, kept.vectors)
-    (<Vectors: 2 words × 2 float32, gensim KeyedVectors>, True)
+    >>> table = from_gensim(kept)
+    >>> list(table.words), np.shares_memory(table.matrix, kept.vectors)
+    (['cat', 'dog'], True)
     """
     name = f"the {type(model).__name__}"
     holder, prefix = _holder(_Live(model))
     words, rows, ngrams, _ = _parts(holder, _Beside(name, None, prefix), None)
-    return Vectors(words, np.asarray(rows), {"format": f"gensim {type(model).__name__}"}, ngrams)
+    return Table(words, np.asarray(rows), {"format": f"gensim {type(model).__name__}"}, ngrams)
 
 
 class _Holder(Protocol):
@@ -302,7 +301,7 @@ def _packed(path: Path) -> npt.NDArray[Any]:
         raise FormatError(f"the array is damaged ({cause(error)})", file=str(path)) from error
 
 
-def write(path: Path, table: Table) -> None:
+def write(path: Path, table: RowStream) -> None:
     """Write a ``KeyedVectors`` of gensim 4 as one file, for ``KeyedVectors.load``.
 
     The pickle is put together from its instructions, so neither gensim nor room for the matrix is needed. bfloat16,
