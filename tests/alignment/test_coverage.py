@@ -17,7 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload import Coverage, NgramTable, OptionError, VecloadWarning, Vectors, Vocab, Words, align, check, load
+from vecload import (
+    Coverage,
+    FormatError,
+    NgramTable,
+    OptionError,
+    VecloadWarning,
+    Vectors,
+    Vocab,
+    Words,
+    align,
+    check,
+    load,
+)
 from vecload.alignment import checking
 from vecload.alignment.causes import CAUSES, spellings
 from vecload.alignment.explaining import Explanation
@@ -218,6 +230,51 @@ def test_a_file_is_explained_as_vectors_are(tmp_path: Path, form: str) -> None:
     for coverage in (align(path, words).coverage, align([path], words).coverage, check(path, words)):
         assert str(coverage.explanation) == str(expected.explanation)
     assert str(align(path, words).coverage) == str(expected)
+
+
+def test_limit_leaves_later_words_out(file: Path) -> None:
+    first = THERE[:2]
+    words = [*first, THERE[-1], first[0].upper()]
+    coverage = check(file, words, limit=2)
+    assert coverage.found == 0.5
+    assert coverage.explanation is not None
+    assert coverage.explanation.seen == 2
+    aligned = align(file, words, oov=["casefold", "zeros"], limit=2, dtype="float16")
+    assert aligned.matrix.dtype == np.float16
+    assert [aligned.origin_of(word) for word in words] == ["exact", "exact", "zeros", "casefold"]
+    assert aligned.coverage.explanation is not None
+    assert not aligned.coverage.explanation.found
+
+
+def test_align_skips_malformed_rows_only_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text("cat 1 2\ndog 1 x\nfox 3 4\n")
+    with pytest.raises(FormatError, match="line 2"):
+        align(path, ["dog", "fox"])
+    aligned = align(path, ["dog", "fox"], oov=["zeros"], errors="skip")
+    assert aligned.matrix.tolist() == [[0, 0], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "first"),
+    [
+        ("今日はいい天気です", "今日"),
+        ("今日はいい天気ですね。", "今日"),
+        ("我喜欢吃苹果和香蕉", "我"),
+        ("コンピューターシステム", "コンピューター"),
+        ("วันนี้อากาศดีมาก", "วันนี้"),
+    ],
+)
+def test_explanation_says_that_words_are_not_separated(phrase: str, first: str) -> None:
+    explanation = explained([phrase], ["今日", "我", "コ", "コンピューター", "วันนี้", *THERE])
+    assert str(explanation.reasons[phrase]) == f"{phrase!r} begins with {first!r} (not separated)"
+    assert explanation.oov == ()
+    assert 'tokenize="sudachi"' in explanation.advice
+
+
+@pytest.mark.parametrize("word", ["今日は", "コロンボジョン", "Donaudampfschifffahrt", "今日 and many other words"])
+def test_words_that_are_not_phrases_stay_unexplained(word: str) -> None:
+    assert explained([word], ["今日", "コ", "Donau", *THERE]).reasons == {}
 
 
 def test_align_looks_at_the_first_words_of_a_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

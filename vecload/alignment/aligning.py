@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
 from vecload.provenance import special_rows
-from vecload.reading import Progress, asked, warn_few_found
+from vecload.reading import DType, Errors, Progress, asked, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -45,6 +45,9 @@ def align(
     combine: Combine | None = None,
     oov: Sequence[Any] = ("normal",),
     seed: int = 0,
+    limit: int | None = None,
+    dtype: DType | None = None,
+    errors: Errors = "raise",
     progress: Progress = None,
 ) -> Aligned:
     """Put the rows of `vectors` in the order of a vocabulary, and fill those that are absent.
@@ -72,6 +75,8 @@ def align(
         the next step by rows of NaN. A chain that does not end in a filling step ends in zeros.
     seed
         Of the random rows, any integer. Each number depends on the seed, the word and the column only.
+    limit, dtype, errors
+        As for `load`, for each source that is read; `Vectors` are taken as they are.
     progress
         As for `load`.
 
@@ -119,28 +124,30 @@ def align(
     loaded = []
     for source in sources:
         if not isinstance(source, Vectors):
-            request = request or _request(vocab, special, *steps)
+            if request is None:
+                words = _requested_words(vocab, special, *steps)
+                request = asked(words, limit, dtype, errors, strict=False, prefix="", allow_nonfinite=False)
             source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same, read
         if not is_float(source.dtype):
             raise OptionError(f"vectors of {source.dtype} have no room for rows between: pass floats")
         loaded.append(source)
     if combine == "concatenate":
         parts = [_align([source], vocab, special, steps, len(oov), seed + at) for at, source in enumerate(loaded)]
-        return _checked(_side_by_side(parts), sources, loaded)
+        return _checked(_side_by_side(parts), sources, loaded, limit)
     dims = [source.dim for source in loaded]
     if len(set(dims)) > 1:
         raise OptionError(f"sources of dimensions {dims} can only be combined by combine='concatenate'")
     aligned = _align(loaded, vocab, special, steps, len(oov), seed, average=combine == "average")
-    return _checked(aligned, sources, loaded)
+    return _checked(aligned, sources, loaded, limit)
 
 
-def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors]) -> Aligned:
+def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors], limit: int | None) -> Aligned:
     """Remember which words can be seen, and warn if nearly all rows were drawn.
 
     Empty `Vectors` are a way to ask for drawn rows only.
     """
     # Cached, because words of a path are read from the file again.
-    seen = cache(partial(seen_words, sources))
+    seen = cache(partial(seen_words, sources, limit=limit))
     aligned = replace(aligned, seen=seen)
     rows = np.flatnonzero(~special_rows(aligned.vocab))
     drawn = aligned.origin[rows] == len(aligned.origins) - 1
@@ -174,20 +181,20 @@ def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> Non
         raise OptionError(f"combine={combine!r} is for several sources: pass a list")
 
 
-def _request(
+def _requested_words(
     vocab: Vocab,
     special: npt.NDArray[np.bool_],
     spellings: tuple[oov_steps.Spelling, ...],
     others: tuple[Any, ...],
-) -> ReadRequest:
-    """Ask for the words of the vocabulary, their spellings, their parts and the spellings of those."""
+) -> Collection[str]:
+    """Return the words of the vocabulary, their spellings, their parts and the spellings of those."""
     wanted = dict.fromkeys(vocab)
     splits = [step.parts for step in others if isinstance(step, oov_steps.Composition)]
     for word in vocab.words.take(np.flatnonzero(~special)):
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
             wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(part, spellings))
-    return asked(wanted, None, None, "raise", strict=False, prefix="", allow_nonfinite=False)
+    return wanted.keys()
 
 
 def _align(

@@ -46,10 +46,19 @@ class Cause:
     applies: Callable[[Sequence[str], Sequence[str]], bool] = _always
 
 
+UNSEPARATED = "not separated"
+"""Name of the cause for phrases and sentences in place of words."""
+
 _MARKS = ("\ufeff", "ï»¿")  # U+FEFF, and its bytes in UTF-8 read as Windows-1252
 _NUMBER = r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?"
 _NUMBER_LAST = re.compile(rf"(.*\S)(?:\s+|[,;:|]){_NUMBER}\s*\Z", re.DOTALL)
 _NUMBER_FIRST = re.compile(r"\s*\d+(?:\s+|[,;:|])(\S.*)\Z", re.DOTALL)
+# Japanese, Chinese, Thai, Lao, Burmese and Khmer are written without spaces between words.
+_HAN = r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = re.compile(rf"[{_HAN}\u3040-\u30ff\uff66-\uff9f\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+_FIRST_HAN = re.compile(f"[{_HAN}]")
+_PHRASE = 6  # characters of these scripts from which a word is probably a phrase or a sentence
+_LONGEST_FIRST = 12  # characters of the first word of a phrase
 _MOST_SPELLINGS = 200  # of one word, which only odd strings have
 _LONGEST_LINE = 200  # characters: the patterns take quadratic time on long runs of separators
 
@@ -67,6 +76,25 @@ def _without_count(word: str) -> Sequence[str]:
 def _mostly_counts(missing: Sequence[str], _there: Sequence[str]) -> bool:
     """Whether half of the words have the form: "Route 66" alone is not a word with its count."""
     return 2 * sum(bool(_without_count(word)) for word in missing) >= len(missing)
+
+
+def _first_word(phrase: str) -> Sequence[str]:
+    """Return what may be the first word of a phrase that is written without spaces, the longest first.
+
+    Phrases of other scripts have none. One character is taken for a word only if it is Chinese, because most vectors
+    have all kana as words.
+    """
+    if phrase.isascii() or not _PHRASE <= len(phrase) <= _LONGEST_LINE:
+        return ()
+    letters = len(_UNSPACED.findall(phrase))
+    if letters < _PHRASE or 2 * letters < len(phrase):
+        return ()
+    shortest = 1 if _FIRST_HAN.match(phrase) else 2
+    return [phrase[:length] for length in range(min(_LONGEST_FIRST, len(phrase) - 1), shortest - 1, -1)]
+
+
+def _has_phrases(missing: Sequence[str], _there: Sequence[str]) -> bool:
+    return any(_first_word(word) for word in missing)
 
 
 # Bytes of UTF-8 read in one of these encodings are mojibake: "café" becomes "cafÃ©".
@@ -181,8 +209,17 @@ CAUSES = (
     *(Cause(_NAMES[name], step.respell, step=name) for name, step in SPELLINGS.items()),
     *(_vectors_misread(written, "utf-8") for written in _OTHER_ENCODINGS),
     *(_vectors_misread("utf-8", read) for read in _MISREAD_AS),
+    Cause(
+        UNSEPARATED,
+        _first_word,
+        remedy='words are not separated: split Japanese with tokenize="sudachi" (--tokenize sudachi) or "fugashi", and '
+        "other languages with a function that returns the words of a text",
+        applies=_has_phrases,
+    ),
 )
-"""All causes, in the order in which they are undone: how words were read, their spelling, how the vectors were read."""
+"""All causes, in the order in which they are undone: how words were read, their spelling, how the vectors were read.
+
+Phrases in place of words are last, because they are the least certain."""
 
 
 def spellings(word: str, causes: Sequence[Cause]) -> list[tuple[str, tuple[Cause, ...]]]:

@@ -27,6 +27,7 @@ def check(
     vocab: Vocab | Sequence[str],
     *,
     oov: Sequence[Any] = (),
+    limit: int | None = None,
     progress: Progress = None,
 ) -> Coverage:
     """Find out how much of a vocabulary is in vectors, and why other words are not.
@@ -39,6 +40,8 @@ def check(
         A `Vocab`, or words.
     oov
         Spelling steps to try, as for `align`: to see what a chain would find.
+    limit
+        As for `load`: look at the first words only. `Vectors` are taken as they are.
     progress
         As for `load`.
 
@@ -68,7 +71,7 @@ def check(
     spellings, others = oov_steps.chain(oov)
     if len(spellings) < len(oov):
         raise OptionError(f"check looks words up: oov takes spelling steps, not {oov_steps.name_of(others[0])!r}")
-    seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, progress=progress)
+    seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, limit=limit, progress=progress)
     words = seen.words
     special = special_rows(vocab)
     missing = EXACT + 1 + len(spellings)
@@ -86,9 +89,10 @@ def check(
     return coverage_of(vocab, origin.astype(np.uint8), names, len(spellings), lambda: seen)
 
 
-def seen_words(sources: Sequence[Any]) -> SeenWords | None:
+def seen_words(sources: Sequence[Any], *, limit: int | None = None) -> SeenWords | None:
     """Return the words of sources of `align` that can be looked at cheaply: all of `Vectors`, the first of a file."""
-    parts = [_all_words(source) if isinstance(source, Vectors) else first_words(source, _FIRST) for source in sources]
+    first = _FIRST if limit is None else min(_FIRST, limit)
+    parts = [_all_words(source) if isinstance(source, Vectors) else first_words(source, first) for source in sources]
     complete = all(part.complete for part in parts)
     if len(parts) == 1:
         words = parts[0].words

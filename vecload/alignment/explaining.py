@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.alignment.causes import CAUSES, spellings
+from vecload.alignment.causes import CAUSES, UNSEPARATED, spellings
 from vecload.errors import quote, shorten
 from vecload.oov import BLOCK
 from vecload.oov.composers import COMPOSITIONS
@@ -42,7 +42,8 @@ class Reason:
 
     def __str__(self) -> str:
         word, spelling = _both(self)
-        return f"{word} is there as {spelling} ({' + '.join(self.causes)})"
+        relation = "begins with" if UNSEPARATED in self.causes else "is there as"
+        return f"{word} {relation} {spelling} ({' + '.join(self.causes)})"
 
 
 @dataclass(frozen=True)
