@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import vecload
+from tests.builders import small_vectors
 from vecload import (
     Aligned,
     FormatError,
@@ -35,10 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was 
 
 KNOWN = ["the", "Paris", "NASA", "café", "##", "00", "cat", "<s>", "ｘ", "dog"]
 
-
-def vectors(dim: int = 4) -> Vectors:
-    rng = np.random.default_rng(1)
-    return Vectors(Words.from_strings(KNOWN), rng.normal(0.5, 2, (len(KNOWN), dim)).astype(np.float32))
+VECTORS = small_vectors(KNOWN, 4)
 
 
 def reference(word: str, steps: list[str]) -> tuple[str, str] | None:
@@ -73,7 +71,7 @@ pieces = st.sampled_from(
     st.lists(st.sampled_from(["casefold", "nfc", "nfkc", "digits"]), unique=True),
 )
 def test_spellings_against_the_rule(words: list[str], steps: list[str]) -> None:
-    source = vectors()
+    source = VECTORS
     aligned = align(source, words, oov=[*steps, "zeros"])
     for row, word in enumerate(words):
         expected = reference(word, steps)
@@ -114,13 +112,13 @@ def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("vecload.alignment.aligning.load_rows", spy)
     vocab = Vocab.from_words(["PARIS", "cow", "CAT"], unk_token="CAT")  # a special is read as it is
-    align(write_glove(tmp_path, vectors()), vocab, oov=["casefold", "zeros"])
+    align(write_glove(tmp_path, VECTORS), vocab, oov=["casefold", "zeros"])
     assert list(read[0]) == ["Paris"]
 
 
 def test_origins_and_coverage() -> None:
     vocab = Vocab.from_counter({"the": 60, "PARIS": 30, "cow": 7, "elk": 3}, specials=["<pad>", "<unk>", "<s>"])
-    aligned = align(vectors(), vocab, oov=["casefold", "normal"])
+    aligned = align(VECTORS, vocab, oov=["casefold", "normal"])
     assert [aligned.origins[code] for code in aligned.origin] == [
         "padding",
         "special",
@@ -151,27 +149,27 @@ def test_origins_and_coverage() -> None:
 @given(st.permutations(["cow", "elk", "yak", "gnu"]), st.integers(-(2**70), 2**70))
 def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed: int) -> None:
     for step in (oov.normal(0, 1), oov.uniform(-1, 1)):
-        together = align(vectors(), words, oov=[step], seed=seed)
+        together = align(VECTORS, words, oov=[step], seed=seed)
         for row, word in enumerate(words):
-            alone = align(vectors(2), [word], oov=[step], seed=seed)
+            alone = align(small_vectors(KNOWN, 2), [word], oov=[step], seed=seed)
             assert alone.matrix[0].tolist() == together.matrix[row, :2].tolist()
-    assert not np.array_equal(together.matrix, align(vectors(), words, oov=[step], seed=seed + 1).matrix)
+    assert not np.array_equal(together.matrix, align(VECTORS, words, oov=[step], seed=seed + 1).matrix)
 
 
 def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
     words = [f"w{at}" for at in range(2 * oov.BLOCK + 7)]
     step = oov.normal(0, 1)
-    together = align(vectors(), words, oov=[step]).matrix
-    assert np.array_equal(together[::-1], align(vectors(), words[::-1], oov=[step]).matrix)
+    together = align(VECTORS, words, oov=[step]).matrix
+    assert np.array_equal(together[::-1], align(VECTORS, words[::-1], oov=[step]).matrix)
     for some in (slice(0, 1), slice(oov.BLOCK - 1, oov.BLOCK + 1), slice(-3, None)):
-        assert np.array_equal(together[some], align(vectors(), words[some], oov=[step]).matrix)
+        assert np.array_equal(together[some], align(VECTORS, words[some], oov=[step]).matrix)
 
 
 @pytest.mark.filterwarnings("ignore:.*only 10 of 4,010 words:vecload.VecloadWarning")
 def test_the_spread_of_draws() -> None:
     words = [f"w{at}" for at in range(4000)]
     vocab = [*KNOWN, *words]
-    found = vectors(25).matrix
+    found = small_vectors(KNOWN, 25).matrix
     for step, mean, std in (
         ("normal", found.mean(), found.std()),
         ("uniform", found.mean(), found.std()),
@@ -179,19 +177,19 @@ def test_the_spread_of_draws() -> None:
         ("xavier", 0, (2 / (len(vocab) + 25)) ** 0.5),
         ("kaiming", 0, (2 / 25) ** 0.5),
     ):
-        drawn = align(vectors(25), vocab, oov=[step]).matrix[len(KNOWN) :]
+        drawn = align(small_vectors(KNOWN, 25), vocab, oov=[step]).matrix[len(KNOWN) :]
         assert abs(drawn.mean() - mean) < 0.02 * max(std, 0.1)
         assert abs(drawn.std() / std - 1) < 0.02
     bound = 0.1
-    drawn = align(vectors(25), words, oov=[oov.uniform(-bound, bound)]).matrix
+    drawn = align(small_vectors(KNOWN, 25), words, oov=[oov.uniform(-bound, bound)]).matrix
     assert -bound <= drawn.min() < -0.99 * bound
     assert 0.99 * bound < drawn.max() <= bound
-    alone = align(vectors(25), words, oov=["normal"]).matrix  # nothing found to match
+    alone = align(small_vectors(KNOWN, 25), words, oov=["normal"]).matrix  # nothing found to match
     assert abs(alone.std() - 0.2) < 0.01
 
 
 def test_mean_and_zeros_and_no_filling_step() -> None:
-    source = vectors()
+    source = VECTORS
     mean = align(source, ["cow", "cat", "the"], oov=["mean"]).matrix[0]
     np.testing.assert_allclose(mean, source[["cat", "the"]].mean(axis=0), rtol=1e-6)
     assert align(source, ["cow"], oov=["casefold"]).origin_of("cow") == "zeros"
@@ -208,7 +206,7 @@ def test_a_step_of_ones_own() -> None:
         return rows
 
     vocab = Vocab.from_words(["horse", "skip", "cat"], unk_token="<unk>")
-    aligned = align(vectors(), vocab, oov=["casefold", lengths, "zeros"], seed=5)
+    aligned = align(VECTORS, vocab, oov=["casefold", lengths, "zeros"], seed=5)
     assert aligned.matrix[1].tolist() == [5] * 4
     assert [aligned.origin_of(word) for word in vocab] == ["special", "lengths", "zeros", "exact"]
 
@@ -216,7 +214,7 @@ def test_a_step_of_ones_own() -> None:
         return np.zeros(3)
 
     with pytest.raises(OptionError, match=r"oov: bad gave rows of shape \(3,\), expected \(2, 4\)"):
-        align(vectors(), ["cow", "elk"], oov=[bad])
+        align(VECTORS, ["cow", "elk"], oov=[bad])
 
 
 def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
@@ -225,13 +223,13 @@ def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
 
     vocab = Vocab(Words.from_strings(["CAT", "DOG", "<pad>", "dog"]), None, ("DOG",), "CAT", "<pad>")
     for steps, value in ((["casefold", ones], 1), (["casefold", ones, "zeros"], 0)):
-        aligned = align(vectors(), vocab, oov=steps)
+        aligned = align(VECTORS, vocab, oov=steps)
         assert [aligned.origin_of(word) for word in vocab] == ["special", "special", "padding", "exact"]
         assert aligned.matrix[:3].tolist() == [[value] * 4, [value] * 4, [0] * 4]
 
 
 def test_the_padding_row_is_zero_even_if_the_file_has_one() -> None:
-    aligned = align(vectors(), Vocab.from_words(["cat", "the"], pad_token="cat"))
+    aligned = align(VECTORS, Vocab.from_words(["cat", "the"], pad_token="cat"))
     assert (aligned.origin_of("cat"), aligned.matrix[0].tolist()) == ("padding", [0] * 4)
 
 
@@ -256,13 +254,13 @@ def test_the_type_is_that_of_the_vectors_in_this_machines_order(given: str, kept
 def test_steps_of_one_name_are_told_apart() -> None:
     leave = lambda words, dim, rng: np.full((len(words), dim), np.nan)  # noqa: E731
     take = lambda words, dim, rng: np.ones((len(words), dim))  # noqa: E731
-    aligned = align(vectors(), ["cow"], oov=[leave, take])
+    aligned = align(VECTORS, ["cow"], oov=[leave, take])
     assert aligned.origins == ("padding", "special", "exact", "<lambda>", "<lambda> 2", "zeros")
     assert aligned.origin_of("cow") == "<lambda> 2"
 
 
 def test_nothing_to_align() -> None:
-    aligned = align(vectors(), [])
+    aligned = align(VECTORS, [])
     assert (aligned.matrix.shape, aligned.coverage.found, aligned.coverage.missing()) == ((0, 4), 1.0, [])
     nothing = align(Vectors(Words.from_strings([]), np.empty((0, 4), dtype=np.float32)), ["a"], oov=["mean"])
     assert nothing.matrix.tolist() == [[0] * 4]
@@ -277,8 +275,8 @@ def test_nothing_to_align() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: align(vectors(), "cat"), "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
-        (lambda: align(vectors(), ["cat"], seed=1.0), "seed=1.0 is not an integer"),  # type: ignore[arg-type]
+        (lambda: align(VECTORS, "cat"), "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
+        (lambda: align(VECTORS, ["cat"], seed=1.0), "seed=1.0 is not an integer"),  # type: ignore[arg-type]
         (
             lambda: align(Vectors(Words.from_strings(["a"]), np.ones((1, 2), dtype=int)), ["a"]),
             "vectors of int64 have no room for rows between: pass floats",
@@ -297,12 +295,12 @@ def test_arguments_that_cannot_be(call: Callable[[], object], message: str) -> N
 
 def test_the_origin_of_a_word_that_is_not_there() -> None:
     with pytest.raises(VocabularyError, match=r"^'cow' is not in the vocabulary$"):
-        align(vectors(), Vocab.from_words(["cat"], unk_token="<unk>")).origin_of("cow")
+        align(VECTORS, Vocab.from_words(["cat"], unk_token="<unk>")).origin_of("cow")
 
 
 def test_save_and_load(tmp_path: Path) -> None:
     vocab = Vocab.from_counter({"the": 6, "\udcff": 3, "cow": 1}, specials=["<pad>", "<unk>"])
-    aligned = align(vectors(), vocab, oov=["casefold", "normal"])
+    aligned = align(VECTORS, vocab, oov=["casefold", "normal"])
     file = tmp_path / "e.safetensors"
     aligned.save(file)
     again = Aligned.load(file)
@@ -356,7 +354,7 @@ def test_save_and_load(tmp_path: Path) -> None:
 )
 def test_damaged_files(tmp_path: Path, change: dict[str, object], problem: str) -> None:
     file = tmp_path / "e.safetensors"
-    align(vectors(), Vocab.from_counter({"cat": 3, "cow": 1}, specials=["<pad>"])).save(file)
+    align(VECTORS, Vocab.from_counter({"cat": 3, "cow": 1}, specials=["<pad>"])).save(file)
     with safetensors.safe_open(file, framework="numpy") as plain:
         header = plain.metadata()
         tensors = {key: plain.get_tensor(key) for key in plain.keys()}  # noqa: SIM118
@@ -390,7 +388,7 @@ def test_anything_may_stand_in_meta(tmp_path: Path) -> None:
 def test_offsets_of_a_file_are_not_believed(tmp_path: Path) -> None:
     """Compiled code would follow them anywhere."""
     file = tmp_path / "e.safetensors"
-    align(vectors(), ["cat", "dog"]).save(file)
+    align(VECTORS, ["cat", "dog"]).save(file)
     tensors = load_file(file)
     with safetensors.safe_open(file, framework="numpy") as opened:
         header = opened.metadata()
@@ -408,7 +406,7 @@ def test_words_found_with_nan_do_not_spoil_the_drawn_ones() -> None:
 
 
 def test_aligned_does_not_change() -> None:
-    aligned = align(vectors(), ["cat"])
+    aligned = align(VECTORS, ["cat"])
     for array in (aligned.matrix, aligned.origin):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1

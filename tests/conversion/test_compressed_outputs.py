@@ -18,7 +18,8 @@ import zstandard
 from gensim.models import KeyedVectors
 
 import vecload
-from vecload import MissingDependencyError, Vectors, Words, sources
+from tests.builders import small_vectors
+from vecload import MissingDependencyError, Vectors, sources
 
 LIBRARIES: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
@@ -30,8 +31,7 @@ LIBRARIES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.fixture(scope="module")
 def vectors() -> Vectors:
-    matrix = np.random.default_rng(0).normal(size=(5000, 20)).astype(np.float32)
-    return Vectors(Words.from_strings(f"w{at}" for at in range(5000)), matrix)
+    return small_vectors(5000, 20)
 
 
 @pytest.mark.parametrize("suffix", LIBRARIES)

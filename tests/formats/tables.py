@@ -11,14 +11,6 @@ import numpy as np
 from vecload import Vectors, Words
 from vecload.formats.contract import Batch, Place
 
-ODD = ["the", "cat", "北海道", "a\u00a0b", "New York", "x" * 300, "\udcff\udc80", "é", "🙂", "e\u0301", "0", "\u3000"]
-"""Words of the kinds that readers trip over."""
-
-
-def sample(words: list[str] = ODD, dim: int = 5, dtype: Any = np.float32, seed: int = 0) -> Vectors:
-    matrix = np.random.default_rng(seed).normal(size=(len(words), dim)).astype(dtype)
-    return Vectors(Words.from_strings(words), matrix)
-
 
 @dataclass
 class TableOf:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.formats.tables import ODD, TableOf, same, sample
+from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.tables import TableOf, same
 from vecload import FormatError
 from vecload.formats.arrow import ipc, parquet
 
@@ -23,7 +24,7 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.feather as feather  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
-TEXT = [word for word in ODD if "\udcff" not in word]
+TEXT = [word for word in ODD_WORDS if "\udcff" not in word]
 BOTH = pytest.mark.parametrize("form", [parquet, ipc], ids=["parquet", "arrow"])
 
 
@@ -44,7 +45,7 @@ def put(table: Any, path: Path) -> Path:
 @pytest.mark.parametrize("step", [3, 100])
 def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tmp_path: Path) -> None:
     path = tmp_path / f"written{form.SUFFIXES[0]}"
-    vectors = sample(TEXT, dtype=dtype)
+    vectors = small_vectors(TEXT, dtype=dtype)
     form.write(path, TableOf(vectors, step=step))
     table = table_in(path)
     assert table.schema.names == ["word", "vector"]
@@ -59,7 +60,7 @@ def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tm
 @pytest.mark.parametrize("step", [1, 3, 100])
 def test_words_that_are_not_utf8(form: ModuleType, step: int, tmp_path: Path) -> None:
     words = [*TEXT[:4], "\udcff", *TEXT[4:], "\udce2\udc82", "\udcac"]  # the last two make a character together
-    vectors = sample(words)
+    vectors = small_vectors(words)
     path = tmp_path / f"bytes{form.SUFFIXES[0]}"
     form.write(path, TableOf(vectors, step=step))
     table = table_in(path)
@@ -75,7 +76,7 @@ def test_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
     import polars
 
     suffix = form.SUFFIXES[0]
-    vectors = sample(TEXT)
+    vectors = small_vectors(TEXT)
     path = tmp_path / f"written{suffix}"
     vectors.save(path)
     frame = pandas.read_parquet(path) if suffix == ".parquet" else pandas.read_feather(path)
@@ -96,7 +97,7 @@ def test_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
 
 
 def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
-    vectors = sample(TEXT, dtype=ml_dtypes.bfloat16)
+    vectors = small_vectors(TEXT, dtype=ml_dtypes.bfloat16)
     vectors.save(tmp_path / "written.arrow")
     assert np.array_equal(vecload.load(tmp_path / "written.arrow").matrix, vectors.matrix.astype(np.float32))
     assert same(vecload.load(tmp_path / "written.arrow", dtype="bfloat16"), vectors)
@@ -108,7 +109,7 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
     "lists", [pa.list_(pa.float32()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 5)], ids=str
 )
 def test_column_types(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -> None:
-    vectors = sample(TEXT)
+    vectors = small_vectors(TEXT)
     words = pa.array(TEXT, pa.string())
     words = words.dictionary_encode() if text == "dictionary" else words.cast(text)
     rows = pa.array(vectors.matrix.tolist(), lists)
@@ -120,7 +121,7 @@ def test_column_types(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -
 
 
 def test_an_arrow_stream(tmp_path: Path) -> None:
-    vectors = sample(TEXT)
+    vectors = small_vectors(TEXT)
     vectors.save(tmp_path / "file.arrow")
     table = feather.read_table(tmp_path / "file.arrow")
     with pa.OSFile(str(tmp_path / "stream"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
@@ -130,7 +131,7 @@ def test_an_arrow_stream(tmp_path: Path) -> None:
 
 @BOTH
 def test_the_ways_in(form: ModuleType, tmp_path: Path) -> None:
-    vectors = sample([f"w{at}" for at in range(20_000)], dim=2)
+    vectors = small_vectors([f"w{at}" for at in range(20_000)], dim=2)
     path = tmp_path / f"written{form.SUFFIXES[0]}"
     form.write(path, TableOf(vectors, step=5000))
     assert same(vecload.load(path), vectors)
@@ -199,7 +200,7 @@ def test_two_columns_of_one_name(form: ModuleType, tmp_path: Path) -> None:
 @BOTH
 def test_cut_at_every_byte_and_mutated(form: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / f"cut{form.SUFFIXES[0]}"
-    sample(["a", "é"], dim=2).save(path)
+    small_vectors(["a", "é"], dim=2).save(path)
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vecload
+from tests.builders import small_vectors
 from tests.formats import battery
 from tests.formats.battery import Case
-from tests.formats.tables import sample
 from vecload import FormatError, Vectors, Words, formats
 
 CASES = {
@@ -55,12 +55,12 @@ def test_round_trips(case: Case, data: st.DataObject, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case.name)
 def test_every_way_in(case: Case, tmp_path: Path) -> None:
     words = [*WORDS, "\udcff\udc80"] if case.raw else WORDS
-    battery.check_every_way_in(case, sample(words), tmp_path)
+    battery.check_every_way_in(case, small_vectors(words), tmp_path)
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case.name)
 def test_cut_anywhere(case: Case, tmp_path: Path) -> None:
-    battery.check_cuts(case, sample(["the", "北海", "x"], dim=3), tmp_path)
+    battery.check_cuts(case, small_vectors(["the", "北海", "x"], dim=3), tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -83,7 +83,7 @@ def test_doubles_are_written_as_they_are_or_not_at_all(case: Case, tmp_path: Pat
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_many_batches(case: Case, tmp_path: Path) -> None:
     """More rows than a batch of any reader or writer holds."""
-    vectors = sample([f"w{at}" for at in range(9000)], dim=60)
+    vectors = small_vectors([f"w{at}" for at in range(9000)], dim=60)
     path = case.write(vectors, tmp_path)
     again = vecload.load(path)
     assert again.words == vectors.words
@@ -93,7 +93,7 @@ def test_many_batches(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", BINARY, ids=lambda case: case.name)
 def test_mutated_files_never_crash(case: Case, tmp_path: Path) -> None:
     """In a process of its own: a crash would not be an exception."""
-    path = case.write(sample([f"w{at}" for at in range(120)], dim=4), tmp_path)
+    path = case.write(small_vectors([f"w{at}" for at in range(120)], dim=4), tmp_path)
     code = (
         "from pathlib import Path; from tests.formats import battery\n"
         f"data = Path({str(path)!r}).read_bytes()\n"

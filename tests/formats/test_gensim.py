@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.formats.tables import ODD, TableOf, same, sample
+from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.tables import TableOf, same
 from vecload import FormatError
 from vecload.arrays import type_of
 from vecload.formats.gensim import keyed_vectors
@@ -255,7 +256,7 @@ def test_objects_that_lack_something(state: Any, message: str) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("counted", [True, False])
 def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
-    vectors = sample(dtype=dtype)
+    vectors = small_vectors(dtype=dtype)
     keyed_vectors.write(tmp_path / "written.kv", TableOf(vectors, counted=counted))
     kept = KeyedVectors.load(str(tmp_path / "written.kv"))
     assert kept.index_to_key == list(vectors.words)
@@ -268,7 +269,7 @@ def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path)
 
 
 def test_many_words_are_written(tmp_path: Path) -> None:
-    vectors = sample([f"w{at}" for at in range(5000)], dim=3)
+    vectors = small_vectors([f"w{at}" for at in range(5000)], dim=3)
     keyed_vectors.write(tmp_path / "many.kv", TableOf(vectors, step=999))
     assert KeyedVectors.load(str(tmp_path / "many.kv")).key_to_index["w4321"] == 4321
     assert same(vecload.load(tmp_path / "many.kv"), vectors)
@@ -276,7 +277,7 @@ def test_many_words_are_written(tmp_path: Path) -> None:
 
 def test_a_written_file_cut_at_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "written.kv"
-    keyed_vectors.write(path, TableOf(sample(ODD[:3], dim=2)))
+    keyed_vectors.write(path, TableOf(small_vectors(ODD_WORDS[:3], dim=2)))
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
@@ -384,13 +385,13 @@ def test_live_objects_share_the_matrix(model: Any, fasttext: Any) -> None:
 
 
 def test_to_gensim_and_back() -> None:
-    vectors = sample()
+    vectors = small_vectors()
     kept = vectors.to_gensim()
     assert np.shares_memory(kept.vectors, vectors.matrix)
     assert kept.most_similar("cat", topn=3)
     assert kept.get_index("北海道") == 2
     assert same(vecload.Vectors.from_gensim(kept), vectors)
-    half = sample(["a", "b"], dtype=np.float16)
+    half = small_vectors(["a", "b"], dtype=np.float16)
     assert half.to_gensim().vectors.dtype == np.float16
-    brain = sample(["a", "b"], dtype=type_of("bfloat16"))
+    brain = small_vectors(["a", "b"], dtype=type_of("bfloat16"))
     assert np.array_equal(brain.to_gensim()["a"], brain["a"].astype(np.float32))

@@ -16,7 +16,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import vecload
-from tests.formats.tables import same, sample
+from tests.builders import small_vectors
+from tests.formats.tables import same
 from vecload import FormatError, OptionError, Vectors, Words
 from vecload.ngrams import NgramTable, QuantisedRows
 
@@ -35,7 +36,7 @@ def joined(header: object, body: bytes) -> bytes:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> bytes:
-    sample(WORDS, dim=3).save(tmp_path / "v.safetensors")
+    small_vectors(WORDS, dim=3).save(tmp_path / "v.safetensors")
     return (tmp_path / "v.safetensors").read_bytes()
 
 
@@ -54,7 +55,7 @@ def test_types(dtype: str, tmp_path: Path) -> None:
 
 def test_opening_maps_and_needs_no_compiled_code(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
-    sample([f"w{at}" for at in range(5000)], dim=7).save(path)
+    small_vectors([f"w{at}" for at in range(5000)], dim=7).save(path)
     vectors = vecload.load(path)
     assert not vectors.matrix.flags.writeable
     assert not vectors.matrix.flags.owndata
@@ -64,7 +65,7 @@ def test_opening_maps_and_needs_no_compiled_code(tmp_path: Path) -> None:
 
 
 def test_safetensors_alone_reads_it(tmp_path: Path) -> None:
-    vectors = sample(["cat", "New York", "北"], dim=3)
+    vectors = small_vectors(["cat", "New York", "北"], dim=3)
     vectors.save(tmp_path / "v.safetensors")
     tensors = load_file(tmp_path / "v.safetensors")
     assert np.array_equal(tensors["matrix"], vectors.matrix)
@@ -82,7 +83,7 @@ def test_what_safetensors_writes_again_is_read(tmp_path: Path, whole: bytes) -> 
 
 
 def test_meta_of_any_length(tmp_path: Path) -> None:
-    vectors = sample(WORDS)
+    vectors = small_vectors(WORDS)
     vectors = Vectors(vectors.words, vectors.matrix, {"labels": ["x" * 10] * 3000, "format": "f", "source": "/a/b.txt"})
     vectors.save(tmp_path / "v.safetensors")
     again = vecload.load(tmp_path / "v.safetensors")
@@ -103,7 +104,7 @@ def test_n_grams_go_along(tmp_path: Path) -> None:
         NgramTable(QuantisedRows(codes, centroids, 3, *norms), minn=2, maxn=4, bucket=200, kept=kept),
         NgramTable(rng.normal(size=(50, 5)), minn=3, maxn=4, kind="floret", hash_count=2),
     ):
-        vectors = Vectors(*(part := sample(WORDS)).__reduce__()[1][:2], {}, table)
+        vectors = Vectors(*(part := small_vectors(WORDS)).__reduce__()[1][:2], {}, table)
         assert part.dim == 5
         vectors.save(tmp_path / "v.safetensors")
         for again in (vecload.load(tmp_path / "v.safetensors"), vecload.load(tmp_path / "v.safetensors", limit=9)):

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.formats.tables import ODD, TableOf, same, sample
+from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.tables import TableOf, same
 from vecload import FormatError
 from vecload.formats import npz
 
@@ -26,7 +27,7 @@ from vecload.formats import npz
 @pytest.mark.parametrize("counted", [True, False])
 def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
     path = tmp_path / "written.npz"
-    vectors = sample(dtype=dtype)
+    vectors = small_vectors(dtype=dtype)
     npz.write(path, TableOf(vectors, counted=counted))
     assert zipfile.ZipFile(path).testzip() is None
     with np.load(path, allow_pickle=False) as arrays:
@@ -35,7 +36,7 @@ def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) 
         assert np.array_equal(arrays["matrix"], vectors.matrix)
         raw, ends = arrays["words.data"].tobytes(), arrays["words.offsets"]
         words = [raw[begin:end].decode("utf-8", "surrogateescape") for begin, end in itertools.pairwise(ends)]
-        assert words == ODD
+        assert words == ODD_WORDS
     again = vecload.load(path)
     assert same(again, vectors)
     assert isinstance(again.matrix.base, np.memmap)
@@ -45,12 +46,12 @@ def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) 
 
 def test_the_same_vectors_give_the_same_file(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        sample().save(tmp_path / f"{name}.npz")
+        small_vectors().save(tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
-    vectors = sample(dtype=ml_dtypes.bfloat16)
+    vectors = small_vectors(dtype=ml_dtypes.bfloat16)
     vectors.save(tmp_path / "written.npz")
     assert np.array_equal(np.load(tmp_path / "written.npz")["matrix"], vectors.matrix.astype(np.float32))
 
@@ -59,7 +60,7 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("words", "matrix"), ("vocab", "embeddings"), ("words", "vectors")])
 @pytest.mark.parametrize("kind", ["U", "S"])
 def test_archives_made_with_numpy(save: Any, names: tuple[str, str], kind: str, tmp_path: Path) -> None:
-    vectors = sample([word for word in ODD if kind == "U" or word.isascii()])
+    vectors = small_vectors([word for word in ODD_WORDS if kind == "U" or word.isascii()])
     words = np.array(list(vectors.words)) if kind == "U" else np.array([word.encode() for word in vectors.words])
     for order in "CF":
         save(tmp_path / "made.npz", **{names[0]: words, names[1]: np.asarray(vectors.matrix, order=order)})
@@ -67,7 +68,7 @@ def test_archives_made_with_numpy(save: Any, names: tuple[str, str], kind: str, 
 
 
 def test_the_ways_in(tmp_path: Path) -> None:
-    vectors = sample()
+    vectors = small_vectors()
     path = tmp_path / "written.npz"
     vectors.save(path)
     assert same(vecload.load(io.BytesIO(path.read_bytes())), vectors)
@@ -77,9 +78,9 @@ def test_the_ways_in(tmp_path: Path) -> None:
     assert same(vecload.load(tmp_path / "outer.zip"), vectors)
     assert same(vecload.load(tmp_path / "outer.zip" / "inner.npz"), vectors)
     assert list(vecload.load(path, vocab=["cat", "New York"]).words) == ["cat", "New York"]
-    assert list(vecload.load(path, limit=2).words) == ODD[:2]
+    assert list(vecload.load(path, limit=2).words) == ODD_WORDS[:2]
     look = vecload.info(path)
-    assert (look.rows, look.dim, look.format) == (len(ODD), 5, "NumPy npz")
+    assert (look.rows, look.dim, look.format) == (len(ODD_WORDS), 5, "NumPy npz")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_lying_shape_takes_no_memory(tmp_path: Path) -> None:
 
 def test_cut_at_every_byte_and_mutated(tmp_path: Path) -> None:
     path = tmp_path / "cut.npz"
-    sample(["a", "é"], dim=2).save(path)
+    small_vectors(["a", "é"], dim=2).save(path)
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vecload
-from tests.formats.tables import ODD, TableOf, same, sample
+from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.tables import TableOf, same
 from vecload import FormatError, MissingDependencyError, Vectors, Words
 from vecload.formats import spacy as format_spacy
 from vecload.formats.spacy import _hashes
@@ -192,8 +193,14 @@ def test_floret(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
-    words = [*WORDS, *(word for word in ODD if word not in WORDS and "\udcff" not in word), 'quo"te', "li\nne", "nul\0"]
-    vectors = sample(words, dim=5)
+    words = [
+        *WORDS,
+        *(word for word in ODD_WORDS if word not in WORDS and "\udcff" not in word),
+        'quo"te',
+        "li\nne",
+        "nul\0",
+    ]
+    vectors = small_vectors(words, dim=5)
     assert format_spacy.write(tmp_path / "written", TableOf(vectors, counted=counted)) == {}
     vocab = Vocab().from_disk(tmp_path / "written")
     assert vocab.vectors.shape == (len(words), 5)
@@ -204,7 +211,7 @@ def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
 
 
 def test_words_that_are_not_utf8(tmp_path: Path) -> None:
-    vectors = sample(["a", "\udcff", "é"])
+    vectors = small_vectors(["a", "\udcff", "é"])
     with pytest.raises(FormatError, match=r"a word that spaCy cannot hold: found '\\udcff'"):
         format_spacy.write(tmp_path / "refused", TableOf(vectors))
     assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), unencodable="skip").total() == 1
@@ -219,7 +226,7 @@ def test_nothing_to_write(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vectors", "key2row", "strings.json", "vectors.cfg"])
 def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "cut", TableOf(sample(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "cut", TableOf(small_vectors(["a", "b", "é"], dim=2)))
     path = tmp_path / "cut" / name
     whole = path.read_bytes()
     for cut in range(len(whole)):
@@ -235,7 +242,7 @@ def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
 
 
 def test_mutated_files(tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "mutated", TableOf(sample(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "mutated", TableOf(small_vectors(["a", "b", "é"], dim=2)))
     rng = random.Random(0)
     for name in ("vectors", "key2row", "strings.json", "vectors.cfg"):
         path = tmp_path / "mutated" / name
@@ -272,7 +279,7 @@ def test_mutated_files(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "bad", TableOf(sample(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "bad", TableOf(small_vectors(["a", "b", "é"], dim=2)))
     (tmp_path / "bad" / name).write_bytes(content)
     with pytest.raises(FormatError, match=message):
         vecload.load(tmp_path / "bad")

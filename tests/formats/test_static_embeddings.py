@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.formats.tables import ODD, TableOf, same, sample
+from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.tables import TableOf, same
 from vecload import FormatError, OptionError
 from vecload.formats import static_embeddings, tensorboard
 
-TEXT = [word for word in ODD if "\udcff" not in word]
+TEXT = [word for word in ODD_WORDS if "\udcff" not in word]
 REACHED = [word for word in TEXT if word.split() == [word]]
 LAYOUTS = pytest.mark.parametrize("layout", ["sentence-transformers", "model2vec"])
 
@@ -37,7 +38,7 @@ def encoder(layout: str, path: Path) -> Any:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_library_loads_it(layout: str, dtype: str, tmp_path: Path) -> None:
-    vectors = sample(TEXT, dtype=dtype)
+    vectors = small_vectors(TEXT, dtype=dtype)
     vectors.save(tmp_path / "model", layout)
     model = encoder(layout, tmp_path / "model")
     text = " ".join(REACHED)
@@ -55,7 +56,7 @@ def test_the_library_loads_it(layout: str, dtype: str, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
-    vectors = sample(["a", "b"])
+    vectors = small_vectors(["a", "b"])
     vectors.save(tmp_path / "model", "model2vec")
     got = encoder("model2vec", tmp_path / "model").encode(["a " * 600 + "b " * 600])
     np.testing.assert_allclose(got[0], vectors.matrix.mean(axis=0), atol=1e-5)
@@ -65,7 +66,7 @@ def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> None:
-    vectors = sample([*TEXT, "[UNK]", 'quo"te', "li\nne", "nul\0"], dtype=dtype)
+    vectors = small_vectors([*TEXT, "[UNK]", 'quo"te', "li\nne", "nul\0"], dtype=dtype)
     static_embeddings.write(tmp_path / "model", TableOf(vectors, counted=counted), layout=layout)
     again = vecload.load(tmp_path / "model")
     assert same(again, vectors)
@@ -76,13 +77,13 @@ def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> N
 
 @LAYOUTS
 def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
-    vectors = sample(["a", "\udcff", "", "b"])
+    vectors = small_vectors(["a", "\udcff", "", "b"])
     with pytest.raises(FormatError, match=f"a word that {layout} cannot hold"):
         vectors.save(tmp_path / "refused", layout)
     assert not (tmp_path / "refused").exists()
     vectors.save(tmp_path / "dropped", layout, unencodable="skip")
     assert same(vecload.load(tmp_path / "dropped"), vectors.select(["a", "b"]))
-    brain = sample(["a", "b"], dtype=ml_dtypes.bfloat16)
+    brain = small_vectors(["a", "b"], dtype=ml_dtypes.bfloat16)
     brain.save(tmp_path / "wide", layout)
     assert np.array_equal(vecload.load(tmp_path / "wide").matrix, brain.matrix.astype(np.float32))
     with pytest.raises(OptionError, match="layout='other'"):
@@ -103,7 +104,7 @@ def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
-    sample(["a", "b"]).save(tmp_path / "bad", "model2vec")
+    small_vectors(["a", "b"]).save(tmp_path / "bad", "model2vec")
     (tmp_path / "bad" / name).write_bytes(content)
     with pytest.raises(FormatError, match=message):
         vecload.load(tmp_path / "bad")
@@ -111,7 +112,7 @@ def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
 def test_cut_at_every_byte_and_mutated(name: str, tmp_path: Path) -> None:
-    sample(["a", "b"], dim=2).save(tmp_path / "cut", "StaticEmbedding")
+    small_vectors(["a", "b"], dim=2).save(tmp_path / "cut", "StaticEmbedding")
     path = tmp_path / "cut" / name
     whole = path.read_bytes()
     for cut in range(len(whole)):
@@ -131,7 +132,7 @@ def test_cut_at_every_byte_and_mutated(name: str, tmp_path: Path) -> None:
 def test_the_projector(dtype: str, tmp_path: Path) -> None:
     """By the projector's own rules: lines, tabs, no headers, as many names as rows."""
     words = [*TEXT, "a\u2028b"]
-    vectors = sample(words, dtype=dtype)
+    vectors = small_vectors(words, dtype=dtype)
     tensorboard.write(tmp_path / "log", TableOf(vectors))
     lines = (tmp_path / "log" / "vectors.tsv").read_text().split("\n")
     assert lines.pop() == ""
@@ -145,7 +146,7 @@ def test_the_projector(dtype: str, tmp_path: Path) -> None:
 
 
 def test_words_the_projector_cannot_show(tmp_path: Path) -> None:
-    vectors = sample(["a", "b\tc", "d\re", "f\ng"])
+    vectors = small_vectors(["a", "b\tc", "d\re", "f\ng"])
     with pytest.raises(FormatError, match=r"a word that TensorBoard cannot hold: found 'b\\tc'"):
         vectors.save(tmp_path / "log", "TensorBoard")
     vectors.save(tmp_path / "log", "projector", unencodable="escape", precision=3)

@@ -18,12 +18,15 @@ from pathlib import Path
 import numpy as np
 
 import vecload
+from tests.builders import random_rows, small_vectors
 from tests.fuzz.inputs import Input, from_file, from_folder
 from vecload import NgramTable, Vectors
 
 WORDS = ["the", "cat", "北海道", "é", "🙂", "of", "w5", "w7", "a-b", "New_York", "0", "dog"]
 TEXTS = [["human", "interface", "computer"], ["survey", "user", "北海道", "é"], ["user", "human", "trees"]] * 3
 DIM = 4
+
+VECTORS = small_vectors(WORDS, DIM)
 
 Maker = Callable[[Path], Iterator[Input]]
 _MAKERS: dict[str, list[Maker]] = {}
@@ -56,15 +59,9 @@ def seeds(reader: str) -> tuple[Input, ...]:
     return tuple(found)
 
 
-def table(ngrams: NgramTable | None = None, dtype: str = "float32") -> Vectors:
-    """Return a small table of words of several scripts."""
-    matrix = np.random.default_rng(0).normal(size=(len(WORDS), DIM)).astype(dtype)
-    return Vectors(vecload.Words.from_strings(WORDS), matrix, ngrams=ngrams)
-
-
 def ngram_tables() -> Iterator[NgramTable]:
     """Yield every kind of n-gram table."""
-    rows = np.random.default_rng(1).normal(size=(50, DIM)).astype(np.float32)
+    rows = random_rows(50, DIM, seed=1)
     yield NgramTable(rows, minn=3, maxn=6)
     yield NgramTable(rows[:8], minn=2, maxn=4, bucket=50, kept=np.array([[n * 6, n] for n in range(8)], dtype=np.int32))
     yield NgramTable(rows, minn=2, maxn=3, kind="floret", hash_count=2)
@@ -78,8 +75,8 @@ def _saved(folder: Path, reader: str, name: str, form: str, vectors: Vectors, **
 
 @_seeds_of("text")
 def _text(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "text", "a.vec", "word2vec text", table())
-    yield _saved(folder, "text", "b.txt", "glove", table())
+    yield _saved(folder, "text", "a.vec", "word2vec text", VECTORS)
+    yield _saved(folder, "text", "b.txt", "glove", VECTORS)
     yield Input("text", {"c.txt": b"the\t0.5\t1e-3\ncat\t-.25\t3\nNew York\t1\t2\n"}, "c.txt")
     yield Input("text", {"d.txt": b"\xef\xbb\xbf2 3\r\nthe 0.1 0.2 0.3 \r\ncaf\xc3\xa9 1 2 3 \r\n"}, "d.txt")
     yield Input("text", {"e.txt": b"/c/en/cat 1 0 0\n/c/en/dog 0 1 0\n/c/de/katze 0 0 1\n"}, "e.txt")
@@ -94,18 +91,18 @@ def _floret(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("word2vec binary")
 def _word2vec(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "word2vec binary", "a.bin", "word2vec binary", table())
+    yield _saved(folder, "word2vec binary", "a.bin", "word2vec binary", VECTORS)
 
 
 @_seeds_of("word2vec binary", needs="gensim")
 def _word2vec_by_gensim(folder: Path) -> Iterator[Input]:
-    table().to_gensim().save_word2vec_format(str(folder / "b.bin"), binary=True)
+    VECTORS.to_gensim().save_word2vec_format(str(folder / "b.bin"), binary=True)
     yield from_file("word2vec binary", folder / "b.bin")
 
 
 @_seeds_of("fasttext")
 def _fasttext(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "fasttext", "a.bin", "fasttext", table(next(ngram_tables())))
+    yield _saved(folder, "fasttext", "a.bin", "fasttext", small_vectors(WORDS, DIM, ngrams=next(ngram_tables())))
 
 
 @_seeds_of("fasttext", needs="fasttext")
@@ -128,7 +125,7 @@ def _fasttext_by_fasttext(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("gensim")
 def _gensim(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "gensim", "a.kv", "gensim", table())
+    yield _saved(folder, "gensim", "a.kv", "gensim", VECTORS)
 
 
 @_seeds_of("gensim", needs="gensim")
@@ -152,7 +149,7 @@ def _gensim_by_gensim(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("spaCy")
 def _spacy(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "spaCy", "a", "spaCy", table())
+    yield _saved(folder, "spaCy", "a", "spaCy", VECTORS)
     floret = [one for one in ngram_tables() if one.kind == "floret"]
     empty = Vectors(vecload.Words.from_strings([]), np.empty((0, DIM), dtype=np.float32), ngrams=floret[0])
     yield _saved(folder, "spaCy", "b", "spaCy", empty)
@@ -164,7 +161,7 @@ def _spacy_by_spacy(folder: Path) -> Iterator[Input]:
 
     vocab = Vocab()
     vocab.reset_vectors(width=DIM)
-    for word, row in zip(WORDS, table().matrix, strict=True):
+    for word, row in zip(WORDS, VECTORS.matrix, strict=True):
         vocab.set_vector(word, row)
     vocab.to_disk(folder / "vocab")
     yield from_folder("spaCy", folder / "vocab")
@@ -172,10 +169,10 @@ def _spacy_by_spacy(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("native")
 def _native(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "native", "a.safetensors", "native", table())
-    yield _saved(folder, "native", "b.safetensors", "native", table(dtype="float64"))
+    yield _saved(folder, "native", "a.safetensors", "native", VECTORS)
+    yield _saved(folder, "native", "b.safetensors", "native", small_vectors(WORDS, DIM, "float64"))
     for number, ngrams in enumerate(ngram_tables()):
-        yield _saved(folder, "native", f"n{number}.safetensors", "native", table(ngrams))
+        yield _saved(folder, "native", f"n{number}.safetensors", "native", small_vectors(WORDS, DIM, ngrams=ngrams))
 
 
 @_seeds_of("native", needs="fasttext")
@@ -187,7 +184,7 @@ def _native_of_fasttext(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("npz")
 def _npz(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "npz", "a.npz", "npz", table())
+    yield _saved(folder, "npz", "a.npz", "npz", VECTORS)
     words = np.array(["the", "cat"])
     for number, arrays in enumerate(
         [
@@ -206,9 +203,9 @@ def _columns(folder: Path) -> Iterator[Input]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    yield _saved(folder, "Parquet", "a.parquet", "Parquet", table())
-    yield _saved(folder, "Arrow", "a.arrow", "Arrow", table())
-    lists = pa.table({"word": WORDS, "vector": [row.tolist() for row in table().matrix]})
+    yield _saved(folder, "Parquet", "a.parquet", "Parquet", VECTORS)
+    yield _saved(folder, "Arrow", "a.arrow", "Arrow", VECTORS)
+    lists = pa.table({"word": WORDS, "vector": [row.tolist() for row in VECTORS.matrix]})
     pq.write_table(lists, folder / "b.parquet")
     yield from_file("Parquet", folder / "b.parquet")
     with pa.OSFile(str(folder / "b.arrow"), "wb") as file, pa.ipc.new_stream(file, lists.schema) as writer:
@@ -221,13 +218,13 @@ def _columns(folder: Path) -> Iterator[Input]:
 
 @_seeds_of("static models")
 def _static(folder: Path) -> Iterator[Input]:
-    yield _saved(folder, "static models", "a", "sentence-transformers", table())
-    yield _saved(folder, "static models", "b", "model2vec", table())
+    yield _saved(folder, "static models", "a", "sentence-transformers", VECTORS)
+    yield _saved(folder, "static models", "b", "model2vec", VECTORS)
 
 
 @_seeds_of("archives")
 def _archives(folder: Path) -> Iterator[Input]:
-    text = _saved(folder, "text", "a.vec", "word2vec text", table()).files["a.vec"]
+    text = _saved(folder, "text", "a.vec", "word2vec text", VECTORS).files["a.vec"]
     for name, method in (("a.zip", zipfile.ZIP_STORED), ("b.zip", zipfile.ZIP_DEFLATED)):
         with zipfile.ZipFile(folder / name, "w", method) as archive:
             archive.writestr("a.vec", text)
@@ -298,23 +295,23 @@ def _texts_by_pyarrow(folder: Path) -> Iterator[Input]:
 @_seeds_of("Aligned")
 def _aligned(folder: Path) -> Iterator[Input]:
     vocab = vecload.Vocab.from_words(["cat", "dog", "zebra"], pad_token="<pad>", unk_token="<unk>")
-    vecload.align(table(), vocab).save(folder / "a.safetensors")
+    vecload.align(VECTORS, vocab).save(folder / "a.safetensors")
     yield from_file("Aligned", folder / "a.safetensors")
 
 
 @_seeds_of("SpaceMap")
 def _spacemap(folder: Path) -> Iterator[Input]:
     pairs = [(word, word) for word in WORDS]
-    vecload.map_spaces(table(), table(dtype="float64"), pairs=pairs).save(folder / "a.safetensors")
+    vecload.map_spaces(VECTORS, small_vectors(WORDS, DIM, "float64"), pairs=pairs).save(folder / "a.safetensors")
     yield from_file("SpaceMap", folder / "a.safetensors")
 
 
 @_seeds_of("pooler")
 def _pooler(folder: Path) -> Iterator[Input]:
     texts = [" ".join(text) for text in TEXTS]
-    pooler = vecload.SentencePooler(table(next(ngram_tables())), "sif")
+    pooler = vecload.SentencePooler(small_vectors(WORDS, DIM, ngrams=next(ngram_tables())), "sif")
     pooler.fit([*texts, "the cat", "the dog"])
     pooler.save(folder / "a")
     yield from_folder("pooler", folder / "a")
-    vecload.SentencePooler(table(), "mean", tokenize=re.compile(r"\w+")).save(folder / "b")
+    vecload.SentencePooler(VECTORS, "mean", tokenize=re.compile(r"\w+")).save(folder / "b")
     yield from_folder("pooler", folder / "b")

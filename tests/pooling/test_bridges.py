@@ -8,27 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecload import OptionError, Vectors, Words
+from tests.builders import small_vectors
+from vecload import OptionError, Vectors
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif
 
-WORDS = [f"w{at}" for at in range(30)]
-MATRIX = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+VECTORS = small_vectors(30, 6)
+WORDS, MATRIX = list(VECTORS), VECTORS.matrix
 TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, at % 9)) for at in range(50)]
 STRANGE = [*TEXTS, "w1 other w2", "other"]
 MODES = [("mean", False), ("sif", False), (sif(components=2), True), ("usif", False), ("tfidf", True), ("sum", True)]
 
 
-def vectors() -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX)
-
-
 def with_ngrams() -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX, ngrams=NgramTable(MATRIX, minn=2, maxn=3))
+    return small_vectors(30, 6, ngrams=NgramTable(MATRIX, minn=2, maxn=3))
 
 
 def made(mode: Any, **options: Any) -> SentencePooler:
-    pooler = SentencePooler(vectors(), mode, **options)
+    pooler = SentencePooler(VECTORS, mode, **options)
     return pooler.fit(TEXTS) if pooler.mode.name in ("sif", "usif", "tfidf") else pooler
 
 
@@ -80,7 +77,7 @@ def test_scikit_learn() -> None:
 
     from vecload.pooling.estimator import SentenceVectorizer
 
-    step = SentenceVectorizer(vectors(), mode="sif", normalize=True)
+    step = SentenceVectorizer(VECTORS, mode="sif", normalize=True)
     whole = pipeline.make_pipeline(clone(step), linear.LogisticRegression())
     labels = ["w1" in text.split() for text in TEXTS]
     whole.fit(TEXTS, labels)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import random_rows, small_vectors
 from vecload import MissingDependencyError, OptionError, Vectors, Vocab, Words, align
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, encoding
@@ -29,12 +30,9 @@ WORDS = [
     "12345678",
     "a\x1cb",
 ]
-MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 5)).astype(np.float32)
+VECTORS = small_vectors(WORDS, 5)
+MATRIX = VECTORS.matrix
 SPACE = re.compile(r"[ \t\n\v\f\r]+")
-
-
-def vectors(**options: Any) -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX, **options)
 
 
 def slow(texts: list[str], words: Words) -> list[list[int]]:
@@ -84,7 +82,7 @@ def test_more_tokens_than_a_block_and_words_with_one_tag() -> None:
 
 
 def test_encode_in_any_batches() -> None:
-    pooler = SentencePooler(vectors())
+    pooler = SentencePooler(VECTORS)
     rng = np.random.default_rng(1)
     texts = [" ".join(rng.choice([*WORDS, "unknown"], rng.integers(0, 30))) for _ in range(3000)]
     expected = np.zeros((len(texts), 5), dtype=np.float32)
@@ -98,12 +96,12 @@ def test_encode_in_any_batches() -> None:
         assert np.array_equal(pooler.encode(texts, batch_size=size), expected)
     assert np.array_equal(pooler.encode(iter(texts), batch_size=256), expected)
     assert np.array_equal(np.concatenate(list(pooler.stream(iter(texts), batch_size=1000))), expected)
-    cut = SentencePooler(vectors(), tokenize=SPACE.split)
+    cut = SentencePooler(VECTORS, tokenize=SPACE.split)
     assert np.array_equal(cut.encode(texts), expected)
 
 
 def test_empty_texts_are_told() -> None:
-    pooler = SentencePooler(vectors(), normalize=True)
+    pooler = SentencePooler(VECTORS, normalize=True)
     made, empty = pooler.encode(["", "cat", "no such", " \n "], return_empty=True)
     assert empty.tolist() == [True, False, True, True]
     assert (made[empty] == 0).all()
@@ -114,15 +112,15 @@ def test_empty_texts_are_told() -> None:
 
 
 def test_lowercase() -> None:
-    pooler = SentencePooler(vectors(), lowercase=True)
-    assert np.array_equal(pooler.encode(["The CAT", "CAFÉ É"]), SentencePooler(vectors()).encode(["the cat", "café é"]))
+    pooler = SentencePooler(VECTORS, lowercase=True)
+    assert np.array_equal(pooler.encode(["The CAT", "CAFÉ É"]), SentencePooler(VECTORS).encode(["the cat", "café é"]))
     assert np.array_equal(
-        SentencePooler(vectors(), lowercase=True, tokenize=str.split).encode(["CAFÉ"]), pooler.encode(["CAFÉ"])
+        SentencePooler(VECTORS, lowercase=True, tokenize=str.split).encode(["CAFÉ"]), pooler.encode(["CAFÉ"])
     )
 
 
 def test_unknown_words() -> None:
-    aligned = align(vectors(), Vocab.from_words(["cat", "sat"], unk_token="<unk>"), oov=["mean"])
+    aligned = align(VECTORS, Vocab.from_words(["cat", "sat"], unk_token="<unk>"), oov=["mean"])
     unk = aligned.pooler("sum", unknown="unk").encode(["cat dog"])[0]
     assert np.array_equal(unk, aligned.matrix[1] + aligned.matrix[0])
     assert np.array_equal(aligned.pooler("sum").encode(["cat dog"])[0], aligned.matrix[1])
@@ -131,8 +129,8 @@ def test_unknown_words() -> None:
 @pytest.mark.parametrize("tokenize", [None, str.split])
 @pytest.mark.parametrize("mode", ["mean", "max", "attention", "fasttext"])
 def test_unknown_words_from_ngrams(mode: str, tokenize: Any) -> None:
-    table = NgramTable(np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32), minn=3, maxn=4)
-    pooler = SentencePooler(vectors(ngrams=table), mode, unknown="ngrams", tokenize=tokenize)
+    table = NgramTable(random_rows(50, 5, seed=2), minn=3, maxn=4)
+    pooler = SentencePooler(small_vectors(WORDS, 5, ngrams=table), mode, unknown="ngrams", tokenize=tokenize)
     whole = Vectors(
         Words.from_strings([*WORDS, "dogs", "cow"]), np.concatenate([MATRIX, table.vectors(["dogs", "cow"])])
     )
@@ -142,7 +140,7 @@ def test_unknown_words_from_ngrams(mode: str, tokenize: Any) -> None:
 
 @pytest.mark.parametrize("tokenize", [None, str.split])
 def test_surrogates_in_one_text_change_no_other(tokenize: Any) -> None:
-    table = NgramTable(np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32), minn=3, maxn=4)
+    table = NgramTable(random_rows(50, 5, seed=2), minn=3, maxn=4)
     words = Words.from_strings(["cat", "\udcff"])
     for unknown in ("skip", "ngrams"):
         whole = Vectors(words, MATRIX[:2], ngrams=table)
@@ -156,14 +154,14 @@ def test_surrogates_in_one_text_change_no_other(tokenize: Any) -> None:
 
 
 def test_a_regular_expression() -> None:
-    pooler = SentencePooler(vectors(), tokenize=re.compile(r"\w+"))
-    assert np.array_equal(pooler.encode(["the, cat!"]), SentencePooler(vectors()).encode(["the cat"]))
+    pooler = SentencePooler(VECTORS, tokenize=re.compile(r"\w+"))
+    assert np.array_equal(pooler.encode(["the, cat!"]), SentencePooler(VECTORS).encode(["the cat"]))
     with pytest.raises(OptionError, match="without groups"):
-        SentencePooler(vectors(), tokenize=re.compile(r"(\w)+"))
+        SentencePooler(VECTORS, tokenize=re.compile(r"(\w)+"))
     with pytest.raises(OptionError, match="tokenize= must be a function"):
-        SentencePooler(vectors(), tokenize=3)
+        SentencePooler(VECTORS, tokenize=3)
     with pytest.raises(OptionError, match="choose from: whitespace, basic_english, sudachi, fugashi;"):
-        SentencePooler(vectors(), tokenize="spaces")
+        SentencePooler(VECTORS, tokenize="spaces")
 
 
 def test_a_hugging_face_tokenizer() -> None:
@@ -196,16 +194,16 @@ def test_japanese(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_encode_given_one_string_raises() -> None:
     with pytest.raises(OptionError, match="texts must be a list of strings, not one string: found 'the cat'"):
-        SentencePooler(vectors()).encode("the cat")
+        SentencePooler(VECTORS).encode("the cat")
     with pytest.raises(OptionError, match="texts must be a list of strings"):
-        next(SentencePooler(vectors()).stream("the cat"))
+        next(SentencePooler(VECTORS).stream("the cat"))
     with pytest.raises(OptionError, match="batch_size=0"):
-        SentencePooler(vectors()).encode(["the"], batch_size=0)
+        SentencePooler(VECTORS).encode(["the"], batch_size=0)
 
 
 def test_kernels_take_no_rows_from_elsewhere() -> None:
     """The arrays a plan hands to compiled code cannot be written through."""
-    plan = SentencePooler(vectors()).plan()
+    plan = SentencePooler(VECTORS).plan()
     assert plan is not None
     assert not plan.matrix.flags.writeable
     assert read_only(plan.matrix).base is not None

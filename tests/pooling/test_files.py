@@ -11,15 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import FormatError, OptionError, VecloadWarning, Vectors, Words, load
+from vecload import FormatError, OptionError, VecloadWarning, Vectors, load
 from vecload.pooling import SentencePooler, files
 
 TEXTS = ["the cat", "", "cat dog", "no words", "the the"]
 
-
-def vectors() -> Vectors:
-    matrix = np.array([[0.5, 0.5], [3, 4], [1, 0]], dtype=np.float32)
-    return Vectors(Words.from_strings(["the", "cat", "dog"]), matrix)
+VECTORS = Vectors(["the", "cat", "dog"], np.array([[0.5, 0.5], [3, 4], [1, 0]], dtype=np.float32))
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ def read(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
 @pytest.mark.parametrize("count", [0, 1, 40_000])
 def test_vectors_are_written_as_they_are(tmp_path: Path, suffix: str, count: int) -> None:
-    pooler = SentencePooler(vectors())
+    pooler = SentencePooler(VECTORS)
     texts = (TEXTS * (count // 5 + 1))[:count]
     assert files.pool_file(pooler, iter(texts), tmp_path / f"out{suffix}") == count
     assert np.array_equal(read(tmp_path / f"out{suffix}").reshape(-1, 2), pooler.encode(texts))
@@ -63,10 +60,10 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
     for suffix in (".npy", ".parquet"):
         with pytest.raises(FormatError, match="broken"):
-            files.pool_file(SentencePooler(vectors()), broken(), tmp_path / f"out{suffix}")  # type: ignore[arg-type]
+            files.pool_file(SentencePooler(VECTORS), broken(), tmp_path / f"out{suffix}")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OptionError, match=r"out\.csv: choose an output that ends in \.npy, \.parquet, \.safetensors"):
-        files.pool_file(SentencePooler(vectors()), [], tmp_path / "out.csv")
+        files.pool_file(SentencePooler(VECTORS), [], tmp_path / "out.csv")
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -92,7 +89,7 @@ def test_pool_one_file(folder: Path) -> None:
 
 
 def test_pool_with_a_saved_pooler(folder: Path) -> None:
-    pooler = SentencePooler(vectors(), "sif", normalize=True).fit(["the the cat", "the dog", "cat", "dog cat"])
+    pooler = SentencePooler(VECTORS, "sif", normalize=True).fit(["the the cat", "the dog", "cat", "dog cat"])
     pooler.save(folder / "pooler")
     command = ["pool", folder / "pooler", folder / "texts.txt", "-o", folder / "out.parquet"]
     code, _, error = run(*command)

@@ -17,6 +17,7 @@ from vecload.pooling import SentencePooler, sif, usif
 RNG = np.random.default_rng(0)
 WORDS = [f"w{at}" for at in range(60)]
 MATRIX = (RNG.normal(size=(60, 8)) + 0.5).astype(np.float32)
+VECTORS = Vectors(WORDS, MATRIX)
 SHARES = 1 / np.arange(1, 71)
 TEXTS = [
     " ".join(RNG.choice([*WORDS, *(f"unknown{at}" for at in range(10))], RNG.integers(0, 12), p=SHARES / SHARES.sum()))
@@ -26,19 +27,15 @@ SENTENCES = [text.split() for text in TEXTS]
 TABLE = dict(zip(WORDS, MATRIX, strict=True))
 
 
-def vectors() -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX)
-
-
 @pytest.mark.parametrize(("a", "components"), [(1e-3, 1), (1e-4, 3), (0.1, 0)])
 def test_sif_is_that_of_the_paper(a: float, components: int) -> None:
-    found = SentencePooler(vectors(), sif(a=a, components=components)).fit(iter(TEXTS)).encode(TEXTS)
+    found = SentencePooler(VECTORS, sif(a=a, components=components)).fit(iter(TEXTS)).encode(TEXTS)
     np.testing.assert_allclose(found, reference.sif(SENTENCES, TABLE, a, components), atol=1e-5)
 
 
 @pytest.mark.parametrize("components", [1, 5])
 def test_usif_is_that_of_the_paper(components: int) -> None:
-    found = SentencePooler(vectors(), usif(components=components)).fit(TEXTS).encode(TEXTS)
+    found = SentencePooler(VECTORS, usif(components=components)).fit(TEXTS).encode(TEXTS)
     np.testing.assert_allclose(found, reference.usif(SENTENCES, TABLE, components), atol=1e-5)
 
 
@@ -46,7 +43,7 @@ def test_tfidf_is_scikit_learns() -> None:
     text = pytest.importorskip("sklearn.feature_extraction.text")
     vectorizer = text.TfidfVectorizer(vocabulary=WORDS, token_pattern=r"\S+", norm="l1", lowercase=False)
     expected = vectorizer.fit_transform(TEXTS) @ MATRIX
-    np.testing.assert_allclose(SentencePooler(vectors(), "tfidf").fit(TEXTS).encode(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(SentencePooler(VECTORS, "tfidf").fit(TEXTS).encode(TEXTS), expected, atol=1e-5)
 
 
 def test_given_counts_give_the_same() -> None:
@@ -56,15 +53,15 @@ def test_given_counts_give_the_same() -> None:
             if word in TABLE:
                 counts[word] = counts.get(word, 0) + 1
     known = [" ".join(word for word in sentence if word in TABLE) for sentence in SENTENCES]
-    once = SentencePooler(vectors(), "sif").fit(known)
+    once = SentencePooler(VECTORS, "sif").fit(known)
     row_counts = [counts.get(word, 0) for word in WORDS]
     for given in (counts | {"elsewhere": 7}, row_counts):
-        other = SentencePooler(vectors(), "sif").fit(known, counts=given)
+        other = SentencePooler(VECTORS, "sif").fit(known, counts=given)
         np.testing.assert_allclose(other.token_weights, once.token_weights, rtol=1e-6)
         np.testing.assert_allclose(other.encode(TEXTS), once.encode(TEXTS), atol=1e-6)
     np.testing.assert_allclose(
-        SentencePooler(vectors(), usif(length=5)).fit(known, counts=counts).encode(TEXTS),
-        SentencePooler(vectors(), usif(length=5)).fit(known).encode(TEXTS),
+        SentencePooler(VECTORS, usif(length=5)).fit(known, counts=counts).encode(TEXTS),
+        SentencePooler(VECTORS, usif(length=5)).fit(known).encode(TEXTS),
         atol=1e-6,
     )
 
@@ -73,17 +70,17 @@ def test_what_ngrams_compose_takes_no_part() -> None:
     table = NgramTable(RNG.normal(size=(40, 8)).astype(np.float32), minn=2, maxn=3)
     composing = Vectors(Words.from_strings(WORDS), MATRIX, ngrams=table)
     for counts in (None, np.ones(len(WORDS), dtype=np.int64)):
-        plain = SentencePooler(vectors(), usif(length=5)).fit(TEXTS, counts=counts)
+        plain = SentencePooler(VECTORS, usif(length=5)).fit(TEXTS, counts=counts)
         made = SentencePooler(composing, usif(length=5), unknown="ngrams").fit(TEXTS, counts=counts)
         assert np.array_equal(made.components, plain.components)
 
 
 def test_words_the_corpus_lacks_weigh_as_impossible_ones() -> None:
-    assert SentencePooler(vectors(), sif(components=0)).fit(["w0 w1 w2"]).token_weights[3] == 1
+    assert SentencePooler(VECTORS, sif(components=0)).fit(["w0 w1 w2"]).token_weights[3] == 1
     corpus = ["w0 w0 w0 w0 w0 w0 w0 w0 w1 w2 w3"]
     without = {"components": 0}
-    assert SentencePooler(vectors(), usif(length=2, **without)).fit(corpus).token_weights[9] == pytest.approx(2)
-    assert SentencePooler(vectors(), usif(length=9, **without)).fit(["w0 w1"]).token_weights[:2].tolist() == [2, 2]
+    assert SentencePooler(VECTORS, usif(length=2, **without)).fit(corpus).token_weights[9] == pytest.approx(2)
+    assert SentencePooler(VECTORS, usif(length=9, **without)).fit(["w0 w1"]).token_weights[:2].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(("mode", "enough"), [("sif", 4), (usif(length=5, components=2), 8), ("tfidf", 1)])
@@ -91,12 +88,12 @@ def test_fit_on_too_few_sentences_warns(mode: Any, enough: int) -> None:
     few, counts = [text for text in TEXTS if len(text) > 20], np.ones(len(WORDS), dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        SentencePooler(vectors(), mode).fit(["", "nothing", *few[:enough]])
+        SentencePooler(VECTORS, mode).fit(["", "nothing", *few[:enough]])
     if mode == "tfidf":
         return
     for options in ({}, {"counts": counts}):
         with pytest.warns(VecloadWarning, match=f"of {enough - 1} directions.*fit it on at least {enough}"):
-            SentencePooler(vectors(), mode).fit(["", "nothing", *few[: enough - 1]], **options)
+            SentencePooler(VECTORS, mode).fit(["", "nothing", *few[: enough - 1]], **options)
 
 
 def test_a_fit_that_fails_leaves_the_pooler_unfitted() -> None:
@@ -104,7 +101,7 @@ def test_a_fit_that_fails_leaves_the_pooler_unfitted() -> None:
         yield from TEXTS
         raise ConnectionError
 
-    pooler = SentencePooler(vectors(), "sif").fit(TEXTS)
+    pooler = SentencePooler(VECTORS, "sif").fit(TEXTS)
     with pytest.raises(ConnectionError):
         pooler.fit(broken(), counts=np.ones(len(WORDS)))
     with pytest.raises(OptionError, match="call fit"):
@@ -131,4 +128,4 @@ def test_fewer_dimensions_than_components() -> None:
 )
 def test_refusals(mode: str, texts: object, counts: object, message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        SentencePooler(vectors(), mode).fit(texts, counts=counts)  # type: ignore[arg-type]
+        SentencePooler(VECTORS, mode).fit(texts, counts=counts)  # type: ignore[arg-type]

@@ -12,28 +12,26 @@ import torch.nn.utils.prune
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vecload import OptionError, SentencePooler, StoredEmbedding, Vectors, Vocab, Words, align
+from tests.builders import small_vectors
+from vecload import OptionError, SentencePooler, StoredEmbedding, Vocab, align
 from vecload.pooling import usif
 
 ROWS, DIM = 8, 3
-MATRIX = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
 WORDS = list("abcdefgh")
+VECTORS = small_vectors(WORDS, DIM)
+MATRIX = VECTORS.matrix
 TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, 4)) for at in range(24)]
 IDS = torch.tensor([[1, 2], [5, 0]])
 FITTED = ["sif", "usif", "tfidf"]
 
 
-def vectors(dtype: Any = np.float32) -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX.astype(dtype))
-
-
 def fitted(mode: Any, **options: Any) -> SentencePooler:
-    return SentencePooler(vectors(), mode, **options).fit(TEXTS)
+    return SentencePooler(VECTORS, mode, **options).fit(TEXTS)
 
 
 @pytest.mark.parametrize("mode", FITTED)
 def test_an_unfitted_pooler_raises_in_every_mode_of_execution(mode: str) -> None:
-    made = SentencePooler(vectors(), mode).eval()
+    made = SentencePooler(VECTORS, mode).eval()
     torch._dynamo.reset()
     for call in (made, torch.compile(made, backend="eager"), lambda ids: torch.export.export(made, (ids,))):
         with pytest.raises(OptionError, match=f"mode '{mode}' weighs words by a corpus: call fit"):
@@ -51,20 +49,20 @@ def test_an_unfitted_pooler_raises_in_every_mode_of_execution(mode: str) -> None
 def test_the_state_of_a_fitted_pooler_fits_another(mode: str) -> None:
     made = fitted(mode)
     for assign in (False, True):
-        other = SentencePooler(vectors(), mode)
+        other = SentencePooler(VECTORS, mode)
         assert not other.fitted
         other.load_state_dict(made.state_dict(), assign=assign)
         assert other.fitted
         torch._dynamo.reset()
         torch.testing.assert_close(torch.compile(other, backend="eager", fullgraph=True)(IDS), made(IDS))
-        other.load_state_dict(SentencePooler(vectors(), mode).state_dict())
+        other.load_state_dict(SentencePooler(VECTORS, mode).state_dict())
         assert not other.fitted
 
 
 @pytest.mark.parametrize("mode", ["mean", "attention", *FITTED])
 @pytest.mark.parametrize("averaging", ["default", "ema"])
 def test_models_with_a_pooler_are_averaged(mode: str, averaging: str) -> None:
-    made = fitted(mode) if mode in FITTED else SentencePooler(vectors(), mode)
+    made = fitted(mode) if mode in FITTED else SentencePooler(VECTORS, mode)
     options = {} if averaging == "default" else {"multi_avg_fn": get_ema_multi_avg_fn(0.9)}
     averaged = AveragedModel(made, use_buffers=True, **options)
     for _ in range(5):
@@ -77,21 +75,21 @@ def test_models_with_a_pooler_are_averaged(mode: str, averaging: str) -> None:
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
 def test_the_state_of_an_embedding_bag_is_loaded(mode: str) -> None:
     bag = nn.EmbeddingBag(ROWS, DIM, mode=mode)
-    for source, options in ((vectors(), {}), (vectors(), {"trainable": True}), (nn.Embedding(ROWS, DIM), {})):
+    for source, options in ((VECTORS, {}), (VECTORS, {"trainable": True}), (nn.Embedding(ROWS, DIM), {})):
         made = SentencePooler(source, mode, **options)
         assert list(made.state_dict()) == ["embedding.weight"]
         made.load_state_dict(bag.state_dict())
         assert torch.equal(made(IDS), bag(IDS))
-        whole, plain = nn.ModuleDict({"bag": SentencePooler(vectors(), mode)}), nn.ModuleDict({"bag": bag})
+        whole, plain = nn.ModuleDict({"bag": SentencePooler(VECTORS, mode)}), nn.ModuleDict({"bag": bag})
         whole.load_state_dict(plain.state_dict())
         assert torch.equal(whole["bag"](IDS), bag(IDS))
         bag.load_state_dict(made.embedding.state_dict())
     with pytest.raises(RuntimeError, match=r"Missing key.*token_weights"):
-        SentencePooler(vectors(), "sif").load_state_dict(bag.state_dict())
+        SentencePooler(VECTORS, "sif").load_state_dict(bag.state_dict())
 
 
 def test_torch_fx_records_the_layer_as_one_call_or_says_why_not() -> None:
-    for layer in (SentencePooler(vectors()), StoredEmbedding(MATRIX)):
+    for layer in (SentencePooler(VECTORS), StoredEmbedding(MATRIX)):
         model = nn.Sequential(layer, nn.Linear(DIM, 2))
         graph = torch.fx.symbolic_trace(model)
         assert [node.op for node in graph.graph.nodes] == ["placeholder", "call_module", "call_module", "output"]
@@ -102,7 +100,7 @@ def test_torch_fx_records_the_layer_as_one_call_or_says_why_not() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 def test_torch_script_is_refused_in_one_sentence() -> None:
-    for layer in (SentencePooler(vectors()), StoredEmbedding(MATRIX)):
+    for layer in (SentencePooler(VECTORS), StoredEmbedding(MATRIX)):
         for module in (layer, nn.Sequential(layer)):
             with pytest.raises(OptionError, match=f"torch.jit.script cannot compile a {type(layer).__name__}: use"):
                 torch.jit.script(module)
@@ -112,7 +110,7 @@ def test_torch_script_is_refused_in_one_sentence() -> None:
 @pytest.mark.parametrize("backend", ["eager", "inductor"])
 def test_compiled_layers_refuse_ids_out_of_range(backend: str) -> None:
     stored = StoredEmbedding(MATRIX)
-    for layer, wrong in ((stored, -1), (stored, ROWS), (SentencePooler(vectors()), ROWS)):
+    for layer, wrong in ((stored, -1), (stored, ROWS), (SentencePooler(VECTORS), ROWS)):
         torch._dynamo.reset()
         quick = torch.compile(layer, backend=backend)
         assert torch.equal(quick(IDS), layer(IDS))
@@ -125,7 +123,7 @@ def test_compiled_layers_refuse_ids_out_of_range(backend: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_normalize_bounds_the_gradients_of_rows_of_zeros(dtype: torch.dtype) -> None:
-    aligned = align(vectors(), ["a", "zyzzyx"], oov=["zeros"])
+    aligned = align(VECTORS, ["a", "zyzzyx"], oov=["zeros"])
     made = aligned.pooler("mean", trainable=True, normalize=True).to(dtype)
     model = nn.Sequential(made, nn.Linear(DIM, 1, dtype=dtype))
     zeros = aligned.vocab["zyzzyx"]
@@ -161,7 +159,7 @@ def test_odd_offsets_raise_an_error_that_names_offsets(offsets: torch.Tensor) ->
 def test_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) -> None:
     weights = torch.tensor([[1, 3], [0, 2]]).to(dtype)
     for mode in ("sum", "mean", "sqrt-n", "tfidf"):
-        made = SentencePooler(vectors(), mode, trainable=trainable)
+        made = SentencePooler(VECTORS, mode, trainable=trainable)
         made = made.fit(TEXTS) if mode == "tfidf" else made
         assert torch.equal(made(IDS, per_sample_weights=weights), made(IDS, per_sample_weights=weights.float()))
     with pytest.raises(OptionError, match="per_sample_weights must be real numbers"):
@@ -171,7 +169,7 @@ def test_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) ->
 def test_weights_of_another_type_get_gradients() -> None:
     weights = torch.tensor([[1.0, 3], [0, 2]], dtype=torch.float64, requires_grad=True)
     narrow = weights.detach().float().requires_grad_()
-    SentencePooler(vectors(), "sum")(IDS, per_sample_weights=weights).pow(2).sum().backward()
+    SentencePooler(VECTORS, "sum")(IDS, per_sample_weights=weights).pow(2).sum().backward()
     bag = nn.EmbeddingBag.from_pretrained(torch.tensor(MATRIX), mode="sum")
     bag(IDS, per_sample_weights=narrow).pow(2).sum().backward()
     assert torch.equal(weights.grad, narrow.grad.double())
@@ -179,7 +177,7 @@ def test_weights_of_another_type_get_gradients() -> None:
 
 def test_ids_out_of_range_are_named() -> None:
     with pytest.raises(OptionError, match="row 8 is not one of the 8 rows"):
-        SentencePooler(vectors())(torch.tensor([[1, 8]]))
+        SentencePooler(VECTORS)(torch.tensor([[1, 8]]))
     with pytest.raises(IndexError, match="id -1 in a layer of 8 rows"):
         StoredEmbedding(MATRIX)(torch.tensor([[1, -1]]))
 
@@ -188,21 +186,24 @@ def test_rows_that_are_trained_are_float32_unless_a_type_is_given() -> None:
     import ml_dtypes
 
     for stored in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64):
-        aligned = align(vectors(stored), Vocab.from_words(WORDS))
-        for source in (vectors(stored), aligned):
+        aligned = align(small_vectors(WORDS, DIM, stored), Vocab.from_words(WORDS))
+        for source in (small_vectors(WORDS, DIM, stored), aligned):
             assert SentencePooler(source, trainable=True).embedding.weight.dtype == torch.float32
             wide = SentencePooler(source, trainable=True, dtype=torch.float64)
             assert wide.embedding.weight.dtype == torch.float64
-    narrow = SentencePooler(vectors(np.float16))
+    narrow = SentencePooler(small_vectors(WORDS, DIM, np.float16))
     assert narrow.embedding.weight.dtype == torch.float16
-    assert SentencePooler(vectors(np.float64)).embedding.weight.dtype == torch.float32
-    assert SentencePooler(vectors(np.float64), dtype=torch.float64).embedding.weight.dtype == torch.float64
+    assert SentencePooler(small_vectors(WORDS, DIM, np.float64)).embedding.weight.dtype == torch.float32
+    assert (
+        SentencePooler(small_vectors(WORDS, DIM, np.float64), dtype=torch.float64).embedding.weight.dtype
+        == torch.float64
+    )
     for wrong in (torch.int64, torch.bool):
         with pytest.raises(OptionError, match="dtype must be a floating-point type"):
-            SentencePooler(vectors(), dtype=wrong)
+            SentencePooler(VECTORS, dtype=wrong)
     with pytest.raises(OptionError, match="dtype= apply to Vectors and Aligned only"):
         SentencePooler(nn.Embedding(2, 2), dtype=torch.float16)
-    made = align(vectors(np.float16), Vocab.from_words(WORDS)).pooler(trainable=True)
+    made = align(small_vectors(WORDS, DIM, np.float16), Vocab.from_words(WORDS)).pooler(trainable=True)
     optimizer = torch.optim.AdamW(made.parameters())
     made(IDS).sum().backward()
     optimizer.step()
@@ -227,7 +228,7 @@ def test_what_changes_the_rows_on_the_way_is_honored(change: str) -> None:
 
 
 def test_fasttext_lengths_follow_writes_that_leave_no_trace() -> None:
-    made = SentencePooler(vectors(), "fasttext")
+    made = SentencePooler(VECTORS, "fasttext")
     before = made(IDS)
     for _ in range(2):
         made.embedding.weight.data[1] *= -3
@@ -239,7 +240,7 @@ def test_fasttext_lengths_follow_writes_that_leave_no_trace() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_transforms_of_torch_func_and_forward_mode() -> None:
-    made, bag = SentencePooler(vectors(), "sum", trainable=True), nn.EmbeddingBag(ROWS, DIM, mode="sum")
+    made, bag = SentencePooler(VECTORS, "sum", trainable=True), nn.EmbeddingBag(ROWS, DIM, mode="sum")
     bag.load_state_dict(made.embedding.state_dict())
     state = {"embedding.weight": made.embedding.weight.detach()}
 
@@ -267,7 +268,7 @@ def test_transforms_of_torch_func_and_forward_mode() -> None:
 def test_meta_and_to_empty() -> None:
     state = fitted(usif(components=2)).state_dict()
     for assign in (False, True):
-        made = SentencePooler(vectors(), usif(components=2)).to("meta")
+        made = SentencePooler(VECTORS, usif(components=2)).to("meta")
         assert not made.fitted
         made = made if assign else made.to_empty(device="cpu")
         made.load_state_dict(state, assign=assign)

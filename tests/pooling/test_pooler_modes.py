@@ -13,22 +13,19 @@ import pytest
 import torch
 from torch.nn.functional import embedding_bag
 
+from tests.builders import small_vectors
 from vecload import OptionError, Vectors, Vocab, Words, align
 from vecload.pooling import Mode, SentencePooler, pmeans, sif, usif
 
 ROWS, DIM = 40, 7
-WORDS = [f"w{at}" for at in range(ROWS)]
-MATRIX = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
+VECTORS = small_vectors(ROWS, DIM)
+WORDS, MATRIX = list(VECTORS), VECTORS.matrix
 TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS[: at + 5], at % 7)) for at in range(30)]
 ALL = ["mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention", "fasttext"]
 
 
-def vectors() -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX)
-
-
 def pooler(mode: Any = "mean", **options: Any) -> SentencePooler:
-    made = SentencePooler(vectors(), mode, **options)
+    made = SentencePooler(VECTORS, mode, **options)
     if made.mode.name in ("sif", "usif", "tfidf"):
         made.fit(TEXTS)
     if made.query is not None:
@@ -65,7 +62,7 @@ def test_bit_for_bit_on_threads(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
 def test_padding_is_left_out_as_torch_does(mode: str) -> None:
-    aligned = align(vectors(), Vocab.from_words(WORDS, pad_token="<pad>"))
+    aligned = align(VECTORS, Vocab.from_words(WORDS, pad_token="<pad>"))
     weight = torch.tensor(aligned.matrix)
     tokens = torch.randint(0, 3, (12, 5), generator=torch.Generator().manual_seed(0))
     tokens[3] = 0
@@ -217,7 +214,7 @@ def test_any_layer(mode: str) -> None:
 
 
 def test_state_dict_and_rows_that_are_shared() -> None:
-    source = vectors()
+    source = VECTORS
     made = SentencePooler(source, "sif").fit(TEXTS)
     assert made.embedding.weight.data_ptr() == source.matrix.ctypes.data
     state = {name: tensor.clone() for name, tensor in made.state_dict().items()}
@@ -307,11 +304,11 @@ def test_onnx(mode: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: SentencePooler(vectors(), "mode"), "mode='mode' is not one of 'mean', 'sum'"),
-        (lambda: SentencePooler(vectors(), unknown="drop"), "unknown='drop' is not one of"),
-        (lambda: SentencePooler(vectors(), unknown="unk"), "needs a word for unknown ones"),
-        (lambda: SentencePooler(vectors(), unknown="ngrams"), "needs Vectors with an n-gram table"),
-        (lambda: SentencePooler(vectors(), words=Words.from_strings(WORDS)), "words are of a layer"),
+        (lambda: SentencePooler(VECTORS, "mode"), "mode='mode' is not one of 'mean', 'sum'"),
+        (lambda: SentencePooler(VECTORS, unknown="drop"), "unknown='drop' is not one of"),
+        (lambda: SentencePooler(VECTORS, unknown="unk"), "needs a word for unknown ones"),
+        (lambda: SentencePooler(VECTORS, unknown="ngrams"), "needs Vectors with an n-gram table"),
+        (lambda: SentencePooler(VECTORS, words=Words.from_strings(WORDS)), "words are of a layer"),
         (lambda: SentencePooler(torch.nn.Embedding(3, 2), words=Words.from_strings(WORDS)), "40 words do not go with"),
         (lambda: SentencePooler(torch.nn.Embedding(3, 2), trainable=True), "a layer says itself what it trains"),
         (lambda: SentencePooler(torch.nn.Embedding(3, 2)).encode(["a"]), "knows no words"),

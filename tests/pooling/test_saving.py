@@ -11,24 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import FormatError, OptionError, Vectors, Vocab, Words, align, load
+from tests.builders import small_vectors
+from vecload import FormatError, OptionError, Vocab, Words, align, load
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, pmeans, sif
 
-WORDS = [f"w{at}" for at in range(30)]
-MATRIX = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+VECTORS = small_vectors(30, 6)
+WORDS, MATRIX = list(VECTORS), VECTORS.matrix
 TEXTS = [" ".join(np.random.default_rng(at).choice([*WORDS, "W1", "other"], at % 9)) for at in range(50)]
-
-
-def vectors(**options: Any) -> Vectors:
-    return Vectors(Words.from_strings(WORDS), MATRIX, **options)
 
 
 @pytest.mark.parametrize(
     "mode", ["mean", "max", sif(a=0.01, components=2), "usif", "tfidf", pmeans([1, 2]), "attention"]
 )
 def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
-    pooler = SentencePooler(vectors(), mode, normalize=True, lowercase=True, tokenize=re.compile(r"[a-z]\d+"))
+    pooler = SentencePooler(VECTORS, mode, normalize=True, lowercase=True, tokenize=re.compile(r"[a-z]\d+"))
     if pooler.mode.name in ("sif", "usif", "tfidf"):
         pooler.fit(TEXTS)
     if pooler.query is not None:
@@ -48,7 +45,7 @@ def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
 
 
 def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
-    SentencePooler(vectors()).save(tmp_path / "pooler")
+    SentencePooler(VECTORS).save(tmp_path / "pooler")
     back = SentencePooler.load(tmp_path / "pooler")
     maps = Path("/proc/self/maps")
     if not maps.exists():
@@ -62,37 +59,37 @@ def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
 
 
 def test_padding_unknown_words_and_ngrams_come_back(tmp_path: Path) -> None:
-    aligned = align(vectors(), Vocab.from_words(WORDS, pad_token="[PAD]", unk_token="[UNK]"))
+    aligned = align(VECTORS, Vocab.from_words(WORDS, pad_token="[PAD]", unk_token="[UNK]"))
     pooler = aligned.pooler("sum", unknown="unk")
     pooler.save(tmp_path / "unk")
     back = SentencePooler.load(tmp_path / "unk")
     assert (back.padding_idx, back.unk_idx, back.unknown) == (pooler.padding_idx, pooler.unk_idx, "unk")
     assert np.array_equal(back.encode(TEXTS), pooler.encode(TEXTS))
     table = NgramTable(np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32), minn=2, maxn=3)
-    pooler = SentencePooler(vectors(ngrams=table), unknown="ngrams")
+    pooler = SentencePooler(small_vectors(30, 6, ngrams=table), unknown="ngrams")
     pooler.save(tmp_path / "ngrams")
     assert np.array_equal(SentencePooler.load(tmp_path / "ngrams").encode(TEXTS), pooler.encode(TEXTS))
 
 
 def test_bfloat16_and_layers(tmp_path: Path) -> None:
-    pooler = SentencePooler(vectors()).to(torch.bfloat16)
+    pooler = SentencePooler(VECTORS).to(torch.bfloat16)
     pooler.save(tmp_path / "narrow")
     back = SentencePooler.load(tmp_path / "narrow")
     assert back.embedding.weight.dtype == torch.bfloat16
     assert np.array_equal(back.encode(TEXTS), pooler.encode(TEXTS))
-    partly = align(vectors(), Vocab.from_words(["w1", "new"])).embedding(mode="new-rows")
+    partly = align(VECTORS, Vocab.from_words(["w1", "new"])).embedding(mode="new-rows")
     pooler = SentencePooler(partly, words=Words.from_strings(["w1", "new"]))
     pooler.save(tmp_path / "partly")
     np.testing.assert_allclose(SentencePooler.load(tmp_path / "partly").encode(["w1 new"]), pooler.encode(["w1 new"]))
 
 
 def test_a_function_is_passed_again(tmp_path: Path) -> None:
-    SentencePooler(vectors(), tokenize=str.split).save(tmp_path / "pooler")
+    SentencePooler(VECTORS, tokenize=str.split).save(tmp_path / "pooler")
     with pytest.raises(OptionError, match="was saved with a function: pass it again as tokenize="):
         SentencePooler.load(tmp_path / "pooler")
     back = SentencePooler.load(tmp_path / "pooler", tokenize=str.split)
-    assert np.array_equal(back.encode(TEXTS), SentencePooler(vectors()).encode(TEXTS))
-    SentencePooler(vectors()).save(tmp_path / "plain")
+    assert np.array_equal(back.encode(TEXTS), SentencePooler(VECTORS).encode(TEXTS))
+    SentencePooler(VECTORS).save(tmp_path / "plain")
     with pytest.raises(OptionError, match="saved with a tokenizer of kind 'whitespace', not 'function'"):
         SentencePooler.load(tmp_path / "plain", tokenize=str.split)
 
@@ -101,7 +98,7 @@ def test_a_hugging_face_tokenizer_comes_back(tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: at for at, word in enumerate(WORDS)}, "w0"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    pooler = SentencePooler(vectors(), tokenize=tokenizer)
+    pooler = SentencePooler(VECTORS, tokenize=tokenizer)
     pooler.save(tmp_path / "pooler")
     assert np.array_equal(SentencePooler.load(tmp_path / "pooler").encode(TEXTS), pooler.encode(TEXTS))
 
@@ -111,7 +108,7 @@ def test_refusals(tmp_path: Path) -> None:
         SentencePooler(torch.nn.Embedding(3, 2)).save(tmp_path / "none")
     with pytest.raises(FormatError, match=r"not a folder that SentencePooler\.save wrote: found a folder"):
         SentencePooler.load(tmp_path)
-    SentencePooler(vectors(), "sif").fit(TEXTS).save(tmp_path / "pooler")
+    SentencePooler(VECTORS, "sif").fit(TEXTS).save(tmp_path / "pooler")
     settings = tmp_path / "pooler" / "pooler.json"
     whole = settings.read_text()
     kept = json.loads(whole)

@@ -22,10 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import vecload
-from vecload import NgramTable, Vectors, Vocab, Words, formats
+from tests.builders import random_rows, small_vectors
+from vecload import NgramTable, Vectors, Vocab, formats
 
 _ROWS, _DIM = 3000, 16
 _KINDS = {"fastText": "fasttext", "floret": "floret"}
@@ -35,14 +34,11 @@ Write = Callable[[Path, int], object]
 @cache
 def vectors(value: int, ngrams: str = "") -> Vectors:
     """Return one of two tables; a floret table has no words."""
-    rng = np.random.default_rng(value)
     count = 0 if ngrams == "floret" else _ROWS - 100 * value
     table = None
     if ngrams:
-        rows = rng.normal(size=(500, _DIM)).astype(np.float32)
-        table = NgramTable(rows, minn=2, maxn=4, kind=ngrams)  # type: ignore[arg-type]
-    words = Words.from_strings(f"w{at}é" for at in range(count))
-    return Vectors(words, rng.normal(size=(count, _DIM)).astype(np.float32), ngrams=table)
+        table = NgramTable(random_rows(500, _DIM, seed=value), minn=2, maxn=4, kind=ngrams)  # type: ignore[arg-type]
+    return small_vectors([f"w{at}é" for at in range(count)], _DIM, seed=value, ngrams=table)
 
 
 @cache

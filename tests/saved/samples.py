@@ -16,6 +16,7 @@ import numpy as np
 
 import vecload
 import vecload.errors
+from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab
 from vecload.ngrams import NgramTable, QuantisedRows
 from vecload.pooling import SentencePooler, sif
@@ -35,12 +36,11 @@ from vecload.saved.kinds import (
 )
 
 WORDS = ["cat", "dog", "cow", "北", "\udcff", "a-b"]
-MATRIX = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
 def table(*, pruned: bool = False) -> NgramTable:
     kept = np.array([[1, 0], [7, 19]], dtype=np.int32) if pruned else None
-    rows = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
+    rows = random_rows(20, 4, seed=1)
     return NgramTable(rows, minn=2, maxn=4, kept=kept, bucket=100 if pruned else 20)
 
 
@@ -53,9 +53,8 @@ def quantized_table() -> NgramTable:
 
 
 def vectors(ngrams: NgramTable | None = None) -> Vectors:
-    return Vectors(
-        WORDS, MATRIX, {"args": {"model": "cbow"}, "transforms": [], "labels": ["x"], "attr": "ORTH"}, ngrams
-    )
+    meta = {"args": {"model": "cbow"}, "transforms": [], "labels": ["x"], "attr": "ORTH"}
+    return small_vectors(WORDS, 4, meta=meta, ngrams=ngrams)
 
 
 def vocab() -> Vocab:

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 import vecload
+from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab, oov
 from vecload.ngrams import NgramTable, QuantisedRows
 
 WORDS = ["cat", "dog", "cow", "北", "\udcff"]
 DRAWS = np.random.default_rng(0)
-MATRIX = DRAWS.normal(size=(5, 4)).astype(np.float32)
+MATRIX = random_rows(5, 4)
 
 WAYS: dict[str, Callable[[Any], Any]] = {
     **{f"pickle {number}": lambda value, n=number: pickle.loads(pickle.dumps(value, n)) for number in range(2, 6)},
@@ -41,7 +42,7 @@ def quantized_table() -> NgramTable:
 
 
 def vectors() -> Vectors:
-    return Vectors(WORDS, MATRIX, {"format": "test", "counts": np.arange(5)}, table())
+    return small_vectors(WORDS, 4, meta={"format": "test", "counts": np.arange(5)}, ngrams=table())
 
 
 def vocab() -> Vocab:

@@ -25,10 +25,11 @@ import numpy as np
 import zstandard
 
 import vecload
+from tests.builders import small_vectors
 from tests.formats.test_pickle_budget import HOSTILE, HOSTILE_VECTORS
 from tests.fuzz.inputs import Input, from_file, from_folder
 from tests.fuzz.mutation import INTEGERS, VALUES
-from tests.fuzz.seeds import ngram_tables, table
+from tests.fuzz.seeds import DIM, VECTORS, WORDS, ngram_tables
 
 ROW = b"cat 0.5 0.25\n"
 
@@ -205,7 +206,7 @@ def _native(folder: Path) -> Iterator[tuple[str, Input]]:
         yield f"native, {kind}", Input("native", {name: _safetensors(raw, bytes(4))}, name)
     yield "native, a header of 2^64 bytes", Input("native", {name: b"\xff" * 8 + raws["nested JSON"][:100]}, name)
     for number, ngrams in enumerate([None, *ngram_tables()]):
-        table(ngrams).save(folder / name)
+        small_vectors(WORDS, DIM, ngrams=ngrams).save(folder / name)
         yield from _tensors("native", f"native {number}", (folder / name).read_bytes())
         (folder / name).unlink()
 
@@ -252,10 +253,10 @@ def _tensors(reader: str, title: str, data: bytes) -> Iterator[tuple[str, Input]
 def _saved(folder: Path) -> Iterator[tuple[str, Input]]:
     name = "a.safetensors"
     vecload.align(
-        table(), vecload.Vocab.from_words(["cat", "dog", "zebra"], pad_token="<pad>", unk_token="<unk>")
+        VECTORS, vecload.Vocab.from_words(["cat", "dog", "zebra"], pad_token="<pad>", unk_token="<unk>")
     ).save(folder / name)
     yield from _tensors("Aligned", "Aligned", (folder / name).read_bytes())
-    vecload.map_spaces(table(), table(), pairs=[(word, word) for word in table().words]).save(folder / "b.safetensors")
+    vecload.map_spaces(VECTORS, VECTORS, pairs=[(word, word) for word in WORDS]).save(folder / "b.safetensors")
     yield from _tensors("SpaceMap", "SpaceMap", (folder / "b.safetensors").read_bytes())
     vecload.Vocab.from_texts(["a b a c"], pad_token="<pad>", unk_token="<unk>").save(folder / "vocab.json")
     kept = json.loads((folder / "vocab.json").read_bytes())
@@ -268,7 +269,7 @@ def _saved(folder: Path) -> Iterator[tuple[str, Input]]:
             raw = b"cat dog 1\n" + piece * (100_000 // len(piece)) + b"\n"
             yield f"{reader}, {piece!r} repeated", Input(reader, {"a.txt": raw}, "a.txt")
     yield "Vocab, nested", Input("Vocab", {"vocab.json": b"[" * 200_000}, "vocab.json")
-    vecload.SentencePooler(table(), "mean", tokenize=re.compile(r"\w+")).save(folder / "pooler")
+    vecload.SentencePooler(VECTORS, "mean", tokenize=re.compile(r"\w+")).save(folder / "pooler")
     pooler = from_folder("pooler", folder / "pooler")
     settings = json.loads(pooler.files["pooler.json"])
     for key in settings:
