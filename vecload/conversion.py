@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import catalog, formats
+from vecload import formats
 from vecload.arrays import narrowed, type_of
+from vecload.catalog.resolving import input_files, resolve_source
 from vecload.errors import FormatError, OptionError
 from vecload.formats import guarding, native
 from vecload.formats.contract import Batch, Table
@@ -153,9 +154,9 @@ def convert(
     request = asked(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
     if normalize:  # values are rounded once, after the last step
         request = dataclasses.replace(request, dtype=None)
-    check_inputs(catalog.inputs(src))
-    output.check(catalog.inputs(src))
-    with catalog.located(src, few=vocab is not None) as place, open_source(place, folders=True) as opened:
+    check_inputs(input_files(src))
+    output.check(input_files(src))
+    with resolve_source(src, few_words=vocab is not None) as place, open_source(place, folders=True) as opened:
         output.check([place])  # where a name of the catalog was brought to
         form = formats.recognise(opened) if given is None else given
         reader = guarding.read(form, opened, request, **read_options)
@@ -266,7 +267,7 @@ def check_conversions(
         As `convert` does.
     """
     outputs = [output_of(target, format, precision=precision, unencodable=unencodable) for _, target in pairs]
-    inputs = catalog.inputs(*(source for source, _ in pairs), *others)
+    inputs = input_files(*(source for source, _ in pairs), *others)
     check_inputs(inputs)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

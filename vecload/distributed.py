@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vecload import conversion
 from vecload.errors import OptionError, require
 from vecload.pooling import SentencePooler, files
-from vecload.sources import check_target, replacing
+from vecload.sources import atomic_write, check_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,7 @@ def pool_parquet(
     if "://" in os.fspath(output):
         rows.write_parquet(os.fspath(output))
         return
-    with replacing(output, folder=True) as part:
+    with atomic_write(output, folder=True) as part:
         rows.write_parquet(str(part.absolute()))
 
 

@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import catalog, formats
+from vecload import formats
+from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
 from vecload.formats.contract import ReadRequest, Table
@@ -29,7 +30,7 @@ from vecload.reading import (
 )
 from vecload.sources import open_source
 from vecload.vectors import Vectors
-from vecload.words import Words, build_slots
+from vecload.words import Words, build_hash_table
 from vecload.words.doubts import SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def load_rows(
     """Do what `load` does, without a warning if none of the requested words is there."""
     # A mistyped name is reported before a file is opened, or even downloaded.
     given, options = (None, {}) if format is None else formats.named(format)
-    with catalog.located(source, few=request.only is not None) as place, open_source(place, folders=True) as opened:
+    with (
+        resolve_source(source, few_words=request.only is not None) as place,
+        open_source(place, folders=True) as opened,
+    ):
         form = formats.recognise(opened) if given is None else given
         if not hasattr(form, "read"):
             raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
@@ -231,7 +235,7 @@ def _unique(
     if not len(matrix) and reader.skipped:
         causes = ", ".join(f"{cause} ({count:,})" for cause, count in reader.skipped.items())
         raise FormatError("no line could be read", file=name, found=causes)
-    slots, repeated = build_slots(data, offsets)
+    slots, repeated = build_hash_table(data, offsets)
     words = Words(data, offsets, slots=slots)
     if repeated.any():
         count = int(np.count_nonzero(repeated))
@@ -280,7 +284,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
-    with catalog.located(source, few=True) as place, open_source(place, folders=True) as opened:
+    with resolve_source(source, few_words=True) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
         told = guarding.preview(form, opened)
         reader = guarding.read(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
@@ -306,7 +310,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         return Info(
             source=opened.name,
             size=opened.size,
-            stored=opened.progress()[1] if opened.packed is None else opened.packed,
+            stored=opened.progress()[1] if opened.archive_size is None else opened.archive_size,
             format=str(reader.meta["format"]),
             compression=opened.compression,
             header=reader.meta.get("header"),

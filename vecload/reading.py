@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from vecload import catalog, formats
+from vecload import formats
+from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
 from vecload.formats import guarding, native
 from vecload.formats.contract import Batch, Place, Placing, Previewing, Reader, ReadRequest, strip_prefix
@@ -249,7 +250,7 @@ def read_words(
         As for `load`.
     """
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
-    with catalog.located(source, few=limit is not None) as place, open_source(place, folders=True) as opened:
+    with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
         form = formats.recognise(opened)
         reader = guarding.read(form, opened, request)
         check = WordCheck(reader, request, "", forced=False, known=form is native)

@@ -214,9 +214,9 @@ def test_one_bad_answer_then_a_good_one(site: Site, tmp_path: Path, answer: Answ
 
 def test_too_short_a_length_is_noticed(site: Site, tmp_path: Path) -> None:
     site.always = raw(200, DATA, Content_Length="1000")
-    with pytest.raises(FormatError, match="not the file of the catalogue"):
+    with pytest.raises(FormatError, match="not the file of the catalog"):
         bring(site, tmp_path / "v")
-    with pytest.raises(DownloadError, match="a file of 1,000 bytes, the catalogue one of 200,000"):
+    with pytest.raises(DownloadError, match="a file of 1,000 bytes, the catalog one of 200,000"):
         fetch([site.url], tmp_path / "w", digest=SHA256, size=len(DATA), policy=QUICK)
 
 
@@ -376,9 +376,7 @@ def test_an_error_page_is_no_file(tls: Site, tmp_path: Path, body: bytes) -> Non
 @pytest.mark.parametrize("page", [{"Content_Type": "text/html; charset=utf-8"}, {}], ids=["named", "of another length"])
 def test_a_page_to_log_in_costs_nothing_that_has_come(site: Site, tmp_path: Path, page: dict[str, str]) -> None:
     site.plan.extend([cut(150_000), whole(b"<html>log in", **page)])
-    with pytest.raises(
-        DownloadError, match=r"does this network ask to log in|a file of 12 bytes, the catalogue one of"
-    ):
+    with pytest.raises(DownloadError, match=r"does this network ask to log in|a file of 12 bytes, the catalog one of"):
         fetch([site.url], tmp_path / "v", digest=SHA256, size=len(DATA), policy=QUICK)
     assert (tmp_path / "v.part").stat().st_size == 150_000
     bring(site, tmp_path / "v")

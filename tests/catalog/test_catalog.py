@@ -1,4 +1,4 @@
-"""The catalogue's facts, names in place of files, and the cache."""
+"""The catalog's facts, names in place of files, and the cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import vecload
 from tests.serving import Site, cut, serving, status, whole
 from vecload import DownloadError, FormatError, OptionError, VocabularyError, catalog
 from vecload.catalog import listing
-from vecload.catalog.listing import MARKS, Digest, Entry, near, parse
+from vecload.catalog.listing import MARKS, Digest, Entry, close_names, parse
 from vecload.cli import app
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -145,7 +145,7 @@ license = "unknown"
 """
 
 
-def test_bad_catalogues() -> None:
+def test_bad_catalogs() -> None:
     def toy(name: str, file: str = "f", more: str = "") -> str:
         return TOY.format(name=name, file=file) + more
 
@@ -156,8 +156,8 @@ def test_bad_catalogues() -> None:
             parse(toy("a", path))
     with pytest.raises(OptionError, match="sha256 of an empty file"):
         parse(toy("a", more=f'sha256 = "{EMPTY}"'))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'licence'"):
-        parse(toy("a", more='licence = "MIT"'))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'licensed'"):
+        parse(toy("a", more='licensed = "MIT"'))
 
 
 def test_find() -> None:
@@ -166,8 +166,8 @@ def test_find() -> None:
     assert "gensim:glove-twitter-25" in [entry.full_name for entry in catalog.find("lower-cased twitter")]
     assert [entry.full_name for entry in catalog.find("fasttext:cc.ja.300")] == ["fasttext:cc.ja.300"]
     assert catalog.find("no such thing") == []
-    assert near("glove.6B.50d.txt") == ["glove.6B.50d"]
-    assert near("nothing.txt") == []
+    assert close_names("glove.6B.50d.txt") == ["glove.6B.50d"]
+    assert close_names("nothing.txt") == []
 
 
 # ---------------------------------------------------------------------------------------------- names in place of files
@@ -186,7 +186,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def archive(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A zip archive of two files on a server, in the catalogue as toy.2d and toy.3d."""
+    """A zip archive of two files on a server, in the catalog as toy.2d and toy.3d."""
     with zipfile.ZipFile(tmp_path / "toy.zip", "w", zipfile.ZIP_DEFLATED) as made:
         for dim, text in TEXTS.items():
             made.writestr(f"toy.{dim}d.txt", text)
@@ -217,7 +217,7 @@ def archive(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def listed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Put a catalogue of the test's own in the place of ours."""
+    """Put a catalog of the test's own in the place of ours."""
     toys = parse(text)
     monkeypatch.setattr(listing, "entries", lambda: toys)
 
@@ -293,7 +293,7 @@ def test_a_file_of_that_name_wins(archive: Site, tmp_path: Path) -> None:
 
 
 def test_names_that_are_not_there(cache: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"the catalogue has glove\.6B\.50d"):
+    with pytest.raises(FileNotFoundError, match=r"the catalog has glove\.6B\.50d"):
         vecload.load("glove.6B.50")
     with pytest.raises(FileNotFoundError, match=r"fasttext:cc\.ja\.300\.bin"):
         vecload.info("fasttext:cc.ja.300.vec")
@@ -452,7 +452,7 @@ def test_verify(archive: Site, cache: Path) -> None:
     assert wrong.startswith("changed since it was downloaded")
     (cache / "toy" / "toy.zip.json").unlink()
     ((_, wrong),) = catalog.verify("toy.zip")
-    assert wrong.startswith("not the catalogue's file")
+    assert wrong.startswith("not the catalog's file")
     with pytest.raises(VocabularyError, match="nothing in the cache"):
         catalog.verify("other")
 
@@ -525,5 +525,5 @@ def test_unknown_names_are_one_paragraph() -> None:
     assert done.stderr == "vecload: the catalog has no 'glove.7B'; `vecload catalog` lists all names\n"
 
 
-def test_the_catalogue_is_in_the_package() -> None:
+def test_the_catalog_is_in_the_package() -> None:
     assert Path(catalog.__file__).with_name("catalog.toml").exists()

@@ -248,9 +248,11 @@ class TestVectors:
 
     def test_glove_reads_the_cache_of_vecload(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         cached = folder / ".vector_cache" / "glove.6B.50d.txt"
+        from vecload.catalog.cache import cache_path
+
         entry = vecload.catalog.get("glove.6B.50d")
         assert entry is not None
-        place = vecload.catalog.place(entry)
+        place = cache_path(entry)
         place.parent.mkdir(parents=True, mode=0o700)
         for each in (place.parent, place.parent.parent):
             each.chmod(0o700)

@@ -16,6 +16,7 @@ import vecload
 from tests.serving import Answer, Handler, Site, raw, send, serving, status, whole
 from vecload import DownloadError, FormatError, catalog
 from vecload.catalog import listing
+from vecload.catalog.cache import cache_path, native_path
 from vecload.catalog.http import Policy, number, span
 from vecload.catalog.listing import Digest
 from vecload.catalog.remote import Member
@@ -234,7 +235,7 @@ def entry_of(digest: Digest | None) -> listing.Entry:
 def placed(cache: Path, digest: Digest | None, content: bytes = TEXT) -> listing.Entry:
     """An entry whose file is in the cache."""
     entry = entry_of(digest)
-    path = catalog.place(entry)
+    path = cache_path(entry)
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_bytes(content)
     return entry
@@ -262,9 +263,9 @@ def make_shared(how: str, file: Path) -> None:
 @pytest.mark.parametrize("how", MAKE_SHARED)
 def test_cached_file_that_others_may_have_written_is_verified(how: str, cache: Path) -> None:
     entry = placed(cache, TEXT_DIGEST)
-    make_shared(how, catalog.place(entry))
+    make_shared(how, cache_path(entry))
     assert catalog.download(entry).read_bytes() == TEXT
-    catalog.place(entry).write_bytes(b"cat 9 9\n")
+    cache_path(entry).write_bytes(b"cat 9 9\n")
     with pytest.raises(FormatError, match="the cached file is not that of the catalog"):
         catalog.download(entry)
 
@@ -274,7 +275,7 @@ def test_cached_file_that_others_may_have_written_is_verified(how: str, cache: P
 def test_cached_file_without_a_known_hash_that_others_may_have_written_is_refused(how: str, cache: Path) -> None:
     entry = placed(cache, None)
     assert catalog.download(entry).read_bytes() == TEXT
-    make_shared(how, catalog.place(entry))
+    make_shared(how, cache_path(entry))
     with pytest.raises(DownloadError, match="no hash of it is known"):
         catalog.download(entry)
 
@@ -283,16 +284,16 @@ def test_cached_file_without_a_known_hash_that_others_may_have_written_is_refuse
 def test_cached_file_in_a_private_folder_is_not_hashed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = placed(cache, TEXT_DIGEST, b"cat 9 9\n")
     monkeypatch.setattr("vecload.catalog.cache.digests", lambda *_: pytest.fail("hashed"))
-    assert catalog.download(entry) == catalog.place(entry)
+    assert catalog.download(entry) == cache_path(entry)
 
 
 @posix
 def test_native_form_that_others_may_have_written_is_not_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = placed(cache, TEXT_DIGEST)
-    monkeypatch.setattr("vecload.catalog._named", lambda _: entry)
-    vecload.Vectors(["native"], [[1.0, 2.0]]).save(catalog.native(entry))
+    monkeypatch.setattr("vecload.catalog.resolving._entry_of", lambda _: entry)
+    vecload.Vectors(["native"], [[1.0, 2.0]]).save(native_path(entry))
     assert list(vecload.load("vectors").words) == ["native"]
-    catalog.native(entry).chmod(0o666)
+    native_path(entry).chmod(0o666)
     assert list(vecload.load("vectors").words) == ["cat", "dog"]
 
 

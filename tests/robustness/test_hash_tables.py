@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import vecload
 from vecload import SentencePooler, Vectors, Words
-from vecload.words import UniqueWords, build_slots
+from vecload.words import UniqueWords, build_hash_table
 from vecload.words.hashing import (
     _FACTOR,
     _SEED,
@@ -27,7 +27,7 @@ from vecload.words.hashing import (
     longest_run,
     new_key,
     probe,
-    slots_for,
+    slot_count,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")  # colliding words are not valid UTF-8
@@ -160,7 +160,7 @@ def test_kernel_and_python_agree_under_a_key(raws: list[bytes]) -> None:
 
     words = Words.from_bytes(raws)
     key = new_key()
-    slots = np.zeros(slots_for(len(raws)), dtype=np.uint64)
+    slots = np.zeros(slot_count(len(raws)), dtype=np.uint64)
     assert hash_table.build_table(words.data, words.offsets, slots, key, np.zeros(len(raws), bool)) == 0
     found = [probe(words.data, words.offsets, HashTable(slots, key), raw) for raw in raws]
     assert found == list(range(len(raws)))
@@ -272,7 +272,7 @@ def test_pooling_of_colliding_text_is_as_fast_as_of_other_text() -> None:
 def test_build_slots_of_repeated_words_marks_all_but_the_first() -> None:
     raws = of_one_hash(500) * 3
     words = Words.from_bytes(raws)
-    table, repeated = build_slots(words.data, words.offsets)
+    table, repeated = build_hash_table(words.data, words.offsets)
     assert table.key is not None
     assert np.flatnonzero(~repeated).tolist() == list(range(500))
     assert int(table.slots.astype(bool).sum()) == 500

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import vecload
-from vecload.sources import replacing
+from vecload.sources import atomic_write
 
 resource = pytest.importorskip("resource")  # POSIX
 
@@ -58,16 +58,16 @@ def test_full_disk_is_reported_with_the_path_of_the_user(command: str, output: s
 
 
 def test_error_of_the_temporary_path_names_the_target(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError) as caught, replacing(tmp_path / "o.txt") as part:
+    with pytest.raises(PermissionError) as caught, atomic_write(tmp_path / "o.txt") as part:
         raise PermissionError(errno.EACCES, "Permission denied", str(part))
     assert caught.value.filename == str(tmp_path / "o.txt")
 
 
 def test_error_of_an_input_keeps_its_path(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"in\.vec") as caught, replacing(tmp_path / "o.txt"):
+    with pytest.raises(OSError, match=r"in\.vec") as caught, atomic_write(tmp_path / "o.txt"):
         raise OSError(errno.EIO, "Input/output error", "in.vec")
     assert caught.value.filename == "in.vec"
-    with pytest.raises(OSError, match="Input/output") as caught, replacing(tmp_path / "o.txt"):
+    with pytest.raises(OSError, match="Input/output") as caught, atomic_write(tmp_path / "o.txt"):
         raise OSError(errno.EIO, "Input/output error")
     assert caught.value.filename is None
 

@@ -21,7 +21,7 @@ import pytest
 import zstandard
 
 from vecload import FormatError, MissingDependencyError, OptionError
-from vecload.sources import open_source, replacing
+from vecload.sources import atomic_write, open_source
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target.write_text("old")
 
     def fail() -> None:
-        with replacing(target) as part:
+        with atomic_write(target) as part:
             part.write_text("half")
             raise KeyboardInterrupt
 
@@ -43,14 +43,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.txt").write_text("old")
     link = tmp_path / "link.txt"
     link.symlink_to("real.txt")
-    with replacing(link) as part:
+    with atomic_write(link) as part:
         part.write_text("new")
     assert link.is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
 
 
 def test_a_folder_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is a directory; choose the path of a file"), replacing(tmp_path):
+    with pytest.raises(OptionError, match="is a directory; choose the path of a file"), atomic_write(tmp_path):
         pass
 
 
@@ -58,7 +58,7 @@ def test_a_folder_is_no_target(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(FileNotFoundError, match=r"no such folder to write to: '.*none'$"),
-        replacing(tmp_path / "none/v"),
+        atomic_write(tmp_path / "none/v"),
     ):
         pass
 
@@ -67,7 +67,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     target = tmp_path / "v.txt"
     target.write_text("old")
     code = (
-        f"import time; from vecload.sources import replacing\nwith replacing({str(target)!r}) as part:\n"
+        f"import time; from vecload.sources import atomic_write\nwith atomic_write({str(target)!r}) as part:\n"
         "    part.write_text('half'); print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -83,8 +83,8 @@ def test_head_takes_nothing() -> None:
     source = open_source(io.BytesIO(b"abcdef"))
     assert source.head(2) == b"ab"
     assert source.head(4) == b"abcd"
-    assert source.take(3) == b"abc"
-    assert source.take(9) == b"def"
+    assert source.read(3) == b"abc"
+    assert source.read(9) == b"def"
     assert source.position == 6
 
 
@@ -99,7 +99,7 @@ def test_reading_from_the_middle_of_a_file() -> None:
     file.seek(8)
     source = open_source(file)
     assert source.size == 8
-    assert source.take(3) == b"cat"
+    assert source.read(3) == b"cat"
 
 
 def test_a_plain_file_is_mapped_from_where_it_was_read(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_plain_file_is_mapped_from_where_it_was_read(tmp_path: Path) -> None:
     path.write_bytes(b"0123456789")
     with open_source(path) as source:
         assert source.path == path
-        assert (source.head(4), source.take(3)) == (b"0123", b"012")
+        assert (source.head(4), source.read(3)) == (b"0123", b"012")
         assert source.mapped().tobytes() == b"3456789"
     path.write_bytes(b"")
     with open_source(path) as source:
@@ -120,7 +120,7 @@ def test_a_stream_is_spooled_to_be_mapped(wrap) -> None:
     source = open_source(wrap(data))
     assert source.path is None
     assert source.head(8) == data[:8]
-    assert source.take(5) == data[:5]
+    assert source.read(5) == data[:5]
     mapped = source.mapped()
     assert mapped.tobytes() == data[5:]
     assert not mapped.flags.writeable
@@ -128,7 +128,7 @@ def test_a_stream_is_spooled_to_be_mapped(wrap) -> None:
 
 def test_a_folder_is_a_source_only_where_one_is_asked_for(tmp_path: Path) -> None:
     with open_source(tmp_path, folders=True) as source:
-        assert (source.path, source.take(1)) == (tmp_path, b"")
+        assert (source.path, source.read(1)) == (tmp_path, b"")
     with pytest.raises(FormatError, match="a directory, not a file"):
         open_source(tmp_path)
 
@@ -154,14 +154,14 @@ def test_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
     path.write_bytes(tar_of(["folder/a.txt"], mode))
     for alone in (path, path / "folder" / "a.txt", io.BytesIO(path.read_bytes())):
         with open_source(alone) as source:
-            assert source.take(99) == b"I am folder/a.txt"
+            assert source.read(99) == b"I am folder/a.txt"
             assert source.size == 17
     path.write_bytes(tar_of(["folder/a.txt", "b"], mode))
     with pytest.raises(FormatError, match=r"a tar archive of 2 files\. Name one .*any/folder/a\.txt, .*any/b$"):
         open_source(path)
     for name in ("folder/a.txt", "b"):
         with open_source(path / name) as source:
-            assert source.take(99) == f"I am {name}".encode()
+            assert source.read(99) == f"I am {name}".encode()
     with pytest.raises(FormatError, match=r"no member 'c'\. It holds: folder/a\.txt, b\."):
         open_source(path / "c")
 
@@ -206,7 +206,7 @@ def test_members_may_be_compressed(mode: str | None, tmp_path: Path) -> None:
             archive.addfile(info, io.BytesIO(packed))
     for given in (path, path / "a.gz", Stream(path.read_bytes())):
         with open_source(given) as source:  # type: ignore[arg-type]
-            assert source.take(99) == b"cat 1 2"
+            assert source.read(99) == b"cat 1 2"
             assert source.compression == {None: "zip, gzip", "w": "tar, gzip", "w:gz": "gzip, tar, gzip"}[mode]
 
 
@@ -231,7 +231,7 @@ def test_a_tar_archive_cut_anywhere() -> None:
     whole = tar_of(["a"])
     for cut in range(600, whole.index(b"I am a") + 6, 7):
         with pytest.raises(FormatError, match="tar"), open_source(io.BytesIO(whole[:cut])) as source:
-            source.take(99)
+            source.read(99)
 
 
 def header_of(size: bytes, kind: bytes) -> bytes:
@@ -268,7 +268,7 @@ def test_any_byte_of_a_zip_archive_may_be_wrong(method: int, tmp_path: Path) -> 
         for given in (path, io.BytesIO(damaged)):
             try:
                 with open_source(given) as source:
-                    while source.take(1 << 10):
+                    while source.read(1 << 10):
                         pass
             except FormatError:
                 refusals += 1
@@ -290,9 +290,9 @@ def test_archives_from_a_stream_are_spooled() -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.txt", "cat 1 2")
     with open_source(Stream(packed.getvalue())) as source:  # type: ignore[arg-type]
-        assert source.take(99) == b"cat 1 2"
+        assert source.read(99) == b"cat 1 2"
     with open_source(Stream(tar_of(["a"], "w:gz"))) as source:  # type: ignore[arg-type]
-        assert source.take(99) == b"I am a"
+        assert source.read(99) == b"I am a"
 
 
 def test_urls_go_through_fsspec() -> None:
@@ -302,9 +302,9 @@ def test_urls_go_through_fsspec() -> None:
             file.write(data)
     for url in ("memory://test/a.txt", "memory://test/a.gz"):
         with open_source(url) as source:
-            assert (source.name, source.take(99), source.path) == (url, b"cat 1 2", None)
+            assert (source.name, source.read(99), source.path) == (url, b"cat 1 2", None)
     with open_source("memory://test/t.tar.gz/x/a.txt") as source:
-        assert source.take(99) == b"I am x/a.txt"
+        assert source.read(99) == b"I am x/a.txt"
     with pytest.raises(FileNotFoundError):
         open_source("memory://test/none.txt")
 
@@ -333,14 +333,14 @@ def test_url_is_asked_for_whole_before_a_member_of_an_archive(tmp_path: Path) ->
         "memory://asked/plain.zip/member": b"cow 5 6",
     }.items():
         with open_source(url) as source:
-            assert source.take(99) == text
+            assert source.read(99) == text
     with pytest.raises(FileNotFoundError, match=r"none\.zip"):
         open_source("memory://asked/none.zip/v.txt")
     with pytest.raises(FormatError, match="no member 'none'"):
         open_source("memory://asked/plain.zip/none")
     (tmp_path / "local.zip").write_bytes(files["plain.zip"])  # to ask for a file below a file is another error
     with open_source((tmp_path / "local.zip").as_uri() + "/member") as source:
-        assert source.take(99) == b"cow 5 6"
+        assert source.read(99) == b"cow 5 6"
     with pytest.raises(OptionError, match="Protocol not known"):
         open_source("nothing://test/none.txt")
 
@@ -349,16 +349,16 @@ def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
     target = tmp_path / "model"
     for make in (lambda: None, target.mkdir):
         make()
-        with replacing(target, folder=True) as part:
+        with atomic_write(target, folder=True) as part:
             (part / "sub").mkdir(parents=True)
             (part / "sub" / "file").write_text("new")
         assert (target / "sub" / "file").read_text() == "new"
-        with pytest.raises(OptionError, match="is a directory that is not empty"), replacing(target, folder=True):
+        with pytest.raises(OptionError, match="is a directory that is not empty"), atomic_write(target, folder=True):
             pass
         assert (target / "sub" / "file").read_text() == "new"
         shutil.rmtree(target)
     target.mkdir()
-    with pytest.raises(OptionError, match="is a directory"), replacing(target):
+    with pytest.raises(OptionError, match="is a directory"), atomic_write(target):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
@@ -368,7 +368,7 @@ def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
 def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_path: Path) -> None:
     target = tmp_path / "v.[1]"
     code = (
-        f"import time; from vecload.sources import replacing\nwith replacing({str(target)!r}, folder={folder}):\n"
+        f"import time; from vecload.sources import atomic_write\nwith atomic_write({str(target)!r}, folder={folder}):\n"
         "    print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
@@ -376,13 +376,13 @@ def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_pat
         assert process.stdout.readline() == b"ready\n"
         others = tmp_path / ".v.[1].notes.part"
         others.write_text("somebody's own")
-        with replacing(target, folder=folder) as part:
+        with atomic_write(target, folder=folder) as part:
             part.mkdir() if folder else None
             parts = list(tmp_path.iterdir())
         process.send_signal(signal.SIGKILL)
     assert len(parts) == 3  # one at work is let be
     assert len(list(tmp_path.iterdir())) == 3
-    with replacing(target, folder=folder) as part:
+    with atomic_write(target, folder=folder) as part:
         part.mkdir(exist_ok=True) if folder else None
     assert {file.name for file in tmp_path.iterdir()} == {target.name, others.name}
 
@@ -403,9 +403,9 @@ def test_names_as_other_tools_write_them(tmp_path: Path) -> None:
     path.write_bytes(tar_of(["./._a.txt", "./a.txt"], "w:gz"))
     for target in (path, path / "a.txt"):
         with open_source(target) as source:
-            assert source.take(99) == b"I am ./a.txt"
+            assert source.read(99) == b"I am ./a.txt"
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("__MACOSX/._a.txt", b"\0\5\x16\7")
         archive.writestr("a.txt", "cat 1 2")
     with open_source(tmp_path / "a.zip") as source:
-        assert source.take(99) == b"cat 1 2"
+        assert source.read(99) == b"cat 1 2"

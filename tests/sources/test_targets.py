@@ -17,7 +17,7 @@ import pytest
 
 import vecload
 from vecload import OptionError, Vectors
-from vecload.sources import check_inputs, check_outputs_differ, check_target, replacing
+from vecload.sources import atomic_write, check_inputs, check_outputs_differ, check_target
 
 ROWS = b"cat 3 4\ndog 0 2\n"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
@@ -166,7 +166,7 @@ def test_device_is_written_to_or_refused_but_never_replaced(source: Path) -> Non
     for form in ("native", "npz", "spacy", "gensim"):
         with pytest.raises(OptionError, match="is a character device, which this output cannot be written to"):
             vecload.convert(source, null, format=form)
-    with pytest.raises(OptionError, match="is a character device"), replacing(null):
+    with pytest.raises(OptionError, match="is a character device"), atomic_write(null):
         pass
     assert stat.S_ISCHR(null.stat().st_mode)
 

@@ -80,7 +80,7 @@ def test_truncated_utf16_raises() -> None:
 
 @pytest.mark.parametrize("content", [b"a\0b\n", b"\0\x01\x02\n", b"ab\0\0\ncd", "犬猫".encode("utf-16-le")])
 def test_bytes_without_one_clear_encoding_are_utf8(content: bytes) -> None:
-    assert module.encoding_of(content) == "utf-8"
+    assert module.detect_encoding(content) == "utf-8"
 
 
 def test_every_source_of_vectors_is_a_source_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecload import VocabularyError, Words
-from vecload.words import UniqueWords, build_slots
+from vecload.words import UniqueWords, build_hash_table
 
 raw_words = st.lists(st.binary(max_size=20), max_size=150)
 
@@ -42,7 +42,7 @@ def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
 @given(st.lists(st.binary(max_size=12), min_size=70, max_size=120))
 def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes]) -> None:
     words = Words.from_bytes(raws)
-    _, repeated = build_slots(words.data, words.offsets)
+    _, repeated = build_hash_table(words.data, words.offsets)
     seen: set[bytes] = set()
     for raw, again in zip(raws, repeated, strict=True):
         assert again == (raw in seen)

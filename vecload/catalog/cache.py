@@ -20,13 +20,13 @@ from pathlib import Path
 from vecload.catalog import listing
 from vecload.catalog.http import Policy
 from vecload.catalog.listing import Digest, Entry
-from vecload.catalog.transfer import digests, fetch, receipt_of
+from vecload.catalog.transfer import digests, fetch, receipt_path
 from vecload.errors import DownloadError, FormatError, VocabularyError
 
 _BESIDE = {".part": "unfinished: the next download goes on from here", ".rejected": "not the file asked for"}
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """The cache: what ``VECLOAD_CACHE`` names, else the platform's place for such things."""
     import platformdirs
 
@@ -43,23 +43,23 @@ def refuse_offline(name: str) -> None:
     """Raise when the network is forbidden."""
     if offline():
         raise DownloadError(
-            f"{name} is not in the cache, {folder()}, and VECLOAD_OFFLINE forbids to download it: "
+            f"{name} is not in the cache, {cache_folder()}, and VECLOAD_OFFLINE forbids to download it: "
             f"unset that, or run `vecload download {name}` where there is a network and copy the folder"
         )
 
 
-def place(entry: Entry) -> Path:
+def cache_path(entry: Entry) -> Path:
     """Where the download of an entry is or will be."""
-    return folder() / entry.family / entry.file
+    return cache_folder() / entry.family / entry.file
 
 
-def native(entry: Entry) -> Path:
+def native_path(entry: Entry) -> Path:
     """Where its native form is or will be."""
-    return folder() / entry.family / f"{entry.name.replace('/', '--')}.safetensors"
+    return cache_folder() / entry.family / f"{entry.name.replace('/', '--')}.safetensors"
 
 
 def download(entry: Entry, *, progress: bool | None = None, policy: Policy | None = None) -> Path:
-    """Bring a file of the catalogue into the cache, unless it is there.
+    """Bring a file of the catalog into the cache, unless it is there.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
     A file whose hash nobody states is pinned: its first download's SHA-256 stays in its receipt, also after the file
     was removed from the cache, and later downloads have to have it.
     """
-    target = place(entry)
+    target = cache_path(entry)
     _make_folder()
     if target.exists():
         if not is_private(target):
@@ -114,14 +114,14 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
         )
     except FormatError as error:
         if pin and error.hint:
-            error.hint += f" To accept it as the new one, delete {receipt_of(target)}."
+            error.hint += f" To accept it as the new one, delete {receipt_path(target)}."
         raise
     return target
 
 
 def _make_folder() -> None:
     """Make the cache a folder of this user alone; one that ``VECLOAD_CACHE`` names is left as it is."""
-    root = folder()
+    root = cache_folder()
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=0o700, exist_ok=True)
@@ -133,7 +133,7 @@ def is_private(path: Path) -> bool:
     """Return whether only this user can have written a file of the cache."""
     if os.name != "posix":  # permissions are not told by the mode
         return True
-    found = [each.stat() for each in (path, path.parent, folder())]
+    found = [each.stat() for each in (path, path.parent, cache_folder())]
     return all(each.st_uid == os.geteuid() and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in found)
 
 
@@ -147,7 +147,7 @@ def _verify_shared(entry: Entry, target: Path) -> None:
     DownloadError
         When there is no hash to compare it with, but perhaps one that others may have written too.
     """
-    digest, receipt = entry.digest, receipt_of(target)
+    digest, receipt = entry.digest, receipt_path(target)
     if digest is None and receipt.exists() and is_private(receipt):
         digest = Digest("sha256", str(_receipt(target).get("sha256")))
     if digest is None:
@@ -169,7 +169,7 @@ def _verify_shared(entry: Entry, target: Path) -> None:
 
 def _receipt(target: Path) -> dict[str, object]:
     try:
-        found = json.loads(receipt_of(target).read_text(encoding="utf-8"))
+        found = json.loads(receipt_path(target).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -192,12 +192,12 @@ class Cached:
 def cached() -> list[Cached]:
     """What is in the cache, by name."""
     found = []
-    for path in sorted(folder().glob("*/*")):
+    for path in sorted(cache_folder().glob("*/*")):
         if path.name.startswith(".") or path.suffix == ".json" or not path.is_file():
             continue
         beside = next((suffix for suffix in _BESIDE if path.name.endswith(suffix)), "")
         target = path.with_name(path.name.removesuffix(beside))
-        serves = [entry for entry in listing.entries() if target in (place(entry), native(entry))]
+        serves = [entry for entry in listing.entries() if target in (cache_path(entry), native_path(entry))]
         receipt = _receipt(target)
         if beside:
             state = _BESIDE[beside]
@@ -206,7 +206,7 @@ def cached() -> list[Cached]:
         elif not receipt:
             state = "no receipt"
         else:
-            stated = _stated(path)
+            stated = _known_digest(path)
             state = f"verified: {stated.kind}" if stated else "pinned on first download"
         sha256 = receipt.get("sha256") if not beside else None
         names = tuple(entry.full_name for entry in serves)
@@ -214,15 +214,15 @@ def cached() -> list[Cached]:
     return found
 
 
-def _stated(path: Path) -> Digest | None:
-    """The hash that the catalogue states for a file of the cache."""
-    return next((entry.digest for entry in listing.entries() if place(entry) == path and entry.digest), None)
+def _known_digest(path: Path) -> Digest | None:
+    """The hash that the catalog states for a file of the cache."""
+    return next((entry.digest for entry in listing.entries() if cache_path(entry) == path and entry.digest), None)
 
 
-def _named(name: str, known: list[Cached]) -> list[Cached]:
+def _select(name: str, known: list[Cached]) -> list[Cached]:
     found = [file for file in known if name in (file.path.name, str(file.path)) or name in _names(file)]
     if not found:
-        raise VocabularyError(f"nothing in the cache, {folder()}, is named {name!r}")
+        raise VocabularyError(f"nothing in the cache, {cache_folder()}, is named {name!r}")
     return found
 
 
@@ -249,16 +249,16 @@ def remove(name: str) -> list[Path]:
         When the cache has nothing of this name.
     """
     gone = []
-    for file in _named(name, cached()):
-        if _stated(file.path) or file.path.suffix == ".part":  # the note of a part looks like a receipt
-            receipt_of(file.path).unlink(missing_ok=True)
+    for file in _select(name, cached()):
+        if _known_digest(file.path) or file.path.suffix == ".part":  # the note of a part looks like a receipt
+            receipt_path(file.path).unlink(missing_ok=True)
         file.path.unlink()
         gone.append(file.path)
     return gone
 
 
 def verify(name: str | None = None) -> list[tuple[Cached, str]]:
-    """Hold files of the cache against their receipts and the catalogue.
+    """Hold files of the cache against their receipts and the catalog.
 
     Parameters
     ----------
@@ -273,8 +273,8 @@ def verify(name: str | None = None) -> list[tuple[Cached, str]]:
     """
     files = cached()
     verdicts = []
-    for file in files if name is None else _named(name, files):
-        stated = _stated(file.path)
+    for file in files if name is None else _select(name, files):
+        stated = _known_digest(file.path)
         if file.sha256 is None and stated is None:
             continue
         kinds = {"sha256", stated.kind} if stated else {"sha256"}
@@ -283,6 +283,6 @@ def verify(name: str | None = None) -> list[tuple[Cached, str]]:
         if file.sha256 not in (None, found["sha256"]):
             wrong = f"changed since it was downloaded: sha256 {found['sha256']}, receipt {file.sha256}"
         elif stated and found[stated.kind] != stated.value:
-            wrong = f"not the catalogue's file: {stated.kind} {found[stated.kind]}, catalogue {stated.value}"
+            wrong = f"not the catalog's file: {stated.kind} {found[stated.kind]}, catalog {stated.value}"
         verdicts.append((file, wrong))
     return verdicts

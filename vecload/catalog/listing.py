@@ -1,4 +1,4 @@
-"""What the catalogue says of a file, and how an entry is found. `catalog.toml` explains its own layout."""
+"""What the catalog says of a file, and how an entry is found. `catalog.toml` explains its own layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARKS = {
     "3p": "stated by other projects that had the file",
     "R": "recalled, not checked",
 }
-_OF_NOTHING = {  # what a failed download has; one list of hashes in use pins it for three languages
+_EMPTY_FILE = {  # what a failed download has; one list of hashes in use pins it for three languages
     "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "md5": "d41d8cd98f00b204e9800998ecf8427e",
 }
@@ -47,7 +47,7 @@ class Digest:
     value: str
 
     def __post_init__(self) -> None:
-        empty = _OF_NOTHING[self.kind]
+        empty = _EMPTY_FILE[self.kind]
         if len(self.value) != len(empty) or set(self.value) - set("0123456789abcdef"):
             raise OptionError(f"{self.value!r} is no {self.kind} in lower-case hexadecimal digits")
         if self.value == empty:
@@ -56,7 +56,7 @@ class Digest:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One file of the catalogue.
+    """One file of the catalog.
 
     Numbers are None and texts empty where nobody states them; `marks` says of each field how it is known.
     """
@@ -131,7 +131,7 @@ class Entry:
 
 
 def parse(text: str) -> tuple[Entry, ...]:
-    """All entries of a catalogue's text, the families written out.
+    """All entries of a catalog's text, the families written out.
 
     Raises
     ------
@@ -157,19 +157,19 @@ def parse(text: str) -> tuple[Entry, ...]:
     [('toy:toy.50d', 50, 123), ('toy:toy.100d', 100, None)]
     """
     raw = tomllib.loads(text)
-    found = tuple(entry for fields in raw["entry"] for entry in _written_out(fields, raw.get("lists", {})))
+    found = tuple(entry for fields in raw["entry"] for entry in _expand(fields, raw.get("lists", {})))
     names = [entry.full_name for entry in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise OptionError(f"the catalogue has two files named {twice!r}")
+        raise OptionError(f"the catalog has two files named {twice!r}")
     return found
 
 
-def _written_out(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entry]:
+def _expand(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entry]:
     over = {name: lists.get(values, values).split() for name, values in fields.pop("over", {}).items()}
     for values in itertools.product(*over.values()):
         chosen = dict(zip(over, values, strict=True))
-        filled = {name: _filled(value, chosen) for name, value in fields.items() if name != "marks"}
+        filled = {name: _fill_in(value, chosen) for name, value in fields.items() if name != "marks"}
         known = {name: value for name, value in filled.items() if value is not None}
         if "dim" in known:
             known["dim"] = int(known["dim"])
@@ -177,12 +177,12 @@ def _written_out(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entr
         yield Entry(template=fields["name"], **known)
 
 
-def _filled(value: object, chosen: dict[str, str]) -> Any:
+def _fill_in(value: object, chosen: dict[str, str]) -> Any:
     """A field of a family for one of its files."""
     if isinstance(value, str):
         return value.format_map(chosen)
     if isinstance(value, list):
-        return tuple(_filled(item, chosen) for item in value)
+        return tuple(_fill_in(item, chosen) for item in value)
     if isinstance(value, dict):
         return next((value[key] for key in chosen.values() if key in value), None)
     return value
@@ -190,7 +190,7 @@ def _filled(value: object, chosen: dict[str, str]) -> Any:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All files of the catalogue, in its order."""
+    """All files of the catalog, in its order."""
     return parse(Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8"))
 
 
@@ -200,7 +200,7 @@ def find(query: str = "", *, lang: str | None = None) -> list[Entry]:
     Parameters
     ----------
     query
-        Words, any case, anywhere in name, family, format, licence or notes. A whole name finds that file alone.
+        Words, any case, anywhere in name, family, format, license or notes. A whole name finds that file alone.
     lang
         Only files for this language, as ISO 639 writes it ("ja"); files for many languages are "mul".
 
@@ -246,12 +246,12 @@ def get(name: str) -> Entry | None:
     return found[0] if found else None
 
 
-def near(name: str) -> list[str]:
+def close_names(name: str) -> list[str]:
     """Names that a mistyped one may have meant, the nearest first.
 
     Examples
     --------
-    >>> near("glove.6b.50")
+    >>> close_names("glove.6b.50")
     ['glove.6B.50d']
     """
     whole = ":" in name

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vecload.catalog import http
 from vecload.errors import DownloadError, FormatError
 from vecload.progress import progress_bar
-from vecload.sources import replacing, sync_folder
+from vecload.sources import atomic_write, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Receipt:
     """The hash it had to have, as ``md5 c289bc...``; empty when none was known, and its own is the pin from now on."""
 
 
-def receipt_of(target: Path) -> Path:
+def receipt_path(target: Path) -> Path:
     """Where the receipt of a file is."""
     return target.with_name(f"{target.name}.json")
 
@@ -92,7 +92,7 @@ class _Part:
     def become(self, target: Path, receipt: Receipt) -> None:
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
-        with replacing(receipt_of(target)) as note:
+        with atomic_write(receipt_path(target)) as note:
             note.write_text(json.dumps(dataclasses.asdict(receipt), indent=2) + "\n", encoding="utf-8")
         self.path.replace(target)
         self._note.unlink(missing_ok=True)
@@ -234,8 +234,7 @@ def _check_answer(url: str, response: Any, total: int | None, job: _Job) -> None
             raise DownloadError(f"{url}: nobody says how long the file is, so its end would not be noticed")
     elif job.size not in (None, total):
         raise DownloadError(
-            f"{url}: the server has a file of {total:,} bytes, the catalogue one of {job.size:,}: "
-            "it is not the same file"
+            f"{url}: the server has a file of {total:,} bytes, the catalog one of {job.size:,}: it is not the same file"
         )
 
 
@@ -289,7 +288,7 @@ def _wrong(path: Path, job: _Job, receipt: Receipt) -> FormatError | None:
         value = receipt.sha256 if kind == "sha256" else digests(path, kind)[kind]
         if value != job.digest.value:
             return FormatError(
-                f"what came from {receipt.url} is not the file of the catalogue",
+                f"what came from {receipt.url} is not the file of the catalog",
                 found=f"{kind} {value} ({receipt.size:,} bytes)",
                 expected=job.digest.value,
                 hint="The publisher may have replaced the file, or somebody on the way did. Look at it before you "

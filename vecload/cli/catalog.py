@@ -17,9 +17,7 @@ cache = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A name of the catalogue, or of a file that `cache ls` lists.")
-]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of the catalog, or of a file that `cache ls` lists.")]
 
 
 def catalog(
@@ -34,16 +32,16 @@ def catalog(
 
     Example: vecload catalog fasttext --lang ja
     """
-    from vecload import catalog as room
+    from vecload import catalog as public
 
-    found = room.find(query, lang=lang)
+    found = public.find(query, lang=lang)
     if as_json:
         print_json([asdict(entry) for entry in found])
         return
     if len(found) == 1:
         _show(found[0])
         return
-    groups: dict[str, list[room.Entry]] = {}
+    groups: dict[str, list[public.Entry]] = {}
     for entry in found:
         groups.setdefault(f"{entry.family}:{entry.template}", []).append(entry)
     for name, entries in groups.items():
@@ -63,9 +61,11 @@ def catalog(
 
 def _show(entry: object) -> None:
     """Everything about one file, with what is not checked marked so."""
-    from vecload import catalog as room
+    from vecload import catalog as public
+    from vecload.catalog.cache import cache_path
+    from vecload.catalog.listing import MARKS
 
-    assert isinstance(entry, room.Entry)
+    assert isinstance(entry, public.Entry)
     for name in (
         "full_name languages dim words size file_size about format container member license license_url urls page "
         "citation notes"
@@ -81,14 +81,14 @@ def _show(entry: object) -> None:
             else value
         )
         mark = entry.marks.get(name)
-        typer.echo(f"{name.replace('_', ' '):<12} {shown}" + (f"  [{room.MARKS[mark]}]" if mark in ("3p", "R") else ""))
+        typer.echo(f"{name.replace('_', ' '):<12} {shown}" + (f"  [{MARKS[mark]}]" if mark in ("3p", "R") else ""))
     typer.echo(f"{'verified by':<12} {entry.checked_by}")
-    if room.place(entry).exists():
-        typer.echo(f"{'in the cache':<12} {room.place(entry)}")
+    if cache_path(entry).exists():
+        typer.echo(f"{'in the cache':<12} {cache_path(entry)}")
 
 
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the catalogue.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the catalog.")],
     *,
     native: Annotated[
         bool, typer.Option("--native", help="Also write it in native form, which loads in milliseconds from then on.")
@@ -102,14 +102,16 @@ def download(
 
     Example: vecload download glove.6B.50d --native
     """
-    from vecload import catalog as room
+    from vecload import catalog as public
+    from vecload.catalog.cache import native_path
+    from vecload.catalog.listing import close_names
     from vecload.errors import VocabularyError
 
     chosen = []
     for name in names:
-        entry = room.get(name)
+        entry = public.get(name)
         if entry is None:
-            near = " or ".join(map(repr, room.near(name)))
+            near = " or ".join(map(repr, close_names(name)))
             hint = f"did you mean {near}?" if near else "`vecload catalog` lists all names"
             raise VocabularyError(f"the catalog has no {name!r}; {hint}")
         chosen.append(entry)
@@ -117,18 +119,18 @@ def download(
     done: list[dict[str, object]] = []
     for entry in chosen:
         try:
-            path = room.download(entry)
+            path = public.download(entry)
         except KeyboardInterrupt:
             typer.echo(f"\nvecload: {entry.name} is unfinished; run this again and it goes on from there", err=True)
             raise typer.Exit(130) from None
         say(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
         done.append({"name": entry.full_name, "path": str(path), "license": entry.license})
-        if native and not room.native(entry).exists():
+        if native and not native_path(entry).exists():
             from vecload import conversion
 
-            conversion.convert(f"{path}/{entry.member}" if entry.member else path, room.native(entry))
-            say(f"{entry.full_name}: {room.native(entry)}")
-            done[-1]["native"] = str(room.native(entry))
+            conversion.convert(f"{path}/{entry.member}" if entry.member else path, native_path(entry))
+            say(f"{entry.full_name}: {native_path(entry)}")
+            done[-1]["native"] = str(native_path(entry))
     if as_json:
         print_json(done)
 
@@ -145,15 +147,15 @@ def ls(*, as_json: Json = False) -> None:
 
     Example: vecload cache ls
     """
-    from vecload import catalog as room
+    from vecload import catalog as public
 
-    files = room.cached()
+    files = public.cached()
     if as_json:
         print_json([{"path": str(file.path), "size": file.size, "state": file.state} for file in files])
         return
     for file in files:
-        typer.echo(f"{file.size:>15,}  {file.path.relative_to(room.folder())}  {file.state}")
-    typer.echo(f"{sum(file.size for file in files):>15,}  {room.folder()}")
+        typer.echo(f"{file.size:>15,}  {file.path.relative_to(public.cache_folder())}  {file.state}")
+    typer.echo(f"{sum(file.size for file in files):>15,}  {public.cache_folder()}")
 
 
 @cache.command()
@@ -164,9 +166,9 @@ def rm(name: Name) -> None:
 
     Example: vecload cache rm glove.6B.50d
     """
-    from vecload import catalog as room
+    from vecload import catalog as public
 
-    for path in room.remove(name):
+    for path in public.remove(name):
         typer.echo(f"removed {path}")
 
 
@@ -182,15 +184,15 @@ def verify(
 
     Example: vecload cache verify
     """
-    from vecload import catalog as room
+    from vecload import catalog as public
 
-    verdicts = room.verify(name)
+    verdicts = public.verify(name)
     if as_json:
         print_json(
             [{"path": str(file.path), "problem": wrong or None, "state": file.state} for file, wrong in verdicts]
         )
     for file, wrong in verdicts if not as_json else ():
-        typer.echo(f"{file.path.relative_to(room.folder())}: {wrong or 'as downloaded, ' + file.state}")
+        typer.echo(f"{file.path.relative_to(public.cache_folder())}: {wrong or 'as downloaded, ' + file.state}")
     if any(wrong for _, wrong in verdicts):
         raise typer.Exit(1)
 

@@ -38,14 +38,15 @@ def check_outputs(
     others
         Other files, each with the suffixes that it may have (none: any).
     """
-    from vecload import catalog, sources
+    from vecload import sources
+    from vecload.catalog.resolving import input_files
     from vecload.errors import OptionError
     from vecload.formats.outputs import output_of
 
     if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
         why = "which is not written from start to end"
         raise OptionError(f"standard output cannot hold this output, {why}; name a file")
-    read = catalog.inputs(*inputs)
+    read = input_files(*inputs)
     sources.check_inputs(read)
     outputs = [output_of(path) for path in vectors if path is not None]
     single = [(path, (".safetensors",)) for path in tensors if path is not None]

@@ -156,7 +156,7 @@ def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: li
         If the settings differ and the files are not to be made again.
     """
     from vecload.errors import OptionError
-    from vecload.sources import replacing
+    from vecload.sources import atomic_write
 
     settings = {"vectors": vectors, "mode": mode, "text_column": column}
     if mode in ("sif", "usif", "tfidf"):  # fitted on all of the texts
@@ -169,7 +169,7 @@ def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: li
                 f"{folder} holds vectors made with other settings (see {kept.name}); choose another, or use --force"
             )
         return
-    with replacing(kept) as part:
+    with atomic_write(kept) as part:
         part.write_text(json.dumps(settings), encoding="utf-8")
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecload import catalog, text_input
+from vecload import text_input
+from vecload.catalog.resolving import resolve_dataset
 from vecload.errors import OptionError, did_you_mean
 
 SHIPPED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "questions-words": "questions-words.txt"}
@@ -57,7 +58,7 @@ def find(dataset: str | os.PathLike[str]) -> str:
     if name == "-" or "/" in name or Path(name).exists():
         return name
     if name not in SHIPPED:
-        if (known := os.fspath(catalog.dataset(name))) != name:
+        if (known := os.fspath(resolve_dataset(name))) != name:
             return known
         known = f"`vecload catalog evaluation` lists more{did_you_mean(name, SHIPPED)}"
         raise OptionError(f"{name!r} is neither a file nor a data set; choose from {', '.join(SHIPPED)}; {known}")

@@ -62,7 +62,7 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
     """
     from vecload.kernels.plain_rows import PADDING  # numba is loaded when there is something to parse
 
-    source.take(begin)
+    source.read(begin)
     offset = begin
     rest, ended = b"", False
     while not ended:

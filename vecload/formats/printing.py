@@ -11,7 +11,7 @@ from vecload.errors import FormatError, OptionError, quote
 from vecload.formats.counted import counted
 from vecload.formats.lines import BOM
 from vecload.formats.sink import Filter
-from vecload.sources import compression_of
+from vecload.sources import detect_compression
 from vecload.threads import Pool
 from vecload.words import Words, read_only
 
@@ -102,7 +102,7 @@ def _check_first(batch: Batch) -> None:
     A byte order mark is dropped by whoever reads the file; the magic number of a compression has it unpacked.
     """
     word = Words(batch.data, batch.offsets).bytes(0)
-    kind = compression_of(word)
+    kind = detect_compression(word)
     if kind is not None:
         problem = f"the first word, {quote(word)}, begins as a file compressed with {kind} does"
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")

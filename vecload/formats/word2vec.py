@@ -142,7 +142,7 @@ class Reader:
         from vecload.kernels import binary_rows
 
         source, width = self._source, 4 * self.dim
-        source.take(self._begin)
+        source.read(self._begin)
         longest = _LONGEST_WORD + 1 + width
         starts, stops = np.empty((2, max(1, _CHUNK // width)), dtype=np.int64)
         block = bytearray(max(_CHUNK, longest) + longest)
@@ -171,7 +171,7 @@ class Reader:
             block[: filled - at] = block[at:filled]
             base, filled = base + at, filled - at
         if self._wanted == self.declared:
-            self._check_end(bytes(block[:filled]) + source.take(2), base)
+            self._check_end(bytes(block[:filled]) + source.read(2), base)
 
     def _batch(
         self,

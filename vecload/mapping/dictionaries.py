@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vecload import catalog, text_input
+from vecload import text_input
+from vecload.catalog.resolving import resolve_dataset
 from vecload.errors import OptionError, sample
 from vecload.vectors import Vectors
 
@@ -49,7 +50,7 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
     >>> read_dictionary(file)
     [('cat', 'Katze'), ('dog', 'Hund')]
     """
-    return text_input.read_word_pairs(catalog.dataset(path))
+    return text_input.read_word_pairs(resolve_dataset(path))
 
 
 def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> tuple[list[Pair], list[Pair]]:

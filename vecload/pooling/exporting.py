@@ -14,7 +14,7 @@ import numpy as np
 from vecload.errors import OptionError
 from vecload.pooling.kernel_pooling import inverse_norms
 from vecload.pooling.saving import vectors_of
-from vecload.sources import check_target, replacing
+from vecload.sources import atomic_write, check_target
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def export(pooler: SentencePooler, folder: str | os.PathLike[str], layout: str) 
     pooler.check_fitted()
     check_target(folder, folder=True)
     vectors = Vectors(vectors_of(pooler).words, rows_of(pooler))
-    with replacing(folder, folder=True) as part:
+    with atomic_write(folder, folder=True) as part:
         vectors.save(part, layout)
         if pooler.tokenizer.lowercase:
             _lowercase(part / "tokenizer.json")

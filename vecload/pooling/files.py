@@ -13,7 +13,7 @@ import numpy as np
 
 from vecload.errors import OptionError, require, sample, warn
 from vecload.pooling import encoding
-from vecload.sources import replacing
+from vecload.sources import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ def pool_file(
     count = tokens = 0
     stream = iter(texts)
     head = list(islice(stream, 3))
-    with replacing(output) as part, _SINKS[kind](part, pooler.output_dim) as sink:
+    with atomic_write(output) as part, _SINKS[kind](part, pooler.output_dim) as sink:
         for batch, pooled in encoding.stream(pooler, chain(head, stream), progress=progress):
             sink.write(batch)
             count += len(batch)

@@ -33,7 +33,7 @@ from vecload.saved import (
     write_container,
 )
 from vecload.saved.kinds import POOLER, POOLER_MODE, POOLER_STATE, POOLER_TOKENIZER
-from vecload.sources import check_target, replacing
+from vecload.sources import atomic_write, check_target
 from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
 
@@ -59,7 +59,7 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
         "tokenizer": pooler.tokenizer.to_json(),
     }
     state = {name: array_of(tensor.detach()) for name, tensor in _own_state(pooler).items()}
-    with replacing(folder, folder=True) as part:
+    with atomic_write(folder, folder=True) as part:
         part.mkdir()
         vectors.save(part / _VECTORS)
         with (part / _STATE).open("wb") as file:

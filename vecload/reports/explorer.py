@@ -18,7 +18,7 @@ from vecload.reports.layouts import Layout, check_layout
 from vecload.reports.page import html
 from vecload.reports.points import SEARCHABLE, points, printable
 from vecload.reports.subjects import Subject, shown
-from vecload.sources import check_target, replacing
+from vecload.sources import atomic_write, check_target
 
 SUFFIXES = (".html", ".htm")
 
@@ -48,7 +48,7 @@ class Report:
         OptionError, OSError
             If the file cannot be written.
         """
-        with replacing(path, suffixes=SUFFIXES) as part:
+        with atomic_write(path, suffixes=SUFFIXES) as part:
             part.write_text(self.html, encoding="utf-8")
 
     def _repr_html_(self) -> str:

@@ -13,7 +13,7 @@ from vecload.saved.bounded_json import parse_json, to_json
 from vecload.saved.container import parse_container, write_container
 from vecload.saved.kinds import SAVED, Kind, describe_file, describe_folder, describe_head
 from vecload.saved.schema import Schema, check_rules, check_saved, check_settings
-from vecload.sources import replacing
+from vecload.sources import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ def write_saved(
 ) -> None:
     """Write one file of a kind; the same arrays and settings give the same bytes."""
     metadata = {"format": schema.mark, "version": schema.version, _SETTINGS: to_json(settings)}
-    with replacing(path, suffixes=(".safetensors",)) as part, part.open("wb") as file:
+    with atomic_write(path, suffixes=(".safetensors",)) as part, part.open("wb") as file:
         write_container(file, arrays, metadata)
 
 

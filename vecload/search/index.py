@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vecload.errors import FormatError, OptionError, require
 from vecload.search.exact import Metric, Nearest, checked, nearest
-from vecload.sources import replacing
+from vecload.sources import atomic_write
 from vecload.vectors import Vectors
 
 _KINDS: dict[Metric, tuple[str, str]] = {"cosine": ("cos", "Cos"), "dot": ("ip", "IP"), "euclidean": ("l2sq", "L2sq")}
@@ -60,7 +60,7 @@ class Index:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write usearch's file; whole, or not at all."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             self.graph.save(os.fspath(temporary))
 
     def __repr__(self) -> str:

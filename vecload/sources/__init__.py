@@ -6,13 +6,13 @@ replaces files atomically; `streaming` writes to pipes, devices and compressed f
 """
 
 from vecload.sources.archives import ZIP_DAMAGE, SeveralMembersError
-from vecload.sources.compression import compression_of
+from vecload.sources.atomic import atomic_write, sync_folder
+from vecload.sources.compression import detect_compression
 from vecload.sources.mapped import MappedRange
 from vecload.sources.opening import open_source
 from vecload.sources.stream import Source
 from vecload.sources.streaming import COMPRESSORS, OutputStream, open_target
 from vecload.sources.targets import check_inputs, check_outputs_differ, check_target
-from vecload.sources.writing import replacing, sync_folder
 
 __all__ = [
     "COMPRESSORS",
@@ -21,12 +21,12 @@ __all__ = [
     "OutputStream",
     "SeveralMembersError",
     "Source",
+    "atomic_write",
     "check_inputs",
     "check_outputs_differ",
     "check_target",
-    "compression_of",
+    "detect_compression",
     "open_source",
     "open_target",
-    "replacing",
     "sync_folder",
 ]

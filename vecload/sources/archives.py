@@ -42,7 +42,7 @@ class SeveralMembersError(FormatError):
     """Sources for the files, as ``archive.zip/member``."""
 
 
-def archive_in(source: Source) -> str | None:
+def detect_archive(source: Source) -> str | None:
     """What archive the source is, "zip" or "tar"; None if it is none."""
     if source.head(4) == _ZIP:
         return "zip"
@@ -180,7 +180,7 @@ class _Forward(io.RawIOBase):
         return self._source.position
 
     def seek(self, place: int, _whence: int = os.SEEK_SET) -> int:
-        while place > self._source.position and self._source.take(min(_BLOCK, place - self._source.position)):
+        while place > self._source.position and self._source.read(min(_BLOCK, place - self._source.position)):
             pass
         return self._source.position
 
@@ -188,7 +188,7 @@ class _Forward(io.RawIOBase):
         if count < 0:
             raise tarfile.ReadError(f"{count} bytes to read")
         data = bytearray()  # as long as there are bytes: the count is what a header says
-        while piece := self._source.take(min(_BLOCK, count - len(data))):
+        while piece := self._source.read(min(_BLOCK, count - len(data))):
             data += piece
         return bytes(data)
 

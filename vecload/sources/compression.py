@@ -1,4 +1,4 @@
-"""Compressed streams, unpacked on the way.
+"""Compressed streams, decompressed on the way.
 
 They go through the decompressor objects of their library in small pieces, so memory stays bounded and a stream cut
 short is noticed.
@@ -90,7 +90,7 @@ class _Unpacked:
     def read(self, count: int) -> bytes:
         while not self._ready:
             held = self._held and not self._engine.eof
-            piece = self._pending if held or self._pending else self._beneath.take(self._piece)
+            piece = self._pending if held or self._pending else self._beneath.read(self._piece)
             self._pending = b""
             if self._engine.eof:
                 if not piece:
@@ -133,20 +133,20 @@ class _Unpacked:
         return FormatError(problem, file=self._beneath.name, byte=self._beneath.position, hint=hint)
 
 
-def compression_of(head: bytes) -> str | None:
+def detect_compression(head: bytes) -> str | None:
     r"""What a file that begins with these bytes is taken to be compressed with.
 
     Examples
     --------
-    >>> compression_of(b"\x1f\x8b\x08"), compression_of(b"cat 0.1")
+    >>> detect_compression(b"\x1f\x8b\x08"), detect_compression(b"cat 0.1")
     ('gzip', None)
     """
     return next((kind for kind, magic, _ in _COMPRESSIONS if head.startswith(magic)), None)
 
 
-def unpacked(plain: Source) -> Source:
+def decompressed(plain: Source) -> Source:
     """The source itself, or what is compressed in it."""
-    found = compression_of(plain.head(6))
+    found = detect_compression(plain.head(6))
     for kind, _, engine in _COMPRESSIONS:
         if kind == found:
             inner = _Unpacked(plain, kind, *engine())

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vecload.errors import FormatError, MissingDependencyError, OptionError, as_format_errors, require
-from vecload.sources.archives import archive_in, holds_arrays, tar_member, zip_member
-from vecload.sources.compression import unpacked
+from vecload.sources.archives import detect_archive, holds_arrays, tar_member, zip_member
+from vecload.sources.compression import decompressed
 from vecload.sources.stream import Source
 
 if TYPE_CHECKING:
@@ -130,16 +130,16 @@ def _member(plain: Source, file: IO[bytes], member: str) -> Source:
 
 
 def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
-    """The source itself, what is compressed in it, or a member of the archive it is, unpacked too."""
-    inner = unpacked(plain)
-    kind = archive_in(inner)
+    """The source itself, what is compressed in it, or a member of the archive it is, decompressed too."""
+    inner = decompressed(plain)
+    kind = detect_archive(inner)
     if kind is None:
         if member:
             found = f"member {member!r} asked for"
             raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
         return inner
     if kind == "tar" and member:
-        return unpacked(tar_member(inner, None, member))
+        return decompressed(tar_member(inner, None, member))
     choose = zip_member if kind == "zip" else tar_member
     if inner is plain and hasattr(file, "seekable") and file.seekable():
         looked = len(plain.head(_LOOK))  # no more than that was
@@ -148,8 +148,8 @@ def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
             file.seek(looked, os.SEEK_CUR)
             return inner
         chosen = choose(inner, file, member)
-        chosen.packed = plain.size
-        return unpacked(chosen)
+        chosen.archive_size = plain.size
+        return decompressed(chosen)
     spool = inner.spooled()
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
@@ -158,6 +158,6 @@ def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
     except BaseException:
         spool.close()
         raise
-    chosen.packed = inner.stored()
+    chosen.archive_size = inner.consumed()
     chosen.close = lambda: (spool.close(), inner.close())
-    return unpacked(chosen)
+    return decompressed(chosen)

@@ -53,7 +53,7 @@ class Source:
         self.path = path
         self.size = size
         self.compression = compression
-        self.packed: int | None = None
+        self.archive_size: int | None = None
         """Bytes of the archive that holds it, if the archive was opened or unpacked as a whole."""
         self.position = 0
         self._read = read
@@ -96,7 +96,7 @@ class Source:
         self.position += done
         return done
 
-    def take(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end."""
         buffer = bytearray(count)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
@@ -148,11 +148,11 @@ class Source:
         """Bytes that have come out so far, those only looked at included."""
         return self.position + len(self._head)
 
-    def stored(self) -> int:
+    def consumed(self) -> int:
         """Return how many bytes of the outermost file these bytes were made of so far; an archive counts as a whole."""
-        if self.packed is not None:
-            return self.packed
-        return self.position if self._beneath is None else self._beneath.stored()
+        if self.archive_size is not None:
+            return self.archive_size
+        return self.position if self._beneath is None else self._beneath.consumed()
 
     def progress(self) -> tuple[int, int | None]:
         """Bytes taken from the outermost file so far, and their number where known."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from vecload.errors import require
+from vecload.sources.atomic import atomic_write
 from vecload.sources.targets import check_target, descriptor_of
-from vecload.sources.writing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ class OutputStream:
 def open_target(
     path: str | os.PathLike[str], *, folder: bool = False, streams: bool = False, compression: str = ""
 ) -> Iterator[Path | OutputStream]:
-    """Yield what to write to: the temporary path of `replacing`, or a stream for what cannot be positioned.
+    """Yield what to write to: the temporary path of `atomic_write`, or a stream for what cannot be positioned.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def open_target(
             yield stream
             stream.finish()
         return
-    with replacing(path, folder=folder) as part:
+    with atomic_write(path, folder=folder) as part:
         if not compression:
             yield part
             return

@@ -44,7 +44,7 @@ def check_target(
 ) -> None:
     """Check that `path` can be written and that writing it destroys nothing.
 
-    Nothing is created or changed. `replacing` makes the same checks again when the writing begins.
+    Nothing is created or changed. `atomic_write` makes the same checks again when the writing begins.
 
     Parameters
     ----------

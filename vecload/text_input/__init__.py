@@ -7,21 +7,22 @@ input work the same everywhere. What a file holds is recognized from its content
 from vecload.text_input.analogies import numbered_lines, read_analogy_sections
 from vecload.text_input.columns import is_number
 from vecload.text_input.dictionaries import list_of_pairs, read_word_pairs
-from vecload.text_input.lines import Input, name_of, read_lines
+from vecload.text_input.lines import Input, input_name, read_lines
 from vecload.text_input.numbering import WordList
 from vecload.text_input.pairs import ScoredPair, read_scored_pairs, read_scored_sentences
 from vecload.text_input.texts import read_texts
-from vecload.text_input.word_lists import format_word_list, read_document, word_list_of
+from vecload.text_input.word_lists import format_word_list, parse_word_list, read_document
 
 __all__ = [
     "Input",
     "ScoredPair",
     "WordList",
     "format_word_list",
+    "input_name",
     "is_number",
     "list_of_pairs",
-    "name_of",
     "numbered_lines",
+    "parse_word_list",
     "read_analogy_sections",
     "read_document",
     "read_lines",
@@ -29,5 +30,4 @@ __all__ = [
     "read_scored_sentences",
     "read_texts",
     "read_word_pairs",
-    "word_list_of",
 ]

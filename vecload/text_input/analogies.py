@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vecload.errors import FormatError
-from vecload.text_input.lines import Input, name_of, read_lines
+from vecload.text_input.lines import Input, input_name, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def read_analogy_sections(path: Input, *, untitled: str) -> list[tuple[str, list
     FormatError
         If a line has other than four words, or there are no quadruples.
     """
-    name = name_of(path)
+    name = input_name(path)
     sections: list[tuple[str, list[Quadruple]]] = []
     for number, line in numbered_lines(path):
         if line.lstrip().startswith(":"):  # fastText's French file indents some titles

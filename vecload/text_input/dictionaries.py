@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from vecload.errors import FormatError, OptionError, quote
-from vecload.text_input.lines import Input, json_or_none, name_of, read_lines
+from vecload.text_input.lines import Input, input_name, json_or_none, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
     FormatError
         If a line has other than two words, the first words number the lines, or there are no pairs.
     """
-    name = name_of(path)
+    name = input_name(path)
     lines = list(read_lines(path, progress=False))
     document = json_or_none("\n".join(lines))
     pairs = dict.fromkeys(_json_pairs(document, name) if document else _line_pairs(lines, name))

@@ -62,7 +62,7 @@ def read_lines(path: Input, *, progress: bool | None = None) -> Iterator[str]:
         If the file is damaged, or is not valid in the UTF-16 or UTF-32 that it begins with.
     """
     with open_input(path) as source:
-        yield from lines_of(source, progress=progress)
+        yield from decode_lines(source, progress=progress)
 
 
 def open_input(path: Input) -> Source:
@@ -81,10 +81,10 @@ def open_input(path: Input) -> Source:
         if kind is None or kind == SAVED[VOCAB.mark]:
             return source
         source.close()
-    raise FormatError("not a text file", file=name_of(path), found=kind.what, hint=kind.hint)
+    raise FormatError("not a text file", file=input_name(path), found=kind.what, hint=kind.hint)
 
 
-def lines_of(source: Source, *, progress: bool | None = None) -> Iterator[str]:
+def decode_lines(source: Source, *, progress: bool | None = None) -> Iterator[str]:
     """Yield the lines of an open source, as `read_lines` does."""
     size = source.progress()[1]
     with progress_bar(size, name=Path(source.name).name, shown=progress) as bar:
@@ -93,12 +93,12 @@ def lines_of(source: Source, *, progress: bool | None = None) -> Iterator[str]:
             bar.reach(source.progress()[0])
 
 
-def name_of(path: Input) -> str:
+def input_name(path: Input) -> str:
     """Return the name of an input, for error messages.
 
     Examples
     --------
-    >>> name_of(Path("words.txt")), name_of(io.BytesIO())
+    >>> input_name(Path("words.txt")), input_name(io.BytesIO())
     ('words.txt', '<stream>')
     """
     if isinstance(path, (str, os.PathLike)):
@@ -106,7 +106,7 @@ def name_of(path: Input) -> str:
     return str(getattr(path, "name", None) or "<stream>")
 
 
-def encoding_of(head: bytes) -> str:
+def detect_encoding(head: bytes) -> str:
     r"""Return the encoding of a text that begins with these bytes.
 
     Without a byte order mark, a text is UTF-16 or UTF-32 only if it holds NUL bytes, which UTF-8 text does not, and
@@ -114,8 +114,10 @@ def encoding_of(head: bytes) -> str:
 
     Examples
     --------
-    >>> encoding_of(b"cat"), encoding_of("cat".encode("utf-16")), encoding_of("cat\n犬\n".encode("utf-16-be"))
-    ('utf-8', 'utf-16-le', 'utf-16-be')
+    >>> detect_encoding(b"cat"), detect_encoding("cat".encode("utf-16"))
+    ('utf-8', 'utf-16-le')
+    >>> detect_encoding("cat\n犬\n".encode("utf-16-be"))
+    'utf-16-be'
     """
     for encoding, mark in _MARKS:
         if head.startswith(mark):
@@ -155,14 +157,14 @@ def _is_text(head: bytes, encoding: str) -> bool:
 def _decoded(source: Source) -> Iterator[list[str]]:
     """Yield the lines of a source, a block of them at a time."""
     head = source.head(_HEAD)
-    encoding = encoding_of(head)
+    encoding = detect_encoding(head)
     decoder: Any = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding == "utf-8" else "strict")
     sample = head.decode(encoding, "replace")
     if "\n" not in sample and "\r" in sample.rstrip("\r"):
         decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
     pieces: list[str] = []  # of the line that goes on in the next block; joined once, so the time is linear
     begun = False
-    while block := source.take(_BLOCK):
+    while block := source.read(_BLOCK):
         text = _text(decoder, block, encoding, source.name)
         if text and not begun:
             text = text.removeprefix("\ufeff")
@@ -174,7 +176,7 @@ def _decoded(source: Source) -> Iterator[list[str]]:
             pieces = [rest]
             # Carriage returns are removed in whole lines only: a block may end between one and its line feed.
             yield [line.rstrip("\r") for line in whole]
-        longest = max(_LONGEST_LINE, _LONGEST_PER_BYTE * source.stored())
+        longest = max(_LONGEST_LINE, _LONGEST_PER_BYTE * source.consumed())
         if len(pieces) * _BLOCK > longest:
             raise FormatError("a line is too long", file=source.name, found=f"no line end in {longest:,} bytes")
     pieces.append(_text(decoder, b"", encoding, source.name))

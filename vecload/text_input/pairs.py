@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vecload.errors import FormatError
 from vecload.text_input.analogies import numbered_lines
 from vecload.text_input.columns import csv_fields, is_number
-from vecload.text_input.lines import Input, name_of
+from vecload.text_input.lines import Input, input_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def read_scored_pairs(path: Input) -> list[ScoredPair]:
         If there are no pairs, a line has fewer columns or no finite score, or the first two columns are numbers.
     """
     lines = list(numbered_lines(path))
-    return _from_lines(lines, _separator_of([line for _, line in lines]), name_of(path))
+    return _from_lines(lines, _separator_of([line for _, line in lines]), input_name(path))
 
 
 def read_scored_sentences(path: Input) -> list[ScoredPair]:
@@ -68,7 +68,7 @@ def read_scored_sentences(path: Input) -> list[ScoredPair]:
     rows = [line.split("\t") for _, line in lines]
     if rows and all(len(row) >= _STS and is_number(row[4]) and math.isfinite(float(row[4])) for row in rows):
         return [ScoredPair(row[5], row[6], float(row[4])) for row in rows]
-    return _from_lines(lines, "\t", name_of(path))
+    return _from_lines(lines, "\t", input_name(path))
 
 
 def _from_lines(lines: list[tuple[int, str]], separator: str, name: str) -> list[ScoredPair]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecload.errors import FormatError, require, shorten
-from vecload.text_input.lines import Input, json_or_none, lines_of, open_input
+from vecload.text_input.lines import Input, decode_lines, json_or_none, open_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ def read_texts(path: Input, *, column: str = "text", progress: bool | None = Fal
         if source.head(4) == b"PAR1":
             yield from _parquet_texts(source, column)
             return
-        lines = lines_of(source, progress=progress)
+        lines = decode_lines(source, progress=progress)
         head: list[str] = []
         looked = 0
         while looked < _LOOK and (line := next(lines, None)) is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vecload.errors import FormatError, VocabularyError, quote, warn
 from vecload.text_input.columns import is_number, split_columns
-from vecload.text_input.lines import Input, json_or_none, name_of, read_lines
+from vecload.text_input.lines import Input, input_name, json_or_none, read_lines
 from vecload.text_input.numbering import WordList, numbered
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_document(path: Input) -> Document:
     FormatError
         If the file holds vectors or binary data instead of words.
     """
-    name = name_of(path)
+    name = input_name(path)
     reader = read_lines(path, progress=False)
     lines = list(islice(reader, _SAMPLE))
     _refuse_binary(lines, name)
@@ -56,7 +56,7 @@ def read_document(path: Input) -> Document:
     return Document(lines, document)
 
 
-def word_list_of(document: Document, name: str) -> WordList:
+def parse_word_list(document: Document, name: str) -> WordList:
     """Return the words of a document, and their counts where it has them.
 
     Parameters
@@ -87,8 +87,8 @@ def format_word_list(words: Iterable[str]) -> bytes:
     Raises
     ------
     VocabularyError
-        If `word_list_of` would not read the same words back: a word holds a line end, say, or all words end in a space
-        and a number.
+        If `parse_word_list` would not read the same words back: a word holds a line end, say, or all words end in a
+        space and a number.
 
     Examples
     --------

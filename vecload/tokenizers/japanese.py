@@ -13,7 +13,7 @@ NAMES = ("sudachi", "fugashi")
 _EXTRA = "japanese"
 
 
-def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
+def word_splitter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
     """Return a function from texts to the surface forms of their words.
 
     "sudachi" is SudachiPy's mode A, the shortest units, as for chiVe's vectors. "fugashi" uses the installed UniDic.
@@ -25,7 +25,7 @@ def cutter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
 
     Examples
     --------
-    >>> cutter("sudachi")(["東京都に行く"])  # doctest: +SKIP
+    >>> word_splitter("sudachi")(["東京都に行く"])  # doctest: +SKIP
     [['東京', '都', 'に', '行く']]
     """
     word_of = (_sudachi if name == "sudachi" else _fugashi)()

@@ -195,7 +195,7 @@ def _named(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
     if name == english.BASIC_ENGLISH:
         return lambda texts: [english.basic_english(text) for text in texts]
     if name in japanese.NAMES:
-        return japanese.cutter(name)
+        return japanese.word_splitter(name)
     raise OptionError(
         f"unknown tokenizer {name!r}; choose from: {', '.join(NAMES)}; or pass a function, re.compile(...) or a "
         "Hugging Face tokenizer"

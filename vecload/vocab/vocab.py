@@ -17,7 +17,7 @@ from vecload import errors, text_input
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.notebook import HEAD, Bar, table
-from vecload.sources import replacing
+from vecload.sources import atomic_write
 from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vocab.counting import checked_tokens, most_frequent, tokens_of
 from vecload.vocab.encoding import WordIds
@@ -295,7 +295,7 @@ class Vocab(WordIds):
         if suffix not in (".json", ".txt"):
             raise OptionError(f"{os.fspath(path)}: save a vocabulary as .json, or as .txt with one word per line")
         content = text_input.format_word_list(self) if suffix == ".txt" else as_json(self)
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(content)
 
     @classmethod
@@ -316,14 +316,14 @@ class Vocab(WordIds):
         FormatError
             If the file holds no words, holds vectors, repeats a word, or its columns cannot be told apart.
         """
-        with errors.as_format_errors(name := text_input.name_of(path)):
+        with errors.as_format_errors(name := text_input.input_name(path)):
             document = text_input.read_document(path)
             if is_saved(document.json):
                 try:
                     return cls(*from_json(document.json, name))
                 except VocabularyError as error:
                     raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
-            words, counts, unused = text_input.word_list_of(document, name)
+            words, counts, unused = text_input.parse_word_list(document, name)
             front, unk_token, pad_token = arrange_specials(
                 [*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None
             )

@@ -121,15 +121,17 @@ def longest_run(slots: npt.NDArray[np.uint64]) -> int:
     return max(longest, first + len(slots) - last - 1) if first >= 0 else len(slots)
 
 
-def slots_for(count: int) -> int:
+def slot_count(count: int) -> int:
     """Slots of a table of so many words: at most two thirds of them are taken."""
     return 1 << (3 * count // 2).bit_length()
 
 
-def build_slots(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> tuple[HashTable, npt.NDArray[np.bool_]]:
+def build_hash_table(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[HashTable, npt.NDArray[np.bool_]]:
     """Build the hash table of packed words; return it, and which words repeat an earlier one (bool, shape (n,))."""
     count = len(offsets) - 1
-    slots = np.zeros(slots_for(count), dtype=np.uint64)
+    slots = np.zeros(slot_count(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
     if count > FEW:
         from vecload.kernels import hash_table  # not needed for a handful of words

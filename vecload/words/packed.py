@@ -16,7 +16,7 @@ from vecload.words.hashing import (
     FEW,
     MOST_PROBES,
     HashTable,
-    build_slots,
+    build_hash_table,
     longest_run,
     probe,
     read_only,
@@ -149,7 +149,7 @@ class Words(Sequence[str]):
         table = self._table
         if table is None:
             self._check()
-            built, _ = build_slots(self._data, self._offsets)
+            built, _ = build_hash_table(self._data, self._offsets)
             self._table = table = built._replace(slots=read_only(built.slots))
         return table
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.words.hashing import HashTable, new_key, read_only, slots_for
+from vecload.words.hashing import HashTable, new_key, read_only, slot_count
 from vecload.words.packed import Words
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class UniqueWords:
         self._data = np.empty(max(_ROOM, _LENGTH * expected), dtype=np.uint8)
         self._offsets = np.empty(max(_ROOM // 8, expected + 1), dtype=np.int64)
         self._offsets[0] = 0
-        self._table = HashTable(np.zeros(slots_for(expected), dtype=np.uint64))
+        self._table = HashTable(np.zeros(slot_count(expected), dtype=np.uint64))
         self._count = 0
 
     def add(self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -51,8 +51,8 @@ class UniqueWords:
 
         total = self._count + len(offsets) - 1
         begin, end = int(self._offsets[self._count]), int(self._offsets[self._count]) + len(data)
-        if slots_for(total) > len(self._table.slots):
-            self._enter_all(slots_for(total), self._table.key)
+        if slot_count(total) > len(self._table.slots):
+            self._enter_all(slot_count(total), self._table.key)
         self._data = _with_room(self._data, end)
         self._data[begin:end] = data
         self._offsets = _with_room(self._offsets, total + 1)
@@ -71,8 +71,8 @@ class UniqueWords:
     @property
     def words(self) -> Words:
         """All so far, with a table of the length they need; a view, which holds until more are added."""
-        if slots_for(self._count) < len(self._table.slots):
-            self._enter_all(slots_for(self._count), self._table.key)
+        if slot_count(self._count) < len(self._table.slots):
+            self._enter_all(slot_count(self._count), self._table.key)
         offsets = self._offsets[: self._count + 1]
         return Words(self._data[: offsets[-1]], offsets, slots=self._table)
 

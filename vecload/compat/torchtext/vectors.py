@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import torch
 
 from vecload import catalog
+from vecload.catalog.listing import close_names
 from vecload.compat.torchtext.advice import advise
 from vecload.errors import OptionError, did_you_mean, list_of_strings
 from vecload.loading import load
@@ -114,7 +115,7 @@ class Vectors:
         entry = catalog.get(name)
         place = _find(file, cache, entry.file if entry and entry.container else None)
         if place is None and entry is None:
-            raise OptionError(f"{called} has no vectors named {name!r}{did_you_mean(name, catalog.near(name))}")
+            raise OptionError(f"{called} has no vectors named {name!r}{did_you_mean(name, close_names(name))}")
         source = place or name
         self._load(source, unk_init, max_vectors)
         advise(called, f"vecload.load({source!r}), or vecload.align({source!r}, vocab) for the rows of a vocabulary")

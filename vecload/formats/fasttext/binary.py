@@ -36,7 +36,7 @@ from vecload.formats.fasttext.layout import (
 )
 from vecload.formats.sink import Filter, single
 from vecload.ngrams import NgramTable
-from vecload.words import Words, build_slots, pack, read_only
+from vecload.words import Words, build_hash_table, pack, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ class Reader:
         """What the model was trained with, and the counts of the words that were read."""
         model = self._model
         rows = np.concatenate([*self._given, self._wanted[:0]])
-        first = ~build_slots(*self._words(rows))[1]  # of a word that comes twice the first row stays
+        first = ~build_hash_table(*self._words(rows))[1]  # of a word that comes twice the first row stays
         arguments = model.arguments._asdict()
         meta: dict[str, Any] = {
             "format": NAME,

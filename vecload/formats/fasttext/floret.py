@@ -118,7 +118,7 @@ class Reader:
                 found=quote(source.head(begin).strip()),
                 hint="Download or copy the file again.",
             )
-        source.take(begin)
+        source.read(begin)
         try:
             rows = self._rows(source, replace(request, only=None, limit=None, errors="raise"))
         except FormatError as error:  # the reader of rows counts from where they begin

@@ -1,4 +1,4 @@
-"""`replacing`: files and folders appear whole or not at all."""
+"""`atomic_write`: files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _LONGEST_STEM = 200  # bytes of the target's name that the name of its work fold
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, folder: bool = False, suffixes: tuple[str, ...] = ()) -> Iterator[Path]:
+def atomic_write(
+    path: str | os.PathLike[str], *, folder: bool = False, suffixes: tuple[str, ...] = ()
+) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to `path` on success, remove it on error.
 
     The bytes are on the disk before the name changes, so after a crash `path` is the old file or the new one, whole.
@@ -53,7 +55,7 @@ def replacing(path: str | os.PathLike[str], *, folder: bool = False, suffixes: t
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "vectors.txt"
-    >>> with replacing(target) as part:
+    >>> with atomic_write(target) as part:
     ...     _ = part.write_text("cat 0.1")
     >>> target.read_text()
     'cat 0.1'

@@ -1,0 +1,120 @@
+"""Turn a catalog name into something to open: the cached file, or a stream of one archive member.
+
+Every function that takes a file also takes a catalog name, and passes through here first. Anything that is not a name
+is returned unchanged, and an existing file of the same name takes precedence over the catalog.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import IO, cast
+
+from vecload.catalog.cache import cache_path, download, is_private, native_path, refuse_offline
+from vecload.catalog.http import Policy
+from vecload.catalog.listing import Entry, close_names, get
+from vecload.catalog.remote import Member, NoRangesError
+from vecload.errors import FormatError
+
+
+@contextlib.contextmanager
+def resolve_source(
+    source: str | os.PathLike[str] | IO[bytes], *, few_words: bool = False, policy: Policy | None = None
+) -> Iterator[str | os.PathLike[str] | IO[bytes]]:
+    """Yield the file that a catalog name stands for, downloaded if necessary; yield any other source unchanged.
+
+    Parameters
+    ----------
+    source
+        The user's argument. An existing file of that name takes precedence over the catalog.
+    few_words
+        Whether only a few words are wanted. A text file that is one of several members of a zip archive is then
+        streamed from the server, without downloading the rest of the archive, unless the archive is in the cache.
+    policy
+        Time limits and retries.
+
+    Yields
+    ------
+    str, PathLike or file object
+        The path of the file in the cache, or of its native form if there is one; or a stream, closed at the end.
+
+    Raises
+    ------
+    DownloadError, FormatError
+        As `download` does; also if the name is that of a data set, which holds no vectors.
+    FileNotFoundError
+        If the name is neither a file nor a catalog name, but similar to a catalog name.
+    """
+    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := _entry_of(source)) is None:
+        yield source
+        return
+    if entry.dim is None:
+        hint = "It is for evaluate and map."
+        raise FormatError("a data set of the catalog", file=source, found=entry.format, expected="vectors", hint=hint)
+    target = cache_path(entry)
+    # The native form was converted on this machine, so no published hash can verify it: it is used only if no other
+    # user can have written it.
+    if native_path(entry).exists() and is_private(native_path(entry)):
+        yield str(native_path(entry))
+        return
+    if few_words and not target.exists() and (stream := _stream_member(entry, policy)) is not None:
+        with contextlib.closing(stream):
+            yield cast("IO[bytes]", stream)  # a RawIOBase has every method that readers call
+        return
+    path = download(entry, policy=policy)
+    yield f"{path}/{entry.member}" if entry.member else str(path)
+
+
+def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Return the cached file of a data set of the catalog; return any other name, or an existing file, unchanged.
+
+    Raises
+    ------
+    DownloadError, FormatError
+        As `download` does.
+    """
+    entry = None if not isinstance(name, str) or os.path.lexists(name) else get(name)
+    if entry is None or entry.dim is not None:
+        return name
+    path = download(entry)
+    return f"{path}/{entry.member}" if entry.member else path
+
+
+def input_files(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.PathLike[str] | IO[bytes]]:
+    """Return the local files that sources are read from, so that no output replaces one of them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a name is neither a file nor a catalog name, but similar to a catalog name.
+    """
+    found: list[str | os.PathLike[str] | IO[bytes]] = []
+    for source in sources:
+        entry = None
+        if isinstance(source, str) and source != "-" and not os.path.lexists(source):
+            entry = _entry_of(source)
+        cached = [] if entry is None else [path for path in (cache_path(entry), native_path(entry)) if path.exists()]
+        found += [source] if entry is None else cached
+    return found
+
+
+def _stream_member(entry: Entry, policy: Policy | None) -> Member | None:
+    """Open the entry's archive member on its server; None if it is not in an archive, or the server has no ranges."""
+    if entry.container != "zip" or not entry.member or not entry.format.endswith("text"):
+        return None
+    refuse_offline(entry.full_name)
+    try:
+        return Member(entry.urls, entry.member, known=entry.digest is not None, policy=policy)
+    except NoRangesError:
+        return None
+
+
+def _entry_of(name: str) -> Entry | None:
+    """Return the entry of a name, or None; raise with a suggestion if the name is similar to one."""
+    if "://" in name or os.sep in name.removeprefix("huggingface:").removeprefix("facebook/"):
+        return None
+    entry = get(name)
+    if entry is None and (guesses := close_names(name)):
+        raise FileNotFoundError(2, f"no such file; the catalog has {', '.join(guesses)}", name)
+    return entry
