@@ -323,8 +323,8 @@ def test_save_and_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"words.offsets": np.array([0, -(2**40), 8, 11])}, "'words.offsets' do not cut 'words.data' into words"),
-        ({"words.offsets": np.array([0, 2**62, 8, 11])}, "'words.offsets' do not cut 'words.data' into words"),
+        ({"words.offsets": np.array([0, -(2**40), 8, 11])}, "'words.offsets' do not split 'words.data' into words"),
+        ({"words.offsets": np.array([0, 2**62, 8, 11])}, "'words.offsets' do not split 'words.data' into words"),
         ({"words.offsets": np.array([0, 5])}, "invalid tensor 'words.offsets'"),
         ({"words.offsets": np.array([[0, 5, 8, 11]])}, "invalid tensor 'words.offsets'"),
         ({"words.data": np.zeros(11, np.int8)}, "invalid tensor 'words.data'"),

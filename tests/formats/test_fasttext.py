@@ -29,7 +29,7 @@ from tests.reference import fasttext as slow
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import Batch
 from vecload.formats.fasttext import binary as form
-from vecload.ngrams import NgramTable, QuantisedRows
+from vecload.ngrams import NgramTable, QuantizedRows
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -120,7 +120,7 @@ def sentence(vectors: Vectors, text: str) -> np.ndarray:
     table = vectors.ngrams
     composed = [vectors.get(token, table[token]) for token in tokens]
     counts = table.counts(tokens) + [token in vectors for token in tokens]
-    phrases, number = table.phrase(tokens, vectors.meta["args"]["wordNgrams"])
+    phrases, number = table.sum_word_ngrams(tokens, vectors.meta["args"]["wordNgrams"])
     total = sum((vector * count for vector, count in zip(composed, counts, strict=True)), phrases)
     return total / (counts.sum() + number)
 
@@ -148,7 +148,7 @@ def test_quantised(tmp_path: Path, norms: bool, cutoff: int, width: int, dim: in
     trained.quantize(input=str(text), qnorm=norms, cutoff=cutoff, dsub=width, retrain=bool(cutoff), epoch=1)
     trained.save_model(str(tmp_path / "model.ftz"))
     vectors = check(tmp_path / "model.ftz", trained)
-    assert isinstance(vectors.ngrams.rows, QuantisedRows)
+    assert isinstance(vectors.ngrams.rows, QuantizedRows)
     assert bool(vectors.ngrams.rows.norm_codes.size) is norms
     assert (vectors.ngrams.kept is not None) is bool(cutoff)
     assert vectors.meta["quantised"] is True

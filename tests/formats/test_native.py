@@ -19,7 +19,7 @@ import vecload
 from tests.builders import small_vectors
 from tests.formats.tables import same
 from vecload import FormatError, OptionError, Vectors, Words
-from vecload.ngrams import NgramTable, QuantisedRows
+from vecload.ngrams import NgramTable, QuantizedRows
 
 WORDS = [f"w{at}" for at in range(100)]
 
@@ -100,8 +100,8 @@ def test_n_grams_go_along(tmp_path: Path) -> None:
     kept = np.stack([np.sort(rng.choice(200, 50, replace=False)), rng.permutation(50)], axis=1).astype(np.int32)
     for table in (
         NgramTable(rng.normal(size=(50, 5)).astype(np.float32), minn=3, maxn=6),
-        NgramTable(QuantisedRows(codes, centroids, 3, *none), minn=2, maxn=4),
-        NgramTable(QuantisedRows(codes, centroids, 3, *norms), minn=2, maxn=4, bucket=200, kept=kept),
+        NgramTable(QuantizedRows(codes, centroids, 3, *none), minn=2, maxn=4),
+        NgramTable(QuantizedRows(codes, centroids, 3, *norms), minn=2, maxn=4, bucket=200, kept=kept),
         NgramTable(rng.normal(size=(50, 5)), minn=3, maxn=4, kind="floret", hash_count=2),
     ):
         vectors = Vectors(*(part := small_vectors(WORDS)).__reduce__()[1][:2], {}, table)
@@ -145,7 +145,7 @@ def test_n_grams_go_along(tmp_path: Path) -> None:
             lambda h: h.update(matrix={"dtype": "C64", "shape": [50, 3], "data_offsets": [0, 1200]}),
             "invalid entry for tensor",
         ),
-        (lambda h: h.update(more={"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}), "overlap or leave holes"),
+        (lambda h: h.update(more={"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}), "overlap or leave gaps"),
         (lambda h: h.pop("words.slots"), "another size"),
         (lambda h: h["words.slots"].update(dtype="I64"), "invalid tensor .words.slots.: found int64"),
         (

@@ -1,4 +1,4 @@
-"""`NgramTable` against a slow reference, the official library and published answers."""
+"""`NgramTable` compared with a slow reference, the official fastText and floret rules, and published values."""
 
 import pickle
 from pathlib import Path
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from tests.reference import fasttext as slow
 from vecload.errors import OptionError
-from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
-from vecload.ngrams import table as table_module
+from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.words import Words
 
 DATA = Path(gensim.__file__).parent / "test" / "test_data"
@@ -26,7 +25,7 @@ lengths = st.tuples(st.integers(0, 4), st.integers(0, 7))
 
 
 def rows_of(table: NgramTable, words: Words) -> list[list[int]]:
-    rows, ends = table._find(words.data, words.offsets, 0, len(words))
+    rows, ends = table.find_rows(words.data, words.offsets)
     return [part.tolist() for part in np.split(rows, ends[:-1])]
 
 
@@ -40,7 +39,7 @@ def expected(table: NgramTable, matrix: np.ndarray, raws: list[bytes]) -> np.nda
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=5), lengths, st.integers(0, 97))
-def test_any_bytes_fasttext(raws: list[bytes], sizes: tuple[int, int], bucket: int) -> None:
+def test_fasttext_table_finds_rows_of_any_bytes(raws: list[bytes], sizes: tuple[int, int], bucket: int) -> None:
     minn, maxn = sizes
     table = NgramTable(MATRIX, minn=minn, maxn=maxn, bucket=bucket)
     words = Words.from_bytes(raws)
@@ -58,7 +57,9 @@ def test_any_bytes_fasttext(raws: list[bytes], sizes: tuple[int, int], bucket: i
     st.sampled_from(["<", "[", "<<", "«", ""]),
     st.integers(0, 2**32 - 1),
 )
-def test_any_bytes_floret(raws: list[bytes], sizes: tuple[int, int], hashes: int, mark: str, seed: int) -> None:
+def test_floret_table_finds_rows_of_any_bytes(
+    raws: list[bytes], sizes: tuple[int, int], hashes: int, mark: str, seed: int
+) -> None:
     minn, maxn = sizes
     options = {"bow": mark, "eow": mark, "seed": seed}
     table = NgramTable(MATRIX, minn=minn, maxn=maxn, kind="floret", hash_count=hashes, **options)
@@ -72,7 +73,7 @@ def test_any_bytes_floret(raws: list[bytes], sizes: tuple[int, int], hashes: int
 
 
 @given(st.dictionaries(st.integers(0, 499), st.integers(0, 96), max_size=300), st.binary(max_size=30))
-def test_a_pruned_table_keeps_only_its_map(kept: dict[int, int], raw: bytes) -> None:
+def test_pruned_table_uses_only_kept_buckets(kept: dict[int, int], raw: bytes) -> None:
     pairs = np.array(list(kept.items()), dtype=np.int32).reshape(-1, 2)
     table = NgramTable(MATRIX, minn=2, maxn=4, bucket=500, kept=pairs)
     words = Words.from_bytes([raw])
@@ -81,15 +82,15 @@ def test_a_pruned_table_keeps_only_its_map(kept: dict[int, int], raw: bytes) -> 
     assert table.counts(words).tolist() == [len(slow.fasttext_rows(raw, 2, 4, 500, kept))]
 
 
-def test_of_a_bucket_kept_twice_the_last_row_counts() -> None:
+def test_pruned_table_uses_last_row_of_duplicate_bucket() -> None:
     table = NgramTable(MATRIX, minn=3, maxn=3, bucket=1, kept=np.array([[0, 5], [0, 7]]))
     assert np.array_equal(table["a"], MATRIX[7])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), max_size=8), st.integers(0, 5), st.integers(1, 97))
-def test_word_ngrams(raws: list[bytes], length: int, bucket: int) -> None:
+def test_sum_word_ngrams_equals_slow_reference(raws: list[bytes], length: int, bucket: int) -> None:
     table = NgramTable(MATRIX, minn=0, maxn=0, bucket=bucket)
-    total, count = table.phrase(Words.from_bytes(raws), length)
+    total, count = table.sum_word_ngrams(Words.from_bytes(raws), length)
     rows = slow.phrase_rows(raws, length, bucket)
     assert count == len(rows)
     np.testing.assert_allclose(total, sum((MATRIX[row] for row in rows), np.zeros(5)), atol=1e-5)
@@ -113,8 +114,8 @@ HASHES = {
 }
 
 
-def test_published_hashes() -> None:
-    """Of gensim's FTHashFunctionsTest; the kernel's are seen as rows of a table that has one for each, whole words."""
+def test_fasttext_hashes_equal_published_values() -> None:
+    """Values of gensim's FTHashFunctionsTest; each table has exactly the row that the hash of the word selects."""
     for word, answer in HASHES.items():
         assert slow.fnv(word.encode()) == answer
         raw = word.encode()
@@ -132,13 +133,13 @@ def test_published_hashes() -> None:
         ("試し", "<試し <試し> 試し>"),
     ],
 )
-def test_published_ngrams(word: str, answer: str) -> None:
-    """Of gensim's NgramsTest."""
+def test_ngrams_equal_published_values(word: str, answer: str) -> None:
+    """Values of gensim's NgramsTest."""
     assert NgramTable(MATRIX, minn=3, maxn=5).ngrams(word) == answer.split()
 
 
-def test_published_floret_rows() -> None:
-    """Of spaCy's test_vectors.py, which goes by length where floret itself goes by place."""
+def test_floret_rows_equal_published_values() -> None:
+    """Values of spaCy's test_vectors.py, which orders n-grams by length; floret orders them by position."""
     ngrams = "<der> <d de er r> <de der er>".split()
     rows = np.reshape([5, 6, 7, 5, 8, 2, 8, 9, 3, 3, 4, 6, 7, 3, 0, 2], (-1, 2))
     answer = dict(zip(ngrams, rows.tolist(), strict=True))
@@ -149,7 +150,7 @@ def test_published_floret_rows() -> None:
     ]
 
 
-def test_murmur_of_known_strings() -> None:
+def test_slow_murmur_equals_published_values() -> None:
     """Reference values of the public-domain SMHasher implementation, seed 0."""
     assert slow.murmur(b"", 0) == (0, 0)
     assert slow.murmur(b"The quick brown fox jumps over the lazy dog", 0) == (0xE34BBC7BBC071B6C, 0x7A433CA9C49A9347)
@@ -162,7 +163,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> "fasttext.FastText._Fa
     return fasttext.train_unsupervised(str(path), dim=7, bucket=500, minCount=1, epoch=1, minn=1, maxn=5, verbose=0)
 
 
-def test_the_official_library_agrees(official: "fasttext.FastText._FastText") -> None:
+def test_table_equals_official_fasttext(official: "fasttext.FastText._FastText") -> None:
     known = len(official.get_words())
     table = NgramTable(official.get_input_matrix()[known:], minn=1, maxn=5)
     for word in WORDS:
@@ -174,8 +175,8 @@ def test_the_official_library_agrees(official: "fasttext.FastText._FastText") ->
         np.testing.assert_allclose(table[word], official.get_word_vector(word), atol=1e-7)
 
 
-def quantised(width: int, *, norms: bool) -> tuple[QuantisedRows, np.ndarray]:
-    """Quantised rows and the same rows decoded one by one as fastText's quantmatrix.cc does."""
+def quantized(width: int, *, norms: bool) -> tuple[QuantizedRows, np.ndarray]:
+    """Quantized rows, and the same rows decoded one by one as in fastText's quantmatrix.cc."""
     dim, count = 7, 50
     parts = -(-dim // width)
     codes = RNG.integers(0, 256, (count, parts), dtype=np.uint8)
@@ -190,13 +191,13 @@ def quantised(width: int, *, norms: bool) -> tuple[QuantisedRows, np.ndarray]:
             rows[row, part * width : part * width + size] = centroids[begin : begin + size]
         if norms:
             rows[row] *= factors[norm_codes[row]]
-    return QuantisedRows(codes, centroids, width, norm_codes, factors), rows
+    return QuantizedRows(codes, centroids, width, norm_codes, factors), rows
 
 
 @pytest.mark.parametrize("norms", [False, True])
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 9])
-def test_quantised_rows_decode_to_the_dense_ones(width: int, norms: bool) -> None:
-    rows, dense = quantised(width, norms=norms)
+def test_quantized_rows_decode_as_in_fasttext(width: int, norms: bool) -> None:
+    rows, dense = quantized(width, norms=norms)
     assert rows.shape == dense.shape
     np.testing.assert_array_equal(rows.take(np.array([3, 3, 49]), sparse=True), dense[[3, 3, 49]])
     words = Words.from_strings(WORDS)
@@ -205,16 +206,16 @@ def test_quantised_rows_decode_to_the_dense_ones(width: int, norms: bool) -> Non
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ml_dtypes.bfloat16])
-def test_any_float_type(dtype: "np.typing.DTypeLike") -> None:
+def test_table_of_any_float_type_gives_float32_vectors(dtype: "np.typing.DTypeLike") -> None:
     stored = MATRIX.astype(dtype)
     table = NgramTable(stored, minn=3, maxn=6)
     answer = NgramTable(stored.astype(np.float32), minn=3, maxn=6).vectors(WORDS)
     np.testing.assert_array_equal(table.vectors(WORDS), answer)
 
 
-def test_rows_of_a_file_that_are_read_or_mapped_are_the_same(tmp_path: Path) -> None:
+def test_vectors_are_equal_whether_rows_are_read_or_mapped(tmp_path: Path) -> None:
     rows = RNG.normal(size=(70_000, 64)).astype(np.float32)
-    (tmp_path / "rows").write_bytes(b"odd" + rows.tobytes())
+    (tmp_path / "rows").write_bytes(b"odd" + rows.tobytes())  # not aligned
     mapped = np.memmap(tmp_path / "rows", dtype=np.uint8, mode="r")[3:].view(np.float32).reshape(rows.shape)
     with (tmp_path / "rows").open("rb") as file:
         table = NgramTable(DenseRows(mapped, file=file.fileno(), offset=3), minn=3, maxn=6)
@@ -226,17 +227,17 @@ def test_rows_of_a_file_that_are_read_or_mapped_are_the_same(tmp_path: Path) -> 
     assert np.array_equal(pickle.loads(pickle.dumps(table)).vectors(few), answer[:20])
 
 
-def test_many_words_are_the_same_as_one_by_one() -> None:
+def test_vectors_of_many_words_equal_vectors_of_single_words() -> None:
     words = Words.from_bytes([RNG.bytes(number % 50) for number in range(9000)])
     table = NgramTable(MATRIX, minn=3, maxn=6)
-    assert len(list(table._blocks(words.offsets, table_module._BLOCK))) > 3
+    assert table.most_ngrams(words.offsets).sum() > 3 << 17  # several blocks of n-grams
     together = table.vectors(words)
     for number in range(0, 9000, 700):
         assert np.array_equal(together[number], table[words[number]])
     assert np.array_equal(table.counts(words) > 0, together.any(axis=1))
 
 
-def test_words_without_rows_get_zeros() -> None:
+def test_vectors_of_words_without_ngrams_are_zeros() -> None:
     table = NgramTable(MATRIX, minn=1, maxn=3)
     words = ["\ud800", "</s>", "ok"]
     assert table.counts(words).tolist() == [0, 0, 7]
@@ -244,7 +245,7 @@ def test_words_without_rows_get_zeros() -> None:
     assert table.vectors([]).shape == (0, 5)
 
 
-def test_pickling_keeps_all() -> None:
+def test_pickling_keeps_rows_and_settings() -> None:
     kept = np.array([[4, 0], [2, 1]], dtype=np.int32)
     table = pickle.loads(pickle.dumps(NgramTable(MATRIX, minn=2, maxn=3, bucket=9, kept=kept)))
     assert table.settings == NgramTable(MATRIX, minn=2, maxn=3, bucket=9).settings
@@ -269,6 +270,6 @@ def test_pickling_keeps_all() -> None:
         {"kind": "floret", "kept": np.array([[0, 0]])},
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
+def test_table_with_invalid_options_raises(options: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         NgramTable(MATRIX, **{"minn": 3, "maxn": 6, **options})

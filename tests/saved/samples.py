@@ -18,10 +18,10 @@ import vecload
 import vecload.errors
 from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab
-from vecload.ngrams import NgramTable, QuantisedRows
+from vecload.ngrams import NgramTable, QuantizedRows
 from vecload.pooling import SentencePooler, sif
-from vecload.saved import Schema, Setting, parse_container, write_container
-from vecload.saved.kinds import (
+from vecload.saved import Schema, Setting, parse_safetensors, write_safetensors
+from vecload.saved.schemas import (
     ALIGNED,
     DENSE_NGRAMS,
     META,
@@ -49,7 +49,7 @@ def quantized_table() -> NgramTable:
     codes, norms = draws.integers(0, 256, (20, 2)).astype(np.uint8), draws.integers(0, 256, 20).astype(np.uint8)
     centroids, lengths = draws.normal(size=1024).astype(np.float32), draws.normal(size=256).astype(np.float32)
     kept = np.array([[1, 0], [7, 19]], dtype=np.int32)
-    return NgramTable(QuantisedRows(codes, centroids, 3, norms, lengths), minn=2, maxn=4, kept=kept, bucket=100)
+    return NgramTable(QuantizedRows(codes, centroids, 3, norms, lengths), minn=2, maxn=4, kept=kept, bucket=100)
 
 
 def vectors(ngrams: NgramTable | None = None) -> Vectors:
@@ -78,7 +78,7 @@ class Sample:
     save: Callable[[Path], None]
     """Write it to a path, which becomes a folder for a pooler."""
     use: Callable[[Path], object]
-    """Open it and use what was opened."""
+    """Open it and use the result."""
     schema: Schema
     prefix: str = ""
     """Prefix of the schema's tensors in the file."""
@@ -217,7 +217,7 @@ def change(
         settings(whole[sample.key] if sample.key else whole)
         file.write_text(json.dumps(whole))
         return
-    container = parse_container(np.fromfile(file, dtype=np.uint8), str(file))
+    container = parse_safetensors(np.fromfile(file, dtype=np.uint8), str(file))
     mine = {name.removeprefix(sample.prefix): array for name, array in container.arrays.items()}
     others: dict[str, Any] = {}
     if sample.prefix:
@@ -230,4 +230,4 @@ def change(
         settings(kept)
         metadata[sample.key] = json.dumps(kept)
     with file.open("wb") as opened:
-        write_container(opened, {**others, **{sample.prefix + name: array for name, array in mine.items()}}, metadata)
+        write_safetensors(opened, {**others, **{sample.prefix + name: array for name, array in mine.items()}}, metadata)

@@ -12,23 +12,26 @@ import pytest
 
 from tests.saved.samples import SAMPLES, Sample, change, place, write
 from vecload import FormatError
-from vecload.saved.schema import Setting, _parsed
+from vecload.saved.validation import Setting, parse_dimension
 
 OTHER_TYPES: tuple[Any, ...] = (None, True, 1.5, 7, "x", [], {}, [1], ["x"], {"x": 1}, 10**40, float("nan"), [[]])
 
 
 def tensor_changes(sample: Sample) -> Iterator[tuple[str, Callable[[dict[str, Any]], object]]]:
     shared = Counter(
-        _parsed(side)[1] for tensor in sample.schema.tensors.values() for side in tensor.sides if isinstance(side, str)
+        parse_dimension(size)[1]
+        for tensor in sample.schema.tensors.values()
+        for size in tensor.shape
+        if isinstance(size, str)
     )
     for name, tensor in sample.schema.tensors.items():
         other = "uint32"
         yield f"{name} of dtype {other}", lambda t, n=name, d=other: n in t and t.update({n: t[n].astype(d)})
         yield f"{name} with a dimension more", lambda t, n=name: n in t and t.update({n: t[n][None]})
-        if tensor.sides:
+        if tensor.shape:
             yield f"{name} flat", lambda t, n=name: n in t and t[n].ndim > 1 and t.update({n: t[n].reshape(-1)})
-        for axis, side in enumerate(tensor.sides):
-            related = isinstance(side, int) or shared[_parsed(side)[1]] > 1 or _parsed(side)[0] > 1
+        for axis, size in enumerate(tensor.shape):
+            related = isinstance(size, int) or shared[parse_dimension(size)[1]] > 1 or parse_dimension(size)[0] > 1
             if related:
                 yield (
                     f"{name} one longer in dimension {axis}",
@@ -122,9 +125,9 @@ def put(array: Any, at: Any, value: Any) -> None:
         ("native with pruned n-grams", values("kept", lambda a: put(a, (0, 1), 20)), "rows that do not exist"),
         ("native with pruned n-grams", values("kept", lambda a: put(a, (0, 1), -1)), "rows that do not exist"),
         ("native with quantized n-grams", values("kept", lambda a: put(a, (1, 1), 20)), "rows that do not exist"),
-        ("Aligned", values("words.offsets", lambda a: put(a, 1, 2**40)), "do not cut"),
-        ("Aligned", values("words.offsets", lambda a: put(a, 1, -1)), "do not cut"),
-        ("Aligned", values("words.offsets", lambda a: put(a, -1, 0)), "do not cut"),
+        ("Aligned", values("words.offsets", lambda a: put(a, 1, 2**40)), "do not split"),
+        ("Aligned", values("words.offsets", lambda a: put(a, 1, -1)), "do not split"),
+        ("Aligned", values("words.offsets", lambda a: put(a, -1, 0)), "do not split"),
         ("Aligned", values("words.data", lambda a: put(a, slice(None), 0)), "comes twice|occurs more than once"),
         ("Aligned", values("origin", lambda a: put(a, 0, 200)), "codes without a name"),
         ("Aligned", values("counts", lambda a: put(a, 0, -1)), "negative or too large"),
@@ -157,7 +160,7 @@ def test_values_and_relations_are_checked(
         ("native with n-grams", {"bucket": 21}, "rows that do not exist"),
         ("native with pruned n-grams", {"kind": "floret"}, "never pruned"),
         ("native with n-grams", {"bow": "\ud800"}, "boundary marks are not text"),
-        ("native with quantized n-grams", {"width": 1}, "one part for each stretch"),
+        ("native with quantized n-grams", {"width": 1}, "one code for each part"),
         ("Aligned", {"spellings": 99}, "more 'spellings' than 'origins'"),
         ("Aligned", {"specials": ["<s>"]}, "'<s>' is not in the vocabulary"),
         ("Aligned", {"unk_token": "\ud800"}, "is not in the vocabulary"),

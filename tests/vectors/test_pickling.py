@@ -17,7 +17,7 @@ import pytest
 import vecload
 from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab, oov
-from vecload.ngrams import NgramTable, QuantisedRows
+from vecload.ngrams import NgramTable, QuantizedRows
 
 WORDS = ["cat", "dog", "cow", "北", "\udcff"]
 DRAWS = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def table() -> NgramTable:
 
 def quantized_table() -> NgramTable:
     codes = DRAWS.integers(0, 256, (50, 2)).astype(np.uint8)
-    rows = QuantisedRows(codes, MATRIX.repeat(52)[:1024].copy(), 2, np.empty(0, np.uint8), np.empty(0, np.float32))
+    rows = QuantizedRows(codes, MATRIX.repeat(52)[:1024].copy(), 2, np.empty(0, np.uint8), np.empty(0, np.float32))
     kept = np.array([[3, 1], [9, 0]], dtype=np.int32)
     return NgramTable(rows, minn=2, maxn=3, bucket=200, kept=kept)
 

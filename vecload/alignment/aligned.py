@@ -21,7 +21,7 @@ from vecload.notebook import HEAD, Bar, grid, table
 from vecload.provenance import special_rows
 from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
-from vecload.saved.kinds import ALIGNED
+from vecload.saved.schemas import ALIGNED
 from vecload.tokenizers import Tokenize
 from vecload.vocab import Vocab
 from vecload.words import Words, missing_word, read_only

@@ -1,9 +1,9 @@
 """vecload's own files: a matrix, its words with their hash table, perhaps an n-gram table, in one safetensors file.
 
 Opening maps the file: nothing is parsed or copied, and processes that open it share its pages. Anything that reads
-safetensors reads it. ``docs/native-format.md`` describes the layout, `vecload.saved.container` the container.
+safetensors reads it. ``docs/native-format.md`` describes the layout, `vecload.saved.safetensors` the container.
 
-Opening checks names, types, shapes and settings (`vecload.saved.kinds.NATIVE`) without reading the matrix. The words'
+Opening checks names, types, shapes and settings (`vecload.saved.schemas.NATIVE`) without reading the matrix. The words'
 offsets and hash table are checked before compiled code first follows them (`Words`).
 """
 
@@ -20,9 +20,17 @@ from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import NONFINITE_HINT, Batch, Table
 from vecload.formats.counted import RowFile
 from vecload.formats.sink import as_bytes
-from vecload.ngrams import DenseRows, NgramTable, QuantisedRows
-from vecload.saved import check_rules, check_settings, check_tensors, header_bytes, parse_container, parse_json, to_json
-from vecload.saved.kinds import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
+from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
+from vecload.saved import (
+    check_rules,
+    check_settings,
+    check_tensors,
+    parse_json,
+    parse_safetensors,
+    safetensors_header,
+    to_json,
+)
+from vecload.saved.schemas import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats.contract import ReadRequest, RowStream
-    from vecload.saved import Container
+    from vecload.saved import Safetensors
     from vecload.sources import Source
 
 NAME: Final = "native"
@@ -60,7 +68,7 @@ class Reader:
         self._request = request
         self.skipped: Counter[str] = Counter()
         raw = source.mapped()
-        container = parse_container(raw, source.name)
+        container = parse_safetensors(raw, source.name)
         metadata = container.metadata
         if (metadata.get("format"), metadata.get("version")) != (NATIVE.mark, NATIVE.version):
             found = f"{str(metadata.get('format'))[:40]!r}, version {str(metadata.get('version'))[:20]}"
@@ -121,7 +129,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def _table(container: Container, name: str) -> tuple[npt.NDArray[Any], Words]:
+def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
     """Return the matrix and its words; nothing but types and shapes is looked at."""
     arrays = {tensor: array for tensor, array in container.arrays.items() if not tensor.startswith(_NGRAMS)}
     check_tensors(NATIVE, arrays, name)
@@ -131,7 +139,7 @@ def _table(container: Container, name: str) -> tuple[npt.NDArray[Any], Words]:
     return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False)
 
 
-def _metadata(container: Container, key: str, name: str, size: int) -> Any:
+def _metadata(container: Safetensors, key: str, name: str, size: int) -> Any:
     """Return parsed JSON of the metadata; an empty dict where there is none."""
     try:
         return parse_json(container.metadata.get(key, "{}"), size=size)
@@ -139,7 +147,7 @@ def _metadata(container: Container, key: str, name: str, size: int) -> Any:
         raise FormatError(f"invalid JSON in the metadata {key!r}: {error}", file=name) from error
 
 
-def _ngrams(container: Container, name: str, size: int, dim: int, path: Path | None) -> NgramTable | None:
+def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path | None) -> NgramTable | None:
     """Return the n-gram table, checked: kernels follow its codes and row numbers."""
     arrays = {
         tensor.removeprefix(_NGRAMS): array for tensor, array in container.arrays.items() if tensor.startswith(_NGRAMS)
@@ -154,7 +162,7 @@ def _ngrams(container: Container, name: str, size: int, dim: int, path: Path | N
     if schema is QUANTIZED_NGRAMS:
         width = settings.pop("width")
         parts = (arrays[part] for part in ("norm_codes", "norm_centroids"))
-        return NgramTable(QuantisedRows(arrays["codes"], arrays["centroids"], width, *parts), kept=kept, **settings)
+        return NgramTable(QuantizedRows(arrays["codes"], arrays["centroids"], width, *parts), kept=kept, **settings)
     matrix = arrays["rows"]
     if path is None:
         return NgramTable(DenseRows(matrix), kept=kept, **settings)
@@ -184,7 +192,7 @@ def write(path: Path, table: RowStream) -> None:
         metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": _meta_text(table.meta)}
         if settings is not None:
             metadata["ngrams"] = to_json(settings)
-        return header_bytes(layout, metadata, page=_PAGE)  # the matrix begins at a page
+        return safetensors_header(layout, metadata, page=_PAGE)  # the matrix begins at a page
 
     with RowFile(path, table.expected, header, table.dim, table.dtype) as file:
         for batch in table.batches(file):
@@ -237,7 +245,7 @@ def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict
     kept = [] if ngrams.kept is None else [("ngrams.kept", ngrams.kept)]
     if isinstance(rows, DenseRows):
         return [("ngrams.rows", rows.matrix), *kept], settings
-    assert isinstance(rows, QuantisedRows)
+    assert isinstance(rows, QuantizedRows)
     floats = [("ngrams.centroids", rows.centroids), ("ngrams.norm_centroids", rows.norm_centroids)]
     codes = [("ngrams.codes", rows.codes), ("ngrams.norm_codes", rows.norm_codes)]
     return [*floats, *kept, *codes], {**settings, "width": rows.width}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vecload.errors import OptionError, as_format_errors
 from vecload.mapping.normalization import Normalization
 from vecload.saved import read_saved, write_saved
-from vecload.saved.kinds import SPACE_MAP
+from vecload.saved.schemas import SPACE_MAP
 from vecload.vectors import Vectors
 
 _ROWS = 1 << 14

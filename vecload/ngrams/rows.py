@@ -1,4 +1,4 @@
-"""The rows of an n-gram table: dense, or product-quantised; in memory, or in a file of which little is read."""
+"""Rows of an n-gram table: dense or product-quantized; in memory, or in a file of which only needed rows are read."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CENTROIDS: Final = 256
-"""Values that one byte of a quantised row can stand for."""
+"""Number of centroids that one byte of a quantized row selects from."""
 
-_LARGE = 1 << 24  # bytes of rows from which on it matters how many of them come into memory
+# Matrices of fewer bytes are simply mapped: their pages do not matter for the memory of a process.
+_LARGE = 1 << 24
+
+# Windows does not have preadv; there, rows are always read through the mapping.
+_HAS_PREADV = hasattr(os, "preadv")
 
 
 class Rows(Protocol):
-    """What a table looks words up in: numbered rows that can be added up.
+    """Numbered rows of an n-gram table, which can be read and summed.
 
-    `sparse` says that few rows are asked for, here and soon.
+    `sparse` tells a method that only few rows are needed, now and in the calls that follow.
     """
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of rows and of values in each."""
+        """Number of rows, and number of values per row."""
 
     def __getitem__(self, rows: slice) -> Rows:
-        """Some rows that lie together, as they are."""
+        """Return consecutive rows, without copying them."""
 
     def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
-        """Some rows: float32, shape (k, dim)."""
+        """Return the given rows: float32, shape (k, dim)."""
 
     def add(
         self,
@@ -45,7 +49,19 @@ class Rows(Protocol):
         *,
         sparse: bool,
     ) -> None:
-        """Add rows to lines of `sums`: to line i those in ``rows[ends[i - 1]:ends[i]]``."""
+        """Add rows to `sums`, in place: those with the numbers ``rows[ends[i - 1]:ends[i]]`` to ``sums[i]``.
+
+        Parameters
+        ----------
+        rows
+            Row numbers for all sums, one sum after the other: int64, shape (k,).
+        ends
+            End of the row numbers of each sum: int64, shape (n,).
+        sums
+            float32, shape (n, dim).
+        sparse
+            Whether only few rows are needed.
+        """
 
 
 class DenseRows:
@@ -56,40 +72,42 @@ class DenseRows:
     matrix
         Any float type, shape (rows, dim); need not be aligned.
     file, offset
-        An open file's descriptor and where in it the matrix begins, if it is mapped from there. It is duplicated.
+        If the matrix is mapped from a file: the descriptor of the file, which is duplicated, and the byte at which the
+        matrix starts.
 
     Notes
     -----
-    A page of a mapped file that is touched comes with its neighbours, up to megabytes of them, so a few thousand rows
-    read at random make a process as large as the file. Where few are wanted they are read (``preadv``), not mapped.
+    Touching one page of a mapped file also loads its neighbors, up to megabytes of them, so reading a few thousand
+    random rows through the mapping would make the process as large as the file. When only few rows are needed, they
+    are read with ``preadv`` instead.
     """
 
     def __init__(self, matrix: npt.NDArray[Any], *, file: int | None = None, offset: int = 0) -> None:
         if matrix.ndim != 2:
-            raise OptionError(f"rows are a matrix, not an array of shape {matrix.shape}")
+            raise OptionError(f"rows must be a matrix, got an array of shape {matrix.shape}")
         self.matrix = read_only(matrix)
         self._offset = offset
         self._file = None
-        if file is not None and matrix.nbytes >= _LARGE and hasattr(os, "preadv"):
+        if file is not None and matrix.nbytes >= _LARGE and _HAS_PREADV:
             self._file = os.dup(file)
             weakref.finalize(self, os.close, self._file)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of rows and of values in each."""
+        """Number of rows, and number of values per row."""
         return self.matrix.shape[0], self.matrix.shape[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DenseRows, (self.matrix,)
 
     def __getitem__(self, rows: slice) -> DenseRows:
-        """Some rows that lie together, as they are."""
+        """Return consecutive rows, without copying them."""
         start, stop, _ = rows.indices(len(self.matrix))
         size = self.matrix.shape[1] * self.matrix.itemsize
         return DenseRows(self.matrix[start:stop], file=self._file, offset=self._offset + size * start)
 
     def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
-        """Some rows: float32, shape (k, dim)."""
+        """Return the given rows: float32, shape (k, dim)."""
         if not sparse or self._file is None:
             return self.matrix[rows].astype(np.float32, copy=False)
         size = self.matrix.shape[1] * self.matrix.itemsize
@@ -110,36 +128,37 @@ class DenseRows:
         *,
         sparse: bool,
     ) -> None:
-        """Add rows to lines of `sums`."""
+        """Add rows to `sums`, in place: see `Rows.add`."""
         from vecload.kernels import ngrams
 
         matrix = self.matrix
-        if (sparse and self._file is not None) or matrix.itemsize == 2:  # the kernel knows float32 and float64
+        # The kernel adds float32 and float64. Rows of 16 bits are converted first, each of them once.
+        if (sparse and self._file is not None) or matrix.itemsize == 2:
             distinct, rows = np.unique(rows, return_inverse=True)
             matrix = read_only(self.take(distinct, sparse=sparse))
         ngrams.add_rows(matrix, read_only(rows), read_only(ends), sums)
 
 
 @dataclass(frozen=True, eq=False)
-class QuantisedRows:
-    """Rows of a product-quantised matrix, decoded when they are asked for.
+class QuantizedRows:
+    """Rows of a product-quantized matrix, decoded on demand.
 
     Parameters
     ----------
     codes
-        uint8, shape (rows, parts): which centroid stands for each stretch of a row.
+        uint8, shape (rows, parts): the number of the centroid for each part of a row.
     centroids
-        float32, shape (256 * dim,): for each stretch in turn, its 256 centroids.
+        float32, shape (256 * dim,): the 256 centroids of the first part, then those of the second, and so on.
     width
-        Values in a stretch; the last one may be shorter.
+        Number of values in a part; the last part may be shorter.
     norm_codes, norm_centroids
-        uint8, shape (rows,), and float32, shape (256,): a factor for each row, where norms were quantised apart; else
-        both empty.
+        uint8, shape (rows,), and float32, shape (256,): a factor for each row, if norms were quantized separately; both
+        are empty otherwise.
 
     Notes
     -----
-    Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 33, 2011; laid out as in
-    fastText's ``quantmatrix.cc``.
+    The method is from Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 33, 2011. The
+    layout is that of fastText's ``quantmatrix.cc``.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -152,24 +171,26 @@ class QuantisedRows:
         dim, rest = divmod(self.centroids.size, CENTROIDS)
         if rest or self.width <= 0 or self.codes.ndim != 2 or self.codes.shape[1] != -(-dim // self.width):
             raise OptionError(
-                f"codes of shape {self.codes.shape} and {self.centroids.size} values of centroids do not make rows "
-                f"of stretches of {self.width}"
+                f"codes of shape {self.codes.shape} do not match {self.centroids.size} values of centroids "
+                f"in parts of {self.width}"
             )
         norms = self.norm_codes.size, self.norm_centroids.size
         if norms not in ((0, 0), (len(self.codes), CENTROIDS)):
-            raise OptionError(f"{norms[0]} codes of norms and {norms[1]} centroids for {len(self.codes)} rows")
+            raise OptionError(
+                f"expected {len(self.codes)} norm codes and {CENTROIDS} norm centroids, got {norms[0]} and {norms[1]}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of rows and of values in each."""
+        """Number of rows, and number of values per row."""
         return len(self.codes), self.centroids.size // CENTROIDS
 
-    def __getitem__(self, rows: slice) -> QuantisedRows:
-        """Some rows that lie together, as they are."""
+    def __getitem__(self, rows: slice) -> QuantizedRows:
+        """Return consecutive rows, without copying them."""
         return replace(self, codes=self.codes[rows], norm_codes=self.norm_codes[rows])
 
     def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
-        """Some rows, decoded: float32, shape (k, dim)."""
+        """Decode the given rows: float32, shape (k, dim)."""
         values = np.zeros((len(rows), self.shape[1]), dtype=np.float32)
         self.add(rows, np.arange(1, len(rows) + 1), values, sparse=sparse)
         return values
@@ -180,9 +201,9 @@ class QuantisedRows:
         ends: npt.NDArray[np.int64],
         sums: npt.NDArray[np.float32],
         *,
-        sparse: bool,  # noqa: ARG002 - a thousand quantised rows are a few pages
+        sparse: bool,  # noqa: ARG002 - quantized rows are small, so it does not matter how they are read
     ) -> None:
-        """Add rows to lines of `sums`."""
+        """Add rows to `sums`, in place: see `Rows.add`."""
         from vecload.kernels import ngrams
 
         codes, centroids = read_only(self.codes), read_only(self.centroids)

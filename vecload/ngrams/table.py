@@ -1,4 +1,8 @@
-"""`NgramTable`: words in, means of their n-grams' rows out."""
+"""`NgramTable`: the vector of a word is the mean of the rows of its character n-grams.
+
+The rules are those of fastText (``Dictionary::computeSubwords`` in ``dictionary.cc``: FNV-1a, one row per n-gram) and
+of floret (its own ``dictionary.cc``: MurmurHash3, one to four rows per n-gram, and rows for the whole word).
+"""
 
 from __future__ import annotations
 
@@ -23,45 +27,51 @@ if TYPE_CHECKING:
 Kind = Literal["fasttext", "floret"]
 
 MURMUR_SEED: Final = 2166136261
-"""The seed floret gives MurmurHash3."""
+"""Default seed of MurmurHash3 in floret (``Dictionary::MURMURHASH_SEED``)."""
 
 _END_OF_LINE = b"</s>"
-_BLOCK = 1 << 17  # n-grams looked up together
-_FEW = 2048  # words up to which rows are read from a file, not mapped (`DenseRows`); then in smaller blocks
+# Row numbers of a block of n-grams are computed before any row is added. Blocks bound the memory for these numbers and
+# are the pieces of work for threads.
+_BLOCK = 1 << 17
+# Up to this many words, rows are read from the file one by one instead of mapped (`DenseRows`). The rows of a block are
+# then copied, so blocks are smaller.
+_FEW = 2048
 _SMALL_BLOCK = 1 << 13
 _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 
 
 class NgramTable:
-    """Rows for character n-grams, and the rule that finds them.
+    """Vectors of character n-grams, and the rule that selects rows for a word.
 
     Parameters
     ----------
     rows
-        A float matrix, shape (rows, dim), or `DenseRows` or `QuantisedRows`.
+        A float matrix, shape (rows, dim), or `DenseRows` or `QuantizedRows`.
     minn, maxn
-        Characters in the shortest and longest n-gram, the boundary marks counted; maxn = 0 for none.
+        Number of characters in the shortest and longest n-gram, including the boundary marks; maxn = 0 for none.
     bucket
-        What hashes are taken modulo; the number of rows when not given. 0 for no n-grams.
+        Number of hash buckets: the bucket of an n-gram is its hash modulo this number. Defaults to the number of rows;
+        0 means no n-grams.
     kept
-        For a pruned table: int32, shape (k, 2), the buckets that were kept and the row of each. None: all.
+        For a pruned table: the buckets that were kept and the row of each, int32, shape (k, 2). None: bucket i has row
+        i.
     kind
         "fasttext" or "floret".
     hash_count, seed, bow, eow
-        floret's: rows for an n-gram, 1 to 4; seed of the hash; the boundary marks.
+        For floret: number of rows per n-gram, 1 to 4; seed of the hash; marks for the beginning and end of a word.
     eos_ngrams
-        Whether ``</s>``, the end of a line, has n-grams like any other word: in fastText models from before May 2017
-        and in gensim. For ``kind="fasttext"``; floret always gives it n-grams.
+        Whether ``</s>``, the end of a line, has n-grams like any other word, as in fastText models from before May 2017
+        and in gensim. Only for ``kind="fasttext"``; floret always gives it n-grams.
 
     Raises
     ------
     OptionError
-        When the numbers do not fit together: every row that a word can ask for must be there.
+        If an option is out of range, or an n-gram could select a row that does not exist.
 
     Notes
     -----
-    The rules are those of fastText's and floret's ``Dictionary::computeSubwords``; sums are taken in float32 in their
-    order. A table is immutable, can be pickled, and its work on many words runs on threads.
+    Sums are computed in float32, in the order of fastText and floret. A table is immutable and can be pickled. Many
+    words are processed on several threads.
 
     Examples
     --------
@@ -110,15 +120,16 @@ class NgramTable:
                     f"a boundary mark must be text of up to {LONGEST_MARK} characters, got {shorten(mark)}"
                 )
         if not (0 <= minn <= LONGEST_NGRAM and 0 <= maxn <= LONGEST_NGRAM):
-            raise OptionError(f"n-grams of {minn} to {maxn} characters: 0 to {LONGEST_NGRAM} can be had")
+            raise OptionError(f"minn and maxn must be 0 to {LONGEST_NGRAM}, got {minn} and {maxn}")
         if not (1 <= hash_count <= 4 and 0 <= seed < 1 << 32):
-            raise OptionError(f"{hash_count} hashes with seed {seed}: 1 to 4 can be had, with a seed of 32 bits")
+            raise OptionError(f"hash_count must be 1 to 4 and seed 0 to 4294967295, got {hash_count} and {seed}")
         if kind == "floret" and self.kept is not None:
             raise OptionError("floret tables are never pruned")
         if not 0 <= self.bucket < 1 << 31:
-            raise OptionError(f"{self.bucket} buckets: 0 to 2147483647 can be had")
+            raise OptionError(f"bucket must be 0 to 2147483647, got {self.bucket}")
+        # Kernels add rows without bounds checks: this is the check that every bucket has a row of the table.
         if self.bucket > count if self.kept is None else not _within(self.kept[:, 1], count):
-            raise OptionError(f"a table of {count:,} rows has not all the rows that its n-grams ask for")
+            raise OptionError(f"n-grams can select rows that do not exist: the table has {count:,} rows")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (self.rows, self.kept, self.settings)
@@ -129,13 +140,13 @@ class NgramTable:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All but the arrays: keyword arguments to make the table again, which JSON can hold."""
+        """Keyword arguments of the table without its arrays; all are JSON values."""
         names = ("minn", "maxn", "bucket", "kind", "hash_count", "seed", "bow", "eow")
         settings = {name: getattr(self, name) for name in names}
         return {**settings, "eos_ngrams": True} if self.eos_ngrams else settings
 
     def ngrams(self, word: str) -> list[str]:
-        """The n-grams of a word, in order; those that hash to the same row, or were pruned, included.
+        """Return the n-grams of a word in order, including pruned ones and ones with the same row.
 
         Examples
         --------
@@ -158,41 +169,41 @@ class NgramTable:
         return [ngram.decode("utf-8", "surrogateescape") for ngram in found]
 
     def vectors(self, words: Iterable[str]) -> npt.NDArray[np.float32]:
-        """Vectors of words, as of words the model has not seen: float32, shape (k, dim).
+        """Compose the vectors of words from their n-grams: float32, shape (k, dim).
 
-        Each is the mean of the word's rows; zeros where it has none (`counts`).
+        Each vector is the mean of the rows of the word's n-grams, or zeros if it has none (`counts`).
 
         Examples
         --------
         >>> NgramTable(np.full((9, 2), 0.5), minn=3, maxn=3).vectors(["cat", "a", ""]).tolist()
         [[0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]
         """
-        data, offsets, unwritable = _packed(words)
+        data, offsets, invalid = _packed(words)
         means = np.zeros((len(offsets) - 1, self.dim), dtype=np.float32)
         self.compose(data, offsets, means)
-        means[unwritable] = 0
+        means[invalid] = 0
         return means
 
     def __getitem__(self, word: str) -> npt.NDArray[np.float32]:
-        """The vector of one word, shape (dim,); zeros if it has no n-grams."""
+        """Compose the vector of one word, shape (dim,); zeros if it has no n-grams."""
         vector: npt.NDArray[np.float32] = self.vectors([word])[0]
         return vector
 
     def counts(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
-        """How many rows the mean of each word is taken of: int64, shape (k,)."""
-        data, offsets, unwritable = _packed(words)
+        """Return the number of rows in the mean of each word: int64, shape (k,)."""
+        data, offsets, invalid = _packed(words)
         counts = np.zeros(len(offsets) - 1, dtype=np.int64)
         for begin, end in self._blocks(offsets, _BLOCK):
-            counts[begin:end] = np.diff(self._find(data, offsets, begin, end)[1], prepend=0)
-        counts[unwritable] = 0
+            counts[begin:end] = np.diff(self.find_rows(data, offsets[begin : end + 1])[1], prepend=0)
+        counts[invalid] = 0
         return counts
 
     def compose(
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], sums: npt.NDArray[np.float32], own: int = 0
     ) -> None:
-        """Turn `sums`, in place, into the vectors of packed words: `add`, then the mean.
+        """Add the rows of packed words to `sums`, in place, and divide each sum by its number of rows.
 
-        `own` is the number of rows that are in each sum already.
+        `own` is the number of rows that each sum contains already, such as the word's own row.
         """
         from vecload.kernels import ngrams
 
@@ -206,21 +217,21 @@ class NgramTable:
         Parameters
         ----------
         data, offsets
-            The words, as `Words` holds them.
+            The words, packed as in `Words`.
         sums
             float32, shape (k, dim).
 
         Returns
         -------
         int64, shape (k,)
-            How many rows were added to each.
+            Number of rows added to each sum.
         """
         counts = np.zeros(len(sums), dtype=np.int64)
         sparse = len(sums) <= _FEW
 
         def work(block: tuple[int, int]) -> None:
             begin, end = block
-            rows, ends = self._find(data, offsets, begin, end)
+            rows, ends = self.find_rows(data, offsets[begin : end + 1])
             self.rows.add(rows, ends, sums[begin:end], sparse=sparse)
             counts[begin:end] = np.diff(ends, prepend=0)
 
@@ -236,16 +247,17 @@ class NgramTable:
                 pass
         return counts
 
-    def phrase(self, words: Iterable[str], length: int) -> tuple[npt.NDArray[np.float32], int]:
-        """Sum of the rows of the n-grams of 2 to `length` *words* of one line, shape (dim,), and their number.
+    def sum_word_ngrams(self, words: Iterable[str], length: int) -> tuple[npt.NDArray[np.float32], int]:
+        """Sum the rows of the n-grams of 2 to `length` *words* of one line: the sum, shape (dim,), and number of rows.
 
-        Supervised fastText models trained with ``wordNgrams`` add them to the rows of the words themselves.
+        Supervised fastText models trained with ``wordNgrams`` add them to the rows of the words
+        (``Dictionary::addWordNgrams``). They use the same buckets as character n-grams.
         """
         from vecload.kernels import ngrams
 
         data, offsets, _ = _packed(words)
         count = len(offsets) - 1
-        # No n-gram is longer than the line, whatever length a model asks for.
+        # A model file states the length; limiting it to the length of the line bounds the memory for row numbers.
         rows = np.empty(count * max(min(length, count) - 1, 0), dtype=np.int64)
         total = np.zeros((1, self.dim), dtype=np.float32)
         count = ngrams.phrase_rows(read_only(data), read_only(offsets), length, self.bucket, *self._pruning, rows)
@@ -258,37 +270,38 @@ class NgramTable:
 
     @property
     def _pruning(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], bool]:
-        """Buckets kept, in order; their rows; whether the others are gone."""
+        """Kept buckets in ascending order, their rows, and whether the table is pruned at all."""
         kept = np.empty((0, 2), dtype=np.int32) if self.kept is None else self.kept
         keys, places = np.ascontiguousarray(kept.T)
         return read_only(keys), read_only(places), self.kept is not None
 
     def most_ngrams(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the largest number of rows that each packed word can have: int64, shape (k,)."""
+        """Return an upper bound for the number of rows of each packed word: int64, shape (k,)."""
+        # A character has at least one byte, so a word has at most as many n-grams per size as it has bytes.
         length = np.diff(offsets) + len(b"".join(self._marks))
         sizes = np.minimum(self.maxn, length) - max(self.minn, 1) + 1
-        room: npt.NDArray[np.int64] = (length * np.maximum(sizes, 0) + (self.kind == "floret")) * self.hash_count
-        return room
+        most: npt.NDArray[np.int64] = (length * np.maximum(sizes, 0) + (self.kind == "floret")) * self.hash_count
+        return most
 
     def _blocks(self, offsets: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
-        """First and last + 1 of words that are looked up together."""
+        """Split words into ranges (begin, end) of at most about `size` n-grams, to be processed together."""
         total = np.cumsum(self.most_ngrams(offsets))
         cuts = np.searchsorted(total, np.arange(size, total[-1] if len(total) else 0, size)) + 1
         edges = np.unique([0, *cuts, len(total)])
         return itertools.pairwise(edges.tolist())
 
-    def _find(
-        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], begin: int, end: int
+    def find_rows(
+        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows of some words, one behind the other, and where each word's end."""
+        """Return the row numbers of packed words, one word after the other, and the end of each word's row numbers."""
         from vecload.kernels import ngrams
 
-        part = offsets[begin : end + 1]
-        rows = np.empty(int(self.most_ngrams(part).sum()), dtype=np.int64)
-        ends = np.empty(end - begin, dtype=np.int64)
+        count = len(offsets) - 1
+        rows = np.empty(int(self.most_ngrams(offsets).sum()), dtype=np.int64)
+        ends = np.empty(count, dtype=np.int64)
         bow, eow = (read_only(np.frombuffer(mark, dtype=np.uint8)) for mark in self._marks)
-        marked = np.empty(int(np.diff(part).max(initial=0)) + len(bow) + len(eow), dtype=np.uint8)
-        given = (read_only(data), read_only(offsets), begin, end, bow, eow, self.minn, self.maxn, self.bucket)
+        marked = np.empty(int(np.diff(offsets).max(initial=0)) + len(bow) + len(eow), dtype=np.uint8)
+        given = (read_only(data), read_only(offsets), 0, count, bow, eow, self.minn, self.maxn, self.bucket)
         if self.kind == "floret":
             count = ngrams.floret_rows(*given, self.hash_count, self.seed, marked, rows, ends)
         else:
@@ -297,7 +310,7 @@ class NgramTable:
 
 
 def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], list[int]]:
-    """Bytes and offsets of words, and the places of those that no file can hold."""
+    """Pack words; also return the positions of strings that cannot be encoded as UTF-8, which are packed as empty."""
     if isinstance(words, Words):
         return words.data, words.offsets, []
     words = list_of_strings("words", words)
@@ -312,7 +325,7 @@ def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 
 
 def _sorted(kept: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """By bucket; of a bucket that comes twice the last stays, as in fastText's map."""
+    """Sort by bucket; if a bucket occurs twice, the last entry wins, as when fastText fills its map."""
     _, last = np.unique(kept[::-1, 0], return_index=True)
     return read_only(kept[::-1][last])
 

@@ -70,7 +70,7 @@ def end_lines(
             raws = [token(at) for at in range(bags[bag], bags[bag + 1])]
             raws = raws[: raws.index(_END.encode())] if _END.encode() in raws else raws
             words = [raw.decode("utf-8", "surrogateescape") for raw in raws if not raw.startswith(_LABEL)]
-            total, count = pooler.ngrams.phrase([*words, _END], length)
+            total, count = pooler.ngrams.sum_word_ngrams([*words, _END], length)
             counts[bag] = count
             made[bag] = total / max(1, count)
         more[:, 1] = np.where(counts > 0, -2 - len(extra.matrix) - np.arange(len(made)), -1)

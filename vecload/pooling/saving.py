@@ -27,12 +27,12 @@ from vecload.saved import (
     check_settings,
     check_tensors,
     other_kind,
-    parse_container,
+    parse_safetensors,
     plain,
     read_json,
-    write_container,
+    write_safetensors,
 )
-from vecload.saved.kinds import POOLER, POOLER_MODE, POOLER_STATE, POOLER_TOKENIZER
+from vecload.saved.schemas import POOLER, POOLER_MODE, POOLER_STATE, POOLER_TOKENIZER
 from vecload.sources import atomic_write, check_target
 from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
@@ -63,7 +63,7 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
         part.mkdir()
         vectors.save(part / _VECTORS)
         with (part / _STATE).open("wb") as file:
-            write_container(file, state, {})
+            write_safetensors(file, state, {})
         (part / _SETTINGS).write_text(json.dumps(plain(settings), indent=1), encoding="utf-8")
 
 
@@ -101,7 +101,7 @@ def _state(path: Path, vectors: Vectors, mode: Mode) -> dict[str, npt.NDArray[An
     """Return the checked buffers, so that nothing is allocated that the file does not hold."""
     if not path.is_file():
         raise FormatError("missing file", file=str(path), hint="Save the pooler again.")
-    arrays = parse_container(np.fromfile(path, dtype=np.uint8), str(path)).arrays
+    arrays = parse_safetensors(np.fromfile(path, dtype=np.uint8), str(path)).arrays
     sides = check_tensors(POOLER_STATE, arrays, str(path), {"dim": vectors.dim, "components": mode.components})
     weighted = sides.get("weighted", 0)
     if weighted not in (0, len(vectors)):

@@ -1,14 +1,14 @@
-"""Files that vecload writes for itself: the safetensors container, declared schemas, and names for error messages.
+"""Files that vecload writes for itself: safetensors and JSON, checked against a schema when they are read.
 
-Nothing that a file claims is used before it is checked against the schema of its kind (`kinds`), so that the code
-behind it, compiled code above all, may rely on types, shapes and ranges.
+Everything a file claims is checked against the schema of its kind (`schemas`) before it is used, so that other code,
+compiled code above all, can rely on types, shapes and ranges.
 """
 
 from vecload.saved.bounded_json import parse_json, plain, to_json
-from vecload.saved.container import Container, header_bytes, parse_container, write_container
 from vecload.saved.files import check_version, other_kind, read_json, read_saved, write_saved
-from vecload.saved.kinds import Kind, describe_file, describe_folder, describe_head
-from vecload.saved.schema import (
+from vecload.saved.recognition import Kind, describe_file, describe_folder, describe_head
+from vecload.saved.safetensors import Safetensors, parse_safetensors, safetensors_header, write_safetensors
+from vecload.saved.validation import (
     LONGEST_MARK,
     LONGEST_NGRAM,
     MAX_DIM,
@@ -26,8 +26,8 @@ __all__ = [
     "LONGEST_NGRAM",
     "MAX_DIM",
     "MAX_ROWS",
-    "Container",
     "Kind",
+    "Safetensors",
     "Schema",
     "Setting",
     "Tensor",
@@ -38,14 +38,14 @@ __all__ = [
     "describe_file",
     "describe_folder",
     "describe_head",
-    "header_bytes",
     "other_kind",
-    "parse_container",
     "parse_json",
+    "parse_safetensors",
     "plain",
     "read_json",
     "read_saved",
+    "safetensors_header",
     "to_json",
-    "write_container",
+    "write_safetensors",
     "write_saved",
 ]

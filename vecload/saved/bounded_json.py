@@ -1,4 +1,4 @@
-"""JSON in files: parsed within a budget, written so that equal values give equal bytes."""
+"""JSON in files: the number of values is bounded before parsing, and equal values give equal bytes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any, Final
 
 import numpy as np
 
+# A value may take as few as two bytes of a file ("0,") but about 100 bytes of memory, so a small file could ask for 50
+# times its size. Real files have few values per byte; the fixed part lets small files have as many as they like.
 _FREE_VALUES: Final = 500_000
 _BYTES_PER_VALUE: Final = 50
 _LONGEST_MESSAGE: Final = 200
 
 
 def parse_json(text: str | bytes, *, size: int | None = None, most: int | None = None) -> Any:
-    """Parse JSON that a file holds.
+    """Parse the JSON of a file, after checking that the number of values is reasonable.
 
-    A parsed value takes about 100 bytes but as few as two in the file, so the number of values is bounded before
-    parsing: by 500,000 plus two for every hundred bytes of the file.
+    The limit is 500,000 values plus two for every hundred bytes of the file.
 
     Parameters
     ----------
     text
         UTF-8 bytes or a string.
     size
-        Number of bytes of the whole file, if `text` is a part of it.
+        Number of bytes of the whole file, if `text` is only a part of it.
     most
-        Most values, instead of the number that follows from the size.
+        Maximum number of values; None to derive it from the size.
 
     Raises
     ------
     ValueError
-        For invalid JSON, names that occur twice, values nested too deeply, and too many values.
+        If the JSON is invalid, a name occurs twice, values are nested too deeply, or there are too many values.
 
     Examples
     --------
@@ -43,6 +44,8 @@ def parse_json(text: str | bytes, *, size: int | None = None, most: int | None =
         ...
     ValueError: the name 'a' occurs twice
     """
+    # Every value but the first is preceded by one of these marks. Marks inside strings count too, so this is an upper
+    # bound that needs no parsing.
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     count = sum(raw.count(mark) for mark in (b",", b":", b"[", b"{"))
     limit = _FREE_VALUES + (len(raw) if size is None else size) // _BYTES_PER_VALUE if most is None else most
@@ -57,6 +60,7 @@ def parse_json(text: str | bytes, *, size: int | None = None, most: int | None =
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict, refusing names that occur twice: parsers differ in which of the two values they keep."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -66,7 +70,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """Return the JSON of a value: ASCII, keys in order, the same text for equal values.
+    """Return a value as JSON: ASCII, with sorted keys, so that equal values give equal text.
 
     Examples
     --------
@@ -77,9 +81,9 @@ def to_json(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Convert a value to what JSON can store; anything unknown becomes its text.
+    """Convert a value to types that JSON can store; objects of unknown types become their text.
 
-    Objects whose text is only their address in memory become the name of their type, because the address differs
+    Objects whose text only states their address in memory become the name of their type, because the address differs
     in every process.
     """
     if value is None or isinstance(value, (str, bool)):

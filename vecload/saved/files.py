@@ -1,4 +1,4 @@
-"""Reading and writing files of one kind: container, JSON and schema joined."""
+"""Read and write a saved file: a safetensors or JSON file, checked against the schema of its kind."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.saved.bounded_json import parse_json, to_json
-from vecload.saved.container import parse_container, write_container
-from vecload.saved.kinds import SAVED, Kind, describe_file, describe_folder, describe_head
-from vecload.saved.schema import Schema, check_rules, check_saved, check_settings
+from vecload.saved.recognition import HEAD, SAVED_KINDS, Kind, describe_file, describe_folder, describe_head
+from vecload.saved.safetensors import parse_safetensors, write_safetensors
+from vecload.saved.validation import Schema, check_rules, check_saved, check_settings
 from vecload.sources import atomic_write
 
 if TYPE_CHECKING:
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_SETTINGS = "vecload"
-_HEAD = 4096
+_SETTINGS = "vecload"  # key of the settings in the metadata
 
 
 def write_saved(
     path: str | os.PathLike[str], schema: Schema, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]
 ) -> None:
-    """Write one file of a kind; the same arrays and settings give the same bytes."""
+    """Write arrays and settings as one file; equal arrays and settings give equal bytes."""
     metadata = {"format": schema.mark, "version": schema.version, _SETTINGS: to_json(settings)}
     with atomic_write(path, suffixes=(".safetensors",)) as part, part.open("wb") as file:
-        write_container(file, arrays, metadata)
+        write_safetensors(file, arrays, metadata)
 
 
 def read_saved(path: str | os.PathLike[str], schema: Schema) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Read one file of a kind into memory and check all of it against its schema.
+    """Read a file into memory and check all of it against a schema.
 
     Raises
     ------
     FormatError
-        When the file is of another kind, which is named where it is known, or violates the schema.
+        If the file is of another kind, which the error names if it is known, or violates the schema.
     """
     name = os.fspath(path)
     if Path(path).is_dir():
         raise other_kind(path, schema)
     raw = np.fromfile(path, dtype=np.uint8)
+    # The JSON header follows its length of 8 bytes, so a file without a brace here is not safetensors at all.
     if raw[8:9].tobytes() != b"{":
         raise other_kind(path, schema)
-    container = parse_container(raw, name)
+    container = parse_safetensors(raw, name)
     if container.metadata.get("format") != schema.mark:
         raise other_kind(path, schema)
     check_version(container.metadata.get("version"), schema, name)
@@ -60,21 +60,21 @@ def read_saved(path: str | os.PathLike[str], schema: Schema) -> tuple[dict[str, 
 
 
 def read_json(path: str | os.PathLike[str], schema: Schema, *, most: int | None = None) -> dict[str, Any]:
-    """Read a JSON file of one kind and check it against its schema.
+    """Read a JSON file and check it against a schema.
 
     Parameters
     ----------
     path
         The file.
     schema
-        What it must hold.
+        Schema of the file.
     most
-        Most values in it; None for a number that follows from its size (`parse_json`).
+        Maximum number of values; None to derive it from the size of the file (`parse_json`).
 
     Raises
     ------
     FormatError
-        When the file is of another kind or version, or violates the schema.
+        If the file is of another kind or version, or violates the schema.
     """
     name = os.fspath(path)
     try:
@@ -90,7 +90,13 @@ def read_json(path: str | os.PathLike[str], schema: Schema, *, most: int | None 
 
 
 def check_version(found: str | None, schema: Schema, name: str) -> None:
-    """Check that a file was saved by a version that is known."""
+    """Check that the version of a saved file is the version of its schema.
+
+    Raises
+    ------
+    FormatError
+        If it is not.
+    """
     if found != schema.version:
         hint = "Update vecload, or save it again with this version."
         shown = f"version {str(found)[:20]}"
@@ -98,12 +104,12 @@ def check_version(found: str | None, schema: Schema, name: str) -> None:
 
 
 def other_kind(path: str | os.PathLike[str], schema: Schema) -> FormatError:
-    """Return the error for a file or folder that is not of the wanted kind."""
+    """Return the error for a file or folder of another kind than `schema` describes."""
     file = Path(path)
     if file.is_dir():
         kind = describe_folder(file) or Kind("a folder", None)
     else:
         with file.open("rb") as opened:
-            kind = describe_file(file) or describe_head(opened.read(_HEAD)) or Kind(None, None)
-    wanted = SAVED[schema.mark].what
+            kind = describe_file(file) or describe_head(opened.read(HEAD)) or Kind(None, None)
+    wanted = SAVED_KINDS[schema.mark].what
     return FormatError(f"not {wanted}", file=os.fspath(path), found=kind.what, hint=kind.hint)

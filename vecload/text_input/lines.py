@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 from vecload.errors import FormatError
 from vecload.progress import progress_bar
 from vecload.saved import describe_folder, describe_head
-from vecload.saved.kinds import SAVED, VOCAB
+from vecload.saved.recognition import SAVED_KINDS
+from vecload.saved.schemas import VOCAB
 from vecload.sources import open_source
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def open_input(path: Input) -> Source:
     if kind is None:
         source = open_source(place)
         kind = describe_head(source.head(_HEAD))
-        if kind is None or kind == SAVED[VOCAB.mark]:
+        if kind is None or kind == SAVED_KINDS[VOCAB.mark]:
             return source
         source.close()
     raise FormatError("not a text file", file=input_name(path), found=kind.what, hint=kind.hint)

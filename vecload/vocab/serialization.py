@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vecload.saved import check_rules, check_settings, check_version
-from vecload.saved.kinds import VOCAB
+from vecload.saved.schemas import VOCAB
 from vecload.vocab.specials import PADS
 from vecload.words import Words
 
@@ -53,7 +53,7 @@ def from_json(document: Any, name: str) -> Parts:
     Raises
     ------
     FormatError
-        If the document is of another version, or violates its schema (`vecload.saved.kinds.VOCAB`).
+        If the document is of another version, or violates its schema (`vecload.saved.schemas.VOCAB`).
     VocabularyError
         If a word cannot be encoded.
     """

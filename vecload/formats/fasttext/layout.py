@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.ngrams import LONGEST_NGRAM, DenseRows, NgramTable, QuantisedRows, Rows
+from vecload.ngrams import LONGEST_NGRAM, DenseRows, NgramTable, QuantizedRows, Rows
 from vecload.saved import MAX_DIM
 from vecload.words import pack, read_only
 
@@ -292,7 +292,7 @@ def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:
     return DenseRows(values.reshape(rows, dim), file=file, offset=begin)
 
 
-def _quantised(cursor: Cursor, what: str, file: int | None) -> QuantisedRows:  # noqa: ARG001 - as `_dense`
+def _quantised(cursor: Cursor, what: str, file: int | None) -> QuantizedRows:  # noqa: ARG001 - as `_dense`
     norms = bool(cursor.number("B", what))
     rows, dim, size = cursor.number("q", what), cursor.number("q", what), cursor.number("i", what)
     if rows < 0 or not 0 < dim <= MAX_DIM:
@@ -307,7 +307,7 @@ def _quantised(cursor: Cursor, what: str, file: int | None) -> QuantisedRows:  #
     if norms:
         norm_codes = cursor.array("u1", rows, what)
         _, norm_centroids = _quantiser(cursor, what, 1)
-    return QuantisedRows(codes.reshape(rows, parts), centroids, width, norm_codes, norm_centroids)
+    return QuantizedRows(codes.reshape(rows, parts), centroids, width, norm_codes, norm_centroids)
 
 
 def _quantiser(cursor: Cursor, what: str, dim: int) -> tuple[int, npt.NDArray[np.float32]]:
@@ -325,7 +325,7 @@ def _table(
     cursor: Cursor,
     arguments: Arguments,
     words: int,
-    rows: DenseRows | QuantisedRows,
+    rows: DenseRows | QuantizedRows,
     kept: npt.NDArray[Any] | None,
     *,
     eos_ngrams: bool,

@@ -1,12 +1,16 @@
-"""Every kind of file that vecload writes for itself: its schema, what to call it, and what opens it."""
+"""The schema of every kind of file that vecload writes for itself.
+
+``docs/native-format.md`` describes the native format. Everything else here is private to vecload and may change with
+the version in its schema.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vecload.saved.schema import (
+from vecload.saved.validation import (
     LONGEST_MARK,
     LONGEST_NGRAM,
     MAX_DIM,
@@ -18,14 +22,13 @@ from vecload.saved.schema import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from vecload.saved.schema import Arrays
+    from vecload.saved.validation import Arrays
 
 _FLOATS: Final = "float16 bfloat16 float32 float64"
 _BYTES: Final = (0, 1 << 48)
 _LONGEST_NAME: Final = 1000
-_LARGEST_VALUE: Final = 1e30  # rows are mapped in float32
+# Maps are applied in float32, whose range ends at 3.4e38; sums of products of larger values would overflow.
+_LARGEST_VALUE: Final = 1e30
 _NULL: Final = type(None)
 _TEXT: Final = Setting((str,), high=_LONGEST_NAME)
 _NAME_OR_NULL: Final = Setting((str, _NULL), high=1 << 16)
@@ -33,14 +36,17 @@ _ROW_OR_NULL: Final = Setting((int, _NULL), 0, MAX_ROWS)
 _WORDS: Final = Setting((list,), items=Setting((str,), high=1 << 16))
 
 
-def _cuts(arrays: Arrays) -> bool:
-    """Whether word offsets cut the bytes into words: compiled code follows them without looking."""
+def _valid_offsets(arrays: Arrays) -> bool:
+    """Return whether the offsets split the bytes into words.
+
+    Kernels use the offsets without bounds checks, so this check is what keeps them inside the array.
+    """
     data, offsets = arrays["words.data"], arrays["words.offsets"]
     return bool(offsets[0] == 0 and offsets[-1] == len(data) and (offsets[1:] >= offsets[:-1]).all())
 
 
 def _countable(arrays: Arrays) -> bool:
-    """Whether counts are not negative and their sum fits into 64 bits."""
+    """Return whether no count is negative and their sum fits into 64 bits."""
     counts = arrays.get("counts")
     return counts is None or not len(counts) or (counts.min() >= 0 and float(counts.sum(dtype=float)) < 2**63)
 
@@ -62,7 +68,7 @@ NATIVE: Final = Schema(
         "words.offsets": Tensor("int64", ("rows+1",)),
         "words.slots": Tensor("uint64", ("slots",)),
     },
-    sides={"dim": (1, MAX_DIM), "bytes": _BYTES, "slots": (1, 1 << 34)},
+    sizes={"dim": (1, MAX_DIM), "bytes": _BYTES, "slots": (1, 1 << 34)},
     rules=(
         Rule(
             "the hash table 'words.slots' must have more slots than there are words, and a power of two",
@@ -72,10 +78,14 @@ NATIVE: Final = Schema(
         ),
     ),
 )
-"""The words' offsets and slots are not read on opening: `Words` checks them before compiled code follows them."""
+"""Word vectors in the native format.
+
+Word offsets and hash slots are not read when a file is opened, so that opening takes constant time; `Words` checks
+them before kernels use them.
+"""
 
 LONGEST_DOUBT: Final = 1 << 12
-"""Characters in the findings about a file's words; a few sentences with quoted words of bounded length."""
+"""Maximum number of characters of "doubt" in `META`: a few sentences that quote words of bounded length."""
 
 META: Final = {
     "args": Setting((dict,), required=False),
@@ -84,7 +94,7 @@ META: Final = {
     "labels": Setting((list,), items=Setting((str,)), required=False),
     "transforms": Setting((list,), items=Setting((dict,)), required=False),
 }
-"""Entries of a native file's `meta` that change what the library does; others only describe the source."""
+"""Entries of a native file's `meta` that the library uses; all others only describe the source."""
 
 _COUNT: Final = Setting((int,), 0, (1 << 31) - 1, required=False)
 
@@ -95,7 +105,7 @@ META_ARGS: Final = {
     "t": Setting((float,), required=False),
     "wordNgrams": Setting((int,), 0, LONGEST_NGRAM, required=False),
 }
-"""Entries of "args" in `META`: what a fastText model was trained with, which is written into its file again."""
+"""Entries of "args" in `META`: the training arguments of a fastText model, written again when it is converted."""
 
 NGRAM_SETTINGS: Final = {
     "minn": Setting((int,), 0, LONGEST_NGRAM),
@@ -118,7 +128,7 @@ _PLAIN_FLORET = Rule(
 
 
 def _all_buckets(arrays: Arrays, rows: str, bucket: int) -> bool:
-    """Whether every row that an n-gram can ask for exists."""
+    """Return whether every row exists that the hash of an n-gram can select."""
     kept, count = arrays.get("kept"), len(arrays[rows])
     if kept is None:
         return bucket <= count
@@ -133,7 +143,7 @@ DENSE_NGRAMS: Final = Schema(
         "kept": Tensor("int32", ("kept", 2), required=False),
     },
     settings=NGRAM_SETTINGS,
-    sides={"dim": (1, MAX_DIM)},
+    sizes={"dim": (1, MAX_DIM)},
     rules=(
         _MARKS,
         _PLAIN_FLORET,
@@ -142,7 +152,7 @@ DENSE_NGRAMS: Final = Schema(
         ),
     ),
 )
-"""Tensors of a native file that begin with "ngrams.", without this prefix, and the JSON under "ngrams"."""
+"""Tensors of a native file whose names begin with "ngrams." (without this prefix), and the settings in "ngrams"."""
 
 QUANTIZED_NGRAMS: Final = Schema(
     "vecload vectors",
@@ -155,12 +165,12 @@ QUANTIZED_NGRAMS: Final = Schema(
         "kept": Tensor("int32", ("kept", 2), required=False),
     },
     settings={**NGRAM_SETTINGS, "width": Setting((int,), 1, MAX_DIM)},
-    sides={"dim": (1, MAX_DIM)},
+    sizes={"dim": (1, MAX_DIM)},
     rules=(
         _MARKS,
         _PLAIN_FLORET,
         Rule(
-            "the quantized n-gram codes do not have one part for each stretch of a row",
+            "the quantized n-gram codes do not have one code for each part of a row",
             lambda arrays, kept: arrays["codes"].shape[1] == -(-(arrays["centroids"].size // 256) // kept["width"]),
         ),
         Rule(
@@ -195,9 +205,9 @@ ALIGNED: Final = Schema(
         "coverage": Setting((dict,)),
         "meta": Setting((dict,)),
     },
-    sides={"dim": (1, MAX_DIM), "bytes": _BYTES},
+    sizes={"dim": (1, MAX_DIM), "bytes": _BYTES},
     rules=(
-        Rule("'words.offsets' do not cut 'words.data' into words", lambda arrays, _: _cuts(arrays)),
+        Rule("'words.offsets' do not split 'words.data' into words", lambda arrays, _: _valid_offsets(arrays)),
         Rule("'counts' are negative or too large", lambda arrays, _: _countable(arrays)),
         Rule(
             "'origin' has codes without a name in 'origins'",
@@ -222,7 +232,7 @@ SPACE_MAP: Final = Schema(
         "source": Setting((list,), 0, 100, items=Setting((str,), choices=("unit", "center"))),
         "target": Setting((list,), 0, 100, items=Setting((str,), choices=("unit", "center"))),
     },
-    sides={"source dim": (1, MAX_DIM), "target dim": (1, MAX_DIM), "dim": (1, MAX_DIM)},
+    sizes={"source dim": (1, MAX_DIM), "target dim": (1, MAX_DIM), "dim": (1, MAX_DIM)},
     rules=(
         *(
             Rule(
@@ -232,7 +242,7 @@ SPACE_MAP: Final = Schema(
             for side in ("source", "target")
         ),
         Rule(
-            "without 'target_matrix', 'matrix' must lead to the dimension of the target",
+            "without 'target_matrix', 'matrix' must have the dimension of the target",
             lambda arrays, _: "target_matrix" in arrays or arrays["matrix"].shape[1] == arrays["target.means"].shape[1],
         ),
         Rule(
@@ -260,7 +270,7 @@ POOLER: Final = Schema(
         "tokenizer": Setting((dict,)),
     },
 )
-"""``pooler.json`` of a pooler's folder; `POOLER_MODE` and `POOLER_TOKENIZER` are the dicts in it."""
+"""``pooler.json`` in the folder of a pooler; `POOLER_MODE` and `POOLER_TOKENIZER` describe the dicts in it."""
 
 POOLER_MODE: Final = {
     "name": _TEXT,
@@ -283,9 +293,9 @@ POOLER_STATE: Final = Schema(
         "fitted": Tensor("bool", (), required=False),
         "query": Tensor(_FLOATS, ("dim",), required=False),
     },
-    sides={"dim": (1, MAX_DIM)},
+    sizes={"dim": (1, MAX_DIM)},
 )
-"""``state.safetensors`` of a pooler's folder, the buffers of the module by torch's names: those that its mode needs."""
+"""``state.safetensors`` in the folder of a pooler: the buffers of the module, where its mode has them."""
 
 VOCAB: Final = Schema(
     "vecload-vocab",
@@ -307,90 +317,3 @@ VOCAB: Final = Schema(
         Rule("the sum of 'counts' is too large", lambda _, kept: sum(kept["counts"] or ()) < 1 << 63),
     ),
 )
-
-
-class Kind(NamedTuple):
-    """A kind of file, and what to do with it."""
-
-    what: str | None
-    hint: str | None
-
-
-SAVED: Final = {
-    NATIVE.mark: Kind("word vectors in vecload's own format", "Use vecload.load."),
-    ALIGNED.mark: Kind("an aligned matrix that vecload saved", "Use vecload.Aligned.load."),
-    SPACE_MAP.mark: Kind("a map between two spaces that vecload saved", "Use vecload.SpaceMap.load."),
-    POOLER.mark: Kind("a folder that SentencePooler.save wrote", "Use vecload.SentencePooler.load with its folder."),
-    VOCAB.mark: Kind("a vocabulary that vecload saved", "Use vecload.Vocab.load."),
-}
-
-_HEAD: Final = 4096
-
-
-def describe_head(head: bytes) -> Kind | None:
-    """Return what a file is from its first bytes, if vecload wrote it or may have written it.
-
-    Examples
-    --------
-    >>> describe_head(b'{"counts":null,"format":"vecload-vocab"').hint
-    'Use vecload.Vocab.load.'
-    """
-    if head.startswith(b"\x93NUMPY"):
-        hint = "If you have its words: vecload.Vectors(words, numpy.load(path))."
-        return Kind("a NumPy array (.npy), a matrix without words", hint)
-    if b"{" not in head[:9]:
-        return None
-    for mark, kind in SAVED.items():
-        if f'"{mark}"'.encode() in head[:_HEAD]:
-            return kind
-    if b'{"vectors":{"dtype"' in head[:_HEAD].replace(b" ", b"") and head[8:9] == b"{":
-        return Kind("sentence vectors that vecload pool wrote", "They have no words: use safetensors.numpy.load_file.")
-    return None
-
-
-# Files of folders that vecload writes: the file's name, names next to it that prove the kind of folder, and the kind.
-_PARTS: Final = (
-    ("state.safetensors", ("pooler.json",), Kind("the state of a saved SentencePooler", "{pooler}")),
-    ("pooler.json", (), Kind("the settings of a saved SentencePooler", "{pooler}")),
-    ("model.safetensors", ("tokenizer.json",), Kind("the tensors of an embedding model's folder", "{load}")),
-    ("tokenizer.json", ("model.safetensors",), Kind("the tokenizer of an embedding model's folder", "{load}")),
-    ("modules.json", ("model.safetensors",), Kind("the settings of an embedding model's folder", "{load}")),
-    ("config.json", ("model.safetensors",), Kind("the settings of an embedding model's folder", "{load}")),
-    ("key2row", ("vectors",), Kind("the row numbers of a spaCy folder", "{load}")),
-    ("vectors", ("key2row",), Kind("the rows of a spaCy folder", "{load}")),
-    ("vectors.cfg", ("vectors",), Kind("the settings of a spaCy folder", "{load}")),
-    ("strings.json", ("vectors",), Kind("the strings of a spaCy folder", "{load}")),
-    ("lookups.bin", ("vectors",), Kind("a table of a spaCy folder", "{load}")),
-)
-
-
-def describe_file(path: Path) -> Kind | None:
-    """Return what a file is from its name and its neighbors, if it is a part of a folder or of a saved model."""
-    for name, beside, kind in _PARTS:
-        if path.name == name and all((path.parent / other).exists() for other in beside):
-            hint = (kind.hint or "").format(
-                pooler=f"Use vecload.SentencePooler.load({str(path.parent)!r}).",
-                load=f"Load the folder: vecload.load({str(path.parent)!r}).",
-            )
-            return Kind(kind.what, hint)
-    # gensim keeps large arrays of "model" in "model.vectors.npy" and the like.
-    stem = path.name
-    while path.suffix in (".npy", ".npz") and "." in stem:
-        stem = stem.rpartition(".")[0]
-        if stem and stem != path.name and (path.parent / stem).is_file():
-            whole = str(path.parent / stem)
-            return Kind("an array of a model that gensim saved", f"Load the model itself: vecload.load({whole!r}).")
-    return None
-
-
-def describe_folder(path: Path) -> Kind | None:
-    """Return what a folder is, if vecload wrote it and `load` does not read it."""
-    if (path / "pooler.json").is_file():
-        vectors = str(path / "vectors.safetensors")
-        hint = f"Use vecload.SentencePooler.load({str(path)!r}), or vecload.load({vectors!r}) for its words and rows."
-        return Kind("the folder of a saved SentencePooler", hint)
-    if (path / "tensors.tsv").is_file() and (path / "metadata.tsv").is_file():
-        return Kind(
-            "a folder for TensorBoard's projector", f"Load the rows: vecload.load({str(path / 'tensors.tsv')!r})."
-        )
-    return None

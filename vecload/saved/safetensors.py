@@ -1,11 +1,13 @@
-"""The safetensors container, read from mapped bytes and written with the same bytes for the same tensors.
+"""Safetensors files: parsed from mapped bytes, and written so that equal tensors give equal bytes.
 
 ::
 
     uint64 N | N bytes of JSON, padded with spaces | the tensors, one after the other
 
-The library is not used for two reasons: a file is mapped here and its arrays are views of it, and the order of the
-metadata in files that the library writes differs from process to process.
+The safetensors library is not used, for two reasons: here, arrays are views of the mapped file, and the library writes
+metadata in an order that differs from process to process.
+
+Source: https://github.com/huggingface/safetensors#format.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError
 from vecload.saved.bounded_json import parse_json, to_json
 
@@ -27,22 +30,23 @@ DTYPES: Final = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "U64": "uint64", "I64": "int64",
     "U32": "uint32", "I32": "int32", "U16": "uint16", "I16": "int16", "U8": "uint8", "I8": "int8", "BOOL": "bool",
 }  # fmt: skip
-"""Names of types in the container, and numpy's."""
+"""NumPy's name of each dtype that the format has."""
 
 CODES: Final = {name: code for code, name in DTYPES.items()}
 
-_LONGEST_HEADER: Final = 100_000_000  # the library's own limit
+_LONGEST_HEADER: Final = 100_000_000  # the limit of the safetensors library
 _MOST_TENSORS: Final = 1000
-_MOST_SIDES: Final = 8
-_LARGEST_SIDE: Final = 1 << 60
+_MOST_DIMENSIONS: Final = 8
+_LARGEST_NUMBER: Final = 1 << 60
 _SHOWN: Final = 100
 _PIECE: Final = 1 << 22
 
 
-class Container(NamedTuple):
+class Safetensors(NamedTuple):
     """Contents of a safetensors file.
 
-    `arrays` are views of the file's bytes, `starts` the byte where each begins, `metadata` the strings of the header.
+    `arrays` are views of the bytes of the file, `starts` has the offset of each in the file, and `metadata` the strings
+    of the header.
     """
 
     arrays: dict[str, npt.NDArray[Any]]
@@ -50,29 +54,20 @@ class Container(NamedTuple):
     metadata: dict[str, str]
 
 
-def dtype_of(name: str) -> np.dtype[Any]:
-    """Return the dtype of a name; "bfloat16" is that of `ml_dtypes`, which numpy does not know by itself."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        name = ml_dtypes.bfloat16
-    return np.dtype(name)
-
-
-def parse_container(raw: npt.NDArray[np.uint8], name: str) -> Container:
-    """Read the header, check it against the bytes that exist, and return views of the tensors.
+def parse_safetensors(raw: npt.NDArray[np.uint8], name: str) -> Safetensors:
+    """Read the header, check it against the size of the file, and return views of the tensors.
 
     Parameters
     ----------
     raw
-        All bytes of the file, uint8, mapped or not.
+        All bytes of the file, uint8, mapped or in memory.
     name
         Name of the file, for error messages.
 
     Raises
     ------
     FormatError
-        When the header is invalid, or the tensors overlap, leave gaps or have other sizes than their shapes.
+        If the header is invalid, or the tensors overlap, leave gaps, or do not have the sizes of their shapes.
     """
 
     def refuse(problem: str, found: object = None) -> FormatError:
@@ -107,50 +102,58 @@ def parse_container(raw: npt.NDArray[np.uint8], name: str) -> Container:
             raise refuse("the file has another size", f"{len(raw):,} bytes, at least {begin + last:,} expected")
         spans.append((first, last))
         piece = raw[begin + first : begin + last].view(dtype)
-        # Files of other writers may be unaligned, and kernels are compiled for aligned arrays.
+        # Other writers may store tensors at any byte, but kernels are compiled for aligned arrays.
         arrays[tensor] = (piece if piece.flags.aligned else piece.copy()).reshape(shape)
         starts[tensor] = begin + first
+    # The format requires that tensors fill the file without gaps, so that nothing can be hidden in one.
     at = 0
     for first, last in sorted(spans):
         if first != at:
-            raise refuse("tensors overlap or leave holes", f"one at byte {first}, the previous one ends at {at}")
+            raise refuse("tensors overlap or leave gaps", f"one at byte {first}, the previous one ends at {at}")
         at = last
     if begin + at != len(raw):
         raise refuse("the file has another size", f"{len(raw):,} bytes, {begin + at:,} expected")
-    return Container(arrays, starts, metadata)
+    return Safetensors(arrays, starts, metadata)
 
 
 def _layout(entry: object) -> tuple[np.dtype[Any], tuple[int, ...], int, int] | None:
-    """Return dtype, shape, first and last byte of a tensor; None for an invalid entry."""
+    """Return the dtype, shape, first and last byte of a tensor, or None if its entry is invalid."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         return None
     code, shape, span = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES or not isinstance(shape, list) or not isinstance(span, list):
         return None
-    # Few and bounded sides: the product of thousands of large numbers would take quadratic time.
-    if len(shape) > _MOST_SIDES or len(span) != 2:
+    # Multiplying thousands of huge numbers takes quadratic time, so their number and size are bounded first.
+    if len(shape) > _MOST_DIMENSIONS or len(span) != 2:
         return None
-    if not all(type(number) is int and 0 <= number < _LARGEST_SIDE for number in (*shape, *span)):
+    if not all(type(number) is int and 0 <= number < _LARGEST_NUMBER for number in (*shape, *span)):
         return None
-    return dtype_of(DTYPES[code]), tuple(shape), span[0], span[1]
+    return type_of(DTYPES[code]), tuple(shape), span[0], span[1]
 
 
-def header_bytes(
+def safetensors_header(
     layout: Mapping[str, tuple[np.dtype[Any] | str, Sequence[int]]], metadata: Mapping[str, str], *, page: int = 8
 ) -> bytes:
-    """Return length and header of a container; `layout` has dtype and shape of each tensor in file order.
+    """Return the bytes of a file before its tensors: the length of the header, and the header.
 
-    The header is padded so that the tensors begin at a multiple of `page` bytes.
+    Parameters
+    ----------
+    layout
+        Dtype and shape of each tensor, in file order.
+    metadata
+        Strings to store with the tensors.
+    page
+        The header is padded so that the tensors begin at a multiple of this number of bytes.
 
     Raises
     ------
     OptionError
-        If the header is longer than `parse_container` accepts.
+        If the header is longer than `parse_safetensors` accepts.
     """
     entries: dict[str, Any] = {"__metadata__": dict(metadata)}
     at = 0
     for name, (dtype, shape) in layout.items():
-        wanted = dtype_of(dtype) if isinstance(dtype, str) else dtype
+        wanted = type_of(dtype) if isinstance(dtype, str) else dtype
         end = at + math.prod(shape) * wanted.itemsize
         entries[name] = {"dtype": CODES[wanted.name], "shape": list(shape), "data_offsets": [at, end]}
         at = end
@@ -161,11 +164,11 @@ def header_bytes(
     return len(text).to_bytes(8, "little") + text
 
 
-def write_container(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write tensors, those with the widest values first, so that all are aligned."""
+def write_safetensors(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    """Write tensors in the order of decreasing value size, which aligns all of them."""
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     little = [(name, np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")) for name, array in ordered]
-    file.write(header_bytes({name: (array.dtype, array.shape) for name, array in little}, metadata))
+    file.write(safetensors_header({name: (array.dtype, array.shape) for name, array in little}, metadata))
     for _, array in little:
         flat = array.reshape(-1).view(np.uint8)
         for begin in range(0, len(flat), _PIECE):

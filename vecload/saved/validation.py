@@ -1,4 +1,8 @@
-"""Schemas as values: the type, shape and range of everything a saved file holds, and the one function that checks."""
+"""Schemas as values: the type, shape and range of everything in a saved file, and the functions that check them.
+
+A reader never uses a value from a file before it has passed these checks, so the code after them, compiled code above
+all, can rely on types, shapes and ranges.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MAX_DIM: Final = 1 << 20
-"""Most values in a vector, in every format. The widest published vectors have a few thousand."""
+"""Maximum number of values in a vector, in every format. The widest published vectors have a few thousand."""
 
 MAX_ROWS: Final = (1 << 32) - 2
-"""Most rows of a table: row numbers have 32 bits in hash tables, where 0 marks a free slot."""
+"""Maximum number of rows: hash tables store row numbers plus one in 32 bits, and 0 marks a free slot."""
 
 LONGEST_NGRAM: Final = 1024
-"""Characters in the longest n-gram a table may ask for: more than any word of any language has."""
+"""Maximum number of characters in an n-gram, longer than the words of any language."""
 LONGEST_MARK: Final = 16
-"""Characters in the longest boundary mark; each is put around every word."""
+"""Maximum number of characters in a boundary mark, which is added to both ends of every word."""
 
 _SHOWN: Final = 60
-_SIDE = re.compile(r"(?:(\d+)\*)?([a-z ]+?)(?:\+(\d+))?")
+_DIMENSION = re.compile(r"(?:(\d+)\*)?([a-z ]+?)(?:\+(\d+))?")
 
 Arrays = Mapping[str, "npt.NDArray[Any]"]
 Settings = Mapping[str, Any]
@@ -33,39 +37,40 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tensor:
-    """One stored array.
+    """Requirements for one stored array.
 
     Parameters
     ----------
     dtypes
-        Names of its possible types, separated by spaces.
-    sides
-        Its shape: numbers, or names. Sides with the same name are equal; "rows+1" and "256*dim" are relations.
+        Names of the allowed dtypes, separated by spaces.
+    shape
+        Sizes of the dimensions: numbers, or names. Dimensions with the same name have the same size; "rows+1" and
+        "256*dim" are computed from a named size.
     required
-        Whether it has to be there.
+        Whether the array must be present.
     """
 
     dtypes: str
-    sides: tuple[int | str, ...]
+    shape: tuple[int | str, ...]
     required: bool = True
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One stored setting.
+    """Requirements for one stored setting.
 
     Parameters
     ----------
     kinds
-        Its possible types; ``float`` includes whole numbers, ``int`` excludes ``bool``.
+        Allowed types; ``float`` includes whole numbers, ``int`` excludes ``bool``.
     low, high
         Range of a number, or of the length of a string or list.
     choices
-        Possible values.
+        Allowed values.
     items
-        What each item of a list, or each value of a dict, is.
+        Requirements for each item of a list, or each value of a dict.
     required
-        Whether it has to be there.
+        Whether the setting must be present.
     """
 
     kinds: tuple[type, ...]
@@ -78,7 +83,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Rule:
-    """A relation between tensors and settings that must hold, and the problem if it does not."""
+    """Condition on tensors and settings together, and the message of the error if it does not hold."""
 
     problem: str
     holds: Callable[[Arrays, Settings], bool]
@@ -86,101 +91,108 @@ class Rule:
 
 @dataclass(frozen=True)
 class Schema:
-    """All that a file of one kind holds.
+    """Complete description of one kind of file.
 
     Parameters
     ----------
     mark, version
-        What the metadata say under "format" and "version".
+        Values of "format" and "version" in the metadata.
     tensors, settings
-        Its arrays and its settings, by name.
-    sides
-        Least and greatest value of named sides; others are 0 to `MAX_ROWS`.
+        Arrays and settings, by name.
+    sizes
+        Smallest and largest size of named dimensions; other dimensions are 0 to `MAX_ROWS`.
     rules
-        Further relations, checked when types, shapes and ranges are right.
+        Further conditions, checked after types, shapes and ranges.
     """
 
     mark: str
     version: str
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    sides: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
 
 def check_saved(schema: Schema, arrays: Arrays, settings: object, file: str) -> None:
-    """Check tensors, settings and rules of one file.
+    """Check the tensors, settings and rules of one file.
 
     Raises
     ------
     FormatError
-        Names the first tensor, setting or rule that is wrong.
+        If a tensor or setting is missing, unknown or invalid, or a rule does not hold. The error names the first.
     """
     check_tensors(schema, arrays, file)
     check_rules(schema, arrays, check_settings(schema.settings, settings, file), file)
 
 
 def check_tensors(schema: Schema, arrays: Arrays, file: str, known: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Check names, types and shapes, and return the named sides; `known` are sides that are settled already.
+    """Check names, dtypes and shapes, and return the sizes of the named dimensions.
 
-    Nothing but the shapes is looked at, so that a mapped file is not read.
+    `known` has sizes that are fixed already. Values are not read, so a mapped file stays on disk.
     """
     unknown = sorted(arrays.keys() - schema.tensors.keys())
     if unknown:
         raise FormatError(f"unknown tensor {unknown[0][:_SHOWN]!r}", file=file, expected=", ".join(schema.tensors))
-    sides = dict(known or {})
+    sizes = dict(known or {})
     for name, tensor in schema.tensors.items():
         if name not in arrays:
             if tensor.required:
                 raise FormatError(f"missing tensor {name!r}", file=file, found=", ".join(arrays)[:_SHOWN] or "none")
             continue
         array = arrays[name]
-        if array.dtype.name not in tensor.dtypes.split() or not _fits(array.shape, tensor.sides, sides, schema.sides):
+        if array.dtype.name not in tensor.dtypes.split() or not _fits(array.shape, tensor.shape, sizes, schema.sizes):
             raise FormatError(
                 f"invalid tensor {name!r}",
                 file=file,
                 found=f"{array.dtype} of shape {array.shape}",
-                expected=f"{' or '.join(tensor.dtypes.split())} of shape {_shown(tensor.sides, sides)}",
+                expected=f"{' or '.join(tensor.dtypes.split())} of shape {_shown(tensor.shape, sizes)}",
             )
-    return sides
+    return sizes
 
 
 def _fits(
     shape: tuple[int, ...],
     wanted: tuple[int | str, ...],
-    sides: dict[str, int],
+    sizes: dict[str, int],
     bounds: Mapping[str, tuple[int, int]],
 ) -> bool:
-    """Compare a shape with the wanted one, and note the named sides that occur in it for the first time."""
+    """Compare a shape with the wanted one, and record the sizes of dimension names that are new in `sizes`."""
     if len(shape) != len(wanted):
         return False
-    for size, side in zip(shape, wanted, strict=True):
-        if isinstance(side, int):
-            if size != side:
+    for size, dimension in zip(shape, wanted, strict=True):
+        if isinstance(dimension, int):
+            if size != dimension:
                 return False
             continue
-        factor, name, more = _parsed(side)
+        factor, name, more = parse_dimension(dimension)
         value, rest = divmod(size - more, factor)
         low, high = bounds.get(name, (0, MAX_ROWS))
-        if rest or not low <= value <= high or sides.setdefault(name, value) != value:
+        if rest or not low <= value <= high or sizes.setdefault(name, value) != value:
             return False
     return True
 
 
-def _parsed(side: str) -> tuple[int, str, int]:
-    match = _SIDE.fullmatch(side)
-    assert match is not None, side
+def parse_dimension(dimension: str) -> tuple[int, str, int]:
+    """Split a dimension of a schema into factor, name and summand.
+
+    Examples
+    --------
+    >>> parse_dimension("256*dim"), parse_dimension("rows+1")
+    ((256, 'dim', 0), (1, 'rows', 1))
+    """
+    match = _DIMENSION.fullmatch(dimension)
+    assert match is not None, dimension
     factor, name, more = match.groups()
     return int(factor or 1), name, int(more or 0)
 
 
-def _shown(wanted: tuple[int | str, ...], sides: Mapping[str, int]) -> str:
-    """Return a shape for people, with the sizes of the sides that are known."""
+def _shown(wanted: tuple[int | str, ...], sizes: Mapping[str, int]) -> str:
+    """Return a shape as text, with numbers in place of the names whose sizes are known."""
     parts = []
-    for side in wanted:
-        factor, name, more = (1, "", side) if isinstance(side, int) else _parsed(side)
-        known = more if not name else factor * sides[name] + more if name in sides else None
-        parts.append(str(side) if known is None else f"{known}")
+    for dimension in wanted:
+        factor, name, more = (1, "", dimension) if isinstance(dimension, int) else parse_dimension(dimension)
+        known = more if not name else factor * sizes[name] + more if name in sizes else None
+        parts.append(str(dimension) if known is None else f"{known}")
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
@@ -192,13 +204,18 @@ def check_settings(
     Parameters
     ----------
     wanted
-        The settings a file has.
+        Requirements, by name.
     settings
-        What the file says: a dict, else it is an error.
+        Parsed JSON of the file; anything but a dict is an error.
     file
-        Name of the file.
+        Name of the file, for error messages.
     closed
-        Whether other settings are refused.
+        Whether other settings are an error.
+
+    Raises
+    ------
+    FormatError
+        If a setting is missing, unknown or invalid.
     """
     if not isinstance(settings, dict):
         raise FormatError("the settings are not a JSON object", file=file, found=type(settings).__name__)
@@ -216,8 +233,8 @@ def check_settings(
 
 
 def _problem(value: Any, setting: Setting) -> str | None:
-    """Return what is wrong with a value, or None."""
-    # type() instead of isinstance: True is an int in Python.
+    """Describe the invalid part of a value, or return None if it is valid."""
+    # type() instead of isinstance, because True is an instance of int.
     kind = type(value)
     if kind not in setting.kinds and not (kind is int and float in setting.kinds):
         return f"a {kind.__name__}" if kind in (list, dict) else repr(value)[:_SHOWN]
@@ -230,7 +247,7 @@ def _problem(value: Any, setting: Setting) -> str | None:
         if (setting.low is not None and measured < setting.low) or (
             setting.high is not None and measured > setting.high
         ):
-            # A whole number of thousands of digits cannot be shown.
+            # Python refuses to format whole numbers of thousands of digits, and a message should stay short.
             return f"{measured:.6g}" if abs(measured) < 1e300 else "a huge number"
     if setting.items is not None and kind in (list, dict):
         items = value.values() if kind is dict else value
@@ -254,7 +271,13 @@ def _described(setting: Setting) -> str:
 
 
 def check_rules(schema: Schema, arrays: Arrays, settings: Settings, file: str) -> None:
-    """Check the relations of a schema; types, shapes and ranges must have been checked before."""
+    """Check the rules of a schema; call this after types, shapes and ranges have been checked.
+
+    Raises
+    ------
+    FormatError
+        If a rule does not hold.
+    """
     for rule in schema.rules:
         if not rule.holds(arrays, settings):
             raise FormatError(rule.problem, file=file)
