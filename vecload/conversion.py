@@ -30,7 +30,7 @@ from vecload.words import UniqueWords
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from vecload.formats.contract import Place, Reader, ReadRequest, RowStream
+    from vecload.formats.contract import Reader, ReadRequest, RowStream
     from vecload.formats.outputs import Output
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
@@ -354,9 +354,8 @@ class _Stream:
     def words(self) -> Words:
         return self._known.words
 
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:
-        as_read = not self._normalize and self.dtype == self._reader.dtype
-        for data, offsets, rows in batches_of(self._reader, self._prefix, self._check, place if as_read else None):
+    def batches(self) -> Iterator[Batch]:
+        for data, offsets, rows in batches_of(self._reader, self._prefix, self._check):
             self.read += len(rows)
             fresh = self._known.add(data, offsets)
             batch = Batch(data, offsets, rows)

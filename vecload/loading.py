@@ -12,7 +12,7 @@ from vecload import formats
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, allocating
 from vecload.formats import guarding, native
-from vecload.formats.contract import ReadRequest, Table
+from vecload.formats.contract import ReadRequest, RowBuffer, Table
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
@@ -188,7 +188,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in batches_of(reader, prefix, check, _Matrix(matrix)):
+    for batch in batches_of(reader, prefix, check, RowBuffer(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             shape = end + _STEP // row_bytes, reader.dim
@@ -203,22 +203,6 @@ def _collect(
     offsets = np.zeros(count + 1, dtype=np.int64)
     np.cumsum(np.concatenate([*lengths, offsets[:0]]), out=offsets[1:])
     return matrix, np.concatenate([*datas, np.empty(0, dtype=np.uint8)]), offsets
-
-
-class _Matrix:
-    """Gives a reader the next rows of a matrix to parse into; none from when it runs short, for ever: it moves."""
-
-    def __init__(self, matrix: npt.NDArray[Any]) -> None:
-        self._matrix = matrix
-        self._room = len(matrix)
-        self._taken = 0
-
-    def take(self, count: int) -> npt.NDArray[Any] | None:
-        begin, self._taken = self._taken, self._taken + count
-        return self._matrix[begin : self._taken] if self._taken <= self._room else None
-
-    def filled(self, rows: npt.NDArray[Any]) -> None:
-        """They lie where they belong."""
 
 
 def _unique(

@@ -12,7 +12,7 @@ from vecload import formats
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
 from vecload.formats import guarding, native
-from vecload.formats.contract import Batch, Place, Placing, Previewing, Reader, ReadRequest, strip_prefix
+from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, strip_prefix
 from vecload.progress import progress_bar
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode
@@ -129,8 +129,8 @@ class WordCheck:
         if not self._known:
             if not self._selects:
                 finding = find_doubt(words)
-            elif not len(words) and isinstance(self._reader, Previewing):
-                finding = find_doubt(self._reader.first_words())
+            elif not len(words) and (first := self._reader.first_words()) is not None:
+                finding = find_doubt(first)
         whole = not self._selects and self._request.limit is None
         if finding is not None and finding.kind is NUMBERS and whole and not self._forced:
             raise numbers_only(finding, name)
@@ -197,11 +197,10 @@ def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, 
     return f"{problem}: {sides}; {hint}"
 
 
-def batches_of(reader: Reader, prefix: str, check: WordCheck, place: Place | None = None) -> Iterator[Batch]:
-    """Return the batches of a reader: only words with the prefix, without it; rows where `place` says, if it can."""
+def batches_of(reader: Reader, prefix: str, check: WordCheck, buffer: RowBuffer | None = None) -> Iterator[Batch]:
+    """Return the batches of a reader: only words with the prefix, without it; rows in `buffer` where it can."""
     raw = prefix.encode("utf-8", "surrogateescape")
-    batches = reader.into(place) if place is not None and isinstance(reader, Placing) else iter(reader)
-    batches = check.stripped(batches)
+    batches = check.stripped(iter(reader) if buffer is None else reader.read_into(buffer))
     return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecload import Vectors, Words
-from vecload.formats.contract import Batch, Place
+from vecload.formats.contract import Batch
 
 
 @dataclass
@@ -48,7 +48,7 @@ class TableOf:
     def ngrams(self) -> Any:
         return self.vectors.ngrams
 
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
         for begin in range(0, len(self.vectors), self.step):
             words = self.vectors.words[begin : begin + self.step]
             yield Batch(words.data, words.offsets, self.vectors.matrix[begin : begin + self.step])

@@ -66,8 +66,8 @@ class Broken:
         if self._call == "iteration":
             raise self._error
 
-    def into(self, place: Any) -> Iterator[Any]:
-        yield from self._reader.into(place)
+    def read_into(self, buffer: Any) -> Iterator[Any]:
+        yield from self._reader.read_into(buffer)
         if self._call == "iteration":
             raise self._error
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, shorten
-from vecload.formats.contract import NONFINITE_HINT, Batch, Table
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
 from vecload.saved import MAX_DIM
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class PickedRows:
         return self._matrix[self._rows[at]]
 
 
-class ArrayReader:
+class ArrayReader(BaseReader):
     """Reads words and rows as batches.
 
     Parameters

@@ -5,10 +5,11 @@ A reader answers a `ReadRequest` with `Batch` values or one mapped `Table`; a wr
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -133,13 +134,36 @@ class Table:
         """Type of the values."""
         return self.matrix.dtype
 
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:  # noqa: ARG002 - the rows exist already
+    def batches(self) -> Iterator[Batch]:
         """Yield the rows in order; those of a mapped file are copied, a batch at a time."""
         step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
         for begin in range(0, self.rows, step):
             # Packed again, not sliced: writers pass the words to kernels, and those of a mapped file can change.
             some = self.words.take(np.arange(begin, min(begin + step, self.rows)))
             yield Batch(some.data, some.offsets, np.ascontiguousarray(self.matrix[begin : begin + step]))
+
+
+class RowBuffer:
+    """Slices of a matrix for readers that parse rows in place, until it is full.
+
+    Once a request does not fit, all later ones return None: the matrix then grows, which may move its memory, so no
+    slice may be in use any more.
+
+    Examples
+    --------
+    >>> buffer = RowBuffer(np.zeros((3, 2)))
+    >>> buffer.next_rows(2).shape, buffer.next_rows(2), buffer.next_rows(1)
+    ((2, 2), None, None)
+    """
+
+    def __init__(self, matrix: npt.NDArray[Any]) -> None:
+        self._matrix = matrix
+        self._used = 0
+
+    def next_rows(self, count: int) -> npt.NDArray[Any] | None:
+        """Return the memory for the next `count` rows of the file, or None if the reader has to allocate it."""
+        begin, self._used = self._used, self._used + count
+        return self._matrix[begin : self._used] if self._used <= len(self._matrix) else None
 
 
 class Reader(Protocol):
@@ -178,37 +202,33 @@ class Reader(Protocol):
 
     def __iter__(self) -> Iterator[Batch]: ...
 
+    def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
+        """Return the batches. Their rows are slices of `buffer` where the reader can parse in place."""
+
     def mapped(self) -> Table | None:
         """Return the whole file without reading or copying rows; None where format or request do not allow it."""
 
-
-class Place(Protocol):
-    """Memory for the rows of a file, for a reader that can parse rows in place."""
-
-    def take(self, count: int) -> npt.NDArray[Any] | None:
-        """Return the memory for the next `count` rows of the file; None if the reader has to allocate it.
-
-        The memory of a batch may be used again once the next batch is requested.
-        """
-
-    def filled(self, rows: npt.NDArray[Any]) -> None:
-        """Report that rows from `take` are complete. Threads call this in any order."""
+    def first_words(self) -> Words | None:
+        """Return the first words of the file, whatever the request is; None if they are not known."""
 
 
-@runtime_checkable
-class Placing(Protocol):
-    """A `Reader` that can parse rows into given memory."""
+class BaseReader(ABC):
+    """Base class of readers: what a `Reader` does unless its format allows more."""
 
-    def into(self, place: Place) -> Iterator[Batch]:
-        """Return the batches of the reader, with rows in `place` unless some were skipped."""
+    @abstractmethod
+    def __iter__(self) -> Iterator[Batch]: ...
 
+    def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:  # noqa: ARG002 - for readers that parse in place
+        """Return the batches; their rows are not in `buffer`."""
+        return iter(self)
 
-@runtime_checkable
-class Previewing(Protocol):
-    """A `Reader` that knows the first words of its file even if others were requested."""
+    def mapped(self) -> Table | None:
+        """Return None: the rows have to be read."""
+        return None
 
-    def first_words(self) -> Words:
-        """Return the first words of the file, whatever the request is."""
+    def first_words(self) -> Words | None:
+        """Return None: words are known only as they are read."""
+        return None
 
 
 class RowStream(Protocol):
@@ -245,5 +265,5 @@ class RowStream(Protocol):
     def words(self) -> Words:
         """Words of all batches so far, with their hash table."""
 
-    def batches(self, place: Place | None = None) -> Iterator[Batch]:
-        """Yield the rows, made in `place` if it is given and the source can do so."""
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows in order."""

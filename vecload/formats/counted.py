@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-from contextlib import suppress
-from functools import cache
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vecload.formats.sink import as_bytes
 from vecload.sources import OutputStream
 
 if TYPE_CHECKING:
@@ -22,11 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_SENT: Final = 1 << 23  # bytes sent to the disk together
-_RESERVED: Final = 1 << 25  # bytes of disk set aside together
-_PAGE: Final = 4096
 _PIECE: Final = 1 << 20  # bytes copied together
-_WRITE: Final = 2  # SYNC_FILE_RANGE_WRITE
 
 
 class CountedFile:
@@ -34,9 +25,6 @@ class CountedFile:
 
     Room is made for the header of `guess` rows. If the true one has another length, which takes a guess on the wrong
     side of a power of ten, all that follows is moved.
-
-    While rows are still being made, those written so far are sent to the disk, so that little is left to wait for when
-    the whole file is synchronised before it takes its name.
 
     Examples
     --------
@@ -55,29 +43,20 @@ class CountedFile:
         self._room = len(header(guess))  # may raise, so no file is open yet
         self._file = path.open("wb+", buffering=0)
         self._end = 0
-        self._sent = 0  # bytes on their way to the disk, or there
         self._rows = 0
-        CountedFile.write(self, bytes(self._room), 0)  # not a subclass's, which is not ready
+        self.write(bytes(self._room), 0)
 
     def __enter__(self) -> CountedFile:
         return self
 
     def write(self, text: bytes | npt.NDArray[np.uint8], rows: int) -> None:
-        """Append the bytes of so many rows."""
+        """Append the bytes of the given number of rows."""
         self._file.seek(self._end)
         rest = memoryview(text)  # type: ignore[arg-type]
         while rest:
             rest = rest[self._file.write(rest) :]
-        self._grow(len(text), rows)
-
-    def _grow(self, size: int, rows: int) -> None:
-        """So many bytes more are there, of so many rows."""
-        self._end += size
+        self._end += len(text)
         self._rows += rows
-        end = self._end & -_PAGE  # a page on its way to the disk is not to be written to
-        if end - self._sent >= _SENT:
-            _send(self._file.fileno(), self._sent, end)
-            self._sent = end
 
     def __exit__(self, kind: object, *_: object) -> None:
         with self._file as file:
@@ -164,119 +143,3 @@ def counted(
     if isinstance(output, OutputStream):
         return CountedStream(output, guess, header, exact=exact)
     return CountedFile(output, guess, header)
-
-
-class RowFile(CountedFile):
-    r"""A counted file of rows of one length and type, which the threads that make the rows can write.
-
-    As the `Place` of a reader it knows where in the file each row belongs before it is made, so the thread that parsed
-    rows can write them while the processor has them near. Once rows are left out, all behind them belong elsewhere than
-    was thought: from then on rows are written as they come, and those written ahead once more.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp()) / "rows"
-    >>> with RowFile(path, 3, lambda rows: b"%d\n" % rows, 2, np.dtype(np.uint8)) as file:
-    ...     rows = file.take(3)
-    ...     rows[:] = 65
-    ...     file.filled(rows)
-    ...     file.append(rows)
-    >>> path.read_bytes()
-    b'3\nAAAAAA'
-    """
-
-    def __init__(self, path: Path, guess: int, header: Callable[[int], bytes], dim: int, dtype: np.dtype[Any]) -> None:
-        super().__init__(path, guess, header)
-        self._dim, self._dtype = dim, dtype
-        self._taken = self._reserved = self._end
-        self._most = self._end + guess * dim * dtype.itemsize
-        self._places: dict[int, tuple[npt.NDArray[Any], int]] = {}  # rows to come and where they begin, by their id
-        self._filled: set[int] = set()
-        self._turn = Lock()
-        self._ahead = hasattr(os, "pwrite")  # changes in turn, so that no thread writes when it should not
-
-    def __enter__(self) -> RowFile:
-        return self
-
-    def take(self, count: int) -> npt.NDArray[Any] | None:
-        """Memory for rows to come."""
-        rows = np.empty((count, self._dim), dtype=self._dtype)
-        with self._turn:
-            if not self._ahead:
-                return None
-            begin, self._taken = self._taken, self._taken + rows.nbytes
-            self._places[id(rows)] = rows, begin
-            if self._taken > self._reserved:
-                self._reserve(begin)
-            return rows
-
-    def _reserve(self, begin: int) -> None:
-        """Have the disk set room aside, where it can: finding it piece by piece takes as long as writing.
-
-        Only where nobody writes yet: the C library may do so by writing zeros.
-        """
-        size = min(_RESERVED, self._most - begin)
-        if size > 0 and hasattr(os, "posix_fallocate"):
-            with suppress(OSError):  # the guess may be too high for a disk that has room for the rows
-                os.posix_fallocate(self._file.fileno(), begin, size)
-            self._reserved = begin + size
-
-    def filled(self, rows: npt.NDArray[Any]) -> None:
-        """Write rows where they belong unless some before them are left out."""
-        with self._turn:
-            _, at = self._places.get(id(rows), (None, -1))
-            if not self._ahead or at < 0:
-                return
-            rest = memoryview(as_bytes(rows))  # type: ignore[arg-type]
-            while rest:
-                written = os.pwrite(self._file.fileno(), rest, at)
-                rest, at = rest[written:], at + written
-            self._filled.add(id(rows))
-
-    def append(self, rows: npt.NDArray[Any]) -> None:
-        """Append rows, which may be written already."""
-        _, begin = self._places.pop(id(rows), (None, -1))
-        if begin != self._end:
-            self._stop()
-        if begin == self._end and id(rows) in self._filled:
-            self._filled.remove(id(rows))
-            self._grow(rows.nbytes, len(rows))
-        else:
-            super().write(as_bytes(rows), len(rows))
-
-    def write(self, text: bytes | npt.NDArray[np.uint8], rows: int) -> None:
-        """Append what is behind the rows."""
-        self._stop()
-        super().write(text, rows)
-
-    def _stop(self) -> None:
-        """Nothing is written ahead any more."""
-        with self._turn:
-            self._ahead = False
-            self._places.clear()
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self._stop()  # an error may have come while threads are at work
-        super().__exit__(kind, *rest)
-
-
-def _send(file: int, begin: int, end: int) -> None:
-    """Have the system begin to write these bytes to the disk. Nobody waits; what fails is told at the next fsync."""
-    call = _sync_file_range()
-    if call is not None:
-        call(file, begin, end - begin, _WRITE)
-
-
-@cache
-def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    """Linux' system call; elsewhere, there is none."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if call is not None:
-        call.argtypes = ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint
-    return call

@@ -10,18 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vecload.errors import as_format_errors
-from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     import numpy as np
 
-    from vecload.formats.contract import Batch, Place, Reader, ReadRequest, Table
+    from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, Table
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
+    from vecload.words import Words
 
 
 def read(form: ModuleType, source: Source, request: ReadRequest, **options: Any) -> Reader:
@@ -59,64 +60,62 @@ class _Guarded:
         self._reader = reader
         self._source = source
 
-    def _ask(self, name: str) -> Any:
-        with as_format_errors(self._source.name, self._source.size):
-            return getattr(self._reader, name)
+    def _errors(self) -> AbstractContextManager[None]:
+        return as_format_errors(self._source.name, self._source.size)
 
     @property
     def dim(self) -> int:
-        return int(self._ask("dim"))
+        with self._errors():
+            return self._reader.dim
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self._ask("dtype")
-        return dtype
+        with self._errors():
+            return self._reader.dtype
 
     @property
     def declared(self) -> int | None:
-        declared: int | None = self._ask("declared")
-        return declared
+        with self._errors():
+            return self._reader.declared
 
     @property
     def expected(self) -> int:
-        return int(self._ask("expected"))
+        with self._errors():
+            return self._reader.expected
 
     @property
     def skipped(self) -> Counter[str]:
-        skipped: Counter[str] = self._ask("skipped")
-        return skipped
+        with self._errors():
+            return self._reader.skipped
 
     @property
     def meta(self) -> dict[str, Any]:
-        meta: dict[str, Any] = self._ask("meta")
-        return meta
+        with self._errors():
+            return self._reader.meta
 
     @property
     def ngrams(self) -> NgramTable | None:
-        ngrams: NgramTable | None = self._ask("ngrams")
-        return ngrams
+        with self._errors():
+            return self._reader.ngrams
 
     def mapped(self) -> Table | None:
-        with as_format_errors(self._source.name, self._source.size):
+        with self._errors():
             return self._reader.mapped()
 
-    def first_words(self) -> Words:
-        """Return the first words of the file, or no words where the reader does not know them."""
-        first = getattr(self._reader, "first_words", None)
-        with as_format_errors(self._source.name, self._source.size):
-            return Words.from_bytes([]) if first is None else first()
+    def first_words(self) -> Words | None:
+        with self._errors():
+            return self._reader.first_words()
 
     def __iter__(self) -> Iterator[Batch]:
         return self._guarded(iter(self._reader))
 
-    def into(self, place: Place) -> Iterator[Batch]:
-        """Parse into `place` where the reader can; else iterate as usual."""
-        into = getattr(self._reader, "into", None)
-        return iter(self) if into is None else self._guarded(into(place))
+    def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
+        return self._guarded(self._reader.read_into(buffer))
 
     def _guarded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Guard each step by itself, so that errors of the caller between two batches keep their type."""
         while True:
-            with as_format_errors(self._source.name, self._source.size):
+            with self._errors():
                 batch = next(batches, None)
             if batch is None:
                 return

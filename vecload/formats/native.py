@@ -17,8 +17,8 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import NONFINITE_HINT, Batch, Table
-from vecload.formats.counted import RowFile
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
+from vecload.formats.counted import CountedFile
 from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.saved import (
@@ -60,7 +60,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 100 if head[8:9] == b"{" and f'"{NATIVE.mark}"'.encode() in head[:_PAGE] else 0
 
 
-class Reader:
+class Reader(BaseReader):
     """A native file; made by `read`."""
 
     def __init__(self, source: Source, request: ReadRequest) -> None:
@@ -194,9 +194,9 @@ def write(path: Path, table: RowStream) -> None:
             metadata["ngrams"] = to_json(settings)
         return safetensors_header(layout, metadata, page=_PAGE)  # the matrix begins at a page
 
-    with RowFile(path, table.expected, header, table.dim, table.dtype) as file:
-        for batch in table.batches(file):
-            file.append(batch.rows)
+    with CountedFile(path, table.expected, header) as file:
+        for batch in table.batches():
+            file.write(as_bytes(batch.rows), len(batch.rows))
         words = table.words
         size = len(words) * table.dim * table.dtype.itemsize
         padding = -(size + len(words.data)) % _ALIGNED  # so that what follows is aligned; the last offset tells the end

@@ -22,7 +22,7 @@ import numpy as np
 from vecload.arrays import INFINITE_FROM, narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.chunks import LONGEST_LINE, Chunk, line_too_long, read_chunks
-from vecload.formats.contract import Batch, ReadRequest
+from vecload.formats.contract import BaseReader, Batch, ReadRequest
 from vecload.formats.lines import (
     BOM,
     HEAD,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Place, Table
+    from vecload.formats.contract import RowBuffer
     from vecload.sources import Source
 
 NAME: Final = "text"
@@ -95,7 +95,7 @@ class _Parsed(NamedTuple):
     packed: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None
 
 
-class Reader:
+class Reader(BaseReader):
     """Reads a file of text vectors as batches, in file order; made by `read`."""
 
     def __init__(self, source: Source, request: ReadRequest, *, header: bool | None) -> None:
@@ -141,10 +141,6 @@ class Reader:
             return self.declared or int(self._source.reached * (total or done) / max(done, 1) / self._average) + 1
         return min(self.declared or int(size / self._average * 1.01) + 1, size // (2 * self.dim) + 1)
 
-    def mapped(self) -> Table | None:
-        """Text has to be parsed."""
-        return None
-
     @property
     def meta(self) -> dict[str, Any]:
         """What is known of the file after reading."""
@@ -163,14 +159,17 @@ class Reader:
         return self.layout.shared.strip(first_words(self._head.split(b"\n"), self.dim))
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.into(None)
+        return self._batches(None)
 
-    def into(self, place: Place | None) -> Iterator[Batch]:
-        """As by iteration, but rows are parsed where `place` says, so that they need not be copied there."""
+    def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
+        """Return the batches, with rows parsed into `buffer` unless some are skipped or converted."""
+        return self._batches(buffer)
+
+    def _batches(self, buffer: RowBuffer | None) -> Iterator[Batch]:
         from vecload.kernels import workers  # numba is loaded when there is something to parse
 
         spare: list[bytearray] = []  # buffers to fill again
-        for parsed in ordered_map(self._tasks(spare, place), lambda task: self._parse(task, place), workers()):
+        for parsed in ordered_map(self._tasks(spare, buffer), self._parse, workers()):
             batch = self._settle(parsed)
             spare.append(parsed.chunk.buffer)
             if len(batch.rows):
@@ -188,7 +187,7 @@ class Reader:
             )
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, self.row_lines)
 
-    def _tasks(self, spare: list[bytearray], place: Place | None) -> Iterator[_Task]:
+    def _tasks(self, spare: list[bytearray], buffer: RowBuffer | None) -> Iterator[_Task]:
         """Chunks, where their lines end and where their rows belong: lines are found first, to know the latter."""
         from vecload.kernels import plain_rows
 
@@ -198,9 +197,9 @@ class Reader:
             if len(room) < chunk.stop:
                 room = np.empty(chunk.stop, dtype=np.int32)
             ends = room[: plain_rows.find_lines(chunk.bytes(), chunk.stop, room)].copy()
-            yield _Task(chunk, ends, place.take(len(ends)) if place is not None and straight else None)
+            yield _Task(chunk, ends, buffer.next_rows(len(ends)) if buffer is not None and straight else None)
 
-    def _parse(self, task: _Task, place: Place | None) -> _Parsed:
+    def _parse(self, task: _Task) -> _Parsed:
         """The part that runs on the threads: kernels only."""
         from vecload.kernels import hash_table, plain_rows, text_rows
 
@@ -236,8 +235,6 @@ class Reader:
             fine = status == plain_rows.PARSED
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         packed = None if status.any() else pack(buffer, words[0], words[1])  # while the bytes are near
-        if packed is not None and place is not None and rows is task.rows:
-            place.filled(rows)
         return _Parsed(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, full, packed)
 
     def _settle(self, parsed: _Parsed) -> Batch:

@@ -23,7 +23,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
-from vecload.formats.contract import NONFINITE_HINT, Batch
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
 from vecload.formats.counted import counted
 from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.lines import fields_of, numbers_at_end
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream, Table
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.sources import OutputStream, Source
 
 NAME: Final = "word2vec binary"
@@ -80,7 +80,7 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 95 if _CONTROLS.search(values) else 0
 
 
-class Reader:
+class Reader(BaseReader):
     """Reads a word2vec binary file as batches, in file order; made by `read`."""
 
     ngrams = None
@@ -133,10 +133,6 @@ class Reader:
         if doubts:
             meta["doubt"] = "; ".join(doubts)
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
-
-    def mapped(self) -> Table | None:
-        """Values are not aligned in the file."""
-        return None
 
     def __iter__(self) -> Iterator[Batch]:
         from vecload.kernels import binary_rows

@@ -20,7 +20,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, require
-from vecload.formats.contract import Batch
+from vecload.formats.contract import BaseReader, Batch
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream, Table
+    from vecload.formats.contract import ReadRequest, RowStream
 
 WORD: Final = "word"
 VECTOR: Final = "vector"
@@ -96,7 +96,7 @@ def _is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-class Reader:
+class Reader(BaseReader):
     """Reads the record batches that `batches` gives."""
 
     ngrams = None
@@ -133,10 +133,6 @@ class Reader:
         """What is known of the file."""
         meta: dict[str, Any] = {"format": self._form}
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
-
-    def mapped(self) -> Table | None:
-        """Columns come in pieces."""
-        return None
 
     def _length(self) -> int:
         """The length of the first vector, where the type does not say it."""

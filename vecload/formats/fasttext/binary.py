@@ -21,7 +21,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError, quote
-from vecload.formats.contract import NONFINITE_HINT, Batch
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream, Table
+    from vecload.formats.contract import ReadRequest, RowStream
     from vecload.formats.fasttext.layout import Model
     from vecload.sources import Source
 
@@ -86,7 +86,7 @@ def _parse(source: Source) -> Model:
         os.close(file)
 
 
-class Reader:
+class Reader(BaseReader):
     """Composes the words of a fastText model in batches, in file order; made by `read`."""
 
     def __init__(self, source: Source, request: ReadRequest) -> None:
@@ -139,10 +139,6 @@ class Reader:
             "counts": model.counts[rows[first]],
         }
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
-
-    def mapped(self) -> Table | None:
-        """Vectors are composed, so they do not lie in the file."""
-        return None
 
     def __iter__(self) -> Iterator[Batch]:
         model = self._model

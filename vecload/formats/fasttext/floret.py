@@ -24,7 +24,7 @@ import numpy as np
 from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
-from vecload.formats.contract import Table
+from vecload.formats.contract import BaseReader, Table
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
 from vecload.words import Words
@@ -85,7 +85,7 @@ def survey(source: Source) -> dict[str, Any]:  # noqa: ARG001 - every format is 
     return {"rows": 0, "exact": True, "values": "decimal text: rows of n-grams, of any word's, and no words"}
 
 
-class Reader:
+class Reader(BaseReader):
     """Reads a floret table, whole, when it is made; there are no batches, for there are no words."""
 
     declared = 0
