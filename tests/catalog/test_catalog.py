@@ -504,7 +504,7 @@ def test_catalog_command(run: Callable[..., str]) -> None:
     (entry,) = json.loads(run("catalog", "glove.840B", "--json"))
     assert entry["marks"]["size"] == "3p"
     assert json.loads(run("catalog", "nonsense", "--json")) == []
-    assert "nothing of that description" in run("catalog", "nonsense")
+    assert "no file matches" in run("catalog", "nonsense")
 
 
 def test_download_and_cache_commands(archive: Site, run: Callable[..., str], cache: Path) -> None:

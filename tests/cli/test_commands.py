@@ -179,7 +179,7 @@ def test_help_needs_no_numpy() -> None:
         "try: main()\nexcept SystemExit: pass\nassert 'numpy' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert b"Files of pretrained word vectors" in done.stdout
+    assert b"Use files of pretrained word vectors" in done.stdout
 
 
 def test_demo() -> None:

@@ -33,7 +33,7 @@ def test_map(folder: Path) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines() == [
         "<SpaceMap: 6 → 6, procrustes from 70 pairs>",
-        f"{folder / 'mapped.safetensors'}: 300 × 6",
+        f"{folder / 'mapped.safetensors'}: 300 x 6",
         "held out, nn: P@1 100.0%, P@5 100.0%, P@10 100.0% (30 of 30 words)",
         "held out, csls: P@1 100.0%, P@5 100.0%, P@10 100.0% (30 of 30 words)",
         f"{folder / 'mapped.html'}",

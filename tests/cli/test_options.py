@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import vecload
-from vecload.cli import app
+from vecload.cli import app, options
 from vecload.cli.options import split_list
 
 WORDS = [f"w{at}" for at in range(30)]
@@ -130,14 +131,82 @@ def test_vectors_pass_through_pipes(folder: Path) -> None:
     assert b"30 of 30 rows" in done.stderr
 
 
+def test_transform_writes_vectors_to_a_pipe(folder: Path) -> None:
+    command = [sys.executable, "-m", "vecload", "transform", "a.vec", "-", "--step", "unit", "--format", "glove"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert run("transform", "a.vec", "u.txt", "--step", "unit", "--format", "glove")[0] == 0
+    assert done.stdout == (folder / "u.txt").read_bytes()
+    assert b"30 x 4 float32" in done.stderr
+
+
+READING = {
+    "neighbors": ["a.vec", "w1", "--json"],
+    "analogy": ["a.vec", "w1", "w2", "w3", "--json"],
+    "report": ["a.vec", "-o", "r.html"],
+    "convert": ["a.vec", "o.safetensors"],
+    "transform": ["a.vec", "o.safetensors", "--step", "unit"],
+    "map": ["a.vec", "b.vec", "-o", "o.safetensors"],
+    "embed": ["a.vec", "--vocab", "words.txt", "-o", "o.safetensors"],
+    "pool": ["a.vec", "texts.txt", "-o", "o.npy"],
+    "compare": ["a.vec", "b.vec"],
+    "evaluate": ["a.vec", "--data", "judged.tsv"],
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_command_that_reads_rows_has_limit_dtype_and_errors(name: str, folder: Path) -> None:
+    with (folder / "a.vec").open("a") as file:
+        file.write("zyz 1 2\n")
+    arguments = READING[name]
+    code, _, error = run(name, *arguments)
+    assert code == 1
+    assert "line 31" in error
+    assert run(name, *arguments, "--errors", "skip", "--dtype", "float16", "--limit", "20")[0] == 0
+
+
+def test_choices_of_shared_options_are_the_ones_of_load() -> None:
+    hints = typing.get_type_hints(vecload.load)
+    assert typing.get_args(options.Dtype)[0] == hints["dtype"]
+    assert typing.get_args(options.Errors)[0] == hints["errors"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--dtype", "int8", "is not one of 'float16'"),
+        ("--errors", "ignore", "is not one of 'raise', 'skip'"),
+        ("--limit", "0", "Invalid value for '--limit'"),
+    ],
+)
+def test_invalid_choice_names_the_choices(option: str, value: str, message: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "vecload", "pool", "a.vec", "texts.txt", "-o", "p.npy", option, value]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"Invalid value for '{option}': " in done.stderr
+    assert message in done.stderr
+
+
+def test_saved_pooler_refuses_options_for_reading(folder: Path) -> None:
+    vecload.SentencePooler(vecload.load("a.vec")).save("pooler")
+    assert run("pool", "pooler", "texts.txt", "-o", "p.npy")[0] == 0
+    code, _, error = run("pool", "pooler", "texts.txt", "-o", "q.npy", "--limit", "3")
+    assert code == 1
+    assert "leave out --limit, --dtype and --errors" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["embed", "a.vec", "--vocab", "words.txt", "-o", "-"], "standard output cannot hold this output"),
-        (["transform", "a.vec", "-o", "-", "--step", "unit"], "standard output cannot hold this output"),
-        (["report", "a.vec", "-o", "-"], "standard output cannot hold this output"),
+        (["embed", "a.vec", "--vocab", "words.txt", "-o", "-"], "so it cannot be standard output"),
+        (["transform", "a.vec", "-o", "-", "--step", "unit"], "cannot infer a format"),
+        (
+            ["transform", "a.vec", "-o", "-", "--step", "unit", "--format", "native"],
+            "is an open file, which this output cannot be written to",
+        ),
+        (["report", "a.vec", "-o", "-"], "so it cannot be standard output"),
         (["pool", "a.vec", "texts.txt", "-o", "-"], "choose an output that ends in"),
         (["convert", "a.vec", "-o", "-", "--format", "glove", "--json"], "cannot hold both the vectors and --json"),
+        (["transform", "a.vec", "-", "--step", "unit", "--format", "glove", "--json"], "cannot hold both the vectors"),
         (["embed", "-", "--vocab", "-", "-o", "x.safetensors"], "standard input (-) is named for two inputs"),
         (["compare", "-", "-"], "standard input (-) is named for two inputs"),
         (["map", "-", "b.vec", "-o", "x.vec"], "map reads its input more than once"),

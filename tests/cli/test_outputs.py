@@ -165,8 +165,8 @@ EARLY = [
     (["convert", "a.vec", "x.xyz"], "cannot infer a format from 'x.xyz'"),
     (["convert", "a.vec", "x.vec", "--precision", "12"], "precision=12 is not in 0 to 9"),
     (["convert", "a.vec", "x.vec", "--unencodable", "ignore"], "unencodable='ignore' is not one of"),
-    (["convert", "a.vec", "x.vec", "--dtype", "int8", "--normalize"], "dtype='int8' is not one of"),
-    (["convert", "a.vec", "x.vec", "--errors", "ignore"], "errors='ignore' is not one of"),
+    (["convert", "a.vec", "x.vec", "--dtype", "int8", "--normalize"], "is not one of 'float16'"),
+    (["convert", "a.vec", "x.vec", "--errors", "ignore"], "Invalid value for '--errors'"),
     (["convert", "a.vec", "x.vec", "--source-format", "mine"], "format='mine' is not one of"),
     (["convert", "a.vec", "nodir/x.vec"], "no such folder to write to"),
 ]

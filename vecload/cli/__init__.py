@@ -1,7 +1,8 @@
-"""The command line. Arguments are checked first; the packages that do the work are imported after that.
+"""The command line.
 
-Each module of this package has a tuple `COMMANDS` of plain functions. This one joins them, and turns errors into one
-paragraph. Exit codes: 0 done, 1 the file or the data is invalid, 2 the command was used wrongly.
+Each module of this package has a tuple `COMMANDS` of plain functions that parse arguments, call public functions and
+print. This module collects them and prints errors as one paragraph. Commands import the rest of vecload when they run,
+so that help and completion are fast. Exit codes: 0 for success, 1 for an invalid file or invalid data, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ _TASKS: Final = {
     "Compare": ("compare", "evaluate"),
     "Fetch": ("catalog", "download", "cache"),
 }
-"""Panel of the help → commands in it, in the order of the help."""
+"""Heading in the help → its commands, in the order of the help."""
 
 app = typer.Typer(
     name="vecload",
-    help="""Files of pretrained word vectors, ready for a model.
+    help="""Use files of pretrained word vectors: look at them, convert them, prepare a model.
 
-    FILE is any file that `vecload formats` lists, plain or packed with gzip, bzip2, xz, zstd, zip or tar; formats are
-    detected from content. `-` is standard input, `archive.zip/member` is one file of several, and a name that
-    `vecload catalog` lists is downloaded once.
+    FILE is any file in a format that `vecload formats` lists, plain or compressed (gzip, bzip2, xz, zstd, zip, tar).
+    Formats are detected from content. `-` is standard input, `archive.zip/member` is one file in an archive, and a name
+    that `vecload catalog` lists is downloaded once.
 
     Example: vecload neighbors glove.6B.50d frog toad
     """,
@@ -45,7 +46,7 @@ app = typer.Typer(
 
 _BAD_DATA = 1
 _BAD_USE = 2
-# typer has its own copy of click, and does not export the base of usage errors.
+# typer contains a copy of click, and does not export the base class of usage errors.
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
 
@@ -96,17 +97,17 @@ class _Terminated(BaseException):
 
 
 def main() -> None:
-    """Run the command line, with errors as one paragraph."""
+    """Run the command line, and print errors as one paragraph."""
     from vecload.errors import MissingDependencyError, OptionError, VecloadError, VecloadWarning
 
-    # On the command line, a warning is one line of text without the place in the code that issued it.
+    # On the command line, a warning is one line of text, without the line of code that issued it.
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", VecloadWarning)
     logging.basicConfig(format="vecload: %(message)s")
     _raise_on_signals()
     try:
         sys.exit(app(prog_name="vecload", standalone_mode=False))
-    except _Terminated as ended:  # everything is removed now; end as the signal would have ended the process
+    except _Terminated as ended:  # temporary files are removed; now end as the signal would have ended the process
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
     except _UsageError as error:
@@ -115,9 +116,9 @@ def main() -> None:
         _stop(error, _BAD_USE)
     except VecloadError as error:
         _stop(error, _BAD_DATA)
-    except typer.Abort:  # the end of the input, where an answer was expected
+    except typer.Abort:  # the input ended where an answer was expected
         _stop("aborted", _BAD_USE)
-    except BrokenPipeError:  # `vecload info ... | head`: nobody reads any more
+    except BrokenPipeError:  # `vecload info ... | head` closes the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_BAD_DATA)
     except OSError as error:
@@ -125,9 +126,9 @@ def main() -> None:
 
 
 def _usage(error: Exception) -> str:
-    """Return the text of a usage error, with the command whose help explains it."""
+    """Return the text of a usage error, with the command whose help to read."""
     found: Any = error
-    text = found.format_message()
+    text = found.format_message().replace("Value error, ", "")  # from the check of a choice
     if getattr(found, "possibilities", None):
         nearest = difflib.get_close_matches(found.option_name, found.possibilities, n=1, cutoff=0)[0]
         text = f"no such option: {found.option_name}; did you mean {nearest}?"
@@ -137,7 +138,10 @@ def _usage(error: Exception) -> str:
 
 
 def _raise_on_signals() -> None:
-    """Clean up on SIGTERM and on a closed terminal as on Ctrl-C. A signal that is ignored, as under nohup, stays so."""
+    """Clean up on SIGTERM and when the terminal closes, as on Ctrl-C.
+
+    A signal that is ignored stays ignored: nohup relies on that.
+    """
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -145,7 +149,7 @@ def _raise_on_signals() -> None:
 
 
 def _terminate(number: int, _frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # so that a second one does not interrupt the clean-up
+    signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
     raise _Terminated(number)
 
 

@@ -1,4 +1,4 @@
-"""``python -m vecload.cli``: what the console script does."""
+"""``python -m vecload.cli``: the same as the console script `vecload`."""
 
 from vecload.cli import main
 

@@ -9,7 +9,7 @@ import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
 
-_MANY = 8  # files of one family beyond which it is one line
+_MANY = 8  # more files of one family than this are listed as one line
 
 cache = typer.Typer(
     help="List, remove and verify downloaded files.\n\nExample: vecload cache ls",
@@ -17,18 +17,20 @@ cache = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of the catalog, or of a file that `cache ls` lists.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A name in the catalog, or the name of a file that `cache ls` lists.")
+]
 
 
 def catalog(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words that name, format or notes contain.")] = "",
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words to look for in names, formats and notes.")] = "",
     *,
     lang: Annotated[str | None, typer.Option(metavar="CODE", help="Only files for this language: ja, en, ...")] = None,
     as_json: Json = False,
 ) -> None:
-    """List public files of word vectors, and data sets to measure them by.
+    """List public files of word vectors, and data sets to evaluate them.
 
-    A name stands wherever a FILE does; `family:name` where a name alone leaves doubt.
+    You can use a name wherever a command takes a FILE. If several families have the name, write `family:name`.
 
     Example: vecload catalog fasttext --lang ja
     """
@@ -56,11 +58,11 @@ def catalog(
             words = entry.format if entry.dim is None else words
             typer.echo(f"{entry.full_name:<40} {words:>16}  {entry.license:<13} {size}".rstrip())
     if not found:
-        typer.echo("nothing of that description; `vecload catalog` lists all")
+        typer.echo("no file matches; `vecload catalog` lists all")
 
 
 def _show(entry: object) -> None:
-    """Everything about one file, with what is not checked marked so."""
+    """Print everything about one file, and mark the facts that were not checked."""
     from vecload import catalog as public
     from vecload.catalog.cache import cache_path
     from vecload.catalog.listing import MARKS
@@ -88,17 +90,17 @@ def _show(entry: object) -> None:
 
 
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the catalog.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names in the catalog.")],
     *,
     native: Annotated[
-        bool, typer.Option("--native", help="Also write it in native form, which loads in milliseconds from then on.")
+        bool, typer.Option("--native", help="Also write them in the native format, which loads in milliseconds.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring public files into the cache, verified.
+    """Download public files into the cache, and verify them.
 
-    What was begun is continued: after a broken connection or Ctrl-C, run it again.
+    After a broken connection or Ctrl-C, run the command again to continue.
 
     Example: vecload download glove.6B.50d --native
     """
@@ -121,7 +123,7 @@ def download(
         try:
             path = public.download(entry)
         except KeyboardInterrupt:
-            typer.echo(f"\nvecload: {entry.name} is unfinished; run this again and it goes on from there", err=True)
+            typer.echo(f"\nvecload: {entry.name} is incomplete; run the command again to continue", err=True)
             raise typer.Exit(130) from None
         say(f"{entry.full_name}: {path} ({entry.license}; {entry.checked_by})")
         done.append({"name": entry.full_name, "path": str(path), "license": entry.license})
@@ -159,28 +161,32 @@ def ls(*, as_json: Json = False) -> None:
 
 
 @cache.command()
-def rm(name: Name) -> None:
-    """Remove a downloaded file, and unfinished parts of it.
+def rm(name: Name, *, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Remove a downloaded file, and parts of an incomplete download.
 
-    An archive that serves several names is removed for all of them.
+    An archive that holds several files of the catalog is removed for all of them.
 
     Example: vecload cache rm glove.6B.50d
     """
     from vecload import catalog as public
 
-    for path in public.remove(name):
-        typer.echo(f"removed {path}")
+    say = messages(quiet=quiet, instead=as_json)
+    removed = public.remove(name)
+    for path in removed:
+        say(f"removed {path}")
+    if as_json:
+        print_json([str(path) for path in removed])
 
 
 @cache.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="As for `cache rm`; all files without it.")
+        str | None, typer.Argument(metavar="[NAME]", help="As for `cache rm`; without it, all files.")
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Hash downloaded files again, and compare.
+    """Hash downloaded files again, and compare with the hashes of the download.
 
     Example: vecload cache verify
     """

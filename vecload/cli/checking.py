@@ -1,4 +1,4 @@
-"""The command `check`: how much of a vocabulary is in a file of vectors, and why other words are not."""
+"""The command `check`: how many words of a vocabulary a file of vectors has, and why the others were not found."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import split_list
+from vecload.cli.options import File, Limit, TextColumn, split_list
 from vecload.cli.outputs import check_outputs
 
 
 def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
+    file: File,
     vocab: Annotated[
         Path | None, typer.Option(metavar="WORDS", help="A vocabulary: one word per line, or any other word list.")
     ] = None,
     texts: Annotated[
         Path | None, typer.Option(metavar="TEXTS", help="Texts whose words to check: lines, JSON lines, or Parquet.")
     ] = None,
-    text_column: Annotated[
-        str, typer.Option(metavar="NAME", help="Field or column of the texts in JSON and Parquet.")
-    ] = "text",
+    text_column: TextColumn = "text",
     tokenize: Annotated[
         str, typer.Option(metavar="NAME", help="Tokenizer of the texts: whitespace, sudachi or fugashi.")
     ] = "whitespace",
@@ -32,13 +30,14 @@ def check(
             metavar="STEPS", help="Spellings to try first: nfc, nfkc, strip, casefold, separators, digits, nfd."
         ),
     ] = None,
+    limit: Limit = None,
     *,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find out why words of a vocabulary or of texts are not in a file.
+    """Find out why a file does not have the words of a vocabulary or of texts.
 
-    Shows how many words are found, and how many others are there under another spelling: in another case, without
+    Shows how many words are found, and how many more would be found under another spelling: in another case, without
     punctuation, in another encoding. The last lines are the options to use.
 
     Example: vecload check glove.6B.50d.txt --vocab words.txt
@@ -51,7 +50,7 @@ def check(
 
     source = vocab or texts
     if source is None or (vocab and texts):
-        raise OptionError("name what to check by one of --vocab WORDS and --texts TEXTS")
+        raise OptionError("name the words to check by either --vocab WORDS or --texts TEXTS")
     steps = split_list(oov or [])
     chain(steps)
     tokenizer = Tokenizer.of(tokenize)
@@ -63,7 +62,7 @@ def check(
         words = Vocab.from_text_file(source, column=text_column, tokenize=tokenizer)
     if len(words) == len(words.specials):
         raise OptionError(f"{source}: no words besides special tokens")
-    coverage = alignment.check(file, words, oov=steps)
+    coverage = alignment.check(file, words, oov=steps, limit=limit)
     if as_json:
         print_json(coverage.as_dict())
         return

@@ -1,4 +1,4 @@
-"""Print results, messages that --quiet omits, and rows with bars on terminals."""
+"""Print results, messages that --quiet omits, tables, and scores with bars."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print results and errors only: no messages, warnings or progress.")
 ]
 
-_NARROWEST = 8  # columns of a bar that is worth drawing
+_NARROWEST = 8  # columns; narrower bars are not drawn
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def messages(*, quiet: bool, instead: bool = False, err: bool = False) -> Callable[[object], None]:
-    """Return the function that prints the messages of a command; with --quiet, nothing but errors is shown.
+    """Return the function that prints the messages of a command.
 
     Parameters
     ----------
     quiet
-        Whether to hide messages, warnings and progress bars.
+        Whether to hide messages, warnings and progress bars, so that only results and errors are printed.
     instead
-        Whether the result is printed instead of messages, as by --json.
+        Whether the command prints its result instead of messages, as with --json.
     err
-        Whether to print to standard error, because standard output has the result.
+        Whether to print messages to standard error, because the result is written to standard output.
     """
     if quiet:
         from vecload import progress
@@ -54,14 +54,14 @@ def print_json(value: Any) -> None:
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Return rows as columns that are aligned in a terminal, too, where some characters take two places.
+    """Return rows as aligned columns. A wide character, such as a Japanese one, takes two columns of a terminal.
 
     Parameters
     ----------
     rows
         Cells; the first row is the heading.
     right
-        Columns to align at the right.
+        Numbers of the columns to align on the right.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def scores(found: Sequence[tuple[str, float]], *, largest: float | None = None) 
     found
         Words and their scores.
     largest
-        The score that fills a bar; None for the largest one.
+        Score of a full bar; None for the largest of the scores.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -100,11 +100,11 @@ def scores(found: Sequence[tuple[str, float]], *, largest: float | None = None) 
     number_width = max(map(len, numbers), default=0)
     width = max((cell_len(word) for word, _ in found), default=0)
     width = max(1, min(width, columns - number_width - 6))
-    room = min(40, columns - width - number_width - 7)
+    bar_width = min(40, columns - width - number_width - 7)
     lines = []
     for (word, score), number in zip(found, numbers, strict=True):
         shown = set_cell_size(word, width) if cell_len(word) <= width else set_cell_size(word, width - 1) + "…"
-        bar = "  " + _bar(score / whole, room) if room >= _NARROWEST else ""
+        bar = "  " + _bar(score / whole, bar_width) if bar_width >= _NARROWEST else ""
         lines.append(f"  {shown}  {number:>{number_width}}{bar}".rstrip())
     return "\n".join(lines)
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Limit, OptionalVocab, output_of, split_list
-from vecload.cli.outputs import STDOUT, Force, check_outputs
+from vecload.cli.options import Dtype, Errors, File, Limit, OptionalVocab, output_of, split_list
+from vecload.cli.outputs import Force, Format, check_outputs, stream_of
 
 
 def convert(
@@ -23,19 +23,13 @@ def convert(
         typer.Option("--output", "-o", metavar="DST", help="The file to write; for several files, a folder."),
     ] = None,
     *,
-    format: Annotated[  # noqa: A002 - the field's word
-        str | None,
-        typer.Option(metavar="NAME", help="Format to write (see vecload formats); by default that of DST's suffix."),
-    ] = None,
+    format: Format = None,  # noqa: A002 - the field's word
     source_format: Annotated[
         str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
     ] = None,
     vocab: OptionalVocab = None,
     limit: Limit = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(metavar="TYPE", help="float16, bfloat16, float32 or float64."),
-    ] = None,
+    dtype: Dtype = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide each row by its Euclidean norm.")] = False,
     precision: Annotated[
         int | None,
@@ -52,7 +46,7 @@ def convert(
         str,
         typer.Option(metavar="P", help="Keep only words with this prefix, and strip it: /c/en/ for example."),
     ] = "",
-    errors: Annotated[str, typer.Option(metavar="HOW", help="For malformed rows: raise an error or skip.")] = "raise",
+    errors: Errors = "raise",
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse wrong header counts, repeated words and doubtful words, too.")
     ] = False,
@@ -62,8 +56,8 @@ def convert(
 ) -> None:
     """Write files of word vectors in another format.
 
-    Rows are streamed, so memory does not grow with the file. DST appears whole or not at all, and is never one of the
-    inputs. A name that ends in .gz, .bz2, .xz or .zst gives a compressed file; `-` is standard output, for text and
+    Rows are streamed, so the memory needed does not grow with the file. DST appears whole or not at all, and is never
+    one of the inputs. It is compressed if its name ends in .gz, .bz2, .xz or .zst. `-` is standard output, for text and
     word2vec binary.
 
     Example: vecload convert glove.840B.300d.zip glove.safetensors --dtype float16
@@ -77,14 +71,9 @@ def convert(
     if output is None and len(paths) < 2:
         raise OptionError("name what to read and what to write: vecload convert SRC... DST")
     *sources, target = paths if output is None else [*paths, output]
-    folder = Path(target) if len(sources) > 1 or Path(target).is_dir() else None
-    if folder is not None:
-        pairs = conversion.targets_in(folder, sources, format)
-    else:
-        pairs = [(sources[0], Path(STDOUT if target == "-" else target))]
-    to_stdout = target in ("-", STDOUT)
-    if to_stdout and as_json:
-        raise OptionError("standard output cannot hold both the vectors and --json; name a file")
+    path, to_stdout = stream_of(Path(target), as_json=as_json)
+    folder = path if len(sources) > 1 or path.is_dir() else None
+    pairs = [(sources[0], path)] if folder is None else conversion.targets_in(folder, sources, format)
     check_outputs([*sources, *([] if vocab is None else [vocab])], force=force)
     conversion.check_conversions(
         pairs,
@@ -106,12 +95,12 @@ def convert(
             source_format=source_format,
             vocab=wanted,
             limit=limit,
-            dtype=dtype,  # type: ignore[arg-type] # checked by `convert`
+            dtype=dtype,
             normalize=normalize,
             precision=precision,
             unencodable=unencodable,
             prefix=prefix,
-            errors=errors,  # type: ignore[arg-type]
+            errors=errors,
             strict=strict,
         )
         say(done)
@@ -121,14 +110,14 @@ def convert(
 
 
 def transform(
-    file: Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")],
+    file: File,
     out: Annotated[
         Path | None, typer.Argument(metavar="[OUT]", help="The file to write, unless --output names it.")
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="The file to write; its suffix determines the format."),
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="The file to write; `-` for standard output.")
     ] = None,
+    format: Format = None,  # noqa: A002 - the field's word
     *,
     step: Annotated[
         list[str],
@@ -143,14 +132,17 @@ def transform(
         typer.Option("--evaluate", metavar="DATASETS", help="Show figures before and after, as `vecload evaluate`."),
     ] = None,
     limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Transform vectors by declared steps.
+    """Apply steps to vectors: center them, reduce their dimensions, quantize them, ...
 
-    A .safetensors OUT keeps what vecload.transforms.undo needs. int8 and pq write the rows as they are decoded from
-    that number of bits.
+    OUT is written in the format of its suffix, or in the one that --format names; `-` is standard output, for text and
+    word2vec binary. A .safetensors file keeps what vecload.transforms.undo needs. The steps int8 and pq quantize the
+    rows, and write the decoded values.
 
     Example: vecload transform glove.6B.50d.txt --step center,abtt:3,unit -o out.safetensors
     """
@@ -158,13 +150,13 @@ def transform(
 
     steps = split_list(step)
     transforms.parse_steps(steps)  # raises for an invalid step
-    target = output_of(out, output, "OUT")
-    check_outputs([file], force=force, vectors=[target])
-    say = messages(quiet=quiet, instead=as_json)
+    target, to_stdout = stream_of(output_of(out, output, "OUT"), as_json=as_json)
+    check_outputs([file], force=force, vectors=[target], format=format)
+    say = messages(quiet=quiet, instead=as_json, err=to_stdout)
     sets = evaluation.read_all(split_list(evaluate_on)) if evaluate_on else []
-    before = loading.load(file, limit=limit)
+    before = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     after = transforms.transform(before, steps)
-    after.save(target)
+    after.save(target, format)
     figures = [evaluation.evaluate(vectors, sets) for vectors in (before, after)] if sets else []
     loss = after.meta.get("loss")
     if as_json:

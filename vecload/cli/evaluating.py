@@ -8,33 +8,38 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Limit, Seed, split_list
+from vecload.cli.options import Dtype, Errors, File, Limit, Seed, split_list
 from vecload.cli.outputs import check_outputs
-
-_File = Annotated[str, typer.Argument(metavar="VECTORS", help="A file of word vectors.")]
 
 
 def evaluate(
-    file: _File,
+    file: File,
     data: Annotated[
         list[str] | None,
         typer.Option(
             metavar="DATASET",
-            help="A file of word pairs or analogies; a set that comes with gensim: wordsim353, simlex999, "
-            "questions-words; or one that `vecload catalog evaluation` lists. Several by commas or repeats; "
-            "those three by default.",
+            help="A file of word pairs or analogies; a data set that comes with gensim: wordsim353, simlex999, "
+            "questions-words; or one that `vecload catalog evaluation` lists. Give several by commas or repeats. "
+            "[the three of gensim]",
         ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="Missing words and case: gensim, gensim-dummy, web, lower or exact.")
+        str,
+        typer.Option(
+            metavar="NAME", help="How missing words and case are treated: gensim, gensim-dummy, web, lower or exact."
+        ),
     ] = "gensim",
-    method: Annotated[str, typer.Option(help="Of analogies: 3cosadd or 3cosmul.")] = "3cosadd",
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="How analogies are solved: 3cosadd or 3cosmul.")
+    ] = "3cosadd",
     limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure vectors on word similarity and analogies.
+    """Measure vectors by word similarity and analogies.
 
     Example: vecload evaluate glove.6B.50d.txt --data wordsim353 --data my-pairs.tsv
     """
@@ -43,7 +48,7 @@ def evaluate(
     check_outputs([file], force=False)
     messages(quiet=quiet)
     sets = evaluation.read_all(split_list(data) if data else None, protocol=protocol, method=method)
-    vectors = loading.load(file, limit=limit)
+    vectors = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     found = evaluation.evaluate(vectors, sets, protocol=protocol, method=method)  # type: ignore[arg-type]
     if as_json:
         print_json(found.as_dict())
@@ -53,16 +58,18 @@ def evaluate(
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A file of word vectors.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    k: Annotated[int, typer.Option("--k", "-k", help="Neighbors of a word.")] = 10,
+    b: Annotated[str, typer.Argument(metavar="B", help="The other file.")],
+    k: Annotated[int, typer.Option("--k", "-k", metavar="K", help="Number of neighbors of a word.")] = 10,
     sample: Annotated[int, typer.Option(metavar="N", help="Number of words whose neighbors are compared.")] = 1000,
     seed: Seed = 0,
     limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two files: words in common, cosines, neighbors.
+    """Compare two files: common words, cosines of their rows, neighbors in common.
 
     Example: vecload compare glove.6B.50d.txt transformed.safetensors
     """
@@ -72,7 +79,7 @@ def compare(
     search.check_count(sample)
     check_outputs([a, b], force=False)
     messages(quiet=quiet)
-    vectors = [loading.load(file, limit=limit) for file in (a, b)]
+    vectors = [loading.load(file, limit=limit, dtype=dtype, errors=errors) for file in (a, b)]
     found = evaluation.compare(*vectors, k=k, sample=sample, seed=seed)
     if as_json:
         print_json(asdict(found))

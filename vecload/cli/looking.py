@@ -1,4 +1,4 @@
-"""Commands that look at files: `info`, `formats`, `neighbors`, `analogy`."""
+"""Commands that look at files: `info`, `formats`, `neighbors` and `analogy`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from vecload.cli.console import Json, Quiet, is_terminal, messages, print_json, scores, table
+from vecload.cli.options import Dtype, Errors, File, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from vecload.search.queries import Method
     from vecload.vectors import Vectors
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]
-Limit = Annotated[int | None, typer.Option(metavar="N", help="Read only the first N rows.")]
 Count = Annotated[int, typer.Option("--k", "-k", metavar="K", help="Number of words to show.")]
 
 
@@ -31,7 +30,7 @@ def info(
 ) -> None:
     """Show format, rows, dimension and norms of files.
 
-    Looks at the first rows only, so it takes a second whatever the size. Several files, and archives of several files,
+    Reads the first rows only, so it takes a second for files of any size. Several files, and archives of several files,
     are shown as a table.
 
     Example: vecload info glove.6B.zip/glove.6B.50d.txt
@@ -119,19 +118,21 @@ def neighbors(
     file: File,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORD...", help="Words to find the neighbors of; without any, a prompt."),
+        typer.Argument(metavar="WORD...", help="Words to find the neighbors of; without words, a prompt."),
     ] = None,
     k: Count = 10,
     metric: Annotated[str, typer.Option(metavar="NAME", help="cosine, dot or euclidean.")] = "cosine",
     limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show the nearest words.
 
-    Words that are missing are reported, and the others are answered. Without words, asks for one after another while
-    the vectors stay loaded; an empty line or Ctrl-D ends.
+    Missing words are reported, and the others are answered. Without words, the command is a prompt that keeps the
+    vectors loaded; an empty line or Ctrl-D ends it.
 
     Example: vecload neighbors glove.6B.50d.txt frog toad -k 5
 
@@ -147,7 +148,7 @@ def neighbors(
     if not words and as_json and sys.stdin.isatty():
         raise OptionError("--json needs words, as arguments or from a pipe; leave it out for the prompt")
     messages(quiet=quiet)
-    vectors = loading.load(file, limit=limit)
+    vectors = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     answers: dict[str, Any] = {}
     missing = False
     for word in words or _asked(vectors):
@@ -173,11 +174,13 @@ def analogy(
     k: Count = 10,
     method: Annotated[str, typer.Option(metavar="NAME", help="3cosadd or 3cosmul.")] = "3cosadd",
     limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Complete an analogy: A is to B as C is to which words?
+    """Show the words that complete an analogy: A is to B as C is to them.
 
     Example: vecload analogy glove.6B.50d.txt man king woman
     """
@@ -188,7 +191,9 @@ def analogy(
     queries.check_method(method)
     messages(quiet=quiet)
     a, b, c = words
-    found = loading.load(file, limit=limit).analogy(a, b, c, k, method=cast("Method", method))
+    found = loading.load(file, limit=limit, dtype=dtype, errors=errors).analogy(
+        a, b, c, k, method=cast("Method", method)
+    )
     if as_json:
         print_json([{"word": word, "score": float(score)} for word, score in found])
     else:
@@ -196,7 +201,7 @@ def analogy(
 
 
 def _asked(vectors: Vectors) -> Iterator[str]:
-    """Yield the words that somebody types, or the lines of a pipe."""
+    """Yield words that are typed in a terminal, or the lines of a pipe."""
     if not sys.stdin.isatty():
         yield from filter(None, (line.rstrip("\r\n") for line in sys.stdin))
         return
@@ -209,12 +214,12 @@ def _asked(vectors: Vectors) -> Iterator[str]:
             return
         if not line:
             return
-        # A line is one word if the vectors have it, because words may contain spaces.
+        # Words may contain spaces, so a line is one word if the vectors have it.
         yield from [line] if line in vectors else line.split()
 
 
 def _show(label: str, found: list[tuple[str, float]], *, fills: float | None) -> None:
-    """Print words and scores; on terminals with bars, which the score `fills` fills, or the largest one."""
+    """Print words and scores, on a terminal with bars: `fills` is the score of a full bar, None the largest one."""
     if is_terminal():
         typer.echo(f"{label}\n{scores(found, largest=fills)}")
     else:

@@ -1,14 +1,15 @@
-"""The command `map`: one space of vectors onto another."""
+"""The command `map`: move one space of vectors onto another."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Seed, dictionary_files, split_list
+from vecload.cli.options import Dtype, Errors, Seed, dictionary_files, split_list
 from vecload.cli.outputs import Force, check_outputs, refuse_stdin
 
 if TYPE_CHECKING:
@@ -17,40 +18,48 @@ if TYPE_CHECKING:
 
 
 def map_(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The vectors to map.")],
-    target: Annotated[str, typer.Argument(metavar="TGT", help="The vectors whose space they are mapped onto.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Where to write the mapped vectors.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The file of vectors to map.")],
+    target: Annotated[str, typer.Argument(metavar="TGT", help="The file of vectors whose space they are mapped onto.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write the mapped vectors to.")
+    ],
     dictionary: Annotated[
         str,
         typer.Option(
             "--dictionary",
             "-d",
             metavar="D",
-            help="What is known to mean the same: a file with a source and a target word on each line, or its name in "
-            "`vecload catalog muse`; or identical, numerals, unsupervised.",
+            help="Pairs of words with the same meaning: a file with a source and a target word on each line, its name "
+            "in `vecload catalog muse`, identical, numerals or unsupervised.",
         ),
     ] = "identical",
     method: Annotated[
-        str, typer.Option(help="least-squares, procrustes, refine, self-learning, vecmap or rcsls.")
+        str,
+        typer.Option(metavar="NAME", help="least-squares, procrustes, refine, self-learning, vecmap or rcsls."),
     ] = "procrustes",
     normalize: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEPS", help="unit and center in any order, by commas or repeats; iterative; or none."),
+        typer.Option(metavar="STEPS", help="unit and center in any order; iterative; or none."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", help="Compare the N most frequent words, where all words are compared.")
+        int, typer.Option(metavar="N", help="Use only the first N rows where a method compares all words.")
     ] = 20_000,
     test: Annotated[
-        float, typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file's words, and translate it.")
+        float,
+        typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file, from 0 to 1, and measure on it."),
     ] = 0.0,
     seed: Seed = 0,
     target_output: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Where to write the target vectors in the common space.")
+        Path | None, typer.Option(metavar="OUT", help="The file to write the target vectors to, in the common space.")
     ] = None,
-    map_output: Annotated[Path | None, typer.Option(metavar="OUT", help="Where to write the map itself.")] = None,
+    map_output: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="The .safetensors file to write the map to.")
+    ] = None,
     report: Annotated[  # noqa: FBT002 - a flag
-        bool, typer.Option("--report", help="Write a page about both spaces next to OUT, ending in .html.")
+        bool, typer.Option("--report", help="Also write a page about both spaces: OUT with the suffix .html.")
     ] = False,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     force: Force = False,
     as_json: Json = False,
@@ -58,8 +67,8 @@ def map_(
 ) -> None:
     """Map one space of vectors onto another, so that words of both can be compared.
 
-    OUT and the vectors of --target-output are in one space. A map that needs only the words of the dictionary (without
-    centering, and without a method that compares all words) is learned without reading others.
+    The vectors in OUT and those of --target-output are in the same space. To learn a map from a dictionary file alone,
+    without centering and by a method that does not compare all words, only the rows of its words are read.
 
     Example: vecload map wiki.de.vec wiki.en.vec -d de-en.txt --test 0.2 -o de.safetensors --report
     """
@@ -88,23 +97,24 @@ def map_(
     held_out: list[tuple[str, str]] = []
     if test and not isinstance(pairs, str):
         pairs, held_out = split_pairs(pairs, test=test, seed=seed)
-    few = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
-    known = [None, None] if not few else [{pair[at] for pair in pairs} for at in (0, 1)]
-    vectors, goal = load(source, vocab=known[0]), load(target, vocab=known[1])
+    read = partial(load, dtype=dtype, errors=errors)
+    pairs_only = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
+    known = [{pair[side] for pair in pairs} for side in (0, 1)] if pairs_only else [None, None]
+    vectors, goal = read(source, vocab=known[0]), read(target, vocab=known[1])
     found = map_spaces(
         vectors,
         goal,
         pairs=pairs,
-        method=cast("Method", method),  # what is none of them is refused there
+        method=cast("Method", method),  # checked above
         normalize=steps,
         limit=limit,
         seed=seed,
     )
     say(repr(found))
     result: dict[str, Any] = {"output": str(output), "method": found.method, "pairs": found.info.get("pairs")}
-    mapped = found.apply(load(source) if few else vectors)
+    mapped = found.apply(read(source) if pairs_only else vectors)
     mapped.save(output)
-    say(f"{output}: {len(mapped):,} × {mapped.dim}")
+    say(f"{output}: {len(mapped):,} x {mapped.dim}")
     result |= {"rows": len(mapped), "dim": mapped.dim}
     if map_output is not None:
         found.save(map_output)
@@ -112,7 +122,7 @@ def map_(
         if as_json:
             print_json(result)
         return
-    goal = found.apply_target(load(target) if few else goal)
+    goal = found.apply_target(read(target) if pairs_only else goal)
     if target_output is not None:
         goal.save(target_output)
     retrievals: tuple[Retrieval, ...] = ("nn", "csls") if held_out else ()
@@ -133,5 +143,6 @@ def map_(
         print_json(result)
 
 
-map_.__name__ = "map"  # the command; Python has a map of its own
+# The function cannot be named map in this module, because Python has a function with this name.
+map_.__name__ = "map"
 COMMANDS = (map_,)

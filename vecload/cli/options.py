@@ -1,33 +1,47 @@
-"""Options that several commands have, with one meaning everywhere, and lists given by commas or repeats."""
+"""Arguments and options that several commands share, so that each has one meaning everywhere."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Limit = Annotated[int | None, typer.Option(metavar="N", help="Read only the first N rows.")]
-VocabPath = Annotated[
-    str,
-    typer.Option("--vocab", metavar="WORDS", help="Words: one per line, with or without counts, or JSON."),
+# The choices are the ones of `vecload.load`. They are repeated here because importing `vecload.reading` imports NumPy,
+# for which `--help` and completion would have to wait; a test compares them.
+_DType = Literal["float16", "bfloat16", "float32", "float64"]
+_OnError = Literal["raise", "skip"]
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Read only the first N rows.")]
+Dtype = Annotated[
+    _DType | None,
+    typer.Option(metavar="TYPE", help="Type of the values: float16, bfloat16, float32 or float64; else the file's."),
 ]
+Errors = Annotated[_OnError, typer.Option(metavar="HOW", help="For malformed rows: raise an error, or skip them.")]
 OptionalVocab = Annotated[
     str | None,
-    typer.Option("--vocab", metavar="WORDS", help="Only these words: one per line, or any other word list."),
+    typer.Option("--vocab", metavar="WORDS", help="Use only these words: one per line, with or without counts; JSON."),
+]
+VocabPath = Annotated[
+    str,
+    typer.Option("--vocab", metavar="WORDS", help="The vocabulary: one word per line, with or without counts; JSON."),
 ]
 Oov = Annotated[
     list[str],
     typer.Option(
         "--oov",
         metavar="STEPS",
-        help="What to try for words without a row, in this order: nfc, nfkc, strip, casefold, separators, digits, nfd; "
-        "then one of normal, uniform, xavier, kaiming, zeros, mean.",
+        help="Steps to try, in this order, for words without a row: nfc, nfkc, strip, casefold, separators, digits, "
+        "nfd, ngrams, mean-of-parts; then one of normal, uniform, xavier, kaiming, zeros, mean.",
     ),
+]
+TextColumn = Annotated[
+    str, typer.Option(metavar="NAME", help="Field or column that holds the texts in JSON lines and Parquet.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is random.")]
 
@@ -47,12 +61,12 @@ def split_list(values: Iterable[str]) -> list[str]:
 
 
 def output_of(positional: Path | None, option: Path | None, name: str) -> Path:
-    """Return the output that is given as an argument or by --output, which must not both be given.
+    """Return the output, which the user gives either as an argument or by --output.
 
     Raises
     ------
     OptionError
-        If there are none or two.
+        If the user gives both or neither.
     """
     from vecload.errors import OptionError
 
@@ -65,5 +79,5 @@ def output_of(positional: Path | None, option: Path | None, name: str) -> Path:
 
 
 def dictionary_files(dictionary: str) -> list[str]:
-    """Return the file that --dictionary names, if it names one and not a way to find pairs or a file of the catalog."""
+    """Return the file that --dictionary names; none for a way to find pairs, or for a name of the catalog."""
     return [dictionary] if Path(dictionary).exists() else []

@@ -1,7 +1,8 @@
-"""The option --force, and the check of all outputs before the work, shared by commands that write."""
+"""Options of commands that write, and the check of all outputs before anything is read."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 Force = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
-STDOUT = "/dev/stdout"
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Format to write (see `vecload formats`); else the one of the output's suffix."),
+]
+_STDOUT = "/dev/stdout"
 
 
 def check_outputs(
@@ -22,21 +27,31 @@ def check_outputs(
     vectors: Sequence[str | os.PathLike[str] | None] = (),
     tensors: Sequence[str | os.PathLike[str] | None] = (),
     others: Sequence[tuple[str | os.PathLike[str], tuple[str, ...]]] = (),
+    format: str | None = None,  # noqa: A002 - the field's word
 ) -> None:
-    """Check inputs and outputs of a command before anything is read.
+    """Check the inputs and outputs of a command before anything is read.
 
     Parameters
     ----------
     inputs
-        Everything that is read; names of the catalog among them.
+        Everything that the command reads: files, URLs and names of the catalog.
     force
         Whether existing files may be replaced.
     vectors
-        Outputs in the format of their suffix; None for one that is not asked for.
+        Outputs that hold vectors; None for one that is not wanted.
     tensors
         Outputs that are always written as .safetensors.
     others
-        Other files, each with the suffixes that it may have (none: any).
+        Other outputs, each with the suffixes that it may have (none: any).
+    format
+        Format of `vectors`; None for the one of each suffix.
+
+    Raises
+    ------
+    OptionError
+        If an output is one of the inputs, exists without `force`, or has the wrong suffix.
+    FileNotFoundError
+        If an input or the folder of an output does not exist.
     """
     from vecload import sources
     from vecload.catalog.resolving import input_files
@@ -44,17 +59,32 @@ def check_outputs(
     from vecload.formats.outputs import output_of
 
     if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
-        why = "which is not written from start to end"
-        raise OptionError(f"standard output cannot hold this output, {why}; name a file")
+        raise OptionError("this output is not written from start to end, so it cannot be standard output; name a file")
     read = input_files(*inputs)
     sources.check_inputs(read)
-    outputs = [output_of(path) for path in vectors if path is not None]
+    outputs = [output_of(path, format) for path in vectors if path is not None]
     single = [(path, (".safetensors",)) for path in tensors if path is not None]
     for output in outputs:
         output.check(read, overwrite=force)
     for path, suffixes in (*single, *others):
         sources.check_target(path, inputs=read, overwrite=force, suffixes=suffixes)
     sources.check_outputs_differ([*(output.path for output in outputs), *(path for path, _ in (*single, *others))])
+
+
+def stream_of(path: Path, *, as_json: bool) -> tuple[Path, bool]:
+    """Return the path to write, which is a device for `-`, and whether it is standard output.
+
+    Raises
+    ------
+    OptionError
+        If the result, as JSON, would be written to standard output, too.
+    """
+    from vecload.errors import OptionError
+
+    to_stdout = str(path) in ("-", _STDOUT)
+    if to_stdout and as_json:
+        raise OptionError("standard output cannot hold both the vectors and --json; name a file")
+    return (Path(_STDOUT) if to_stdout else path), to_stdout
 
 
 def refuse_stdin(inputs: Sequence[Any], command: str) -> None:

@@ -1,15 +1,16 @@
-"""The command `pool`: files of texts to files of sentence vectors."""
+"""The command `pool`: from files of texts to files of sentence vectors."""
 
 from __future__ import annotations
 
 import json
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
+from vecload.cli.options import Dtype, Errors, Limit, TextColumn
 from vecload.cli.outputs import Force, check_outputs
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SETTINGS = "pool.json"
 def pool(
     vectors: Annotated[
         str,
-        typer.Argument(metavar="VECTORS", help="Word vectors, or a folder that SentencePooler.save wrote."),
+        typer.Argument(metavar="VECTORS", help="A file of word vectors, or a folder written by SentencePooler.save."),
     ],
     texts: Annotated[
         list[str], typer.Argument(metavar="TEXTS...", help="Texts: one per line, JSON lines, or Parquet.")
@@ -29,19 +30,20 @@ def pool(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="The .npy, .parquet or .safetensors to write; for several, a folder."
+            "--output", "-o", metavar="OUT", help="The .npy, .parquet or .safetensors file to write; or a folder."
         ),
     ],
     mode: Annotated[
         str | None,
         typer.Option(metavar="MODE", help="mean, sum, max, sqrt-n, sif, usif, tfidf, pmeans or fasttext. [mean]"),
     ] = None,
-    text_column: Annotated[
-        str, typer.Option(metavar="NAME", help="Field or column of the texts in JSON lines and Parquet.")
-    ] = "text",
+    text_column: TextColumn = "text",
     format: Annotated[  # noqa: A002 - the field's word
-        str, typer.Option(metavar="KIND", help="npy, parquet or safetensors: the files written to a folder.")
+        str, typer.Option(metavar="KIND", help="Kind of the files in a folder: npy, parquet or safetensors.")
     ] = "npy",
+    limit: Limit = None,
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     *,
     force: Force = False,
     as_json: Json = False,
@@ -49,13 +51,13 @@ def pool(
 ) -> None:
     """Turn texts into sentence vectors.
 
-    Texts are cut at white space and streamed, so they may be larger than memory. Words that VECTORS lack are passed
-    over (mode fasttext composes them from n-grams), and a text without any other is zeros; a saved pooler does what it
-    was made to. The modes sif, usif and tfidf weigh words by a corpus: that of a saved pooler, else TEXTS themselves,
-    which are read once more for it.
+    Texts are split at white space and streamed, so they may be larger than memory. Words without a vector are skipped,
+    and the vector of a text without known words is zero; the mode fasttext composes unknown words from n-grams. A saved
+    pooler keeps its own tokenizer and rules. The modes sif, usif and tfidf weight words by their frequency: in the
+    corpus that a saved pooler was fitted on, or in TEXTS, which are then read twice.
 
-    With several TEXTS, OUT is a folder. Each of its files appears whole or not at all, and those that are there are
-    not made again: run the same command again to go on after an interruption. With --force, all are made again.
+    With several TEXTS, OUT is a folder. Each file in it appears whole or not at all, and files that exist are kept: to
+    continue after an interruption, run the same command again. With --force, all files are written again.
 
     Example: vecload pool glove.6B.50d.txt sentences.txt -o sentences.npy --mode sif
     """
@@ -64,6 +66,7 @@ def pool(
     from vecload.pooling.modes import FITTED
     from vecload.text_input import read_texts
 
+    reading: dict[str, Any] = {"limit": limit, "dtype": dtype, "errors": errors}
     _check_options(mode, texts)
     if not _is_saved(vectors) and mode in FITTED:
         _check_repeatable(texts, mode)
@@ -72,7 +75,7 @@ def pool(
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         check_outputs([vectors, *texts], force=force, others=[(output, ())])
-        pooler = _pooler(vectors, mode, texts, text_column)
+        pooler = _pooler(vectors, mode, texts, text_column, reading)
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         say(f"{output}: {count:,} x {pooler.output_dim} float32")
         if as_json:
@@ -81,18 +84,21 @@ def pool(
     targets = [output / f"{Path(path).name}.{format}" for path in texts]
     files.suffix_of(targets[0])
     if len(set(targets)) < len(targets):
-        raise OptionError("two of the TEXTS have one name, and so would their vectors; pool them into two folders")
+        raise OptionError("two of the TEXTS have the same file name, and so would their vectors; use two folders")
     check_outputs([vectors, *texts], force=False)
-    _settle(output, vectors, mode, text_column, texts, force=force)
+    settings = {"vectors": vectors, "mode": mode, "text_column": text_column, **reading}
+    if mode in FITTED:  # each sentence vector depends on all texts
+        settings["texts"] = texts
+    _check_settings(output, settings, force=force)
     left = [(path, target) for path, target in zip(texts, targets, strict=True) if force or not target.exists()]
     check_outputs([vectors, *texts], force=force, others=[(target, ()) for _, target in left])
     if len(left) < len(texts):
-        say(f"{len(texts) - len(left)} of {len(texts)} files are there already")
+        say(f"{len(texts) - len(left)} of {len(texts)} files exist already")
     if not left:
         if as_json:
             print_json(done)
         return
-    pooler = _pooler(vectors, mode, texts, text_column)
+    pooler = _pooler(vectors, mode, texts, text_column, reading)
     for path, target in left:
         count = files.pool_file(pooler, read_texts(path, column=text_column), target)
         say(f"{target}: {count:,} x {pooler.output_dim} float32")
@@ -101,8 +107,8 @@ def pool(
         print_json(done)
 
 
-def _pooler(vectors: str, mode: str | None, texts: list[str], column: str) -> SentencePooler:
-    """The pooler that was saved, or one of a file, fitted on the texts where it has to be."""
+def _pooler(vectors: str, mode: str | None, texts: list[str], column: str, reading: dict[str, Any]) -> SentencePooler:
+    """Return the saved pooler, or a new one for a file of vectors, fitted on the texts if its mode needs that."""
     from vecload.errors import OptionError
     from vecload.loading import load
     from vecload.pooling import SentencePooler
@@ -112,10 +118,12 @@ def _pooler(vectors: str, mode: str | None, texts: list[str], column: str) -> Se
     if _is_saved(vectors):
         pooler = SentencePooler.load(vectors)
         if mode is not None and mode != pooler.mode.name:
-            raise OptionError(f"{vectors} is a pooler of mode {pooler.mode.name!r}: leave --mode out")
+            raise OptionError(f"{vectors} is a pooler with mode {pooler.mode.name!r}; leave out --mode")
+        if reading["limit"] or reading["dtype"] or reading["errors"] != "raise":
+            raise OptionError(f"{vectors} is a saved pooler; leave out --limit, --dtype and --errors")
         return pooler
     chosen = of(mode or "mean")
-    pooler = SentencePooler(load(vectors), chosen)
+    pooler = SentencePooler(load(vectors, **reading), chosen)
     if chosen.name in FITTED:
         pooler.fit(chain.from_iterable(read_texts(path, column=column) for path in texts))
     return pooler
@@ -127,7 +135,7 @@ def _is_saved(vectors: str) -> bool:
 
 
 def _check_repeatable(texts: list[str], mode: str | None) -> None:
-    """Raise OptionError for texts from standard input or a pipe, which cannot be read once to fit and once to pool."""
+    """Raise OptionError for texts from standard input or a pipe, which cannot be read twice: to fit, and to pool."""
     from vecload.errors import OptionError
 
     for text in texts:
@@ -137,36 +145,34 @@ def _check_repeatable(texts: list[str], mode: str | None) -> None:
 
 
 def _check_options(mode: str | None, texts: list[str]) -> None:
-    """Raise for a mode that is unknown or has to be trained first, and for a missing package."""
+    """Raise an error for a mode that is unknown or has to be trained first, and for a missing package."""
     from vecload.errors import OptionError, require
     from vecload.pooling.modes import of
 
     if of(mode or "mean").name == "attention":
-        raise OptionError("mode 'attention' has to be trained; save a trained pooler, and name its folder")
+        raise OptionError("mode 'attention' has to be trained: save a trained pooler, and name its folder")
     if any(text.endswith(".parquet") for text in texts):
         require("pyarrow.parquet", "arrow")
 
 
-def _settle(folder: Path, vectors: str, mode: str | None, column: str, texts: list[str], *, force: bool) -> None:
-    """Create the folder and note the settings, or check that its files were made with the same ones.
+def _check_settings(folder: Path, settings: dict[str, object], *, force: bool) -> None:
+    """Create the folder and save the settings in it, or check that its files were written with the same settings.
 
     Raises
     ------
     OptionError
-        If the settings differ and the files are not to be made again.
+        If the settings differ and --force is not given.
     """
     from vecload.errors import OptionError
     from vecload.sources import atomic_write
 
-    settings = {"vectors": vectors, "mode": mode, "text_column": column}
-    if mode in ("sif", "usif", "tfidf"):  # fitted on all of the texts
-        settings["texts"] = json.dumps(texts)
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / _SETTINGS
     if kept.exists() and not force:
         if json.loads(kept.read_text(encoding="utf-8")) != settings:
             raise OptionError(
-                f"{folder} holds vectors made with other settings (see {kept.name}); choose another, or use --force"
+                f"the files in {folder} were written with other settings (see {kept.name}); choose another folder, or "
+                "use --force"
             )
         return
     with atomic_write(kept) as part:

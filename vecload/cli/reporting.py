@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Oov, Seed, dictionary_files, split_list
+from vecload.cli.options import Dtype, Errors, File, Oov, Seed, dictionary_files, split_list
 from vecload.cli.outputs import Force, check_outputs
 
 if TYPE_CHECKING:
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def report(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The page to write, .html.")],
+    file: File,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The .html file to write.")],
     vocab: Annotated[
         str | None,
-        typer.Option(metavar="WORDS", help="Show how much of this vocabulary the file has: as for `vecload embed`."),
+        typer.Option(metavar="WORDS", help="Show the rows of this vocabulary, as `vecload embed` would make them."),
     ] = None,
     oov: Oov = ["casefold", "normal"],  # noqa: B006 - typer copies it
     against: Annotated[
-        str | None, typer.Option(metavar="OTHER", help="Show FILE beside another file in the same space.")
+        str | None, typer.Option(metavar="OTHER", help="Show FILE with another file in the same space.")
     ] = None,
     dictionary: Annotated[
         str,
@@ -32,7 +32,7 @@ def report(
             "--dictionary",
             "-d",
             metavar="D",
-            help="With --against: whose cosines to show: a file, identical, numerals.",
+            help="With --against, pairs of words whose cosines to show: a file, identical or numerals.",
         ),
     ] = "identical",
     evaluate: Annotated[  # noqa: FBT002 - a flag
@@ -41,14 +41,18 @@ def report(
     limit: Annotated[
         int, typer.Option(metavar="N", help="Number of words on the map, the most frequent first.")
     ] = 10_000,
-    layout: Annotated[str, typer.Option(help="How words are placed: pca, umap or tsne.")] = "pca",
+    layout: Annotated[str, typer.Option(metavar="NAME", help="How words are placed: pca, umap or tsne.")] = "pca",
+    dtype: Dtype = None,
+    errors: Errors = "raise",
     seed: Seed = 0,
     *,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write one page in which a file, a vocabulary's rows or two spaces can be explored; it needs no network.
+    """Write a page to explore a file, the rows of a vocabulary, or two spaces.
+
+    The page is one file that works without a network: search words, zoom, follow neighbors, and filter by origin.
 
     Example: vecload report glove.6B.50d.txt --vocab words.txt -o report.html
     """
@@ -72,7 +76,7 @@ def report(
     check_outputs(inputs, force=force, others=[(output, SUFFIXES)])
     say = messages(quiet=quiet, instead=as_json)
     if vocab is not None:
-        subject = align(file, Vocab.load(vocab), oov=steps)
+        subject = align(file, Vocab.load(vocab), oov=steps, dtype=dtype, errors=errors)
         write_report(
             subject, output, vocab_name=Path(vocab).name, limit=limit, layout=cast("Layout", layout), seed=seed
         )
@@ -82,9 +86,9 @@ def report(
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []
-        vectors = load(file)
+        vectors = load(file, dtype=dtype, errors=errors)
         figures = measure(vectors, sets) if evaluate else None
-        both = vectors if against is None else (vectors, load(against))
+        both = vectors if against is None else (vectors, load(against, dtype=dtype, errors=errors))
         write_report(
             both, output, evaluation=figures, pairs=pairs, limit=limit, layout=cast("Layout", layout), seed=seed
         )
