@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vecload import search as search
     from vecload import transforms as transforms
     from vecload.alignment import Aligned as Aligned
-    from vecload.alignment import Coverage as Coverage
-    from vecload.alignment import Explanation as Explanation
     from vecload.alignment import align as align
     from vecload.alignment import check as check
     from vecload.conversion import Conversion as Conversion
@@ -49,6 +47,8 @@ if TYPE_CHECKING:
     from vecload.mapping import map_spaces as map_spaces
     from vecload.ngrams import NgramTable as NgramTable
     from vecload.pooling import SentencePooler as SentencePooler
+    from vecload.provenance import Coverage as Coverage
+    from vecload.provenance import Explanation as Explanation
     from vecload.reports import report as report
     from vecload.transforms import transform as transform
     from vecload.vectors import Vectors as Vectors
@@ -60,9 +60,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Aligned": "alignment",
     "Conversion": "conversion",
-    "Coverage": "alignment",
+    "Coverage": "provenance",
     "DownloadError": "errors",
-    "Explanation": "alignment",
+    "Explanation": "provenance",
     "FormatError": "errors",
     "Info": "inspection",
     "MissingDependencyError": "errors",

@@ -119,14 +119,14 @@ def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatc
 def test_origins_and_coverage() -> None:
     vocab = Vocab.from_counter({"the": 60, "PARIS": 30, "cow": 7, "elk": 3}, specials=["<pad>", "<unk>", "<s>"])
     aligned = align(VECTORS, vocab, oov=["casefold", "normal"])
-    assert [aligned.origins[code] for code in aligned.origin] == [
-        "padding",
-        "special",
-        "exact",
-        "exact",
-        "casefold",
-        "normal",
-        "normal",
+    assert [(aligned.origins[code].name, aligned.origins[code].kind) for code in aligned.origin] == [
+        ("padding", "padding"),
+        ("special", "special"),
+        ("exact", "found"),
+        ("exact", "found"),
+        ("casefold", "found"),
+        ("normal", "drawn"),
+        ("normal", "drawn"),
     ]
     coverage = aligned.coverage
     assert (coverage.found, coverage.found_tokens) == (2 / 4, 0.9)  # of the words that are no specials
@@ -255,7 +255,14 @@ def test_steps_of_one_name_are_told_apart() -> None:
     leave = lambda words, dim, rng: np.full((len(words), dim), np.nan)  # noqa: E731
     take = lambda words, dim, rng: np.ones((len(words), dim))  # noqa: E731
     aligned = align(VECTORS, ["cow"], oov=[leave, take])
-    assert aligned.origins == ("padding", "special", "exact", "<lambda>", "<lambda> 2", "zeros")
+    assert [(one.name, one.kind) for one in aligned.origins] == [
+        ("padding", "padding"),
+        ("special", "special"),
+        ("exact", "found"),
+        ("<lambda>", "composed"),
+        ("<lambda> 2", "composed"),
+        ("zeros", "drawn"),
+    ]
     assert aligned.origin_of("cow") == "<lambda> 2"
 
 
@@ -312,12 +319,29 @@ def test_save_and_load(tmp_path: Path) -> None:
         assert plain.get_tensor("weight").tolist() == aligned.matrix.tolist()
         assert plain.metadata()["format"] == "vecload-aligned"
         kept = json.loads(plain.metadata()["vecload"])
-    assert (kept["padding_idx"], kept["origins"]) == (0, list(aligned.origins))
+    assert (kept["padding_idx"], kept["origins"]) == (0, [one.name for one in aligned.origins])
     assert kept["coverage"]["normal"] == {"types": 2, "tokens": 4}
     for cut in (0, 7, 100, -1):
         (tmp_path / "cut").write_bytes(file.read_bytes()[:cut])
         with pytest.raises(vecload.FormatError):
             Aligned.load(tmp_path / "cut")
+
+
+def test_load_of_a_file_without_kinds_derives_them_from_the_order(tmp_path: Path) -> None:
+    vocab = Vocab.from_words(["the", "PARIS", "new-york", "cow"], pad_token="<pad>")
+    aligned = align(VECTORS, vocab, oov=["casefold", "mean-of-parts", "zeros"])
+    file = tmp_path / "e.safetensors"
+    aligned.save(file)
+    with safetensors.safe_open(file, framework="numpy") as plain:
+        header = plain.metadata()
+        tensors = {key: plain.get_tensor(key) for key in plain.keys()}  # noqa: SIM118
+    settings = json.loads(header["vecload"])
+    del settings["kinds"]
+    settings["spellings"] = 1
+    safetensors.numpy.save_file(tensors, file, {**header, "vecload": json.dumps(settings)})
+    again = Aligned.load(file)
+    assert again.origins == aligned.origins
+    assert again.new.tolist() == aligned.new.tolist()
 
 
 @pytest.mark.parametrize(
@@ -345,6 +369,8 @@ def test_save_and_load(tmp_path: Path) -> None:
         ({"specials": 3}, "invalid setting 'specials'"),
         ({"meta": 3}, "invalid setting 'meta': found 3, expected dict"),
         ({"spellings": 2}, "more 'spellings' than 'origins'"),
+        ({"kinds": ["padding", "special", "found"]}, "there must be a kind for each of the 'origins'"),
+        ({"kinds": ["padding", "special", "found", "made"]}, "invalid setting 'kinds'"),
         ({"origins": None}, "invalid setting 'origins'"),
         ({"vecload": "{"}, "Expecting property name"),
         ({"vecload": "[]"}, "the settings are not a JSON object"),

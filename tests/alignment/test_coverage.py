@@ -32,7 +32,7 @@ from vecload import (
 )
 from vecload.alignment import checking
 from vecload.alignment.causes import CAUSES, spellings
-from vecload.alignment.explaining import Explanation
+from vecload.provenance import Explanation
 from vecload.reading import read_words
 
 THERE = [

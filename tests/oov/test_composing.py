@@ -219,7 +219,7 @@ def test_first_and_average_by_the_rule(words: list[str], sources: list[Vectors])
             "first",
             "sources of dimensions [3, 4] can only be combined by combine='concatenate'",
         ),
-        ([WIKI] * 130, "first", "263 origins are more than one byte tells apart: fewer sources or fewer steps"),
+        ([WIKI] * 130, "first", "263 origins do not fit into one byte; pass fewer sources or fewer steps"),
     ],
 )
 def test_sources_that_cannot_be_combined(sources: Any, combine: Any, message: str) -> None:

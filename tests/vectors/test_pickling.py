@@ -80,7 +80,7 @@ def arrays_of(value: Any) -> Any:
         return value.settings, arrays_of(value.vectors(["cat", "horse", "北海道"])), arrays_of(value.kept)
     if isinstance(value, vecload.Aligned):
         fields = value.matrix, value.origin, value.new
-        return value.vocab, value.origins, value.spellings, [arrays_of(field) for field in fields], value.coverage
+        return value.vocab, value.origins, [arrays_of(field) for field in fields], value.coverage
     if isinstance(value, vecload.SpaceMap):
         moved = arrays_of(value.apply(vectors())), arrays_of(value.apply_target(vectors()))
         return repr(value), dict(value.info), *moved, arrays_of(value.inverse().matrix)

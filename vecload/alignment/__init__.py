@@ -3,7 +3,5 @@
 from vecload.alignment.aligned import Aligned
 from vecload.alignment.aligning import Combine, align
 from vecload.alignment.checking import check
-from vecload.alignment.coverage import Count, Coverage
-from vecload.alignment.explaining import Difference, Explanation, Reason
 
-__all__ = ["Aligned", "Combine", "Count", "Coverage", "Difference", "Explanation", "Reason", "align", "check"]
+__all__ = ["Aligned", "Combine", "align", "check"]

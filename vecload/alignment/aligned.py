@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, Coverage, coverage_of
+from vecload.alignment.explaining import explain_seen
 from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
-from vecload.provenance import special_rows
+from vecload.provenance import Coverage, Origin, coverage_of, rows_of_kind, special_rows
 from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.schemas import ALIGNED
@@ -46,22 +46,20 @@ class Aligned:
     matrix
         Their rows, shape (len(vocab), dim), read-only.
     origin
-        Code of each row's origin, uint8, shape (len(vocab),).
+        Position in `origins` for each row, uint8, shape (len(vocab),).
     origins
-        What the codes mean: "padding", "special", "exact", then the steps of the chain.
+        The origins a row can have: `Origin` values, each with the name of a step and its kind.
     meta
-        Of the vectors, as in `Vectors`.
+        Description of the vectors, as in `Vectors`.
     """
 
     vocab: Vocab
     matrix: npt.NDArray[Any]
     origin: npt.NDArray[np.uint8]
-    origins: tuple[str, ...]
-    spellings: int
-    """How many of the origins behind "exact" found the word under another spelling, or in another file."""
+    origins: tuple[Origin, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
     seen: Callable[[], SeenWords | None] | None = field(default=None, compare=False)
-    """Returns the words of the vectors, to explain the coverage. Not saved."""
+    """Function that returns the words of the vectors, to explain the coverage. Not saved."""
 
     def __post_init__(self) -> None:
         matrix, count, codes = self.matrix, len(self.vocab), len(self.origins)
@@ -69,8 +67,6 @@ class Aligned:
             raise OptionError(f"{count:,} words need as many rows of floats, not {matrix.shape} {matrix.dtype}")
         if self.origin.shape != (count,) or self.origin.dtype != np.uint8 or (self.origin >= codes).any():
             raise OptionError(f"{count:,} words need as many uint8 origin codes, all below {codes}")
-        if not 0 <= self.spellings <= codes - len(FIXED):
-            raise OptionError(f"spellings={self.spellings} does not go with {codes} origins")
         object.__setattr__(self, "matrix", read_only(matrix))
         object.__setattr__(self, "origin", read_only(self.origin))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
@@ -130,22 +126,26 @@ class Aligned:
     @cached_property
     def coverage(self) -> Coverage:
         """How much of the vocabulary was found, by which step, and why other words were not found."""
-        return coverage_of(self.vocab, self.origin, self.origins, self.spellings, self.seen)
+        found = ~rows_of_kind(self.origin, self.origins, "composed", "drawn")
+        names = [one.name for one in self.origins]
+        steps = [one.name for one in self.origins if one.kind in ("found", "composed", "drawn")]
+        explain = None if self.seen is None else partial(explain_seen, self.seen, steps)
+        return coverage_of(self.vocab, self.origin, names, found, explain)
 
     @cached_property
     def new(self) -> npt.NDArray[np.bool_]:
-        """Rows that ``mode="new-rows"`` trains, bool, shape (n,): of words the file did not have, and specials.
+        """Rows that ``mode="new-rows"`` trains, bool, shape (n,): special tokens and words that were not found.
 
-        Not the padding row.
+        The padding row is not among them.
         """
-        new: npt.NDArray[np.bool_] = (self.origin > EXACT + self.spellings) | special_rows(self.vocab)
-        return read_only(new & (self.origin != PADDING))
+        new = rows_of_kind(self.origin, self.origins, "composed", "drawn") | special_rows(self.vocab)
+        return read_only(new & ~rows_of_kind(self.origin, self.origins, "padding"))
 
     def origin_of(self, word: str) -> str:
-        """Return where the row of a word came from."""
+        """Return the name of the origin of a word's row, such as "exact" or "normal"."""
         if word not in self.vocab:
             raise missing_word(self.vocab.words, [word], f"{word!r} is not in the vocabulary")
-        return self.origins[int(self.origin[self.vocab[word]])]
+        return self.origins[int(self.origin[self.vocab[word]])].name
 
     @explain_keywords
     def embedding(
@@ -271,7 +271,7 @@ class Aligned:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The mapping proxy of `meta` cannot be pickled.
-        return Aligned, (self.vocab, self.matrix, self.origin, self.origins, self.spellings, dict(self.meta))
+        return Aligned, (self.vocab, self.matrix, self.origin, self.origins, dict(self.meta))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file: `weight`, `origin`, the packed words and counts, and the rest as metadata.
@@ -296,8 +296,8 @@ class Aligned:
             tensors["counts"] = self.vocab.counts
         counts = self.coverage.counts
         kept = {
-            "origins": self.origins,
-            "spellings": self.spellings,
+            "origins": [one.name for one in self.origins],
+            "kinds": [one.kind for one in self.origins],
             "specials": self.vocab.specials,
             "unk_token": self.vocab.unk_token,
             "pad_token": self.vocab.pad_token,
@@ -323,9 +323,7 @@ class Aligned:
                 vocab = Vocab(
                     words, tensors.get("counts"), tuple(kept["specials"]), kept["unk_token"], kept["pad_token"]
                 )
-                return cls(
-                    vocab, tensors["weight"], tensors["origin"], tuple(kept["origins"]), kept["spellings"], kept["meta"]
-                )
+                return cls(vocab, tensors["weight"], tensors["origin"], _saved_origins(kept), kept["meta"])
             except (OptionError, VocabularyError) as error:
                 raise FormatError(
                     f"the parts of the file do not fit each other: {error}", file=os.fspath(path)
@@ -335,13 +333,28 @@ class Aligned:
         norms = np.linalg.norm(self.matrix[:HEAD].astype(np.float64), axis=1)
         longest = norms.max(initial=0.0) or 1.0
         bars = [Bar(norm / longest, f"{norm:.3g}") for norm in norms]
-        origins = [self.origins[code] for code in self.origin[:HEAD].tolist()]
+        origins = [self.origins[code].name for code in self.origin[:HEAD].tolist()]
         rows = list(zip(self.vocab.words[:HEAD], origins, bars, strict=True))
         return grid(table(repr(self).strip("<>"), ["word", "origin", "norm"], rows), self.coverage._repr_html_())
 
     def __repr__(self) -> str:
         found = f"{100 * self.coverage.found:.1f}% of the types found"
         return f"<Aligned: {len(self.matrix):,} rows × {self.matrix.shape[1]} {self.matrix.dtype}, {found}>"
+
+
+def _saved_origins(kept: Mapping[str, Any]) -> tuple[Origin, ...]:
+    """Return the origins that a file names.
+
+    The first files stored no kinds. Their origins are in a fixed order: padding, special tokens, "exact" and the
+    `spellings` after it, steps that compose, and at the end the step that fills all remaining rows.
+    """
+    names = kept["origins"]
+    if "kinds" in kept:
+        kinds = kept["kinds"]
+    else:
+        kinds = ["padding", "special", *["found"] * (1 + kept["spellings"])]
+        kinds += ["composed"] * (len(names) - len(kinds) - 1) + ["drawn"]
+    return tuple(Origin(name, kind) for name, kind in zip(names, kinds, strict=False))
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

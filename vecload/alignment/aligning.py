@@ -13,12 +13,11 @@ import numpy as np
 from vecload import oov as oov_steps
 from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL
 from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
-from vecload.provenance import special_rows
+from vecload.provenance import EXACT, PADDING, SPECIAL, Origin, rows_of_kind, special_rows
 from vecload.reading import DType, Errors, Progress, asked, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.alignment.coverage import Coverage
     from vecload.formats.contract import ReadRequest
+    from vecload.provenance import Coverage
 
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]
@@ -107,8 +106,8 @@ def align(
     >>> aligned.origin_of("cow"), round(aligned.coverage.found, 2)
     ('zeros', 0.67)
     >>> domain = Vectors(Words.from_strings(["cow"]), np.ones((1, 2), dtype="float32"))
-    >>> align([vectors, domain], ["cow", "cat"], combine="first").origins[2:4]
-    ('exact', 'exact (2)')
+    >>> align([vectors, domain], ["cow", "cat"], combine="first").origin_of("cow")
+    'exact (2)'
     """
     refuse_string("vocab", vocab)
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
@@ -150,7 +149,7 @@ def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors], limit:
     seen = cache(partial(seen_words, sources, limit=limit))
     aligned = replace(aligned, seen=seen)
     rows = np.flatnonzero(~special_rows(aligned.vocab))
-    drawn = aligned.origin[rows] == len(aligned.origins) - 1
+    drawn = rows_of_kind(aligned.origin, aligned.origins, "drawn")[rows]
     searched = any(not isinstance(one, Vectors) or len(one) for one in sources)
     if searched and np.count_nonzero(~drawn) < _FEW * len(rows):
         name = ", ".join(str(vectors.meta.get("source", "the vectors")) for vectors in loaded)
@@ -209,37 +208,52 @@ def _align(
 ) -> Aligned:
     spellings, others = steps
     lookup = FileLookup(tuple(sources), spellings, average)
+    ways = 1 if average else len(sources)  # an origin for each spelling step and each source that can win
+    origins, first_made = _origins(spellings, others, ways)
+    padding, special_token, first_found = 0, 1, 2
     rows, found_by = lookup.find(vocab.words, special)
     if vocab.padding_idx is not None:
         rows[:, vocab.padding_idx] = -1
     matrix = np.zeros((len(vocab), lookup.dim), dtype=lookup.dtype)
     lookup.gather(rows, matrix)
-    ways = 1 if average else len(sources)  # an origin for each step and each file that can be the one
     found = (rows >= 0).any(axis=0)
-    best = found_by.argmin(axis=0)
-    origin = np.where(found, EXACT + found_by.min(axis=0) * ways + (0 if average else best), 0)
-    made_by = EXACT + (1 + len(spellings)) * ways  # the code of the first step that makes rows
-    if vocab.padding_idx is not None:
-        origin[vocab.padding_idx] = PADDING
+    winner = 0 if average else found_by.argmin(axis=0)
+    origin = np.where(found, first_found + found_by.min(axis=0) * ways + winner, padding)
     absent = ~found & (np.arange(len(vocab)) != vocab.padding_idx)
     known = oov_steps.Found(matrix[found], len(vocab), lookup.dim)
     for number, step in enumerate(others, start=len(spellings)):
-        last = number >= declared - 1  # with the zeros behind it, if it leaves something to them
-        asked = np.flatnonzero(absent if last else absent & ~special)
-        for at, made in oov_steps.rows(step, vocab.words, asked, known, lookup, seed=seed, number=number):
+        # The last step also fills special tokens, and so do the zeros after it, if it leaves words to them.
+        last = number >= declared - 1
+        requested = np.flatnonzero(absent if last else absent & ~special)
+        for at, made in oov_steps.rows(step, vocab.words, requested, known, lookup, seed=seed, number=number):
             matrix[at], absent[at] = made, False
-            origin[at] = np.where(special[at], SPECIAL, made_by + number - len(spellings))
-    told = oov_steps.names([*spellings, *others], taken=FIXED)
-    finders = [
-        name if way == 0 else f"{name} ({way + 1})"
-        for name in (FIXED[EXACT], *told[len(FIXED) : len(FIXED) + len(spellings)])
+            origin[at] = np.where(special[at], special_token, first_made + number - len(spellings))
+    meta = sources[0].meta if len(sources) == 1 else _meta(source.meta for source in sources)
+    return Aligned(vocab, matrix, origin.astype(np.uint8), origins, meta)
+
+
+def _origins(
+    spellings: Sequence[oov_steps.Spelling], others: Sequence[Any], ways: int
+) -> tuple[tuple[Origin, ...], int]:
+    """Return the origins in the order in which they are tried, and the position of the first that makes rows.
+
+    Padding and special tokens come first. Each way to find a word follows, once for each of the `ways` sources.
+    """
+    fixed = [PADDING.name, SPECIAL.name, EXACT.name]
+    names = oov_steps.names([*spellings, *others], taken=fixed)[len(fixed) :]
+    found = [
+        Origin(name if way == 0 else f"{name} ({way + 1})", "found")
+        for name in (EXACT.name, *names[: len(spellings)])
         for way in range(ways)
     ]
-    origins = (*FIXED[:EXACT], *finders, *told[len(FIXED) + len(spellings) :])
+    made = [
+        Origin(name, "drawn" if isinstance(step, oov_steps.Filling) else "composed")
+        for name, step in zip(names[len(spellings) :], others, strict=True)
+    ]
+    origins = (PADDING, SPECIAL, *found, *made)
     if len(origins) > np.iinfo(np.uint8).max:
-        raise OptionError(f"{len(origins)} origins are more than one byte tells apart: fewer sources or fewer steps")
-    meta = sources[0].meta if len(sources) == 1 else _meta(source.meta for source in sources)
-    return Aligned(vocab, matrix, origin.astype(np.uint8), origins, len(finders) - 1, meta)
+        raise OptionError(f"{len(origins)} origins do not fit into one byte; pass fewer sources or fewer steps")
+    return origins, 2 + len(found)
 
 
 def _meta(metas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -247,10 +261,13 @@ def _meta(metas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _side_by_side(parts: list[Aligned]) -> Aligned:
-    """One matrix of several; a word's origin is the best of them."""
+    """Return one matrix with the rows of all parts side by side; a word's origin is the best of its origins."""
     first = parts[0]
-    ranks = [np.where(part.origin == SPECIAL, len(part.origins), part.origin.astype(np.int64)) for part in parts]
+    # The parts have equal origins, in the order in which they are tried. A special token that one source has is found.
+    special_token = first.origins.index(SPECIAL)
+    last = len(first.origins)
+    ranks = [np.where(part.origin == special_token, last, part.origin.astype(np.int64)) for part in parts]
     best = np.min(ranks, axis=0)
-    origin = np.where(best == len(first.origins), SPECIAL, best).astype(np.uint8)
+    origin = np.where(best == last, special_token, best).astype(np.uint8)
     matrix = np.concatenate([part.matrix for part in parts], axis=1)
-    return Aligned(first.vocab, matrix, origin, first.origins, first.spellings, _meta(part.meta for part in parts))
+    return Aligned(first.vocab, matrix, origin, first.origins, _meta(part.meta for part in parts))

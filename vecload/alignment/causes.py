@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vecload.oov.normalizers import SPELLINGS
+from vecload.provenance.explanation import UNSEPARATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,9 +46,6 @@ class Cause:
     group: str = ""
     applies: Callable[[Sequence[str], Sequence[str]], bool] = _always
 
-
-UNSEPARATED = "not separated"
-"""Name of the cause for phrases and sentences in place of words."""
 
 _MARKS = ("\ufeff", "ï»¿")  # U+FEFF, and its bytes in UTF-8 read as Windows-1252
 _NUMBER = r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
 
 from vecload import oov as oov_steps
-from vecload.alignment.coverage import EXACT, FIXED, PADDING, SPECIAL, Coverage, coverage_of
+from vecload.alignment.explaining import explain_seen
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
-from vecload.provenance import special_rows
+from vecload.provenance import EXACT, PADDING, SPECIAL, Coverage, coverage_of, special_rows
 from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -74,19 +75,21 @@ def check(
     seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, limit=limit, progress=progress)
     words = seen.words
     special = special_rows(vocab)
-    missing = EXACT + 1 + len(spellings)
-    origin = np.where(words.lookup(vocab.words) >= 0, EXACT, np.where(special, SPECIAL, missing))
+    fixed = (PADDING.name, SPECIAL.name, EXACT.name)
+    names = (*oov_steps.names(spellings, taken=fixed), "not found")
+    padding, special_token, exact, missing = 0, 1, 2, len(names) - 1
+    origin = np.where(words.lookup(vocab.words) >= 0, exact, np.where(special, special_token, missing))
     if vocab.padding_idx is not None:
-        origin[vocab.padding_idx] = PADDING
-    asked = np.flatnonzero(origin == missing)
-    for begin in range(0, len(asked), oov_steps.BLOCK):
-        block = asked[begin : begin + oov_steps.BLOCK]
+        origin[vocab.padding_idx] = padding
+    requested = np.flatnonzero(origin == missing)
+    for begin in range(0, len(requested), oov_steps.BLOCK):
+        block = requested[begin : begin + oov_steps.BLOCK]
         hits = oov_steps.find(words, vocab.words.take(block), spellings)
         for at, (row, step) in zip(block.tolist(), hits, strict=True):
             if row >= 0:
-                origin[at] = EXACT + 1 + step
-    names = (*oov_steps.names(spellings, taken=FIXED), "not found")
-    return coverage_of(vocab, origin.astype(np.uint8), names, len(spellings), lambda: seen)
+                origin[at] = exact + 1 + step
+    explain = partial(explain_seen, lambda: seen, names[exact + 1 :])
+    return coverage_of(vocab, origin.astype(np.uint8), names, origin != missing, explain)
 
 
 def seen_words(sources: Sequence[Any], *, limit: int | None = None) -> SeenWords | None:

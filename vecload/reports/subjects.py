@@ -11,7 +11,7 @@ import numpy as np
 from vecload.alignment import Aligned
 from vecload.errors import OptionError
 from vecload.mapping.dictionaries import find_pairs
-from vecload.provenance import special_rows
+from vecload.provenance import rows_of_kind, special_rows
 from vecload.reports import panels
 from vecload.reports.panels import Link, Panel, Share, Swatch, grid, paragraph
 from vecload.reports.points import Table
@@ -94,16 +94,15 @@ def _vectors(vectors: Vectors) -> Shown:
 def _aligned(aligned: Aligned, vocab_name: str | None) -> Shown:
     vectors = Vectors(aligned.vocab.words, aligned.matrix, aligned.meta)
     codes, counts = aligned.origin, aligned.vocab.counts
-    exact = aligned.origins.index("exact")
-    # The file may have rows for special tokens: they are found, but no words of a text.
-    hidden = special_rows(aligned.vocab) | (codes < exact)
+    # The file may have rows for special tokens: they are found, but they are not words of a text.
+    hidden = special_rows(aligned.vocab) | rows_of_kind(codes, aligned.origins, "padding", "special")
     ordinary = np.flatnonzero(~hidden)
     if counts is not None:
         ordinary = ordinary[np.argsort(-counts[ordinary], kind="stable")]
-    used = [code for code in range(exact, len(aligned.origins)) if (codes[ordinary] == code).any()]
+    used = [code for code in range(len(aligned.origins)) if (codes[ordinary] == code).any()]
     numbers = np.zeros(len(aligned.origins), dtype=np.uint8)
     numbers[used] = np.arange(len(used))
-    groups = tuple(aligned.origins[code] for code in used)
+    groups = tuple(aligned.origins[code].name for code in used)
     vocabulary = vocab_name or f"a vocabulary of {len(aligned.vocab):,} words"
     table = Table(
         vocabulary,
@@ -113,7 +112,7 @@ def _aligned(aligned: Aligned, vocab_name: str | None) -> Shown:
         None if counts is None else counts[ordinary],
         tuple(np.flatnonzero(hidden).tolist()),
     )
-    found = codes[ordinary] <= exact + aligned.spellings
+    found = rows_of_kind(codes, aligned.origins, "found")[ordinary]
     ranked = None if counts is None else counts[ordinary]
     about = panels.facts(vectors, name_of(aligned), [("vocabulary", vocabulary)])
     return Shown(
@@ -163,7 +162,7 @@ def _missing(aligned: Aligned) -> Panel:
     found = coverage.missing(_MISSING)
     if not found:
         return Panel("missing", "Not found", "<p>All words are found.</p>")
-    total = int((aligned.origin > aligned.origins.index("exact") + aligned.spellings).sum())
+    total = int(rows_of_kind(aligned.origin, aligned.origins, "composed", "drawn").sum())
     lead = f"{total:,} words are not found"
     if total > len(found):
         lead += f"; the {len(found)} most frequent are listed"

@@ -197,7 +197,14 @@ ALIGNED: Final = Schema(
     },
     settings={
         "origins": Setting((list,), 3, 255, items=_TEXT),
-        "spellings": Setting((int,), 0, 252),
+        "kinds": Setting(
+            (list,),
+            3,
+            255,
+            items=Setting((str,), choices=("padding", "special", "found", "composed", "drawn")),
+            required=False,
+        ),
+        "spellings": Setting((int,), 0, 252, required=False),
         "specials": _WORDS,
         "unk_token": _NAME_OR_NULL,
         "pad_token": _NAME_OR_NULL,
@@ -213,7 +220,11 @@ ALIGNED: Final = Schema(
             "'origin' has codes without a name in 'origins'",
             lambda arrays, kept: not len(arrays["origin"]) or int(arrays["origin"].max()) < len(kept["origins"]),
         ),
-        Rule("more 'spellings' than 'origins'", lambda _, kept: kept["spellings"] <= len(kept["origins"]) - 3),
+        Rule(
+            "there must be a kind for each of the 'origins'",
+            lambda _, kept: "spellings" in kept if "kinds" not in kept else len(kept["kinds"]) == len(kept["origins"]),
+        ),
+        Rule("more 'spellings' than 'origins'", lambda _, kept: kept.get("spellings", 0) <= len(kept["origins"]) - 3),
     ),
 )
 

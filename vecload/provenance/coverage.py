@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.alignment.explaining import Explanation, explain
 from vecload.notebook import HEAD, Bar, grid, table
-from vecload.provenance import special_rows
-from vecload.reading import SeenWords
+from vecload.provenance.explanation import Explanation
+from vecload.provenance.origins import EXACT, special_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from vecload.vocab import Vocab
 
-FIXED = ("padding", "special", "exact")
-PADDING, SPECIAL, EXACT = range(3)
+Missing = Sequence[tuple[str, int | None]]
+"""Words that were not found with their counts, the most frequent first."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,7 @@ class Coverage:
     found: float
     found_tokens: float | None
     _missing: tuple[tuple[str, int | None], ...] = field(repr=False)
-    _steps: tuple[str, ...] = field(default=(), repr=False)
-    _seen: Callable[[], SeenWords | None] | None = field(default=None, repr=False, compare=False)
+    _explain: Callable[[Missing], Explanation | None] | None = field(default=None, repr=False, compare=False)
 
     def missing(self, k: int = 20) -> list[tuple[str, int | None]]:
         """Return the `k` most frequent words that were not found under any spelling, with their counts."""
@@ -78,8 +74,7 @@ class Coverage:
         >>> print(explanation.reasons["The"])
         'The' is there as 'the' (case)
         """
-        seen = None if self._seen is None else self._seen()
-        return None if seen is None else explain(self._missing, seen, self._steps)
+        return None if self._explain is None else self._explain(self._missing)
 
     @property
     def table(self) -> str:
@@ -129,7 +124,7 @@ class Coverage:
 
     def __getstate__(self) -> dict[str, Any]:
         # Other processes get the explanation if it was computed, but not the words of the vectors.
-        return {**self.__dict__, "_seen": None}
+        return {**self.__dict__, "_explain": None}
 
 
 def _bar(part: int, whole: int) -> Bar:
@@ -139,9 +134,9 @@ def _bar(part: int, whole: int) -> Bar:
 def coverage_of(
     vocab: Vocab,
     origin: npt.NDArray[np.uint8],
-    origins: Sequence[str],
-    spellings: int,
-    seen: Callable[[], SeenWords | None] | None,
+    names: Sequence[str],
+    found: npt.NDArray[np.bool_],
+    explain: Callable[[Missing], Explanation | None] | None,
 ) -> Coverage:
     """Count where rows come from.
 
@@ -149,29 +144,30 @@ def coverage_of(
     ----------
     vocab
         The words.
-    origin, origins, spellings
-        As in `Aligned`.
-    seen
-        Returns the words of the vectors, for the explanation.
+    origin, names
+        Code of the origin of each row, shape (n,), and the name of each code.
+    found
+        Whether the vectors have the word under some spelling, shape (n,). True for padding and special tokens, which
+        are not counted.
+    explain
+        Returns why words were not found.
     """
     tokens = vocab.counts
     counts = []
-    for code, name in enumerate(origins):
+    for code, name in enumerate(names):
         rows = origin == code
-        if rows.any() or code == EXACT:
+        if rows.any() or name == EXACT.name:
             counts.append(Count(name, int(rows.sum()), None if tokens is None else int(tokens[rows].sum())))
-    absent = origin > EXACT + spellings
-    found = ~absent & ~special_rows(vocab)
-    missing = np.flatnonzero(absent)
+    ordinary = found & ~special_rows(vocab)
+    missing = np.flatnonzero(~found)
     if tokens is not None:
         missing = missing[np.argsort(-tokens[missing], kind="stable")]
     return Coverage(
         tuple(counts),
-        _share(found, absent, np.ones(len(found))),
-        None if tokens is None else _share(found, absent, tokens),
+        _share(ordinary, ~found, np.ones(len(found))),
+        None if tokens is None else _share(ordinary, ~found, tokens),
         tuple((vocab.words[row], None if tokens is None else int(tokens[row])) for row in missing.tolist()),
-        tuple(origins[EXACT + 1 :]),
-        seen,
+        explain,
     )
 
 
