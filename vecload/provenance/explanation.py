@@ -66,13 +66,13 @@ class Explanation:
     seen
         Number of words of the vectors that were looked at.
     differences
-        What differs, for how many words; the most frequent first. A word counts once.
+        The differences and the number of words with each; the most frequent first. A word counts once.
     reasons
         The reason for each word that is there under another spelling, by word.
     oov
         Chain of steps that finds these words, as far as steps can.
     remedies
-        What to do where no step helps, such as reading the vocabulary in another encoding.
+        Changes that help where steps do not, such as reading the vocabulary in another encoding.
     unexplained
         The most frequent words that are not there under any of the spellings.
     ngrams
@@ -97,7 +97,7 @@ class Explanation:
 
     @property
     def advice(self) -> str:
-        """The arguments or changes that find the words, in one line; empty if there are none."""
+        """The arguments or changes that find the words, in one line; empty without any."""
         chain = [self.chain] if self.oov else []
         return "; ".join([*self.remedies, *chain])
 
