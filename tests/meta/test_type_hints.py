@@ -50,7 +50,7 @@ def test_the_list_of_public_callables_has_no_gap() -> None:
     assert len(CALLABLES) > 150
     assert {"load", "Vectors.neighbors", "Vectors.index", "Vocab.encode_batch", "Aligned.embedding"} <= set(CALLABLES)
     assert {"compat.torchtext.GloVe.__init__", "compat.torchtext.vocab"} <= set(CALLABLES)
-    assert {"SentencePooler.forward", "search.neighbors", "layers.anchor", "Info.__init__"} <= set(CALLABLES)
+    assert {"SentencePooler.forward", "search.nearest", "layers.anchor", "Info.__init__"} <= set(CALLABLES)
 
 
 def test_unknown_name_in_a_hint_would_be_noticed() -> None:

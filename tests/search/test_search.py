@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vecload import MissingDependencyError, OptionError, Vectors, VocabularyError, Words, load, search
+from vecload import MissingDependencyError, OptionError, Vectors, VocabularyError, Words, kernels, load, search
 from vecload.errors import FormatError
 from vecload.ngrams import NgramTable
-from vecload.search import exact
+from vecload.search import exact, products
 
 
 def made(rows: Any, prefix: str = "w") -> Vectors:
@@ -86,8 +86,8 @@ def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metr
 def test_zeros_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows are as near to a query of zeros, and rows of zeros to any."""
     seen = []
-    judge = exact._judge
-    monkeypatch.setattr(exact, "_judge", lambda *given: seen.append(given[2].shape) or judge(*given))
+    rescore = exact._rescore
+    monkeypatch.setattr(exact, "_rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
     vectors = normal(3000)
     assert search.nearest(vectors, np.zeros((2, vectors.dim), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
     empty = made(np.zeros((3000, 4), dtype=np.float32))
@@ -113,7 +113,10 @@ def test_values_of_other_types(dtype: Any) -> None:
 def test_results_do_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, asked = normal(4000), normal(50, seed=1).matrix
     expected = search.nearest(vectors, asked, 10)
-    for name, value in (("_WORKERS", 7), ("_QUERIES", 3), ("_FEWEST", 10), ("_SCORES", 100), ("_VALUES", 500)):
+    monkeypatch.setattr(kernels, "workers", lambda: 7)
+    for name, value in (("_FEWEST", 10), ("_SCORES", 100), ("VALUES", 500)):
+        monkeypatch.setattr(products, name, value)
+    for name, value in (("QUERIES", 3), ("VALUES", 500)):
         monkeypatch.setattr(exact, name, value)
     again = search.nearest(vectors, asked, 10)
     assert np.array_equal(again.rows, expected.rows)
@@ -178,11 +181,11 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
     ("call", "message"),
     [
         (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not fit vectors of 12 values"),
-        (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 has NaN or infinity, to which nothing is near"),
-        (lambda v: v.neighbors("w1", 0), "k=0: ask for one neighbor or more"),
-        (lambda v: v.neighbors("w1", limit=0), "limit=0: search one row or more"),
+        (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 contains NaN or infinity"),
+        (lambda v: v.neighbors("w1", 0), "k=0 requests no neighbors; pass 1 or more"),
+        (lambda v: v.neighbors("w1", limit=0), "limit=0 leaves no rows to search; pass 1 or more"),
         (lambda v: v.neighbors("w1", metric="l2"), f"metric='l2' {KNOWN}"),
-        (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c are 1, 1, 2 words, expected as many each"),
+        (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c must have one length; got 1, 1, 2 words"),
         (lambda v: v.analogy("w1", "w2", "w3", method="3"), "method='3' is not one of '3cosadd', '3cosmul'"),
         (lambda v: search.build_index(v, metric="l2"), f"metric='l2' {KNOWN}"),
     ],
@@ -295,7 +298,7 @@ def test_eight_bits_keep_directions_only() -> None:
     vectors = made(5 * normal(300).matrix)
     assert search.build_index(vectors, dtype="int8").recall(5) > 0.8
     for metric in ("dot", "euclidean"):
-        with pytest.raises(OptionError, match="keeps the direction of a row only: use metric='cosine'"):
+        with pytest.raises(OptionError, match="keeps only the direction of a row; use metric='cosine'"):
             search.build_index(vectors, metric=metric, dtype="int8")
 
 
@@ -303,17 +306,17 @@ def test_recall_falls_when_rows_are_missing() -> None:
     """The figure can be bad: an index over other rows finds little."""
     pytest.importorskip("usearch")
     graph = search.build_index(normal(1000, seed=5)).graph
-    assert search.Index(normal(1000), "cosine", graph).recall(10) < 0.2
+    assert search.Index(normal(1000).matrix, "cosine", graph).recall(10) < 0.2
 
 
 def test_files_that_are_no_index_of_these(tmp_path: Path) -> None:
     pytest.importorskip("usearch")
     path = tmp_path / "i.usearch"
     search.build_index(normal(30)).save(path)
-    with pytest.raises(FormatError, match="an index of other vectors: found 30 × 12, expected 31 × 12"):
+    with pytest.raises(FormatError, match="the index was built from other vectors: found 30 × 12, expected 31 × 12"):
         search.open_index(path, normal(31))
     path.write_bytes(b"not an index" * 100)
-    with pytest.raises(FormatError, match="no usearch index"):
+    with pytest.raises(FormatError, match="not a usearch index"):
         search.open_index(path, normal(30))
     with pytest.raises(FileNotFoundError):
         search.open_index(tmp_path / "none", normal(30))

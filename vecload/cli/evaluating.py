@@ -73,10 +73,11 @@ def compare(
 
     Example: vecload compare glove.6B.50d.txt transformed.safetensors
     """
-    from vecload import evaluation, loading, search
+    from vecload import evaluation, loading
+    from vecload.search.exact import check_count
 
-    search.check_count(k)
-    search.check_count(sample)
+    check_count(k)
+    check_count(sample)
     check_outputs([a, b], force=False)
     messages(quiet=quiet)
     vectors = [loading.load(file, limit=limit, dtype=dtype, errors=errors) for file in (a, b)]

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vecload.inspection import Info
-    from vecload.search import Metric
-    from vecload.search.queries import Method
+    from vecload.search import Method, Metric
     from vecload.vectors import Vectors
 
 Count = Annotated[int, typer.Option("--k", "-k", metavar="K", help="Number of words to show.")]
@@ -138,11 +137,12 @@ def neighbors(
 
     Example: vecload neighbors glove.6B.50d.txt
     """
-    from vecload import loading, search
+    from vecload import loading
     from vecload.errors import MissingWordError, OptionError
+    from vecload.search.exact import check_count, check_metric
 
-    search.check_count(k)
-    search.check_metric(metric)
+    check_count(k)
+    check_metric(metric)
     if not words and file == "-":
         raise OptionError("standard input cannot be both the vectors and the words; name words, or a file")
     if not words and as_json and sys.stdin.isatty():
@@ -184,11 +184,12 @@ def analogy(
 
     Example: vecload analogy glove.6B.50d.txt man king woman
     """
-    from vecload import loading, search
-    from vecload.search import queries
+    from vecload import loading
+    from vecload.search.analogies import check_method
+    from vecload.search.exact import check_count
 
-    search.check_count(k)
-    queries.check_method(method)
+    check_count(k)
+    check_method(method)
     messages(quiet=quiet)
     a, b, c = words
     found = loading.load(file, limit=limit, dtype=dtype, errors=errors).analogy(

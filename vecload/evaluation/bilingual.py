@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from vecload.arrays import paired_cosines
 from vecload.errors import OptionError, VocabularyError, sample
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.search import csls, nearest
-from vecload.search.exact import unit
 from vecload.text_input import list_of_pairs
 from vecload.vectors import Vectors
 
@@ -97,9 +97,9 @@ def induction(
             f"with {sample(source.words)}, the target with {sample(target.words)}"
         )
     asked = np.fromiter(wanted, dtype=np.int64)
-    spaces = [_first(vectors, side.count) for vectors, side in zip((source, target), sides, strict=True)]
+    spaces = [vectors.matrix[: side.count] for vectors, side in zip((source, target), sides, strict=True)]
     if retrieval == "nn":
-        found = nearest(spaces[1], spaces[0].matrix[asked], max(k)).rows
+        found = nearest(spaces[1], spaces[0][asked], max(k), norms=target.norms[: len(spaces[1])]).rows
     else:
         found = csls(spaces[0], spaces[1], asked, max(k)).rows
     first = np.append(sides[1].first, -1)
@@ -116,12 +116,6 @@ def induction(
         used=len(asked),
         total=len({word for word, _ in pairs}),
     )
-
-
-def _first(vectors: Vectors, count: int) -> Vectors:
-    if count == len(vectors):
-        return vectors
-    return type(vectors)(vectors.words[:count], vectors.matrix[:count], vectors.meta)
 
 
 @dataclass(frozen=True)
@@ -167,8 +161,8 @@ def sentence_similarity(encode: Callable[[list[str]], Any], pairs: Pairs) -> Sen
             raise OptionError(f"encode gave an array of shape {rows.shape} for {len(texts):,} texts")
         if not np.isfinite(rows).all():
             raise OptionError(f"encode gave NaN or infinity for {texts[int(np.isfinite(rows).all(axis=1).argmin())]!r}")
-        sides.append(unit(rows))
-    cosines = np.einsum("nd,nd->n", *sides)
+        sides.append(rows)
+    cosines = paired_cosines(*sides)
     return SentenceSimilarity(
         dataset=pairs.name,
         spearman=spearman(pairs.gold, cosines),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vecload.arrays import paired_cosines, row_blocks
 from vecload.errors import OptionError, VocabularyError
 from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, table
 from vecload.search import nearest
-from vecload.search.exact import unit
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -99,10 +99,7 @@ def geometry(vectors: Vectors, *, seed: int = 0) -> Geometry:
 
 def _mean_cosine(matrix: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], seed: int) -> float:
     pairs = np.random.default_rng(seed).integers(0, len(rows), (2, min(_PAIRS, len(rows) ** 2)))
-    cosines = [
-        np.einsum("nd,nd->n", unit(matrix[rows[left]]), unit(matrix[rows[right]]))
-        for left, right in (pairs[:, begin : begin + _ROWS] for begin in range(0, pairs.shape[1], _ROWS))
-    ]
+    cosines = [paired_cosines(*matrix[rows[pairs[:, at]]]) for at in row_blocks(pairs.shape[1])]
     return float(np.concatenate(cosines).mean())
 
 
@@ -201,13 +198,10 @@ def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: in
     one, other = Vectors(shared, a.matrix[rows]), Vectors(shared, b.matrix[at[rows]])
     cosines = None
     if a.dim == b.dim:
-        parts = (slice(begin, begin + _ROWS) for begin in range(0, len(rows), _ROWS))
-        cosines = np.concatenate(
-            [np.einsum("nd,nd->n", unit(one.matrix[part]), unit(other.matrix[part])) for part in parts]
-        )
+        cosines = paired_cosines(one.matrix, other.matrix)
     k = min(k, len(rows) - 1)
     drawn = np.random.default_rng(seed).permutation(len(rows))[:sample]
-    found = [nearest(space, space.matrix[drawn], k, exclude=drawn[:, None]).rows for space in (one, other)]
+    found = [nearest(space.matrix, space.matrix[drawn], k, exclude=drawn[:, None]).rows for space in (one, other)]
     same = (found[0][:, :, None] == found[1][:, None, :]).any(axis=2)
     return Comparison(
         words=(len(a), len(b), len(common)),

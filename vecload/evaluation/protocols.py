@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from vecload.arrays import row_blocks, unit_rows
 from vecload.errors import OptionError
-from vecload.search.exact import unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +66,6 @@ PROTOCOLS = {
 }
 """By name: "gensim" is the default of its ``evaluate_word_pairs`` and ``evaluate_word_analogies``, "gensim-dummy" that
 with ``dummy4unknown``, "web" ``evaluate_similarity`` of the word-embeddings-benchmarks package."""
-
-_ROWS = 1 << 13  # rows looked at together
 
 
 def protocol_of(protocol: str | Protocol) -> Protocol:
@@ -129,7 +127,7 @@ class Lookup:
             lost = [words[at] for at in absent.tolist()]
             values[absent] = self.vectors.ngrams.vectors(lost)
             usable[absent] = self.vectors.ngrams.counts(lost) > 0
-        values = unit(values)
+        values = unit_rows(values)
         if self.protocol.missing == "mean" and len(absent):
             values[absent] = self._mean()
         return values, rows, usable
@@ -138,8 +136,7 @@ class Lookup:
         """Mean of the rows at norm 1, those that are finite, shape (dim,)."""
         finite = np.isfinite(self.vectors.norms[: self.count])
         total: npt.NDArray[np.float64] = np.zeros(self.vectors.dim)
-        for begin in range(0, self.count, _ROWS):
-            part = slice(begin, min(begin + _ROWS, self.count))
-            total += unit(self.vectors.matrix[part][finite[part]]).sum(axis=0)
+        for part in row_blocks(self.count):
+            total += unit_rows(self.vectors.matrix[part][finite[part]]).sum(axis=0)
         total /= max(1, int(finite.sum()))
         return total

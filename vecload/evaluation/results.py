@@ -14,7 +14,8 @@ from vecload.evaluation.protocols import Protocol, protocol_of
 from vecload.evaluation.word_benchmarks import AnalogyScore, Similarity, analogies, similarity
 from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, grid, table
-from vecload.search import Method, check_method
+from vecload.search import Method
+from vecload.search.analogies import check_method
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:

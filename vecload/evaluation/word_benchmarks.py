@@ -12,7 +12,7 @@ from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Analogies, Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
 from vecload.progress import progress_bar
-from vecload.search import Method, solved
+from vecload.search import Method, solve_analogies
 from vecload.vectors import Vectors
 
 _BATCH = 1024  # analogies answered together
@@ -177,7 +177,16 @@ def analogies(
         for begin in range(0, len(asked), _BATCH):
             some = asked[begin : begin + _BATCH]
             queries, exclude = values[at[some, :3]], rows[some, :3]
-            found = solved(vectors, queries, exclude, _ANSWERS, method=method, limit=lookup.count).rows
+            found = solve_analogies(
+                vectors.matrix,
+                queries,
+                _ANSWERS,
+                method=method,
+                limit=lookup.count,
+                exclude=exclude,
+                norms=vectors.norms,
+                progress=False,
+            ).rows
             same = first[found]
             banned = (same[:, :, None] == exclude[:, None, :]).any(axis=2)
             place = np.where(banned.all(axis=1), _ANSWERS - 1, banned.argmin(axis=1))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import paired_cosines
 from vecload.errors import OptionError, refuse_string
 from vecload.mapping.dictionaries import find_pairs
 from vecload.mapping.learning import map_spaces
 from vecload.mapping.spacemap import SpaceMap
 from vecload.search import nearest
-from vecload.search.exact import unit
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -123,9 +123,9 @@ def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k
     first, second = Vectors(shared, a.matrix[common.source]), Vectors(shared, b.matrix[common.target])
     found = map_spaces(first, second, pairs="identical", normalize=("unit", "center"))
     sides = found.apply(first).matrix[at], found.apply_target(second).matrix[at]
-    cosine = np.einsum("ij,ij->i", *map(unit, sides)).astype(np.float32)
+    cosine = paired_cosines(*sides).astype(np.float32)
     near, far = (
-        nearest(vectors, vectors.matrix[at], k, exclude=at[:, None]).rows.tolist() for vectors in (first, second)
+        nearest(vectors.matrix, vectors.matrix[at], k, exclude=at[:, None]).rows.tolist() for vectors in (first, second)
     )
     overlap = [len(set(one) & set(other)) / k for one, other in zip(near, far, strict=True)]
     return Stability(shared.take(at), np.array(overlap, dtype=np.float32), cosine)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vecload.mapping.best_matches import BLOCK, HUBS, hubness
+from vecload.arrays import row_blocks
 from vecload.mapping.normalization import normalization
-from vecload.mapping.solvers import procrustes
+from vecload.mapping.solvers import NEIGHBORHOOD, procrustes
+from vecload.search.csls import mean_similarity
+from vecload.search.products import QUERIES
 from vecload.words import read_only
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Dictionary(NamedTuple):
 
 def mutual_neighbors(x: Rows, y: Rows) -> Dictionary:
     """Rows that are each other's nearest by CSLS, and the mean CSLS of all (Conneau et al. 2018, section 2.3)."""
-    here, there = hubness(x, y, HUBS), hubness(y, x, HUBS)
+    here, there = mean_similarity(x, y, NEIGHBORHOOD), mean_similarity(y, x, NEIGHBORHOOD)
     ahead, cosines = _nearest(x, y, there)
     behind, _ = _nearest(y, x, here)
     rows = np.arange(len(x))
@@ -103,8 +105,8 @@ def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[i
 
 def induce(x: Rows, y: Rows, *, keep: float = 1.0, seed: int = 0) -> Dictionary:
     """Each row's nearest in the other space by CSLS, both ways, when a similarity counts with probability `keep`."""
-    ahead, near = _nearest(x, y, hubness(y, x, HUBS), keep, 2 * seed)
-    behind, far = _nearest(y, x, hubness(x, y, HUBS), keep, 2 * seed + 1)
+    ahead, near = _nearest(x, y, mean_similarity(y, x, NEIGHBORHOOD), keep, 2 * seed)
+    behind, far = _nearest(y, x, mean_similarity(x, y, NEIGHBORHOOD), keep, 2 * seed + 1)
     source = np.concatenate([np.arange(len(x)), behind])
     target = np.concatenate([ahead, np.arange(len(y))])
     return Dictionary(source, target, float(near.mean() + far.mean()) / 2)
@@ -117,11 +119,10 @@ def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int
     nearest = np.empty(len(queries), dtype=np.int64)
     cosines = np.empty(len(queries), dtype=np.float32)
     shift, limit = read_only(hubs / 2), np.uint64(min(int(keep * _ALL64), _ALL64))
-    for begin in range(0, len(queries), BLOCK):
-        some = slice(begin, begin + BLOCK)
+    for some in row_blocks(len(queries), QUERIES):
         products = queries[some] @ rows.T
         stochastic_nearest.nearest_with_dropout(
-            products, shift, np.uint64(seed), limit, begin, nearest[some], cosines[some]
+            products, shift, np.uint64(seed), limit, some.start, nearest[some], cosines[some]
         )
     return nearest, cosines
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import scale_to_unit
 from vecload.errors import OptionError
-from vecload.transforms.rows import scale_to_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

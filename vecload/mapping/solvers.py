@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.mapping.best_matches import HUBS, best_rows
+from vecload.search.products import largest_products
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
     Matrix = npt.NDArray[np.float64]
 
+# Neighbors in the mean similarities of CSLS (Conneau et al. 2018) and RCSLS (Joulin et al. 2018).
+NEIGHBORHOOD = 10
 _EPOCHS, _STEP = 20, 1.0  # of RCSLS, as in the paper: the loss alone would go on to fit the pairs too well
 
 
@@ -104,9 +106,9 @@ def _rcsls_loss(matrix: Matrix, x: Singles, y: Singles, source: Singles, target:
     """The loss of equation 6 and its subgradient."""
     single = matrix.astype(np.float32)
     mapped: Singles = x @ single
-    ahead = best_rows(mapped, target, HUBS).rows
+    ahead = largest_products(mapped, target, NEIGHBORHOOD).rows
     turned: Singles = source @ single
-    behind = best_rows(y, turned, HUBS).rows
+    behind = largest_products(y, turned, NEIGHBORHOOD).rows
     near = target[ahead].mean(axis=1)  # (n, e): what each mapped row must stay away from
     far = source[behind].mean(axis=1)
     loss = -2 * _dots(mapped, y) + _dots(mapped, near) + _dots(far @ single, y)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import unit_rows
 from vecload.reports.labels import label_order
 from vecload.reports.layouts import place
-from vecload.search import nearest
-from vecload.search.exact import unit
+from vecload.search import Nearest, nearest
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -84,7 +84,7 @@ def points(tables: list[Table], limit: int, layout: Layout, seed: int) -> dict[s
     near_rows = [names.add(at, found.rows) for (at, _), found in zip(parts, near, strict=True)]
     across_rows = [names.add(1 - parts[at][0], found.rows) for at, found in enumerate(across)]
 
-    spread = [unit(tables[at].vectors.matrix[rows]).astype(np.float32) for at, rows in enumerate(mapped)]
+    spread = [unit_rows(tables[at].vectors.matrix[rows]).astype(np.float32) for at, rows in enumerate(mapped)]
     count = sum(map(len, mapped))
     ranks = np.concatenate([_positions(tables[at], rows) for at, rows in parts]) + 1
     order = label_order(
@@ -155,8 +155,6 @@ class _Names:
 
 def _near(table: Table, others: Table, rows: npt.NDArray[np.int64]) -> Any:
     """Return the nearest rows in a table of some rows of another; -1 for rows of zeros and rows that are not finite."""
-    from vecload.search import Nearest
-
     norms = table.vectors.norms[rows]
     pointing = np.isfinite(norms) & (norms > 0)
     asked = rows[pointing]
@@ -167,7 +165,9 @@ def _near(table: Table, others: Table, rows: npt.NDArray[np.int64]) -> Any:
     if len(asked):
         hidden = np.tile(np.array(others.hidden, dtype=np.int64), (len(asked), 1))
         exclude = np.column_stack([hidden, asked]) if others is table else hidden
-        some = nearest(others.vectors, table.vectors.matrix[asked], NEIGHBORS, exclude=exclude)
+        some = nearest(
+            others.vectors.matrix, table.vectors.matrix[asked], NEIGHBORS, exclude=exclude, norms=others.vectors.norms
+        )
         found.rows[pointing], found.scores[pointing] = some.rows, some.scores
     return found
 

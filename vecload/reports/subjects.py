@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vecload.alignment import Aligned
+from vecload.arrays import paired_cosines
 from vecload.errors import OptionError
 from vecload.mapping.dictionaries import find_pairs
 from vecload.provenance import rows_of_kind, special_rows
 from vecload.reports import panels
 from vecload.reports.panels import Link, Panel, Share, Swatch, grid, paragraph
 from vecload.reports.points import Table
-from vecload.search.exact import unit
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None) -> Shown
 def _pairs(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str, names: list[str]) -> Panel:
     """Return the panel of pairs: the distribution of their cosines, and those that are farthest apart."""
     found = find_pairs(a, b, pairs)
-    values: Any = np.einsum("ij,ij->i", unit(a.matrix[found.source]), unit(b.matrix[found.target]))
+    values = paired_cosines(a.matrix[found.source], b.matrix[found.target])
     finite = np.flatnonzero(np.isfinite(values))
     worst = finite[np.argsort(values[finite], kind="stable")][:_WORST]
     mean = float(values[finite].mean()) if len(finite) else 0.0

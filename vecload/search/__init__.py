@@ -1,27 +1,11 @@
-"""Neighbours and analogies: exact by blocked products (`exact`), by words (`queries`), between spaces (`csls`), or
-approximate in an index for millions of rows (`index`).
+"""Neighbors and analogies of rows: exact (`exact`, `analogies`), between two spaces (`csls`), or approximate (`index`).
+
+All functions take arrays; `Vectors.neighbors` and `Vectors.analogy` take words.
 """
 
-from vecload.search.csls import csls, mean_similarity
-from vecload.search.exact import Metric, Nearest, check_count, check_metric, nearest
+from vecload.search.analogies import Method, solve_analogies
+from vecload.search.csls import csls
+from vecload.search.exact import Metric, Nearest, nearest
 from vecload.search.index import Index, build_index, open_index
-from vecload.search.queries import Answers, Method, analogy, check_method, neighbors, solved
 
-__all__ = [
-    "Answers",
-    "Index",
-    "Method",
-    "Metric",
-    "Nearest",
-    "analogy",
-    "build_index",
-    "check_count",
-    "check_method",
-    "check_metric",
-    "csls",
-    "mean_similarity",
-    "nearest",
-    "neighbors",
-    "open_index",
-    "solved",
-]
+__all__ = ["Index", "Method", "Metric", "Nearest", "build_index", "csls", "nearest", "open_index", "solve_analogies"]

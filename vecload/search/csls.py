@@ -1,6 +1,8 @@
-"""Cross-domain similarity local scaling: neighbours between two spaces, without hubs.
+"""Cross-domain similarity local scaling (CSLS): neighbors between two spaces, without hubs.
 
-Conneau, Lample, Ranzato, Denoyer and Jégou, "Word translation without parallel data", ICLR 2018, section 2.3.
+A hub is a row that is among the nearest of very many others. CSLS subtracts from a cosine how near both words are to
+the other space on average. Conneau, Lample, Ranzato, Denoyer and Jégou, "Word translation without parallel data"
+(ICLR 2018), section 2.3.
 """
 
 from __future__ import annotations
@@ -10,65 +12,97 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecload.search.exact import Nearest, Objective, best, checked, inverse, nearest, unit
-from vecload.vectors import Vectors
+from vecload.arrays import unit_rows
+from vecload.search.exact import Nearest, Objective, best_rows, check_queries, inverse_norms, nearest, searched
+from vecload.search.products import largest_products
 
 
 def csls(
-    source: Vectors,
-    target: Vectors,
+    source: npt.ArrayLike,
+    target: npt.ArrayLike,
     queries: npt.NDArray[np.int64] | None = None,
     k: int = 10,
     *,
     neighborhood: int = 10,
+    progress: bool | None = None,
 ) -> Nearest:
-    """The k rows of `target` nearest to rows of `source`, in one space, by CSLS.
+    """Return the k rows of `target` nearest to rows of `source` by CSLS.
 
     Parameters
     ----------
     source, target
-        Vectors of one space, of the same dimension.
+        Rows of one space, shapes (n, dim) and (m, dim): arrays, or `Vectors`.
     queries
-        Which rows of `source`, int64, shape (q,); None for all.
+        Row numbers of `source`, int64, shape (q,); None for all.
     k
-        How many rows of `target` for each.
+        Number of rows of `target` for each query.
     neighborhood
-        How many neighbours make the mean similarity of a word to the other space.
+        Number of neighbors in the mean similarity of a row to the other space.
+    progress
+        Whether to show bars; None shows them if standard error is a terminal.
 
     Returns
     -------
     Nearest
-        Scores are ``2 cos(x, y) - r_T(x) - r_S(y)``, where r_T(x) is the mean cosine of x with its nearest of `target`,
-        r_S(y) that of y with its nearest of `source`: of all of `source`, not only of the queries.
+        Scores are ``2 cos(x, y) - r_T(x) - r_S(y)``, where r_T(x) is the mean cosine of x with its nearest rows of
+        `target`, and r_S(y) that of y with its nearest rows of `source`: of all of `source`, not only of the queries.
+
+    Raises
+    ------
+    OptionError
+        If the dimensions differ, or rows are not finite.
 
     Notes
     -----
-    Products are taken in blocks, so memory is that of the results: a few hundred MB for 200 000 × 200 000 words.
+    Products are computed in blocks, so memory is that of the results: a few hundred MB for 200,000 × 200,000 rows.
 
     Examples
     --------
-    >>> from vecload import Vectors, Words
     >>> rows = np.eye(3, dtype="float32")
-    >>> one = Vectors(Words.from_strings(["a", "b", "c"]), rows)
-    >>> other = Vectors(Words.from_strings(["x", "y", "z"]), rows[[1, 0, 2]])
-    >>> csls(one, other, k=1, neighborhood=2).rows.tolist()
+    >>> csls(rows, rows[[1, 0, 2]], k=1, neighborhood=2).rows.tolist()
     [[1], [0], [2]]
     """
-    rows = source.matrix if queries is None else source.matrix[queries]
-    there = checked(target, rows)
-    near_target = mean_similarity(there, target, neighborhood)
-    near_source = mean_similarity(target.matrix, source, neighborhood)
+    source_rows, source_norms = searched(source)
+    target_rows, target_norms = searched(target)
+    asked = check_queries(source_rows if queries is None else source_rows[queries], target_rows.shape[1])
+    to_target = _mean_similarity(asked, target_rows, target_norms, neighborhood, progress=progress)
+    to_source = _mean_similarity(target_rows, source_rows, source_norms, neighborhood, progress=progress)
 
-    def exact(q: npt.NDArray[Any], x: npt.NDArray[Any], at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        scores: npt.NDArray[np.float64] = 2 * np.einsum("qpd,qkd->qk", unit(q), unit(x)) - near_source[at]
+    def rescore(q: npt.NDArray[Any], x: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        scores: npt.NDArray[np.float64] = 2 * np.einsum("qpd,qkd->qk", unit_rows(q), unit_rows(x)) - to_source[rows]
         return scores
 
-    sought = Objective(2 * inverse(target.norms), -near_source, exact)
-    found = best(target, there[:, None], k, sought)
-    return found._replace(scores=found.scores - near_target[:, None])
+    # r_T(x) is the same for all rows of the target, so it does not change their order and is subtracted at the end.
+    objective = Objective(2 * inverse_norms(target_norms), -to_source, rescore)
+    found = best_rows(target_rows, asked[:, None], k, objective, progress=progress)
+    return found._replace(scores=found.scores - to_target[:, None])
 
 
-def mean_similarity(rows: npt.NDArray[Any], space: Vectors, neighborhood: int = 10) -> npt.NDArray[np.float32]:
-    """Mean cosine of each row with its nearest of a space: float32, shape (n,); CSLS calls it r."""
-    scores = nearest(space, rows, min(neighborhood, len(space))).scores
+def _mean_similarity(
+    rows: npt.NDArray[Any],
+    matrix: npt.NDArray[Any],
+    norms: npt.NDArray[np.float32],
+    neighborhood: int,
+    *,
+    progress: bool | None,
+) -> npt.NDArray[np.float32]:
+    """Return the mean cosine of each row with its nearest rows of a matrix, called r in the paper: shape (n,)."""
+    scores = nearest(matrix, rows, min(neighborhood, len(matrix)), norms=norms, progress=progress).scores
     return np.asarray(np.nanmean(scores, axis=1, dtype=np.float64), dtype=np.float32)
+
+
+def mean_similarity(
+    rows: npt.NDArray[np.float32], matrix: npt.NDArray[np.float32], neighborhood: int = 10
+) -> npt.NDArray[np.float32]:
+    """Return the mean cosine of each row with its nearest rows of a matrix, from float32 products: shape (n,).
+
+    Both sides must have unit length. Less exact and faster than the means inside `csls`, for mappings that compute them
+    in each of hundreds of rounds.
+
+    Examples
+    --------
+    >>> mean_similarity(np.eye(2, dtype="float32"), np.eye(2, dtype="float32"), 2)
+    array([0.5, 0.5], dtype=float32)
+    """
+    mean: npt.NDArray[np.float32] = largest_products(rows, matrix, neighborhood).scores.mean(axis=1)
+    return mean

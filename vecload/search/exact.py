@@ -1,47 +1,43 @@
-"""Exact search: matrix products in blocks, the best few of each kept by a kernel, those judged again in double.
+"""Exact nearest rows of a matrix.
 
-A block of queries meets a block of rows in one float32 product, which stays in the processor's cache while the kernel
-picks from it, so memory is bounded whatever the sizes. A few more than asked for are kept, and scored again from the
-rows themselves in float64: scores are then right to the last float32 digit, and rows that are equal score equal,
-which the order of a product's additions does not promise.
+The best candidates by float32 products (`products`), a few more than requested, are scored again in double precision
+from the rows themselves. Scores are then correct to the last digit of a float32, and equal rows have equal scores,
+which the order of additions within a matrix product does not guarantee.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import row_blocks, row_norms, unit_rows
 from vecload.errors import OptionError
-from vecload.threads import Pool
-from vecload.vectors import Vectors
-from vecload.words import read_only
+from vecload.progress import progress_bar
+from vecload.search.products import QUERIES, VALUES, Candidates, candidates, search_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    Ids = npt.NDArray[np.int64]
+    Singles = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
 
 Metric = Literal["cosine", "dot", "euclidean"]
 
-_QUERIES = 1024  # queries in a product
-_SCORES = 1 << 22  # scores in a product: few enough for a cache, enough that BLAS threads seldom wait for each other
-_FEWEST, _MOST = 1024, 1 << 16  # rows in a product
-_VALUES = 1 << 22  # values converted or gathered together
-_ROWS = 1 << 13  # rows looked at together
-_SPARE = 8  # rows kept beyond those asked for, so that rounding in float32 drops none of them
-_MORE = 8  # times as many, where those are too few
-_WORKERS = min(8, os.cpu_count() or 1)
-_NOBODY = np.iinfo(np.int64).max
+# Candidates beyond the requested number, so that float32 rounding loses none of the requested ones.
+_SPARE = 8
+# How many times as many of them are kept for queries to which those are too few.
+_GROWTH = 8
 
 
 class Nearest(NamedTuple):
-    """The best rows of each query, best first.
+    """Best rows of each query, best first.
 
-    `rows` int64, shape (q, k), -1 where there are fewer; `scores` float32 of the same shape: cosines or products,
-    greatest first; distances, least first; NaN beside a row of -1.
+    `rows` is int64, shape (q, k), -1 where there are fewer. `scores` is float32 of the same shape: cosines or dot
+    products, largest first, or distances, smallest first; NaN where the row is -1.
     """
 
     rows: npt.NDArray[np.int64]
@@ -50,33 +46,28 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What is sought: the rows x of greatest ``combine(scale * (q @ x)) + shift``, judged again by `exact`.
+    """Score that the rows x of a matrix are ranked by: ``combine(scale * (q @ x)) + shift`` for a query q.
 
-    A query is one vector or several, at norm 1 for the product, unless this is a distance: then queries and rows are
-    moved by `origin`, float64 (dim,), amid the rows, because float32 measures small steps far away badly. `scale` and
-    `shift` are float32, shape (n,); a NaN in `scale` keeps a row out. `exact` takes queries (q, parts, dim) as they
-    were given, rows (q, k, dim) and the rows' numbers (q, k), and gives float64 (q, k), negative for a distance.
+    Parameters
+    ----------
+    scale, shift
+        Factor and summand of each row, float32, shape (n,). A row whose factor is NaN is never found.
+    rescore
+        Exact scores from queries as they were given, (q, parts, dim), rows (q, k, dim) and row numbers (q, k): float64,
+        shape (q, k); distances are negative.
+    combine
+        Function from the scaled products of queries that are several vectors each, (q, parts, rows), to one score for
+        each query and row, (q, rows).
+    origin
+        Point that is subtracted from queries and rows before the product, float64, shape (dim,); None if the queries
+        are normalized instead. Float32 cannot resolve small distances between points that are far from zero.
     """
 
     scale: npt.NDArray[np.float32]
     shift: npt.NDArray[np.float32]
-    exact: Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
-    combine: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
+    rescore: Callable[[Doubles, Doubles, Ids], Doubles]
+    combine: Callable[[Singles], Singles] | None = None
     origin: npt.NDArray[np.float64] | None = None
-
-
-def unit(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Rows at norm 1 in float64; rows of zeros stay.
-
-    Examples
-    --------
-    >>> unit(np.array([[3, 4], [0, 0]])).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=-1, keepdims=True)
-    scaled: npt.NDArray[np.float64] = wide / np.where(norms > 0, norms, 1)
-    return scaled
 
 
 def check_metric(metric: str) -> None:
@@ -86,232 +77,229 @@ def check_metric(metric: str) -> None:
 
 
 def check_count(k: int) -> None:
-    """Raise OptionError unless `k` asks for a neighbor."""
+    """Raise OptionError if `k` requests no neighbors."""
     if k < 1:
-        raise OptionError(f"k={k}: ask for one neighbor or more")
+        raise OptionError(f"k={k} requests no neighbors; pass 1 or more")
 
 
-def objective(vectors: Vectors, metric: Metric) -> Objective:
-    """The objective that a metric is.
-
-    Raises
-    ------
-    OptionError
-        For a metric that is none.
-    """
-    check_metric(metric)
-    norms = vectors.norms
-    one = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
-    none = np.zeros_like(norms)
-    if metric == "dot":
-        return Objective(one, none, lambda q, x, _at: np.einsum("qpd,qkd->qk", q, x))
-    if metric == "euclidean":
-        return _euclidean(vectors, one)
-    return Objective(inverse(norms), none, lambda q, x, _at: np.einsum("qpd,qkd->qk", unit(q), unit(x)))
-
-
-def _euclidean(vectors: Vectors, scale: npt.NDArray[np.float32]) -> Objective:
-    """The least |q - x|, which is the greatest q @ x - |x|² / 2 wherever the origin lies."""
-    finite = np.isfinite(vectors.norms)
-    origin = np.zeros(vectors.dim)
-    shift = np.zeros(len(vectors), dtype=np.float32)
-    parts = [slice(begin, begin + _ROWS) for begin in range(0, len(vectors), _ROWS)]
-    for part in parts:
-        origin += vectors.matrix[part][finite[part]].sum(axis=0, dtype=np.float64) / max(1, finite.sum())
-    for part in parts:
-        off = np.where(finite[part, None], vectors.matrix[part] - origin, 0)
-        shift[part] = np.einsum("nd,nd->n", off, off) * -0.5
-    return Objective(scale, shift, lambda q, x, _at: -np.linalg.norm(x - q, axis=-1), origin=origin)
-
-
-def inverse(norms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What rows are multiplied by for norm 1: 0 for rows of zeros, NaN for rows that are not finite."""
+def inverse_norms(norms: Singles) -> Singles:
+    """Return the factors that scale rows to unit length: 0 for rows of zeros, NaN for rows that are not finite."""
     scale = np.divide(1, norms, where=norms > 0, out=np.zeros_like(norms))
     scale[~np.isfinite(norms)] = np.nan
     return scale
 
 
 def nearest(
-    vectors: Vectors,
+    matrix: npt.ArrayLike,
     queries: npt.NDArray[Any],
     k: int = 10,
     *,
     metric: Metric = "cosine",
     limit: int | None = None,
     exclude: npt.NDArray[np.int64] | None = None,
+    norms: npt.NDArray[np.float32] | None = None,
+    progress: bool | None = None,
 ) -> Nearest:
-    """The k rows nearest to each query, exactly.
+    """Return the k rows nearest to each query, exactly.
 
     Parameters
     ----------
-    vectors
-        Where to search.
+    matrix
+        Rows to search, shape (n, dim): an array, or `Vectors`.
     queries
         Vectors, shape (q, dim).
     k
-        How many rows for each.
+        Number of rows for each query.
     metric
         "cosine", "dot" or "euclidean".
     limit
-        Search the first rows only, so many.
+        Search only the first rows.
     exclude
-        Row numbers that may not be answers, shape (q, m); -1 for none.
+        Row numbers that are never returned for a query, shape (q, m); -1 for none.
+    norms
+        Euclidean norms of the rows, such as `Vectors.norms`, shape (n,); None to compute them.
+    progress
+        Whether to show a bar; None shows it if standard error is a terminal.
 
     Raises
     ------
     OptionError
-        For queries of another dimension or with NaN, and for k below 1.
+        For queries of another dimension or with NaN or infinity, and for k or limit below 1.
 
     Notes
     -----
     Equal scores are in the order of their rows. A row of zeros has cosine 0 with everything, and so has a query of
-    zeros; rows with NaN or infinity are nobody's neighbours.
+    zeros. Rows with NaN or infinity are never found.
 
     Examples
     --------
-    >>> from vecload import Vectors, Words
-    >>> vectors = Vectors(Words.from_strings(["a", "b", "c"]), np.array([[1, 0], [0, 2], [3, 3]], dtype="float32"))
-    >>> nearest(vectors, np.array([[0, 1]]), 2).rows
+    >>> nearest(np.array([[1, 0], [0, 2], [3, 3]]), np.array([[0, 1]]), 2).rows
     array([[1, 2]])
     """
-    return best(vectors, checked(vectors, queries)[:, None], k, objective(vectors, metric), limit, exclude)
+    rows, lengths = searched(matrix, norms, limit)
+    asked = check_queries(queries, rows.shape[1])[:, None]
+    return best_rows(rows, asked, k, _objective(rows, lengths, metric), exclude, progress=progress)
 
 
-def checked(vectors: Vectors, queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The queries, shape (q, dim), when they can be compared with the vectors.
+def as_rows(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return a matrix as an array; raise OptionError if it does not have two dimensions."""
+    rows = np.asarray(matrix)
+    if rows.ndim != 2:
+        raise OptionError(f"the matrix must have two dimensions (rows, values), got shape {rows.shape}")
+    return rows
+
+
+def searched(
+    matrix: npt.ArrayLike, norms: npt.NDArray[np.float32] | None = None, limit: int | None = None
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    """Return the rows to search and their norms.
 
     Raises
     ------
     OptionError
-        When they are of another dimension, or not finite.
+        For a matrix that does not have two dimensions, norms of another length, or a limit below 1.
     """
-    if queries.ndim != 2 or queries.shape[1] != vectors.dim:
-        raise OptionError(f"queries of shape {queries.shape} do not fit vectors of {vectors.dim} values")
-    for begin in range(0, len(queries), _QUERIES):
-        fine = np.isfinite(queries[begin : begin + _QUERIES].astype(np.float64)).all(axis=1)
-        if not fine.all():
-            raise OptionError(f"query {begin + fine.argmin()} has NaN or infinity, to which nothing is near")
+    rows = as_rows(matrix)
+    if norms is not None and norms.shape != rows.shape[:1]:
+        raise OptionError(f"norms of shape {norms.shape} do not fit {len(rows):,} rows")
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit={limit} leaves no rows to search; pass 1 or more")
+    rows = rows[:limit]
+    return rows, row_norms(rows) if norms is None else norms[:limit]
+
+
+def check_queries(queries: npt.NDArray[Any], dim: int) -> npt.NDArray[Any]:
+    """Return the queries, shape (q, dim), if they can be compared with rows of `dim` values.
+
+    Raises
+    ------
+    OptionError
+        If they have another dimension, or are not finite.
+    """
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        raise OptionError(f"queries of shape {queries.shape} do not fit vectors of {dim} values")
+    for some in row_blocks(len(queries), QUERIES):
+        finite = np.isfinite(queries[some].astype(np.float64)).all(axis=1)
+        if not finite.all():
+            raise OptionError(f"query {some.start + finite.argmin()} contains NaN or infinity")
     return queries
 
 
-def best(
-    vectors: Vectors,
+def _objective(matrix: npt.NDArray[Any], norms: Singles, metric: Metric) -> Objective:
+    """Return the objective of a metric.
+
+    Raises
+    ------
+    OptionError
+        For an unknown metric.
+    """
+    check_metric(metric)
+    ones = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
+    zeros = np.zeros_like(norms)
+    if metric == "dot":
+        return Objective(ones, zeros, lambda q, x, _rows: np.einsum("qpd,qkd->qk", q, x))
+    if metric == "euclidean":
+        return _euclidean(matrix, norms, ones)
+    return Objective(inverse_norms(norms), zeros, lambda q, x, _rows: np.einsum("qpd,qkd->qk", *map(unit_rows, (q, x))))
+
+
+def _euclidean(matrix: npt.NDArray[Any], norms: Singles, scale: Singles) -> Objective:
+    """Return the objective of Euclidean distance.
+
+    The row with the smallest |q - x| is the one with the largest q @ x - |x|² / 2, for any origin. The mean of the
+    rows is a good one: see `Objective.origin`.
+    """
+    finite = np.isfinite(norms)
+    origin = np.zeros(matrix.shape[1])
+    shift = np.zeros(len(matrix), dtype=np.float32)
+    for at in row_blocks(len(matrix)):
+        origin += matrix[at][finite[at]].sum(axis=0, dtype=np.float64) / max(1, finite.sum())
+    for at in row_blocks(len(matrix)):
+        moved = np.where(finite[at, None], matrix[at] - origin, 0)
+        shift[at] = np.einsum("nd,nd->n", moved, moved) * -0.5
+    return Objective(scale, shift, lambda q, x, _rows: -np.linalg.norm(x - q, axis=-1), origin=origin)
+
+
+def best_rows(
+    matrix: npt.NDArray[Any],
     queries: npt.NDArray[Any],
     k: int,
-    sought: Objective,
-    limit: int | None = None,
+    objective: Objective,
     exclude: npt.NDArray[np.int64] | None = None,
     *,
     spare: int = _SPARE,
+    progress: bool | None = None,
 ) -> Nearest:
-    """The k best rows of each query, shape (q, parts, dim), by an objective; distances come out positive.
+    """Return the k best rows of each query, shape (q, parts, dim), by an objective; distances are positive.
 
-    `spare` rows more than asked for are judged. Where all of them share the last place's score, which rows they are is
-    a matter of rounding: such a query is answered again from more.
+    `spare` more candidates than requested are scored exactly. If the last of them has the score of the last row
+    returned, there may be more rows of that score, and rounding decided which of them became candidates. Such a query
+    is answered again from more candidates.
     """
     check_count(k)
-    if limit is not None and limit < 1:
-        raise OptionError(f"limit={limit}: search one row or more")
-    matrix = vectors.matrix if limit is None else vectors.matrix[:limit]
     excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
     keep = min(k + excluded.shape[1] + spare, len(matrix))
-    rows = np.full((len(queries), k), -1, dtype=np.int64)
-    scores = np.full((len(queries), k), np.nan, dtype=np.float32)
-    crowded = np.zeros(len(queries), dtype=np.bool_)
-    ignored = np.errstate(invalid="ignore", over="ignore")  # rows that are not finite: the kernel takes none of them
-    with Pool(_WORKERS) as pool, ignored:
-        for begin in range(0, len(queries) if keep else 0, _QUERIES):
-            some = slice(begin, begin + _QUERIES)
+    found = Nearest(np.full((len(queries), k), -1), np.full((len(queries), k), np.nan, dtype=np.float32))
+    undecided = np.zeros(len(queries), dtype=np.bool_)
+    # Products with rows that are not finite overflow or are NaN; the kernel takes none of them.
+    ignored = np.errstate(invalid="ignore", over="ignore")
+    bar = progress_bar(len(queries) * len(matrix), unit="pairs", name="neighbors", shown=progress)
+    with search_pool() as pool, ignored, bar as shown:
+        for some in row_blocks(len(queries) if keep else 0, QUERIES):
             wide = queries[some].astype(np.float64)
-            found, rough = _candidates(matrix, wide, keep, sought, pool)
-            crowded[some] = _judge(matrix, wide, found, rough, excluded[some], sought, rows[some], scores[some])
-    if crowded.any() and keep < len(matrix):
-        again = best(vectors, queries[crowded], k, sought, limit, excluded[crowded], spare=_MORE * spare)
-        rows[crowded], scores[crowded] = again
-    return Nearest(rows, scores)
+            seen = candidates(
+                (unit_rows(wide) if objective.origin is None else wide - objective.origin).astype(np.float32),
+                matrix,
+                keep,
+                scale=objective.scale,
+                shift=objective.shift,
+                pool=pool,
+                combine=objective.combine,
+                origin=objective.origin,
+                advance=shown.advance,
+            )
+            answers = Nearest(found.rows[some], found.scores[some])
+            undecided[some] = _rescore(matrix, wide, seen, excluded[some], objective, answers)
+    if undecided.any() and keep < len(matrix):
+        more = best_rows(
+            matrix, queries[undecided], k, objective, excluded[undecided], spare=_GROWTH * spare, progress=progress
+        )
+        found.rows[undecided], found.scores[undecided] = more
+    return found
 
 
-def _candidates(
+def _rescore(
     matrix: npt.NDArray[Any],
-    queries: npt.NDArray[np.float64],
-    keep: int,
-    sought: Objective,
-    pool: Pool,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Rows that may be the best, int64, shape (q, keep), in any order, -1 for none; and how good they seem, float32."""
-    from vecload.kernels import top_k  # loads numba
-
-    count, parts, dim = queries.shape
-    heap = np.full((count, keep), -np.inf, dtype=np.float32)
-    rows = np.full((count, keep), _NOBODY, dtype=np.int64)
-    flat = (
-        (unit(queries) if sought.origin is None else queries - sought.origin)
-        .astype(np.float32)
-        .reshape(count * parts, dim)
-    )
-    scale, shift = read_only(sought.scale), read_only(sought.shift)
-    one = read_only(np.ones(_MOST, dtype=np.float32))
-    share = -(-count // _WORKERS)
-    for first, block in blocks(matrix, len(flat), sought.origin):
-        products = flat @ block.T
-        last = first + len(block)
-        factor = scale[first:last]
-        if sought.combine is not None:
-            products = sought.combine((products * factor).reshape(count, parts, len(block)))
-            factor = one[: len(block)]
-        jobs = [
-            (products[at : at + share], factor, shift[first:last], first, heap[at : at + share], rows[at : at + share])
-            for at in range(0, count, share)
-        ]
-        others = [pool.submit(top_k.update_top_k, *job) for job in jobs[1:]]
-        top_k.update_top_k(*jobs[0])
-        for other in others:
-            other.result()
-    rows[rows == _NOBODY] = -1
-    return rows, heap
-
-
-def blocks(
-    matrix: npt.NDArray[Any], queries: int, origin: npt.NDArray[np.float64] | None = None
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Rows for a product with so many queries, as float32, less an origin, with the number of the first."""
-    rows = max(1, min(max(_SCORES // max(queries, 1), _FEWEST), _MOST, _VALUES // max(matrix.shape[1], 1)))
-    for first in range(0, len(matrix), rows):
-        block = matrix[first : first + rows]
-        yield first, (block if origin is None else block - origin).astype(np.float32, copy=False)
-
-
-def _judge(
-    matrix: npt.NDArray[Any],
-    queries: npt.NDArray[np.float64],
-    found: npt.NDArray[np.int64],
-    rough: npt.NDArray[np.float32],
-    excluded: npt.NDArray[np.int64],
-    sought: Objective,
-    rows: npt.NDArray[np.int64],
-    scores: npt.NDArray[np.float32],
+    queries: Doubles,
+    seen: Candidates,
+    excluded: Ids,
+    objective: Objective,
+    answers: Nearest,
 ) -> npt.NDArray[np.bool_]:
-    """Score candidates again from their rows, and write the best of them, in order, into `rows` and `scores`.
+    """Score candidates exactly and write the best of them, in order, into `answers`.
 
-    Says of which queries some of equal score may be missing (bool, shape (q,)): where the candidate that seemed least
-    is as good as the last written. Products with rows of zeros, of which there may be many, are exact.
+    Return for which queries rows of equal score may be missing, bool, shape (q,): those whose worst candidate is as
+    good as the last answer. Scores of 0 are not a matter of rounding, because products with rows of zeros are exact, so
+    a table with many such rows is not searched again.
     """
-    crowded = np.zeros(len(queries), dtype=np.bool_)
-    out = (found < 0) | (found[:, :, None] == excluded[:, None, :]).any(axis=2)
-    width = min(rows.shape[1], found.shape[1])
-    step = max(1, _VALUES // (found.shape[1] * matrix.shape[1] + 1))
-    for begin in range(0, len(queries), step):
-        some = slice(begin, begin + step)
-        at = found[some]
-        value = sought.exact(queries[some], matrix[at].astype(np.float64), at).astype(np.float32)
-        value[out[some]] = -np.inf
-        order = np.lexsort((at, -value))[:, :width]
-        last = np.take_along_axis(value, order[:, -1:], 1)
-        least = rough[some].argmin(axis=1)[:, None]
-        seemed, worst = np.take_along_axis(rough[some], least, 1), np.take_along_axis(value, least, 1)
-        crowded[some] = (np.isfinite(last) & (worst == last) & ((worst != 0) | (seemed != 0)))[:, 0]
-        at, value = np.take_along_axis(at, order, 1), np.take_along_axis(value, order, 1)
-        there = ~np.take_along_axis(out[some], order, 1)
-        rows[some, :width] = np.where(there, at, -1)
-        scores[some, :width] = np.where(there, value if sought.origin is None else np.abs(value), np.nan)
-    return crowded
+    undecided = np.zeros(len(queries), dtype=np.bool_)
+    refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
+    width = min(answers.rows.shape[1], seen.rows.shape[1])
+    # As many queries at a time as keep the gathered rows small.
+    size = max(1, VALUES // (seen.rows.shape[1] * matrix.shape[1] + 1))
+    for some in row_blocks(len(queries), size):
+        rows, rough = seen.rows[some], seen.scores[some]
+        scores = objective.rescore(queries[some], matrix[rows].astype(np.float64), rows).astype(np.float32)
+        scores[refused[some]] = -np.inf
+        order = np.lexsort((rows, -scores))[:, :width]
+        last = np.take_along_axis(scores, order[:, -1:], 1)
+        worst = rough.argmin(axis=1)[:, None]
+        worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
+        equal = np.isfinite(last) & (worst_score == last) & ((worst_score != 0) | (worst_rough != 0))
+        undecided[some] = equal[:, 0]
+        rows, scores = np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+        found = ~np.take_along_axis(refused[some], order, 1)
+        answers.rows[some, :width] = np.where(found, rows, -1)
+        positive = scores if objective.origin is None else np.abs(scores)
+        answers.scores[some, :width] = np.where(found, positive, np.nan)
+    return undecided

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import scale_to_unit
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.search import nearest
-from vecload.transforms.rows import scale_to_unit
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -71,7 +71,7 @@ def prune(vectors: Vectors, keep: int | Iterable[str]) -> Shared:
     rows = np.empty(len(vectors), dtype=np.int64)
     scores = np.ones(len(vectors), dtype=np.float32)
     rows[kept] = np.arange(len(kept))
-    near = nearest(small, vectors.matrix[others], 1)
+    near = nearest(small.matrix, vectors.matrix[others], 1)
     rows[others], scores[others] = near.rows[:, 0].clip(min=0), near.scores[:, 0]
     return Shared(vectors.words, small, rows, scores)
 

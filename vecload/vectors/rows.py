@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from vecload.arrays import as_array
+from vecload.arrays import as_array, row_norms
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
@@ -19,8 +19,6 @@ from vecload.saved import MAX_DIM
 from vecload.words import Words, missing_word, read_only
 
 T = TypeVar("T")
-
-_ROWS = 4096  # rows worked on together
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -69,9 +67,7 @@ class WordRows:
     @cached_property
     def norms(self) -> npt.NDArray[np.float32]:
         """Euclidean norm of each row: float32, shape (n,), read-only. Worked out at the first use, and kept."""
-        norms = np.empty(len(self), dtype=np.float32)
-        for begin in range(0, len(self), _ROWS):
-            norms[begin : begin + _ROWS] = np.linalg.norm(self.matrix[begin : begin + _ROWS].astype(np.float64), axis=1)
+        norms = row_norms(self.matrix)
         norms.flags.writeable = False
         return norms
 

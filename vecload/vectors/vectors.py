@@ -15,14 +15,16 @@ from vecload.errors import OptionError, require
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, table
+from vecload.search import Method, Metric
+from vecload.vectors import queries
+from vecload.vectors.queries import Answers
 from vecload.vectors.rows import WordRows
 
 if TYPE_CHECKING:
     import torch
 
-    from vecload import search
 else:
-    search, torch = LazyModule("vecload.search"), LazyModule("torch")
+    torch = LazyModule("torch")
 
 _VALUES = 4  # shown in notebooks
 
@@ -110,25 +112,38 @@ class Vectors(WordRows):
 
     @overload
     def neighbors(  # type: ignore[overload-overlap]
-        self, query: str, k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
-    ) -> search.Answers: ...
+        self, query: str, k: int = ..., *, metric: Metric = ..., limit: int | None = ..., progress: bool | None = ...
+    ) -> Answers: ...
     @overload
     def neighbors(
-        self, query: Iterable[str], k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
-    ) -> list[search.Answers]: ...
+        self,
+        query: Iterable[str],
+        k: int = ...,
+        *,
+        metric: Metric = ...,
+        limit: int | None = ...,
+        progress: bool | None = ...,
+    ) -> list[Answers]: ...
     @overload
     def neighbors(
-        self, query: npt.ArrayLike, k: int = ..., *, metric: search.Metric = ..., limit: int | None = ...
-    ) -> search.Answers | list[search.Answers]: ...
+        self,
+        query: npt.ArrayLike,
+        k: int = ...,
+        *,
+        metric: Metric = ...,
+        limit: int | None = ...,
+        progress: bool | None = ...,
+    ) -> Answers | list[Answers]: ...
     @explain_keywords
     def neighbors(
         self,
         query: str | Iterable[str] | npt.ArrayLike,
         k: int = 10,
         *,
-        metric: search.Metric = "cosine",
+        metric: Metric = "cosine",
         limit: int | None = None,
-    ) -> search.Answers | list[search.Answers]:
+        progress: bool | None = None,
+    ) -> Answers | list[Answers]:
         """Return the words nearest to a word, a vector, or each of several.
 
         Parameters
@@ -142,6 +157,8 @@ class Vectors(WordRows):
             "cosine", "dot" (the greatest product first) or "euclidean" (the least distance first).
         limit
             Search only the first rows: in most files, the most frequent words.
+        progress
+            Whether to show a bar; None shows it if standard error is a terminal.
 
         Returns
         -------
@@ -162,14 +179,20 @@ class Vectors(WordRows):
         >>> vectors.neighbors("cat", 1)
         [('dog', 0.96)]
         """
-        from vecload import search
-
-        return search.neighbors(self, query, k, metric=metric, limit=limit)
+        return queries.neighbors(self, query, k, metric=metric, limit=limit, progress=progress)
 
     @overload
     def analogy(  # type: ignore[overload-overlap]
-        self, a: str, b: str, c: str, k: int = ..., *, method: search.Method = ..., limit: int | None = ...
-    ) -> search.Answers: ...
+        self,
+        a: str,
+        b: str,
+        c: str,
+        k: int = ...,
+        *,
+        method: Method = ...,
+        limit: int | None = ...,
+        progress: bool | None = ...,
+    ) -> Answers: ...
     @overload
     def analogy(
         self,
@@ -178,9 +201,10 @@ class Vectors(WordRows):
         c: Iterable[str],
         k: int = ...,
         *,
-        method: search.Method = ...,
+        method: Method = ...,
         limit: int | None = ...,
-    ) -> list[search.Answers]: ...
+        progress: bool | None = ...,
+    ) -> list[Answers]: ...
     @explain_keywords
     def analogy(
         self,
@@ -189,9 +213,10 @@ class Vectors(WordRows):
         c: str | Iterable[str],
         k: int = 10,
         *,
-        method: search.Method = "3cosadd",
+        method: Method = "3cosadd",
         limit: int | None = None,
-    ) -> search.Answers | list[search.Answers]:
+        progress: bool | None = None,
+    ) -> Answers | list[Answers]:
         """Return the words that are to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
 
         Parameters
@@ -205,6 +230,8 @@ class Vectors(WordRows):
             negative=[a])``. "3cosmul": the greatest cos(b) cos(c) / cos(a), as gensim's ``most_similar_cosmul``.
         limit
             Search only the first rows.
+        progress
+            Whether to show a bar; None shows it if standard error is a terminal.
 
         Returns
         -------
@@ -222,9 +249,7 @@ class Vectors(WordRows):
         >>> Vectors(["man", "king", "woman", "queen"], rows).analogy("man", "king", "woman", 1)[0][0]
         'queen'
         """
-        from vecload import search
-
-        return search.analogy(self, a, b, c, k, method=method, limit=limit)
+        return queries.analogy(self, a, b, c, k, method=method, limit=limit, progress=progress)
 
     @classmethod
     def from_gensim(cls, model: object) -> Vectors:
