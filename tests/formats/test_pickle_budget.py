@@ -1,4 +1,4 @@
-"""Memory, hashing, formatting and arithmetic of a pickle are bounded by the size of the file."""
+"""Memory, hashing, formatting and arithmetic caused by a pickle are bounded by the size of the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import vecload
 from vecload import FormatError
-from vecload.formats.gensim.pickled_types import Pairs
+from vecload.formats.gensim.pickled_types import KeyValuePairs
 from vecload.formats.gensim.restricted_unpickler import unpickle
 
 START = b"\x80\x04"
@@ -39,7 +39,7 @@ def get(number: int) -> bytes:
 
 
 def doubled(levels: int) -> bytes:
-    """Lists that hold the previous list ten times each: 10 ** levels strings if they were formatted."""
+    """Return lists that each contain the previous list ten times: 10 ** levels strings if formatted."""
     made = text(b"x" * 50) + put(0) + b"0"
     for level in range(levels):
         made += b"](" + get(level) * 10 + b"e" + put(level + 1) + b"0"
@@ -47,12 +47,12 @@ def doubled(levels: int) -> bytes:
 
 
 def long(size: int) -> bytes:
-    """An integer of `size` bytes."""
+    """Return the instruction for an integer of `size` bytes."""
     return b"\x8b" + struct.pack("<i", size) + b"\x01" * size
 
 
 def colliding(count: int) -> list[bytes]:
-    """Integers of one hash."""
+    """Return instructions for integers with equal hashes."""
     return [b"\x8a\x0a" + ((2**61 - 1) * number).to_bytes(10, "little") for number in range(count)]
 
 
@@ -137,7 +137,7 @@ def bounded() -> Iterator[None]:
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_pickles_end_soon_and_in_little_memory(name: str) -> None:
+def test_unpickle_hostile_pickles_takes_little_time_and_memory(name: str) -> None:
     try:
         read(HOSTILE[name])
     except FormatError as error:
@@ -191,21 +191,21 @@ HOSTILE_VECTORS = {
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", HOSTILE_VECTORS)
-def test_hostile_gensim_objects_are_refused(name: str) -> None:
+def test_load_hostile_gensim_objects_raises(name: str) -> None:
     with pytest.raises(FormatError) as caught:
         vecload.load(io.BytesIO(HOSTILE_VECTORS[name]))
     assert len(str(caught.value)) < 500
 
 
-def test_keys_of_a_dict_may_be_any_value_and_are_never_hashed() -> None:
+def test_unpickle_dict_with_other_keys_hashes_nothing() -> None:
     value = {1: "a", (2, 3): "b", -(2**70): [], None: 1.5}
     pairs = read(pickle.dumps(value, protocol=4))
-    assert isinstance(pairs, Pairs)
+    assert isinstance(pairs, KeyValuePairs)
     assert list(pairs.items()) == list(value.items())
     assert len(pairs) == 4
 
 
-def test_only_the_dict_with_other_keys_becomes_pairs() -> None:
+def test_unpickle_only_dicts_with_other_keys_become_pairs() -> None:
     value = [{"a": {}}, {1: {"b": 2}}, {}]
     first, second, third = read(pickle.dumps(value, protocol=4))
     assert (first, third) == ({"a": {}}, {})
@@ -214,7 +214,7 @@ def test_only_the_dict_with_other_keys_becomes_pairs() -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 70_000])
 @pytest.mark.parametrize("protocol", range(1, 6))
-def test_dicts_of_numbers_are_read_wherever_they_begin(size: int, protocol: int) -> None:
+def test_unpickle_dicts_of_numbers_at_any_offset(size: int, protocol: int) -> None:
     value = ["x" * 100_000, {number: number * 2 for number in range(size)}, "y" * 100_000, {"a": {-1: "b"}}]
     long, numbers, _, last = read(pickle.dumps(value, protocol=protocol))
     assert long == value[0]
@@ -222,7 +222,7 @@ def test_dicts_of_numbers_are_read_wherever_they_begin(size: int, protocol: int)
     assert list(last["a"].items()) == [(-1, "b")]
 
 
-def test_numbers_written_as_text_beyond_latin1_are_refused() -> None:
+def test_unpickle_number_as_text_beyond_latin1_raises() -> None:
     dtype = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
     scalar = b"cnumpy.core.multiarray\nscalar\n" + dtype
     assert read(START + scalar + text(b"A") + b"\x86R.") == 65
@@ -230,6 +230,6 @@ def test_numbers_written_as_text_beyond_latin1_are_refused() -> None:
         read(START + scalar + text("Ā".encode()) + b"\x86R.")
 
 
-def test_a_name_keeps_its_attributes() -> None:
-    with pytest.raises(FormatError, match="an instruction for a value of another kind"):
+def test_unpickle_state_for_a_class_raises() -> None:
+    with pytest.raises(FormatError, match="does not fit the type of its operand"):
         read(START + b"cnumpy\nndarray\nN}" + text(b"__init__") + b"c_codecs\nencode\ns\x86b.")

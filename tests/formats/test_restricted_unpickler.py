@@ -1,4 +1,4 @@
-"""Pickles are read as data: what would run something is refused by name, whatever way it is written."""
+"""Pickles are read as data: a call of any function is refused, and the error names it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecload import FormatError
-from vecload.formats.gensim.restricted_unpickler import Array, Held, unpickle
+from vecload.formats.gensim.restricted_unpickler import PickledArray, PickledObject, unpickle
 
 
 def read(raw: bytes) -> Any:
@@ -25,7 +25,7 @@ def read(raw: bytes) -> Any:
 
 
 class Calls:
-    """Pickles as a call of anything."""
+    """Object that pickles as a call of the given function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -54,7 +54,7 @@ class Calls:
     ids=lambda call: call.call[0].__name__,
 )
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_a_call_is_refused_and_not_made(
+def test_unpickle_call_raises_and_runs_nothing(
     call: Calls, protocol: int, depth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -67,7 +67,7 @@ def test_a_call_is_refused_and_not_made(
     assert "Nothing in the file was run" in str(caught.value)
 
 
-def test_the_refusal_names_what_was_found() -> None:
+def test_unpickle_call_error_names_the_function() -> None:
     with pytest.raises(FormatError) as caught:
         read(pickle.dumps(Calls(os.system, "true"), protocol=4))
     assert str(caught.value) == (
@@ -94,20 +94,20 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
         (b"Pabc\n.", "an instruction that gensim's files do not have"),
         (b"\x80\x02cnumpy\ndtype\nX\x01\0\0\0O\x89\x88\x87R.", None),
         (b"\x80\x02cnumpy\ndtype\nX\x05\0\0\0f4,O8\x89\x88\x87R.", "an array of 'f4,O8' values"),
-        (b"\x80\x02" + RECONSTRUCT + b"c__builtin__\nint\nK\0\x85U\x01b\x87R.", "an array of a class of its own"),
+        (b"\x80\x02" + RECONSTRUCT + b"c__builtin__\nint\nK\0\x85U\x01b\x87R.", "an array of an unknown class"),
         (b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x06\0\0\0rot-13\x86R.", "text in the encoding 'rot-13'"),
-        # a name of this library may not be changed through a state
-        (b"\x80\x02" + RECONSTRUCT + b"}X\x05\0\0\0_callK\0sb.", "an instruction for a value of another kind"),
+        # no state may change a replacement of vecload
+        (b"\x80\x02" + RECONSTRUCT + b"}X\x05\0\0\0_callK\0sb.", "does not fit the type of its operand"),
         (
             b"\x80\x02" + RECONSTRUCT + b"N}X\x0c\0\0\0__defaults__K\0s\x86b.",
-            "an instruction for a value of another kind",
+            "does not fit the type of its operand",
         ),
         (b"\x80\x02" + GLOBAL_NDARRAY + b"}X\x05\0\0\0stateK\0sb.", None),
-        (b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n}X\x04\0\0\0kindK\0sb.", "of another kind"),
-        (b"\x80\x02]X\x09\0\0\0__class__K\0\x86b.", "of another kind"),
+        (b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n}X\x04\0\0\0kindK\0sb.", "does not fit the type"),
+        (b"\x80\x02]X\x09\0\0\0__class__K\0\x86b.", "does not fit the type"),
     ],
 )
-def test_by_hand(raw: bytes, message: str | None) -> None:
+def test_unpickle_handwritten_instructions(raw: bytes, message: str | None) -> None:
     if message is None:  # harmless: made of stand-ins, or an error of any wording
         try:
             read(raw)
@@ -128,9 +128,9 @@ def array(shape: bytes, dtype: bytes, data: bytes) -> bytes:
     return b"\x80\x03" + empty + b"(K\x01" + shape + made + b"\x89" + bytes_ + b"tb."
 
 
-def test_an_array_by_hand() -> None:
+def test_unpickle_handwritten_array() -> None:
     value = read(array(b"K\x02K\x01\x86", b"f4", np.float32([1, 2]).tobytes()))
-    assert isinstance(value, Array)
+    assert isinstance(value, PickledArray)
     assert value.value is not None
     assert value.value.tolist() == [[1.0], [2.0]]
 
@@ -150,18 +150,18 @@ def test_an_array_by_hand() -> None:
         (b"K\x01\x85", b"U2"),
     ],
 )
-def test_an_array_that_its_bytes_cannot_be(shape: bytes, dtype: bytes) -> None:
+def test_unpickle_array_of_wrong_size_raises(shape: bytes, dtype: bytes) -> None:
     with pytest.raises(FormatError, match="an array"):
         read(array(shape, dtype, bytes(8)))
 
 
-def test_objects_are_never_an_array() -> None:
+def test_unpickle_array_of_objects_has_no_value() -> None:
     value = read(pickle.dumps(np.array([{"a": 1}, None], dtype=object), protocol=2))
     assert value.value is None
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
-def test_plain_values(protocol: int) -> None:
+def test_unpickle_plain_values_gives_the_same_values(protocol: int) -> None:
     value = {"a": [1, 2.5, None, True, "é", b"\xff" * 300, -(2**70)], "b": (1, (2, 3)), "s": {"x"}, "f": frozenset("y")}
     assert read(pickle.dumps(value, protocol=protocol)) == value
 
@@ -169,7 +169,7 @@ def test_plain_values(protocol: int) -> None:
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i8", "u1", "?"])
 @pytest.mark.parametrize("shape", [(3, 2), (0, 4), ()])
-def test_arrays(protocol: int, dtype: str, shape: tuple[int, ...]) -> None:
+def test_unpickle_arrays_gives_the_same_arrays(protocol: int, dtype: str, shape: tuple[int, ...]) -> None:
     for order in "CF":
         want = np.asarray(np.arange(np.prod(shape)).reshape(shape).astype(dtype), order=order)  # type: ignore[call-overload]
         got = read(pickle.dumps([want, want, np.float32(0.5)], protocol=protocol))
@@ -195,19 +195,19 @@ def test_arrays(protocol: int, dtype: str, shape: tuple[int, ...]) -> None:
     ],
     ids=range(10),
 )
-def test_bombs(raw: bytes, message: str) -> None:
+def test_unpickle_pickle_bombs_raises(raw: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read(raw)
 
 
-def test_a_string_encoded_again_and_again() -> None:
+def test_unpickle_repeated_encoding_raises() -> None:
     text = b"X" + (100_000).to_bytes(4, "little") + b"a" * 100_000
     again = b"c_codecs\nencode\nq\x01h\0X\x06\0\0\0latin1\x86R0"
     with pytest.raises(FormatError, match="far more memory than the file"):
         read(b"\x80\x02" + text + b"q\0" + again * 1000 + b".")
 
 
-def test_a_set_made_again_and_again() -> None:
+def test_unpickle_repeated_sets_raises() -> None:
     items = b"](" + b"".join(b"X\x04\0\0\0%04d" % n for n in range(1000)) + b"eq\0"
     again = b"c__builtin__\nset\nh\0\x85R0"
     with pytest.raises(FormatError, match="far more memory than the file"):
@@ -218,7 +218,7 @@ SMALL = pickle.dumps({"words": ["a", "b"], "rows": np.eye(2, dtype=np.float32), 
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_cut_at_every_byte(protocol: int) -> None:
+def test_unpickle_pickle_cut_at_any_byte_raises(protocol: int) -> None:
     raw = pickle.dumps({"words": ["a", "b"], "rows": np.eye(2, dtype=np.float32), "n": np.int64(3)}, protocol=protocol)
     for cut in range(len(raw)):
         with pytest.raises(FormatError):
@@ -227,7 +227,7 @@ def test_cut_at_every_byte(protocol: int) -> None:
 
 @settings(max_examples=1500)
 @given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), max_size=6), st.integers(0, 5))
-def test_mutated_pickles_give_a_value_or_a_format_error(changes: list[tuple[int, int]], protocol: int) -> None:
+def test_unpickle_mutated_pickles_gives_value_or_format_error(changes: list[tuple[int, int]], protocol: int) -> None:
     raw = bytearray(pickle.dumps(pickle.loads(SMALL), protocol=protocol))
     for at, byte in changes:
         raw[at % len(raw)] = byte
@@ -237,9 +237,9 @@ def test_mutated_pickles_give_a_value_or_a_format_error(changes: list[tuple[int,
         assert "test.kv" in str(error)
 
 
-def test_names_are_told_apart_by_their_place() -> None:
+def test_unpickle_unlisted_class_of_listed_module_raises() -> None:
     value = read(b"\x80\x02cgensim.models.word2vec\nVocab\n)\x81.")
-    assert isinstance(value, Held)
+    assert isinstance(value, PickledObject)
     assert value.get("count") is None
     with pytest.raises(FormatError, match=r"the name gensim\.models\.word2vec\.Text8Corpus"):
         read(b"\x80\x02cgensim.models.word2vec\nText8Corpus\n)\x81.")

@@ -37,7 +37,13 @@ import numpy as np
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, open_npy, read_npy
 from vecload.formats.contract import Table
-from vecload.formats.gensim.pickled_types import Held, Pairs, cause, shown
+from vecload.formats.gensim.pickled_types import (
+    KeyValuePairs,
+    PickledObject,
+    describe_exception,
+    describe_value,
+    type_name,
+)
 from vecload.formats.gensim.restricted_unpickler import unpickle
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
@@ -83,8 +89,8 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     data = source.mapped()
     value = unpickle(data, source.name)
     source.position += len(data)
-    if not isinstance(value, Held):
-        found = "a pickled dict" if isinstance(value, Pairs) else f"a pickled {type(value).__name__}"
+    if not isinstance(value, PickledObject):
+        found = f"a pickled {type_name(value)}"
         raise FormatError("a pickle without gensim's vectors", file=source.name, found=found, hint=_EXPORT)
     holder, prefix = _holder(value)
     beside = _Beside(source.name, source.path, prefix)
@@ -125,7 +131,7 @@ def from_gensim(model: object) -> Table:
 
 
 class _Holder(Protocol):
-    """An object with attributes: pickled (`Held`) or alive."""
+    """An object with attributes: pickled (`PickledObject`) or alive."""
 
     kind: str
 
@@ -147,7 +153,7 @@ def _holder(value: _Holder) -> tuple[_Holder, str]:
     """The object that has the words, and the name that leads to it."""
     for inner in _INNER:
         held = value.get(inner)
-        if isinstance(held, (Held, _Live)) and _keys(held) is not None:
+        if isinstance(held, (PickledObject, _Live)) and _keys(held) is not None:
             return held, f"{inner}."
     return value, ""
 
@@ -206,7 +212,7 @@ def _kept(packed: object, name: str) -> npt.NDArray[np.int32] | None:
     """Return the bucket and row of each n-gram of a pruned table: int32, shape (k, 2). None for a table of all."""
     if packed is None:
         return None
-    pairs = list(packed.items()) if isinstance(packed, (dict, Pairs)) else [(packed, None)]
+    pairs = list(packed.items()) if isinstance(packed, (dict, KeyValuePairs)) else [(packed, None)]
     if not all(isinstance(part, (int, np.integer)) and part in _BUCKETS for pair in pairs for part in pair):
         raise FormatError("an invalid n-gram table", file=name, found="buckets or rows that are not row numbers")
     # The last row of a bucket counts, as in a dict. Its keys are the file's choice, so they are sorted, not hashed.
@@ -246,7 +252,7 @@ def _words(keys: list[object], name: str, longest: int | None) -> tuple[Words, C
         elif isinstance(key, int) and key in _INTEGERS:
             strings.append(str(key))
         else:
-            found = "an integer of more than 64 bits" if isinstance(key, int) else shown(key)
+            found = "an integer of more than 64 bits" if isinstance(key, int) else describe_value(key)
             raise FormatError("a word that is not text", file=name, found=found)
     if longest is not None and sum(map(len, strings)) > longest:
         raise FormatError("words longer than the file", file=name, found=f"more than {longest:,} characters")
@@ -298,7 +304,7 @@ def _packed(path: Path) -> npt.NDArray[Any]:
         with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
             return read_npy(member, archive.getinfo("val.npy").file_size)
     except (*ZIP_DAMAGE, KeyError, RuntimeError, OverflowError) as error:
-        raise FormatError(f"the array is damaged ({cause(error)})", file=str(path)) from error
+        raise FormatError(f"the array is damaged ({describe_exception(error)})", file=str(path)) from error
 
 
 def write(path: Path, table: RowStream) -> None:

@@ -1,10 +1,10 @@
-"""Stand-ins for the classes and functions that a pickle may name: nothing a file contains is ever imported or run.
+"""Replacements for the classes and functions that a pickle may name, so that nothing in it is imported or run.
 
-gensim's classes become `Held`, which keeps a state and does nothing. NumPy's become `Array`, a view of the pickle's own
-bytes, never of objects. A dict with keys other than text becomes `Pairs`.
+gensim's classes become `PickledObject`, which only keeps a state. NumPy arrays become `PickledArray`, a view of bytes
+in the pickle, never an array of objects. A dict with keys other than text becomes `KeyValuePairs`.
 
-Everything a pickle passes to these functions may be huge, deep, or the same object many times over. It is therefore
-checked for its type before it is compared, formatted, multiplied or copied, and only text is ever formatted.
+Values from a pickle can be huge, deeply nested, or contain one object many times. The type of every argument is
+therefore checked before the argument is compared, formatted, multiplied or copied, and only strings are ever formatted.
 """
 
 from __future__ import annotations
@@ -18,42 +18,52 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_PLAIN: Final = "fiub"  # kinds of numbers: floating, integers with and without sign, truth values
-_KNOWN: Final = _PLAIN + "?cOSUVMm"  # kinds of values an array may have; those beyond `_PLAIN` are refused or left out
-_SIDES: Final = 8
-_LARGEST_SIDE: Final = 1 << 48
+# Codes of `numpy.dtype.kind`. Arrays of the first become arrays here. The others occur in models too, in attributes
+# that are not read: NumPy makes a dtype of them without harm, but no array.
+_NUMBERS: Final = "fiub"
+_KNOWN: Final = _NUMBERS + "?cOSUVMm"
+# Bounds for a shape, so that multiplying its numbers takes constant time.
+_MOST_DIMENSIONS: Final = 8
+_LARGEST_DIMENSION: Final = 1 << 48
 _LARGEST_SCALAR: Final = 16  # bytes
 _QUOTED: Final = 60  # characters
 
 
 class Refused(Exception):  # noqa: N818 - becomes a FormatError with the file's name
-    """Why a pickle is not read."""
+    """Reason to refuse a pickle."""
 
 
-def shown(value: object) -> str:
-    """Return a short text for an error: text is quoted, everything else is named by its type.
+def describe_value(value: object) -> str:
+    """Describe a value in an error message: a string by its beginning, everything else by its type.
 
     Examples
     --------
-    >>> shown("x" * 1000)[-4:], shown([["deep"]])
+    >>> describe_value("x" * 1000)[-4:], describe_value([["deep"]])
     ("xxx'", 'a list')
     """
-    return repr(value[:_QUOTED]) if isinstance(value, str) else f"a {type(value).__name__}"
+    return repr(value[:_QUOTED]) if isinstance(value, str) else f"a {type_name(value)}"
 
 
-def cause(error: BaseException) -> str:
-    """Return the text of an exception, without the values it was raised for.
+def type_name(value: object) -> str:
+    """Return the name of a value's type, for error messages."""
+    if isinstance(value, PickledArray):
+        return "NumPy array"
+    return "dict" if isinstance(value, (KeyValuePairs, DroppedDict)) else type(value).__name__
+
+
+def describe_exception(error: BaseException) -> str:
+    """Describe an exception by its type and message, without other values that it carries.
 
     Examples
     --------
-    >>> cause(KeyError(["anything"])), cause(ValueError("too long"))
+    >>> describe_exception(KeyError(["anything"])), describe_exception(ValueError("too long"))
     ('KeyError', 'ValueError: too long')
     """
     return ": ".join([type(error).__name__, *(part[:200] for part in error.args if isinstance(part, str))])
 
 
 class Budget:
-    """Bytes that may still be spent on the values of a pickle."""
+    """Bytes of memory that may still be used for the values of a pickle."""
 
     __slots__ = ("_rest",)
 
@@ -61,24 +71,25 @@ class Budget:
         self._rest = size
 
     def spend(self, size: int) -> None:
-        """Take `size` bytes off, or refuse the pickle. Called before the work, not after it."""
+        """Reserve `size` bytes, or refuse the pickle. Call this before allocating."""
         self._rest -= size
         if self._rest < 0:
             raise Refused("values that take far more memory than the file")
 
 
-class Held:
-    """An object of a class that is known by name only: its `kind` and the `state` it was pickled with."""
+class PickledObject:
+    """An object whose class is not imported: `kind` is the name of the class, `state` the pickled state."""
 
     __slots__ = ("state",)
     kind: str
 
-    def __new__(cls, *_: object) -> Held:  # noqa: D102
+    def __new__(cls, *_: object) -> PickledObject:  # noqa: D102
         held = super().__new__(cls)
         held.state = None
         return held
 
-    def __init__(self, *_: object) -> None:  # a class is called with arguments, which mean nothing here
+    # A pickle may call a class with any arguments, which only the real class could interpret.
+    def __init__(self, *_: object) -> None:
         pass
 
     def __setstate__(self, state: object) -> None:
@@ -86,14 +97,15 @@ class Held:
 
     def get(self, name: str) -> Any:
         """Return an attribute of the pickled object, or None if it is missing."""
+        # Only a dict made by the unpickler itself, whose keys are text: see `KeyValuePairs`.
         value = self.state.get(name) if type(self.state) is dict else None
-        return value.value if isinstance(value, Array) else value
+        return value.value if isinstance(value, PickledArray) else value
 
 
-class Table(dict[Any, Any]):
-    """A Counter, OrderedDict or defaultdict. No reader needs their items, so they are dropped."""
+class DroppedDict(dict[Any, Any]):
+    """A Counter, OrderedDict or defaultdict without its items, which no reader needs."""
 
-    def __new__(cls, *_: object) -> Table:  # noqa: D102
+    def __new__(cls, *_: object) -> DroppedDict:  # noqa: D102
         return super().__new__(cls)
 
     def __init__(self, *_: object) -> None:
@@ -106,8 +118,12 @@ class Table(dict[Any, Any]):
         pass
 
 
-class Pairs:
-    """A dict with keys other than text: its items in order, as they were set. Nothing is hashed."""
+class KeyValuePairs:
+    """Items of a dict with keys other than text, in the order in which they were set.
+
+    Keys are stored in a list instead of being hashed: a file could choose integers that all collide, or tuples that
+    contain each other many times, so that hashing them would take quadratic time or overflow the stack.
+    """
 
     __slots__ = ("_keys", "_values")
 
@@ -127,15 +143,15 @@ class Pairs:
         return zip(self._keys, self._values, strict=True)
 
 
-class DType:
-    """A dtype under construction: ``numpy.dtype(name, False, True)``, then a state with the byte order."""
+class PickledDType:
+    """A dtype: pickled as the call ``numpy.dtype(name, False, True)`` and a state that has the byte order."""
 
     __slots__ = ("dtype",)
 
     def __init__(self, name: object, *_: object) -> None:
-        # Short names only: those of records and of types with parameters are longer.
+        # Names of numbers have up to three characters ("<f4"). Longer names describe records, which NumPy would parse.
         if not isinstance(name, str) or len(name) > 3 or name.lstrip("<>=|")[:1] not in _KNOWN:
-            raise Refused(f"an array of {shown(name)} values")
+            raise Refused(f"an array of {describe_value(name)} values")
         try:
             self.dtype = np.dtype(name)
         except TypeError:
@@ -147,17 +163,20 @@ class DType:
             case "<" | ">" | "|" | "=":
                 self.dtype = self.dtype.newbyteorder(order)
             case _:
-                raise Refused(f"an array with byte order {shown(order)}")
+                raise Refused(f"an array with byte order {describe_value(order)}")
 
 
-class NDArray:
-    """The name ``numpy.ndarray``, as `_reconstruct` is given it."""
+class NDArrayName:
+    """The class ``numpy.ndarray``, as an argument of ``_reconstruct``; never instantiated."""
 
     __slots__ = ()
 
 
-class Array:
-    """An array: made empty, then given its shape, dtype, order and bytes. Its `value` is None if it holds objects."""
+class PickledArray:
+    """An array: created empty, then given a state of shape, dtype, order and bytes.
+
+    `value` is None for an array of objects.
+    """
 
     __slots__ = ("_budget", "value")
 
@@ -170,15 +189,15 @@ class Array:
             raise Refused("an array with an invalid state")
         shape, dtype, fortran, raw = state[-4:]
         if isinstance(raw, list):
-            return  # objects: never made into an array
-        if isinstance(raw, str):  # from Python 2
+            return  # an array of objects; no attribute that is read has one
+        if isinstance(raw, str):  # Python 2 pickled bytes as text
             self._budget.spend(len(raw))
-            raw = latin1(raw)
-        self.value = view(raw, dtype, shape, fortran=fortran in (True, 1) if isinstance(fortran, int) else False)
+            raw = encode_latin1(raw)
+        self.value = array_view(raw, dtype, shape, fortran=fortran in (True, 1) if isinstance(fortran, int) else False)
 
 
-class Named:
-    """A function that a pickle calls by name: calls one of this package's."""
+class PickledFunction:
+    """A callable in place of a function that a pickle names; calls a function of vecload."""
 
     __slots__ = ("_call",)
 
@@ -189,62 +208,66 @@ class Named:
         try:
             return self._call(*arguments)
         except (TypeError, ValueError, OverflowError) as error:
-            raise Refused(f"an invalid call ({cause(error)})") from None
+            raise Refused(f"an invalid call ({describe_exception(error)})") from None
 
     def __setstate__(self, state: object) -> NoReturn:
-        raise Refused("a name with a state")
+        raise Refused("a function with a state")
 
 
-def latin1(text: str) -> bytes:
-    """Return the bytes that a pickle holds as text, one character for each."""
+def encode_latin1(text: str) -> bytes:
+    """Encode bytes that are pickled as text, one character per byte."""
     try:
         return text.encode("latin1")
     except UnicodeEncodeError:
         raise Refused("bytes written as text, with a character beyond Latin-1") from None
 
 
-def view(raw: object, dtype: object, shape: object, *, fortran: bool) -> npt.NDArray[Any]:
-    """Return bytes of the pickle as an array, not copied."""
-    if not isinstance(dtype, DType) or not isinstance(raw, (bytes, bytearray)):
+def array_view(raw: object, dtype: object, shape: object, *, fortran: bool) -> npt.NDArray[Any]:
+    """Return an array on bytes of the pickle, without copying them.
+
+    Only arrays of numbers are made, and only if shape and dtype match the number of bytes, because NumPy computes with
+    the shape before it looks at the bytes.
+    """
+    if not isinstance(dtype, PickledDType) or not isinstance(raw, (bytes, bytearray)):
         raise Refused("an array without bytes")
-    if dtype.dtype.kind not in _PLAIN:
+    if dtype.dtype.kind not in _NUMBERS:
         raise Refused(f"an array of {dtype.dtype} values")
-    if not isinstance(shape, tuple) or len(shape) > _SIDES:
+    if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
         raise Refused("an array with an invalid shape")
-    if not all(isinstance(side, int) and 0 <= side <= _LARGEST_SIDE for side in shape):
+    if not all(isinstance(size, int) and 0 <= size <= _LARGEST_DIMENSION for size in shape):
         raise Refused("an array with an invalid shape")
     count = 1
-    for side in shape:
-        count *= side
+    for size in shape:
+        count *= size
     if count * dtype.dtype.itemsize != len(raw):
         raise Refused(f"an array of shape {shape} {dtype.dtype} in {len(raw):,} bytes")
-    # An array without values may claim sides whose product exceeds what NumPy can count.
-    if not count and max(shape) > len(raw) and len([side for side in shape if side]) > 1:
+    # A shape with a zero needs no bytes, but the product of its other numbers may overflow in NumPy.
+    if not count and max(shape) > len(raw) and len([size for size in shape if size]) > 1:
         raise Refused(f"an array of shape {shape} {dtype.dtype} in {len(raw):,} bytes")
     return np.frombuffer(raw, dtype=dtype.dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def reconstructed(kind: object, *_: object) -> Held:
-    """``copyreg._reconstructor(class, base, state)``: an object of a class that is held."""
-    if not (isinstance(kind, type) and issubclass(kind, Held)):
+def reconstruct_object(kind: object, *_: object) -> PickledObject:
+    """Replace ``copyreg._reconstructor(class, base, state)``, by which protocols 0 and 1 create objects."""
+    if not (isinstance(kind, type) and issubclass(kind, PickledObject)):
         raise Refused("an object of an unknown class")
     return kind()
 
 
-def no_bytes() -> bytes:
-    """``bytes()``: how protocols up to 2 of Python 3 keep an empty value."""
+def empty_bytes() -> bytes:
+    """Replace ``bytes()``, as which Python 3 pickles empty bytes in protocols up to 2."""
     return b""
 
 
 def scalar(dtype: object, raw: object = None) -> Any:
-    """``numpy.core.multiarray.scalar(dtype, bytes)``: a number."""
+    """Replace ``numpy.core.multiarray.scalar(dtype, bytes)``: return the number."""
     if not isinstance(raw, (str, bytes)) or len(raw) > _LARGEST_SCALAR:
         raise Refused("a number without bytes")
-    return view(latin1(raw) if isinstance(raw, str) else raw, dtype, (), fortran=False).item()
+    return array_view(encode_latin1(raw) if isinstance(raw, str) else raw, dtype, (), fortran=False).item()
 
 
 def number(value: object = 0) -> float:
-    """``numpy.float32(value)`` and the like: the value."""
+    """Replace ``numpy.float32(value)`` and the like: return the value."""
     if not isinstance(value, (int, float)):
-        raise Refused(f"a number made of {shown(value)}")
+        raise Refused(f"a number made of {describe_value(value)}")
     return value

@@ -1,15 +1,18 @@
-"""Read a pickle as data: arrays, strings, numbers and plain containers; nothing in it is run.
+"""Read a pickle as data: arrays, strings, numbers and plain containers. Nothing in it is run.
 
-A pickle may name any function and have it called. Here a name means nothing unless it is listed below, and the listed
-ones are not looked up: each stands for a small class or function of `pickled_types`. Everything else is
-refused by name.
+A pickle is a program: it can name any function and call it. Reading one safely takes three measures.
 
-The instructions are checked before the first one is carried out (`vecload.kernels.pickles`). What they make, hash, copy
-and pack comes out of one budget that is proportional to the size of the file, so that a few bytes cannot ask for
-gigabytes or hours.
+1. Names are never imported. `pickle.Unpickler` asks `find_class` for every name, which returns a replacement from
+   `pickled_types` for the names listed below and refuses all others
+   (https://docs.python.org/3/library/pickle.html#restricting-globals). Instructions that take values from outside the
+   file (persistent ids, the extension registry, out-of-band buffers) are refused too.
+2. All instructions are checked before the first one is executed (`vecload.kernels.pickles`), because even without
+   calling anything, an unpickler can be made to overflow the stack, or to allocate gigabytes for a memo.
+3. Everything the instructions allocate, hash, copy or pack is subtracted from one budget, which is proportional to the
+   size of the file, so a small file cannot ask for gigabytes of memory or hours of time.
 
-The names that gensim's files need were taken from the files of its test suite; the meaning of the instructions from
-`pickletools`.
+The names that gensim's files need were collected from the files of its test suite. The effect of each instruction on
+the stack is taken from `pickletools`.
 """
 
 from __future__ import annotations
@@ -23,23 +26,23 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.gensim.pickled_types import (
-    Array,
     Budget,
-    DType,
-    Held,
-    Named,
-    NDArray,
-    Pairs,
+    DroppedDict,
+    KeyValuePairs,
+    NDArrayName,
+    PickledArray,
+    PickledDType,
+    PickledFunction,
+    PickledObject,
     Refused,
-    Table,
-    cause,
-    latin1,
-    no_bytes,
+    array_view,
+    describe_exception,
+    describe_value,
+    empty_bytes,
+    encode_latin1,
     number,
-    reconstructed,
+    reconstruct_object,
     scalar,
-    shown,
-    view,
 )
 from vecload.words import read_only
 
@@ -52,7 +55,11 @@ _HINT: Final = "Nothing in the file was run. If you trust it, open it with gensi
 
 _BASE: Final = 16 << 20
 _PER_BYTE: Final = 24
-"""Bytes that values may take: a fixed amount, and so many for each byte of the file."""
+"""Budget for values, in bytes: a fixed amount, and an amount per byte of the file.
+
+The instruction for a short string or a small number takes two to ten bytes of the file and about 50 bytes of memory;
+models of gensim's test suite stay below the factor.
+"""
 
 _HELD: Final[Mapping[str, str]] = {
     "gensim.models.doc2vec": "Doc2Vec Doc2VecTrainables Doc2VecVocab Doctag DocvecsArray",
@@ -69,7 +76,7 @@ _HELD: Final[Mapping[str, str]] = {
     "gensim.models.deprecated.fasttext_wrapper": "FastText FastTextKeyedVectors",
     "gensim.models.deprecated.keyedvectors": "EuclideanKeyedVectors FastTextKeyedVectors KeyedVectors Vocab",
     "gensim.models.deprecated.word2vec": "Vocab Word2Vec",
-    # Parts of a model other than its vectors: held, never constructed.
+    # Parts of a model other than its vectors. They become a `PickledObject` that nothing reads.
     "gensim.utils": "call_on_class_only identity",
     "numpy.random": "RandomState __RandomState_ctor mtrand",
     "numpy.random.mtrand": "RandomState",
@@ -81,13 +88,14 @@ _HELD: Final[Mapping[str, str]] = {
 }
 _TABLES: Final = {
     (module, name)
-    for module in ("collections", "UserString")  # protocol 2 of Python 3.4 writes the second for the first
+    for module in ("collections", "UserString")  # Python 3.4 wrote the second name for the first in protocol 2
     for name in ("Counter", "OrderedDict", "defaultdict")
 }
-_NUMPY: Final = ("numpy.core", "numpy._core")
+_NUMPY: Final = ("numpy.core", "numpy._core")  # NumPy 1 and NumPy 2
 _NEXT_BUFFER: Final = 0x97
 
-# Bytes of memory that an instruction takes on a 64-bit CPython: the object, its place on the stack and in a container.
+# Memory that the object made by an instruction takes on a 64-bit CPython, in bytes. `_SLOT` is added for its place on
+# the stack or in a container.
 _COSTS: Final = {
     "list": 88,
     "dict": 96,
@@ -98,14 +106,15 @@ _COSTS: Final = {
     "text": 72,
     "number": 48,
 }
-_PLACE: Final = 16
+_SLOT: Final = 16
 
 
 class _Stream:
-    """The pickle's bytes as the file that `pickle.Unpickler` wants: only requested pieces are copied.
+    """File object for `pickle.Unpickler` over mapped bytes; copies only the requested bytes.
 
-    The instructions at `pairs`, each of which makes a dict, read as NEXT_BUFFER: the unpickler then takes the next item
-    of its `buffers`, whatever it is.
+    `pairs` are the offsets of instructions that create a dict with keys other than text. They are replaced by
+    NEXT_BUFFER, which makes the unpickler push the next item of its ``buffers`` argument, here a `KeyValuePairs`. The
+    instructions that then set items work on it through ``__setitem__``, so such keys are never hashed.
     """
 
     def __init__(self, data: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64]) -> None:
@@ -113,7 +122,8 @@ class _Stream:
         self._pairs = pairs
         self._at = 0
 
-    def peek(self, count: int) -> bytes:  # with it the unpickler reads ahead; without it every instruction is a call
+    # The unpickler reads ahead if a file has peek(); otherwise it would call read() for every instruction.
+    def peek(self, count: int) -> bytes:
         piece = bytes(self._view[self._at : self._at + count])
         if not len(self._pairs):
             return piece
@@ -146,33 +156,35 @@ class _Stream:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64], budget: Budget) -> None:
-        made = (Pairs() for _ in itertools.count())
-        super().__init__(_Stream(data, pairs), encoding="latin1", buffers=made)  # Python 2 kept arrays as text
+        made = (KeyValuePairs() for _ in itertools.count())
+        # Python 2 pickled bytes as text. Latin-1 maps each byte to one character, so no byte is lost.
+        super().__init__(_Stream(data, pairs), encoding="latin1", buffers=made)
         self._budget = budget
         self._known: dict[tuple[str, str], object] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """Return the stand-in for a name in the pickle."""
+        """Return the replacement for a name in the pickle."""
         if (module, name) not in self._known:
-            self._known[module, name] = self._stand_in(module, name)
+            self._known[module, name] = self._replacement(module, name)
         return self._known[module, name]
 
-    def _stand_in(self, module: str, name: str) -> object:
+    def _replacement(self, module: str, name: str) -> object:
+        # Classes are created for each pickle, so that nothing a pickle does to one can outlive it.
         if name in _HELD.get(module, "").split():
-            return type(name, (Held,), {"__slots__": (), "kind": f"{module}.{name}"})
+            return type(name, (PickledObject,), {"__slots__": (), "kind": f"{module}.{name}"})
         if (module, name) in _TABLES:
-            return type(name, (Table,), {"__slots__": ()})
+            return type(name, (DroppedDict,), {"__slots__": ()})
         if (module, name) == ("numpy", "ndarray"):
-            return type(name, (NDArray,), {"__slots__": ()})
+            return type(name, (NDArrayName,), {"__slots__": ()})
         calls: dict[tuple[str, str], Callable[..., Any]] = {
-            ("numpy", "dtype"): DType,
+            ("numpy", "dtype"): PickledDType,
             ("_codecs", "encode"): self._encode,
-            ("copy_reg", "_reconstructor"): reconstructed,
-            ("copyreg", "_reconstructor"): reconstructed,
+            ("copy_reg", "_reconstructor"): reconstruct_object,
+            ("copyreg", "_reconstructor"): reconstruct_object,
             **{
                 (builtins, kind): self._set for builtins in ("__builtin__", "builtins") for kind in ("frozenset", "set")
             },
-            ("__builtin__", "bytes"): no_bytes,
+            ("__builtin__", "bytes"): empty_bytes,
             **{("numpy", kind): number for kind in ("float16", "float32", "float64", "int32", "int64")},
         }
         package = module.rpartition(".")[0]
@@ -183,35 +195,36 @@ class _Unpickler(pickle.Unpickler):
         call = calls.get((module, name))
         if call is None:
             raise Refused(f"the name {module[:100]}.{name[:100]}")
-        return Named(call)
+        return PickledFunction(call)
 
     def persistent_load(self, _: object) -> NoReturn:
         raise Refused("a reference to an object outside the file")
 
     def _encode(self, text: object, encoding: object) -> bytes:
-        """``text.encode("latin1")``: how protocol 2 of Python 3 keeps bytes."""
+        """Replace ``_codecs.encode(text, "latin1")``, as which Python 3 pickles bytes in protocol 2."""
         if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-            raise Refused(f"text in the encoding {shown(encoding)}")
+            raise Refused(f"text in the encoding {describe_value(encoding)}")
         self._budget.spend(len(text))
-        return latin1(text)
+        return encode_latin1(text)
 
     def _set(self, items: object = ()) -> frozenset[str]:
         if not isinstance(items, (list, tuple)):
-            raise Refused(f"a set made of {shown(items)}")
+            raise Refused(f"a set made of {describe_value(items)}")
         self._budget.spend(_COSTS["set"] * len(items))
         return frozenset(item for item in items if isinstance(item, str))
 
-    def _reconstruct(self, kind: object, *_: object) -> Array:
-        if not (isinstance(kind, type) and issubclass(kind, NDArray)):
-            raise Refused("an array of a class of its own")
-        return Array(self._budget)
+    def _reconstruct(self, kind: object, *_: object) -> PickledArray:
+        if not (isinstance(kind, type) and issubclass(kind, NDArrayName)):
+            raise Refused("an array of an unknown class")
+        return PickledArray(self._budget)
 
-    def _frombuffer(self, raw: object, dtype: object, shape: object, order: object) -> Array:
-        return Array(self._budget, view(raw, dtype, shape, fortran=isinstance(order, str) and order == "F"))
+    def _frombuffer(self, raw: object, dtype: object, shape: object, order: object) -> PickledArray:
+        fortran = isinstance(order, str) and order == "F"
+        return PickledArray(self._budget, array_view(raw, dtype, shape, fortran=fortran))
 
 
 def _tables() -> tuple[npt.NDArray[Any], ...]:
-    """Return the arguments, operands, results and costs of each opcode, for `vecload.kernels.pickles`."""
+    """Return arguments, operands, results and costs of each opcode, as tables for `vecload.kernels.pickles`."""
     from vecload.kernels import pickles
 
     prefixes = {
@@ -236,10 +249,10 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
     takes = np.zeros(256, dtype=np.int8)
     makes = np.full(256, pickles.NOTHING, dtype=np.int8)
     marked = np.zeros(256, dtype=np.bool_)
-    costs = np.full(256, _PLACE, dtype=np.int64)
+    costs = np.full(256, _SLOT, dtype=np.int64)
     for opcode in pickletools.opcodes:
         if opcode.name in ("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "PERSID", "BINPERSID"):
-            continue  # their meaning is defined outside the file
+            continue  # these push values from outside the file
         code = ord(opcode.code)
         size = opcode.arg.n if opcode.arg else 0
         argument[code] = size if size >= 0 else prefixes[size]
@@ -252,32 +265,33 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
             argument[code] = pickles.TWO_LINES
         if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
             makes[code] = pickles.NAME
-        if opcode.name == "OBJ":  # its class is one of the items above the mark
+        if opcode.name == "OBJ":  # pickletools counts its class separately, but it is an item above the mark
             takes[code] = 0
         if opcode.name in ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD", "GET", "BINGET"):
-            costs[code] = _PLACE  # an item that exists
+            costs[code] = _SLOT
+        # These push an object that exists already.
         if opcode.name in ("LONG_BINGET", "DUP", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "STACK_GLOBAL"):
-            costs[code] = _PLACE
+            costs[code] = _SLOT
     return tuple(read_only(table) for table in (argument, takes, marked, makes, costs))
 
 
 def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
-    """Return the value of a pickle, made of `Held` objects, arrays, numbers, strings and plain containers.
+    """Return the value of a pickle, which consists of `PickledObject`, arrays, numbers, strings and plain containers.
 
-    A dict with keys other than text becomes `vecload.formats.gensim.pickled_types.Pairs`.
+    Arrays are `PickledArray`, and dicts with keys other than text are `KeyValuePairs`.
 
     Parameters
     ----------
     data
-        The pickle: uint8, shape (bytes,). Bytes after its last instruction are ignored.
+        The pickle: uint8, shape (bytes,). Bytes after the STOP instruction are ignored.
     name
-        The file's name, for error messages.
+        Name of the file, for error messages.
 
     Raises
     ------
     FormatError
-        If it names anything that is not listed in this module, would take far more memory than the file's size, is
-        cut short, or is not a pickle.
+        If the pickle names anything that is not listed in this module, would take far more memory than the file, is
+        cut short or damaged, or is not a pickle.
 
     Examples
     --------
@@ -298,8 +312,8 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         pickles.CUT_SHORT: ("the pickle is cut short", f"{len(data):,} bytes"),
         pickles.BAD_MEMO: ("the pickle is damaged", "a reference to a missing value"),
         pickles.EMPTY_STACK: ("the pickle is damaged", "an instruction without its operands"),
-        pickles.WRONG_KIND: ("refused to read the pickle", "an instruction for a value of another kind"),
-        pickles.BAD_KEY: ("refused to read the pickle", "keys or items of a set that are not text"),
+        pickles.WRONG_KIND: ("refused to read the pickle", "an instruction that does not fit the type of its operand"),
+        pickles.BAD_KEY: ("refused to read the pickle", "dict keys or set items that are not text"),
         pickles.OVER_BUDGET: ("refused to read the pickle", "values that take far more memory than the file"),
     }
     if status != pickles.ACCEPTED:
@@ -312,5 +326,6 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         raise FormatError("refused to read the pickle", file=name, found=str(error), hint=_HINT) from None
     except MemoryError:
         raise
-    except Exception as error:  # an unpickler raises many kinds of exceptions on damaged bytes
-        raise FormatError(f"the pickle is damaged ({cause(error)})", file=name) from error
+    # The unpickler raises exceptions of many types on damaged bytes, none of which means anything to a user.
+    except Exception as error:
+        raise FormatError(f"the pickle is damaged ({describe_exception(error)})", file=name) from error
