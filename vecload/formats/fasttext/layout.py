@@ -1,12 +1,21 @@
-"""What lies in a fastText ``.bin`` or ``.ftz`` file, and where: sizes are checked before anything is made of them.
+"""Layout of a fastText ``.bin`` or ``.ftz`` file: find the parts of a model and check their sizes.
 
-::
+All numbers are little-endian and not aligned::
 
-    magic, version   int32 each; absent in files from before May 2017
-    arguments        twelve int32 and a float64
-    dictionary       sizes; entries (a word, NUL, its count, its kind); which buckets a pruned table kept
-    input            uint8, whether quantised (absent in old files); rows of the words, then of the n-grams
-    output           the same; only its size is looked at
+    magic, version   int32 each; absent from files written before May 2017
+    arguments        12 int32 and a float64
+    dictionary       sizes: int32 entries, words, labels; int64 tokens
+                     int64 number of kept buckets, -1 for a table that is not pruned (absent from old files)
+                     entries: the bytes of a word, NUL, int64 count, uint8 kind (0 word, 1 label)
+                     kept buckets: int32 bucket, int32 row
+    input matrix     uint8, whether quantized (absent from old files); rows of the words, then of the n-grams
+    output matrix    the same; only its size is checked
+    dense matrix     int64 rows, int64 columns, float32 values
+    quantized        uint8, whether norms are quantized separately; int64 rows, int64 columns, int32 number of codes,
+                     codes, quantizer; then norm codes and their quantizer
+    quantizer        int32 dim, parts, values per part, values in the last part; 256 × dim float32 centroids
+
+Sizes in the file are compared with the number of bytes left before anything is allocated.
 
 Sources: fastText's ``fasttext.cc``, ``args.cc``, ``dictionary.cc``, ``densematrix.cc``, ``quantmatrix.cc``,
 ``productquantizer.cc`` and their history.
@@ -35,21 +44,24 @@ LOSSES: Final = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 ARGUMENTS: Final = struct.Struct("<12id")
 SIZES: Final = struct.Struct("<3iq")
 
-_FLORET_ARGUMENTS = struct.Struct("<14id")  # two more, of which the first is 2 in its own mode
+# floret's args.cc has two more numbers, "mode" and "hashCount", before lrUpdateRate; magic and version are fastText's.
+_FLORET_ARGUMENTS = struct.Struct("<14id")
 LONGEST_WORD: Final = 1 << 16
-"""Bytes in the longest word of a dictionary, as in word2vec's files."""
-_MOST_NGRAMS = 1 << 22  # of one word: a model of n-grams of 6 characters has 400,000 for the longest word
-_NGRAMS_PER_BYTE = 64  # of the file: real models have a few for each byte
+"""Maximum number of bytes in a word, as in word2vec's files."""
+# Composing a word takes time and memory for each of its n-grams, whose number a small file could make huge by a long
+# word and a large maxn. With maxn = 6, the longest word has 400,000, and real models have a few per byte of the file.
+_MOST_NGRAMS = 1 << 22
+_NGRAMS_PER_BYTE = 64
 _CENTROIDS = 256
 
 
 class Arguments(NamedTuple):
-    """What the model was trained with, by fastText's names for it."""
+    """Training arguments of a model, by fastText's names."""
 
     dim: int
     ws: int
     epoch: int
-    minCount: int  # noqa: N815 - fastText's name
+    minCount: int  # noqa: N815 - fastText's spelling
     neg: int
     wordNgrams: int  # noqa: N815
     loss: int
@@ -61,7 +73,7 @@ class Arguments(NamedTuple):
     t: float
 
     def problem(self) -> str | None:
-        """What cannot be, or None."""
+        """Return what is invalid, or None."""
         if not 0 < self.dim <= MAX_DIM:
             return f"a dimension of {self.dim}"
         if self.model not in MODELS or self.loss not in LOSSES:
@@ -72,21 +84,21 @@ class Arguments(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Numbers of entries in the dictionary, and of words read in training."""
+    """Number of entries in the dictionary, of words and labels among them, and of tokens in the training text."""
 
     entries: int
     words: int
     labels: int
     tokens: int
 
-    def possible(self) -> bool:
-        """Whether they can belong to a dictionary."""
+    def valid(self) -> bool:
+        """Return whether the numbers are consistent."""
         return min(self) >= 0 and self.words + self.labels == self.entries
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model's parts. `data`, `offsets` are its packed words, `counts` (int64) how often each came in training."""
+    """Parts of a model: `data` and `offsets` are the packed words, `counts` (int64) their counts in training."""
 
     version: int | None
     arguments: Arguments
@@ -97,28 +109,28 @@ class Model:
     labels: list[str]
     quantised: bool
     rows: Rows
-    """Of the words, without their n-grams."""
+    """Rows of the words themselves, to be averaged with the rows of their n-grams."""
     ngrams: NgramTable
     end: int
-    """Bytes in all; what lies behind is no part of it."""
+    """Number of bytes of the model. Further bytes in the file do not belong to it."""
     output: bool
-    """Whether the output matrix is there; some writers leave it out."""
+    """Whether the file has an output matrix; finalfusion, for example, does not write one."""
 
 
 class Cursor:
-    """Takes things from mapped bytes, one behind the other, and never more than there are."""
+    """Read values from mapped bytes one after the other, after checking that the bytes exist."""
 
     def __init__(self, data: npt.NDArray[np.uint8], name: str) -> None:
         self.data = data
         self.name = name
         self.at = 0
 
-    def error(self, problem: str, *, byte: int | None = None, **sides: Any) -> FormatError:
-        """A `FormatError` at this place."""
-        return FormatError(problem, file=self.name, byte=self.at if byte is None else byte, **sides)
+    def error(self, problem: str, *, byte: int | None = None, **facts: Any) -> FormatError:
+        """Return a `FormatError` at the current or given byte."""
+        return FormatError(problem, file=self.name, byte=self.at if byte is None else byte, **facts)
 
     def need(self, count: int, what: str) -> None:
-        """Raise if there are not so many bytes to come."""
+        """Raise an error if fewer than `count` bytes are left."""
         left = len(self.data) - self.at
         if count > left:
             hint = "Download or copy the file again."
@@ -127,7 +139,7 @@ class Cursor:
             )
 
     def array(self, dtype: str, count: int, what: str) -> npt.NDArray[Any]:
-        """So many values, where they lie."""
+        """Return the next `count` values, as a view of the file."""
         size = np.dtype(dtype).itemsize * count
         self.need(size, what)
         values = self.data[self.at : self.at + size].view(dtype)
@@ -135,23 +147,26 @@ class Cursor:
         return values
 
     def unpack(self, layout: struct.Struct, what: str) -> tuple[Any, ...]:
-        """A few numbers."""
+        """Unpack the next numbers."""
         return layout.unpack(self.array("u1", layout.size, what).tobytes())
 
     def number(self, code: str, what: str) -> int:
-        """One whole number."""
+        """Read one integer of the given `struct` code."""
         (number,) = self.unpack(struct.Struct("<" + code), what)
         return int(number)
 
 
 def looks_old(head: bytes) -> bool:
-    """Whether a file begins with the arguments and sizes of a model from before there was a magic number."""
+    """Return whether a file begins with the arguments and sizes of a model that has no magic number.
+
+    Models written before May 2017 begin with 13 arguments and 4 sizes, all of which have to be plausible.
+    """
     if len(head) < ARGUMENTS.size + SIZES.size:
         return False
     arguments = Arguments(*ARGUMENTS.unpack_from(head))
     sizes = Sizes(*SIZES.unpack_from(head, ARGUMENTS.size))
     small = all(0 <= value < 1 << 20 for value in (arguments.ws, arguments.epoch, arguments.neg, arguments.wordNgrams))
-    return small and 0 < arguments.t < 1 and arguments.problem() is None and sizes.possible() and sizes.entries > 0
+    return small and 0 < arguments.t < 1 and arguments.problem() is None and sizes.valid() and sizes.entries > 0
 
 
 def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) -> Model:
@@ -160,16 +175,16 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
     Parameters
     ----------
     data
-        All its bytes, mapped: uint8.
+        All bytes of the file, mapped: uint8.
     name
-        For error messages.
+        Name of the file, for error messages.
     file
-        Descriptor of the file itself, where it is a plain one: see `DenseRows`.
+        Descriptor of the file, if it is a plain one: see `DenseRows`.
 
     Raises
     ------
     FormatError
-        When it is none, is cut short, or says of itself what cannot be.
+        If the file is not a fastText model, is cut short, or contains invalid sizes.
     """
     cursor = Cursor(data, name)
     version = None
@@ -177,25 +192,26 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         cursor.at = 4
         version = cursor.number("i", "header")
         if version not in VERSIONS:
-            hint = "Load it with the program that wrote it, and save it anew."
-            raise cursor.error(
-                "a version of fastText's format that is not known", found=version, expected="11 or 12", hint=hint
-            )
+            hint = "Load it with the program that wrote it, and save it again."
+            raise cursor.error("unknown version of fastText's format", found=version, expected="11 or 12", hint=hint)
     arguments, sizes = _header(cursor)
     if version == 11 and MODELS[arguments.model] == "supervised":
-        arguments = arguments._replace(maxn=0)  # trained without n-grams, whatever they say
+        # Supervised models of version 11 were trained without character n-grams, whatever their arguments say
+        # (`FastText::loadModel`).
+        arguments = arguments._replace(maxn=0)
     pruned = -1 if version is None else cursor.number("q", "dictionary")
     if pruned < -1:
-        raise cursor.error("the map of the pruned table cannot be", byte=cursor.at - 8, found=f"{pruned} entries")
+        raise cursor.error("invalid number of kept buckets", byte=cursor.at - 8, found=f"{pruned}")
     starts, stops, counts = _entries(cursor, sizes)
-    kept = cursor.array("<i4", 2 * max(0, pruned), "map of the pruned table").reshape(-1, 2)
-    quantised = version is not None and bool(cursor.number("B", "input matrix"))
-    rows = (_quantised if quantised else _dense)(cursor, "input matrix", file)
+    kept = cursor.array("<i4", 2 * max(0, pruned), "list of kept buckets").reshape(-1, 2)
+    quantized = version is not None and bool(cursor.number("B", "input matrix"))
+    rows = (_quantized if quantized else _dense)(cursor, "input matrix", file)
     ngrams = _table(cursor, arguments, sizes.words, rows, kept if pruned >= 0 else None, eos_ngrams=version is None)
     output = cursor.at < len(data)
     if output:
-        flat = version is None or not (cursor.number("B", "output matrix") and quantised)
-        (_dense if flat else _quantised)(cursor, "output matrix", None)
+        # Vectors do not use the output matrix. Reading its header finds its end, and a file that is cut short.
+        flat = version is None or not (cursor.number("B", "output matrix") and quantized)
+        (_dense if flat else _quantized)(cursor, "output matrix", None)
     packed, offsets = pack(data, starts[: sizes.words], stops[: sizes.words])
     _check_ngrams(cursor, ngrams, offsets)
     labels = [
@@ -210,7 +226,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         offsets=offsets,
         counts=counts[: sizes.words],
         labels=labels,
-        quantised=quantised,
+        quantised=quantized,
         rows=rows[: sizes.words],
         ngrams=ngrams,
         end=cursor.at,
@@ -219,10 +235,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
 
 
 def _check_ngrams(cursor: Cursor, ngrams: NgramTable, offsets: npt.NDArray[np.int64]) -> None:
-    """Refuse a model whose words ask for more n-grams than any training would make.
-
-    The work for a word grows with its length times `maxn`, and a file controls both.
-    """
+    """Refuse a model whose words have more n-grams than any trained model: see `_MOST_NGRAMS`."""
     most = ngrams.most_ngrams(offsets)
     total = int(most.sum())
     if not len(most) or (
@@ -230,55 +243,61 @@ def _check_ngrams(cursor: Cursor, ngrams: NgramTable, offsets: npt.NDArray[np.in
     ):
         return
     found = f"{int(most.max()):,} for one word and {total:,} for all, with n-grams of up to {ngrams.maxn} characters"
-    raise cursor.error("too many n-grams", byte=0, found=found, hint="The file is damaged, or made to exhaust memory.")
+    hint = "The file is damaged, or was made to exhaust memory."
+    raise cursor.error("too many n-grams", byte=0, found=found, hint=hint)
 
 
 def _header(cursor: Cursor) -> tuple[Arguments, Sizes]:
-    """Arguments and sizes; a floret model, which begins alike, is told by having neither in their places."""
+    """Read arguments and sizes; recognize floret models by their longer arguments.
+
+    floret models share magic and version with fastText, but two more arguments move all later fields by 8 bytes, so
+    their sizes are invalid at fastText's offsets and valid at floret's.
+    """
     begin = cursor.at
     arguments = Arguments(*cursor.unpack(ARGUMENTS, "arguments"))
     sizes = Sizes(*cursor.unpack(SIZES, "dictionary"))
     problem = arguments.problem()
-    if problem is None and sizes.possible():
+    if problem is None and sizes.valid():
         return arguments, sizes
     head = cursor.data[begin : begin + _FLORET_ARGUMENTS.size + SIZES.size].tobytes()
     if len(head) == _FLORET_ARGUMENTS.size + SIZES.size:
         numbers = _FLORET_ARGUMENTS.unpack_from(head)
         longer = Arguments(*numbers[:11], *numbers[13:])
-        if longer.problem() is None and Sizes(*SIZES.unpack_from(head, _FLORET_ARGUMENTS.size)).possible():
-            hint = "Load the table floret writes beside it (.floret)."
+        if longer.problem() is None and Sizes(*SIZES.unpack_from(head, _FLORET_ARGUMENTS.size)).valid():
+            hint = "Load the table that floret writes with it (.floret)."
             raise FormatError("not a fastText model", file=cursor.name, found="a floret model (.bin)", hint=hint)
     found = problem or f"{sizes.entries} entries, {sizes.words} words, {sizes.labels} labels, {sizes.tokens} tokens"
-    hint = "The file is damaged, or no fastText model."
-    raise cursor.error("numbers that cannot be", byte=begin, found=found, hint=hint)
+    hint = "The file is damaged, or is not a fastText model."
+    raise cursor.error("invalid header", byte=begin, found=found, hint=hint)
 
 
 def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
-    """Starts, stops and counts of the dictionary's entries: words first, then labels."""
+    """Return the start, end and count of each dictionary entry: words first, then labels."""
     from vecload.kernels import fasttext_entries
 
+    # Every entry takes at least these bytes, so the arrays below are at most as large as the file.
     cursor.need(sizes.entries * fasttext_entries.ENTRY_OVERHEAD, "dictionary")
     starts, stops, counts = np.empty((3, sizes.entries), dtype=np.int64)
     kinds = np.empty(sizes.entries, dtype=np.uint8)
-    bytes_of = read_only(cursor.data)
-    whole, behind = fasttext_entries.find_entries(bytes_of, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
-    rest = cursor.data[behind : behind + LONGEST_WORD + 1]
+    data = read_only(cursor.data)
+    whole, end = fasttext_entries.find_entries(data, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
+    rest = cursor.data[end : end + LONGEST_WORD + 1]
     if whole < sizes.entries and len(rest) > LONGEST_WORD and rest.all():
         found = f"no NUL in {LONGEST_WORD:,} bytes"
-        raise cursor.error("a word without end", byte=behind, found=found, hint="The file is damaged.")
+        raise cursor.error("unterminated word", byte=end, found=found, hint="The file is damaged.")
     if whole < sizes.entries:
         hint = "Download or copy the file again."
         raise cursor.error(
             "the dictionary is cut short",
-            byte=behind,
+            byte=end,
             found=f"{whole:,} entries",
             expected=f"{sizes.entries:,}",
             hint=hint,
         )
-    cursor.at = behind
+    cursor.at = end
     if kinds[: sizes.words].any() or not (kinds[sizes.words :] == 1).all():
         raise cursor.error(
-            "words and labels are not where the dictionary says", expected=f"{sizes.words:,} words first"
+            "the dictionary does not have all words before all labels", expected=f"{sizes.words:,} words first"
         )
     return starts, stops, counts
 
@@ -286,39 +305,40 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
 def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:
     rows, dim = (cursor.number("q", what) for _ in range(2))
     if rows < 0 or not 0 < dim <= MAX_DIM:
-        raise cursor.error(f"the {what} cannot be", found=f"{rows} rows of {dim} values")
+        raise cursor.error(f"invalid {what}", found=f"{rows} rows of {dim} values")
     begin = cursor.at
     values = cursor.array("<f4", rows * dim, what)
     return DenseRows(values.reshape(rows, dim), file=file, offset=begin)
 
 
-def _quantised(cursor: Cursor, what: str, file: int | None) -> QuantizedRows:  # noqa: ARG001 - as `_dense`
+def _quantized(cursor: Cursor, what: str, file: int | None) -> QuantizedRows:  # noqa: ARG001 - called like `_dense`
     norms = bool(cursor.number("B", what))
     rows, dim, size = cursor.number("q", what), cursor.number("q", what), cursor.number("i", what)
     if rows < 0 or not 0 < dim <= MAX_DIM:
-        raise cursor.error(f"the {what} cannot be", found=f"{rows} rows of {dim} values")
+        raise cursor.error(f"invalid {what}", found=f"{rows} rows of {dim} values")
     begin = cursor.at
     codes = cursor.array("u1", max(0, size), what)
-    width, centroids = _quantiser(cursor, what, dim)
+    width, centroids = _quantizer(cursor, what, dim)
     parts = -(-dim // width)
     if size != rows * parts:
-        raise cursor.error(f"the {what} cannot be", byte=begin, found=f"{size} codes", expected=f"{rows} times {parts}")
+        raise cursor.error(f"invalid {what}", byte=begin, found=f"{size} codes", expected=f"{rows} times {parts}")
     norm_codes, norm_centroids = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.float32)
     if norms:
         norm_codes = cursor.array("u1", rows, what)
-        _, norm_centroids = _quantiser(cursor, what, 1)
+        _, norm_centroids = _quantizer(cursor, what, 1)
     return QuantizedRows(codes.reshape(rows, parts), centroids, width, norm_codes, norm_centroids)
 
 
-def _quantiser(cursor: Cursor, what: str, dim: int) -> tuple[int, npt.NDArray[np.float32]]:
-    """Width of a stretch, and all centroids."""
+def _quantizer(cursor: Cursor, what: str, dim: int) -> tuple[int, npt.NDArray[np.float32]]:
+    """Return the number of values in a part, and all centroids."""
     begin = cursor.at
     numbers = cursor.unpack(struct.Struct("<4i"), what)
     width = numbers[2]
     if width <= 0 or numbers != (dim, -(-dim // width), width, dim % width or width):
         found = "dim {}, {} parts of {}, the last of {}".format(*numbers)
-        raise cursor.error(f"a quantiser that does not fit the {what}", byte=begin, found=found, expected=f"dim {dim}")
-    return width, cursor.array("<f4", _CENTROIDS * dim, what).copy()  # aligned, and small
+        raise cursor.error(f"the quantizer does not match the {what}", byte=begin, found=found, expected=f"dim {dim}")
+    # A copy is aligned, as kernels require, and small.
+    return width, cursor.array("<f4", _CENTROIDS * dim, what).copy()
 
 
 def _table(
@@ -330,29 +350,30 @@ def _table(
     *,
     eos_ngrams: bool,
 ) -> NgramTable:
-    """Return the rows after those of the words, with the rule that finds them.
+    """Return the n-gram table: the rows after those of the words, with the rule that selects them.
 
-    `eos_ngrams` holds for files without a version: fastText gave ``</s>`` n-grams when it wrote them, as their ``.vec``
-    files show.
+    `eos_ngrams` is True for files without a version. fastText gave ``</s>`` n-grams when it wrote them (before its
+    commits ebbd3bf and c9de932 of 2017), and the ``.vec`` files published with them contain these vectors.
     """
     count, dim = rows.shape
     if dim != arguments.dim:
-        raise cursor.error("the input matrix does not fit", found=f"{dim} values in a row", expected=arguments.dim)
+        raise cursor.error("wrong dimension of the input matrix", found=f"{dim}", expected=arguments.dim)
     if count < words:
-        raise cursor.error("the input matrix does not fit", found=f"{count:,} rows", expected=f"{words:,} words")
-    behind = count - words
+        raise cursor.error("too few rows in the input matrix", found=f"{count:,}", expected=f"{words:,} words")
+    ngram_rows = count - words
     bucket = arguments.bucket
-    if kept is not None and len(kept) == 0 and isinstance(rows, DenseRows) and behind == bucket:
-        kept = None  # some files of May 2017 say 0, "pruned to nothing", for "not pruned"
-    if kept is None and behind < bucket:
-        if behind or arguments.maxn or arguments.wordNgrams > 1:
+    if kept is not None and len(kept) == 0 and isinstance(rows, DenseRows) and ngram_rows == bucket:
+        # 0 kept buckets means "pruned to nothing", but some files of May 2017 have it for "not pruned", which fastText
+        # fixed in its commit b17497c. The rows of all buckets are there only in the latter.
+        kept = None
+    if kept is None and ngram_rows < bucket:
+        # A model without any n-grams may state a number of buckets that it does not have.
+        if ngram_rows or arguments.maxn or arguments.wordNgrams > 1:
             raise cursor.error(
-                "the input matrix does not fit", found=f"{behind:,} rows of n-grams", expected=f"{bucket:,}"
+                "too few n-gram rows in the input matrix", found=f"{ngram_rows:,}", expected=f"{bucket:,}"
             )
         bucket = 0
-    if kept is not None and len(kept) and not (kept[:, 1].min() >= 0 and kept[:, 1].max() < behind):
-        raise cursor.error(
-            "the map of the pruned table does not fit", found=f"row {kept[:, 1].max()}", expected=f"{behind:,} rows"
-        )
+    if kept is not None and len(kept) and not (kept[:, 1].min() >= 0 and kept[:, 1].max() < ngram_rows):
+        raise cursor.error("a kept bucket has no row", found=f"row {kept[:, 1].max()}", expected=f"{ngram_rows:,} rows")
     minn, maxn = arguments.minn, arguments.maxn
     return NgramTable(rows[words:], minn=minn, maxn=maxn, bucket=bucket, kept=kept, eos_ngrams=eos_ngrams)
