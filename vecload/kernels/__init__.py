@@ -1,12 +1,24 @@
-"""The compiled inner loops, and the only room that knows numba.
+"""Compiled inner loops: the only package that imports numba.
 
-Rules of the room: arrays in, arrays and integer statuses out; no objects, no exceptions, no functions as arguments,
-no explicit signatures (they would compile at import), no fast-math, no ``parallel=True``. A kernel calls only
-kernels of its own file, because numba's cache does not see another file change. Every kernel releases the GIL, so
-callers run it on threads over separate ranges and the result does not depend on their number.
+Rules for every kernel, and why:
 
-``VECLOAD_KERNEL_CACHE=0`` switches the cache on disk off. Where the package's own folder cannot be written, numba
-keeps the cache in the user's cache folder.
+- Arrays in, arrays and integer statuses out. No Python objects and no exceptions: both would need the GIL.
+- No explicit signatures. numba compiles a function with a signature when it is decorated, that is, at import. Without
+  one, it compiles at the first call with new argument types.
+- No functions as arguments. Each function is a type of its own, so the kernel would be compiled again for each.
+- A kernel calls only functions of its own file and of `intrinsics`. numba's cache on disk is invalidated by changes to
+  the file of the kernel, not to other files (numba documentation, "Notes on Caching", section "Caching limitations").
+- No fast-math: reordered sums would make results depend on the processor. No ``parallel=True``: numba's own thread
+  pool would compete with the worker threads of `vecload.threads`.
+- Every kernel releases the GIL. Callers run it on several threads over separate ranges of rows. Each row is computed by
+  the same operations in the same order, so the result does not depend on the number of threads.
+
+numba does not check array bounds. Each kernel therefore states why its indices are in range: usually because the
+caller allocated the arrays with the sizes in the docstring, or because an index that was read from a file is compared
+with the length first.
+
+``VECLOAD_KERNEL_CACHE=0`` disables the cache on disk. If the package's own folder is not writable, numba keeps the
+cache in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -32,21 +44,25 @@ _CACHE = os.environ.get("VECLOAD_KERNEL_CACHE", "1") != "0"
 
 
 def workers() -> int:
-    """Threads worth starting: one for each processor this process may use, at most 8."""
+    """Return the number of threads to start: one for each processor this process may use, at most 8."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(processors, 8)
 
 
 def kernel(function: F) -> F:
-    """Compile `function` at its first call: cached on disk, without the GIL, with IEEE arithmetic.
+    """Compile `function` at its first call, cached on disk, without the GIL.
 
-    A machine with no folder to keep a cache in (a read-only install and no home) compiles anew in every process.
+    ``error_model="numpy"`` makes a division by zero give infinity or NaN, as IEEE 754 says, without a branch that
+    raises an exception.
     """
     try:
         compiled: F = numba.njit(cache=_CACHE, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba: "no locator available"
+    except RuntimeError:
+        # "no locator available": a read-only installation and no writable home folder. Then there is no cache, and
+        # every process compiles the kernels again.
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    # Compiling takes seconds that an interrupt cannot end. numba calls this method for arguments of new types.
+    # The compiler runs for seconds without checking for signals, so Ctrl-C would seem to be ignored. numba calls this
+    # method when it must compile for new argument types; running it on another thread keeps the main thread responsive.
     dispatcher: Any = compiled
     compile_for = dispatcher._compile_for_args
     dispatcher._compile_for_args = lambda *args, **kws: interruptible(functools.partial(compile_for, *args, **kws))
@@ -54,6 +70,6 @@ def kernel(function: F) -> F:
 
 
 def inline(function: F) -> F:
-    """Compile `function` only into the kernels that call it: no cache entry and no entry point of its own."""
+    """Compile `function` into each kernel that calls it, without a cache entry or an entry point of its own."""
     compiled: F = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     return compiled

@@ -1,6 +1,8 @@
-"""Rows of word2vec binary files: a word, a space, the values as bytes, perhaps a line feed.
+"""Read and write the rows of word2vec binary files: a word, a space, the values as bytes, and often a line feed.
 
-All arrays of bytes are uint8. Nothing is read past the `stop` a kernel is given, whatever the bytes are.
+Arrays of bytes are uint8. Rows have no length field and words have no fixed length, so rows can only be found one after
+the other; copying their values is a separate kernel, which runs on several threads. No kernel reads after the `stop`
+that it is given, whatever the bytes are.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ _EXPONENT: Final = np.uint32(0x7F800000)
 
 @intrinsic
 def copy_bytes(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, count: Any) -> Any:
-    """Copy ``source[begin:begin + count]`` to ``target[at:at + count]``: C's memcpy, ten times a loop's speed.
+    """Copy ``source[begin:begin + count]`` to ``target[at:at + count]`` with C's memcpy, ten times as fast as a loop.
 
-    Both are C-contiguous arrays of bytes, of any shape; places count bytes from their start.
+    Both are C-contiguous arrays of bytes of any shape; offsets count bytes from their start.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -38,17 +40,17 @@ def copy_bytes(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, co
 
 @kernel
 def find_rows(data, start, stop, width, longest, starts, stops):  # type: ignore[no-untyped-def]
-    """Places of words in ``data[start:stop]``, into `starts` and `stops` (int64), as many rows as they have room for.
+    """Write the bounds of the words in ``data[start:stop]`` to `starts` and `stops` (int64), which limit their number.
 
-    `width` is the bytes of a row's values, which begin behind the space at ``stops[i]``. Line feeds in front of a word
-    belong to no word. Ends early at a row that is not whole, and at a word of more than `longest` bytes.
+    `width` is the number of bytes of a row's values, which begin after the space at ``stops[i]``. Line feeds before a
+    word are skipped. The search ends early at an incomplete row, and at a word of more than `longest` bytes.
 
-    Returns the number of rows and the position behind the last.
+    Returns the number of rows and the offset after the last one.
     """
     count = 0
-    behind = start
+    end = start
     while count < len(starts):
-        at = behind
+        at = end
         while at < stop and data[at] == _FEED:
             at += 1
         begin = at
@@ -59,9 +61,9 @@ def find_rows(data, start, stop, width, longest, starts, stops):  # type: ignore
             break
         starts[count] = begin
         stops[count] = at
-        behind = at + 1 + width
+        end = at + 1 + width
         count += 1
-    return count, behind
+    return count, end
 
 
 @kernel
@@ -74,10 +76,12 @@ def copy_rows(data, begins, rows):  # type: ignore[no-untyped-def]
 
 @kernel
 def first_nonfinite(bits):  # type: ignore[no-untyped-def]
-    """Number of the first row with a NaN or an infinity among its floats; the number of rows if there is none.
+    """Return the number of the first row that contains NaN or infinity, or the number of rows if no row does.
 
     `bits` are the floats as uint32, shape (n, dim), C order.
     """
+    # All bits of the exponent are set in NaN and infinity, and only in them (IEEE 754). The inner loop has no exit, so
+    # that LLVM vectorizes it.
     for i in range(bits.shape[0]):
         bad = False
         for column in range(bits.shape[1]):
@@ -89,7 +93,7 @@ def first_nonfinite(bits):  # type: ignore[no-untyped-def]
 
 @kernel
 def write_rows(data, offsets, rows, out):  # type: ignore[no-untyped-def]
-    """Write word, space, the bytes of its row (uint8, C order) and a line feed for each row into `out`."""
+    """Write each row to `out`: the word, a space, the bytes of the values (uint8, C order), and a line feed."""
     width = rows.shape[1]
     at = 0
     for i in range(len(rows)):

@@ -1,6 +1,8 @@
-"""The dictionary of a fastText model: entries of unknown length, one behind the other.
+"""Read and write the dictionary of a fastText model.
 
-An entry is a word's bytes, a NUL, its count (int64) and its kind (0 for a word, 1 for a label).
+An entry is a word's bytes, a NUL byte, its count (int64), and its kind (0 for a word, 1 for a label): what
+``Dictionary::save`` of fastText writes. Entries have no length field, so each is found from the end of the previous
+one.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ import numpy as np
 from vecload.kernels import kernel
 
 ENTRY_OVERHEAD = 10
-"""Bytes of an entry that are not its word's."""
+"""Number of bytes of an entry in addition to its word."""
 
 
 @kernel
 def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: ignore[no-untyped-def]
-    """Find entries from byte `at` of `data`, as many as fit in `starts`; nothing past the end of `data` is read.
+    """Find up to ``len(starts)`` entries from byte `at` of `data`; return their number and the offset after the last.
 
     Word `i` starts at ``starts[i]`` and ends at ``stops[i]`` (int64); its count and kind are in ``counts[i]`` (int64)
-    and ``kinds[i]`` (uint8). The search ends at the first entry that is not whole or whose word is longer than
-    `longest` bytes. Returns the number of entries before it, and the offset where they end.
+    and ``kinds[i]`` (uint8). The search ends early at the first entry that is incomplete or whose word is longer than
+    `longest` bytes. Nothing after the end of `data` is read.
     """
     for entry in range(len(starts)):
         stop = at
@@ -31,8 +33,8 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
         starts[entry] = at
         stops[entry] = stop
         count = np.uint64(0)
-        for place in range(8):
-            count |= np.uint64(data[stop + 1 + place]) << np.uint64(8 * place)
+        for byte in range(8):
+            count |= np.uint64(data[stop + 1 + byte]) << np.uint64(8 * byte)
         counts[entry] = np.int64(count)
         kinds[entry] = data[stop + 9]
         at = stop + ENTRY_OVERHEAD
@@ -41,18 +43,18 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
 
 @kernel
 def write_entries(data, offsets, counts, out):  # type: ignore[no-untyped-def]
-    """Write words (``data[offsets[i]:offsets[i + 1]]``) and their counts (int64) as entries into `out` (uint8).
+    """Write words (``data[offsets[i]:offsets[i + 1]]``) and their counts (int64) as entries to `out` (uint8).
 
-    `out` has room for the words and `ENTRY_OVERHEAD` bytes for each.
+    `out` needs the length of all words, and `ENTRY_OVERHEAD` bytes for each of them.
     """
     at = 0
     for word in range(len(counts)):
-        for place in range(offsets[word], offsets[word + 1]):
-            out[at] = data[place]
+        for position in range(offsets[word], offsets[word + 1]):
+            out[at] = data[position]
             at += 1
         out[at] = 0
         count = np.uint64(counts[word])
-        for place in range(8):
-            out[at + 1 + place] = np.uint8((count >> np.uint64(8 * place)) & np.uint64(255))
+        for byte in range(8):
+            out[at + 1 + byte] = np.uint8((count >> np.uint64(8 * byte)) & np.uint64(255))
         out[at + 9] = 0
         at += ENTRY_OVERHEAD

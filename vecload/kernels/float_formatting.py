@@ -1,10 +1,14 @@
-"""Floats to decimal text: the shortest that reads back to the same float32, or a fixed number of decimals.
+"""Format float32 values as decimal text: the shortest text that reads back unchanged, or a fixed number of decimals.
 
-The shortest decimal is found as in Giulietti, "The Schubfach way to render doubles" (2020), in the sizes of float32: a
-float is ``c * 2**q``; its neighbours' midpoints bound the decimals that read back to it; at most two candidates with
-the power of ten ``10**k`` just below the interval's width have to be looked at. One 64-bit approximation of ``10**-k``
-is enough, as its error can never be mistaken for a fraction (section 9 of the paper). A test compares the digits with
-numpy's for floats of every exponent.
+The shortest decimal is found as in R. Giulietti, "The Schubfach way to render doubles" (2020, revised 2022), with the
+sizes of float32. A float is ``c * 2**q``, and the decimals that read back to it are those between the midpoints to its
+two neighbors. The paper's idea is the pigeonhole principle ("Schubfachprinzip"): for the largest power of ten
+``10**k`` that is not wider than this interval, at least one multiple of ``10**k`` is in the interval, and at most one
+multiple of ``10**(k + 1)``. So only two candidates of each length have to be compared.
+
+The comparisons use integers: ``10**-k`` is approximated by one 64-bit number, which section 9 of the paper proves to be
+precise enough if products are rounded to odd (see `_scaled`). A test compares the digits with NumPy's for floats of
+every exponent.
 """
 
 from __future__ import annotations
@@ -19,25 +23,26 @@ from numba.extending import intrinsic
 from vecload.kernels import inline, kernel
 
 MAX_VALUE_BYTES: Final = 24
-"""Bytes that a value and the space before it take at most."""
+"""Maximum number of bytes that a value and the space before it take."""
 MAX_DECIMALS: Final = 9
+"""Maximum number of digits after the decimal point in the fixed notation, so that `_put_fixed` fits in 64 bits."""
 
 _MINUS: Final = 45
 _POINT: Final = 46
 _ZERO: Final = 48
 _U0, _U1, _U2, _U10, _U32 = (np.uint64(value) for value in (0, 1, 2, 10, 32))
-_MOST_DIGITS: Final = 9  # of a shortest decimal
+_MAX_DIGITS: Final = 9  # digits that identify any float32
 _LOW32: Final = np.uint64(0xFFFFFFFF)
 _FRACTION: Final = np.uint64((1 << 23) - 1)
 _IMPLICIT: Final = np.uint64(1 << 23)
 _FIELD: Final = np.uint64(0xFF)
-_LARGE: Final = 2.0**31
+_LARGE: Final = 2.0**31  # values from here on always use the shortest notation
 _SMALLEST_PLAIN: Final = 1e-4
 _LARGEST_PLAIN: Final = 1e16
 
 
 def _floor_log(base: int, numerator: int, denominator: int) -> int:
-    """The largest e with base**e <= numerator / denominator, exactly."""
+    """Return the largest e with ``base**e <= numerator / denominator``, computed exactly."""
     e = 0
     while numerator * base ** max(0, -e) < denominator * base ** max(0, e):
         e -= 1
@@ -47,8 +52,10 @@ def _floor_log(base: int, numerator: int, denominator: int) -> int:
 
 
 def _scales() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Powers k, shifts h and scales g for each exponent field; row 1 is for powers of two, whose lower neighbour is
-    nearer: 10**-k is about g * 2**(h - 64 - q).
+    """Return the powers k, shifts h and scales g for each exponent field: 10**-k is about g * 2**(h - 64 - q).
+
+    Row 1 is for powers of two. Their lower neighbor has a smaller exponent and is half as far away, so the interval is
+    narrower: 3/4 of the usual width.
     """
     powers, shifts = np.zeros((2, 2, 255), dtype=np.int64)
     scales = np.zeros((2, 255), dtype=np.uint64)
@@ -66,14 +73,14 @@ def _scales() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[An
     return powers, shifts, scales
 
 
-# Globals of a kernel are constants of its machine code.
+# numba compiles the values of global arrays into the machine code of the kernels that use them.
 _POWERS, _SHIFTS, _SCALES = _scales()
 _TENS = np.array([10**power for power in range(20)], dtype=np.uint64)
 
 
 @intrinsic
 def put(typingctx: Any, buffer: Any, at: Any, byte: Any) -> Any:
-    """Store one byte in a contiguous uint8 array, without the test for a negative index."""
+    """Store one byte in a contiguous uint8 array, without the test for a negative index that ``buffer[at]`` makes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -85,7 +92,12 @@ def put(typingctx: Any, buffer: Any, at: Any, byte: Any) -> Any:
 
 @inline
 def _scaled(scale, value):  # type: ignore[no-untyped-def]
-    """``scale * value / 2**64`` rounded to odd; `value` has at most 32 bits."""
+    """Return ``scale * value / 2**64`` rounded to odd; `value` has at most 32 bits."""
+    # Rounding to odd truncates, and sets the lowest bit if anything was cut off. The lowest bit then means "not
+    # exact", so with two extra bits of precision the result can be compared or rounded again as if it were exact
+    # (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE
+    # Transactions on Computers 57, 2008). The fraction is compared with 1, not with 0, because `scale` is rounded up,
+    # which can add 1 to an exact product (section 9 of Giulietti's paper).
     low = (scale & _LOW32) * value
     high = (scale >> _U32) * value + (low >> _U32)
     fraction = high & _LOW32
@@ -94,7 +106,13 @@ def _scaled(scale, value):  # type: ignore[no-untyped-def]
 
 @inline
 def _shortest(fraction, field):  # type: ignore[no-untyped-def]
-    """Digits d and power k of the shortest decimal ``d * 10**k`` of a positive float32, the nearest of the shortest."""
+    """Return digits d and power k of the shortest decimal ``d * 10**k`` that reads back to a positive float32.
+
+    If several decimals are equally short, it is the nearest one.
+    """
+    # The float is multiplied by 4, so that the midpoints to its neighbors are integers too: then `value`, `lower` and
+    # `upper` are in quarters of ``10**k``. An even float includes its midpoints, because ties round to even; for an odd
+    # one, `odd` moves both bounds inward. Candidates with one digit less are tried first, then those with all digits.
     near = np.int64(fraction == _U0 and field > 1)
     c = fraction | _IMPLICIT if field else fraction
     k = _POWERS[near, field]
@@ -122,7 +140,7 @@ def _shortest(fraction, field):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _length(digits):  # type: ignore[no-untyped-def]
+def _count_digits(digits):  # type: ignore[no-untyped-def]
     length = 1
     while length < 20 and digits >= _TENS[length]:
         length += 1
@@ -131,13 +149,13 @@ def _length(digits):  # type: ignore[no-untyped-def]
 
 @inline
 def _put_digits(out, at, digits, count):  # type: ignore[no-untyped-def]
-    """The last `count` digits of a number at ``out[at:at + count]``."""
-    place = at + count - 1
-    while place >= at:
+    """Write the last `count` digits of a number to ``out[at:at + count]``; return the offset after them."""
+    position = at + count - 1
+    while position >= at:
         rest = digits // _U10
-        put(out, place, digits - rest * _U10 + np.uint64(_ZERO))
+        put(out, position, digits - rest * _U10 + np.uint64(_ZERO))
         digits = rest
-        place -= 1
+        position -= 1
     return at + count
 
 
@@ -151,7 +169,7 @@ def _put_zeros(out, at, count):  # type: ignore[no-untyped-def]
 
 @inline
 def _put_shortest(out, at, fraction, field, value):  # type: ignore[no-untyped-def]
-    """As Python spells a float: plain from 1e-4 to 1e16, else with an exponent of at least two digits."""
+    """Write the shortest decimal as ``repr(float)`` does: with an exponent below 1e-4 and from 1e16 on."""
     digits, k = _shortest(fraction, field)
     while digits % np.uint64(1000) == _U0:
         digits //= np.uint64(1000)
@@ -159,7 +177,7 @@ def _put_shortest(out, at, fraction, field, value):  # type: ignore[no-untyped-d
     while digits % _U10 == _U0:
         digits //= _U10
         k += 1
-    count = _MOST_DIGITS
+    count = _MAX_DIGITS
     while digits < _TENS[count - 1]:
         count -= 1
     point = count + k
@@ -190,10 +208,12 @@ def _put_shortest(out, at, fraction, field, value):  # type: ignore[no-untyped-d
 
 @inline
 def _put_fixed(out, at, fraction, field, decimals):  # type: ignore[no-untyped-def]
-    """As C's ``%.*f``: the exact value rounded, ties to even."""
+    """Write a value as C's ``%.*f`` does: the exact value is rounded, and ties go to even."""
+    # The value is c * 2**q with c below 2**24. Times 10**decimals it is still below 2**54, so integer arithmetic is
+    # exact, and the bits that the shift drops decide about rounding.
     c = fraction | _IMPLICIT if field else fraction
     q = max(field, 1) - 150
-    scaled = c * _TENS[decimals]  # below 2**54
+    scaled = c * _TENS[decimals]
     if q >= 0:
         scaled = scaled << np.uint64(q)
     elif q <= -63:
@@ -205,7 +225,7 @@ def _put_fixed(out, at, fraction, field, decimals):  # type: ignore[no-untyped-d
         scaled = scaled >> down
         scaled += np.uint64(rest > half or (rest == half and scaled & _U1))
     whole = scaled // _TENS[decimals]
-    at = _put_digits(out, at, whole, _length(whole))
+    at = _put_digits(out, at, whole, _count_digits(whole))
     if decimals:
         put(out, at, np.uint64(_POINT))
         at = _put_digits(out, at + 1, scaled, decimals)
@@ -214,6 +234,7 @@ def _put_fixed(out, at, fraction, field, decimals):  # type: ignore[no-untyped-d
 
 @inline
 def _put_value(out, at, bits, value, decimals):  # type: ignore[no-untyped-def]
+    """Write one value, or "nan", "inf" or "-inf"."""
     field = np.int64((bits >> np.uint64(23)) & _FIELD)
     fraction = bits & _FRACTION
     if field == 255 and fraction:
@@ -242,7 +263,7 @@ def _put_value(out, at, bits, value, decimals):  # type: ignore[no-untyped-def]
 
 @kernel
 def format_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-untyped-def]
-    """Write each row as its word and its values, a space before each, and a line feed.
+    """Write each row as a line: the word, then each value after a space.
 
     Parameters
     ----------
@@ -253,20 +274,21 @@ def format_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-un
     bits : uint32 (n, dim), C order
         The same memory.
     decimals : int
-        Digits behind the point, 0 to `MAX_DECIMALS`; -1 for the shortest decimal. Values of 2**31 and more are
-        always the shortest.
+        Number of digits after the decimal point, 0 to `MAX_DECIMALS`; -1 for the shortest decimal. Absolute values
+        from 2**31 on are always written as the shortest decimal.
     out : uint8
-        Has room for every word, `MAX_VALUE_BYTES` bytes for every value and a line feed for every row.
+        Filled. It needs the length of all words, `MAX_VALUE_BYTES` for every value, and 1 for every row: then no write
+        is out of range.
 
     Returns
     -------
     int
-        Bytes written.
+        Number of bytes written.
     """
     at = 0
     for i in range(len(rows)):
-        for place in range(offsets[i], offsets[i + 1]):
-            put(out, at, np.uint64(data[place]))
+        for position in range(offsets[i], offsets[i + 1]):
+            put(out, at, np.uint64(data[position]))
             at += 1
         for column in range(rows.shape[1]):
             put(out, at, np.uint64(32))

@@ -1,22 +1,34 @@
-"""The hash table of packed words.
+"""Build and search the hash table of packed words.
 
-Words lie one behind the other in a uint8 array `data`; word ``i`` is ``data[offsets[i]:offsets[i + 1]]``. A table is an
-array of uint64 `slots`, a power of two of them. A slot is 0 when free, else the upper half of the word's hash over its
-row number plus one; a word begins at the slot its hash's low bits name and moves on by one while slots are taken by
-others. So nearly every word that is absent is refused without looking at a word's bytes.
+**Layout.** Packed words are concatenated in a uint8 array `data`; word ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
+The table uses open addressing with linear probing (Knuth, The Art of Computer Programming 3, section 6.4): an array of
+uint64 `slots` whose length is a power of two. A free slot is 0. A taken slot holds a *tag*, the upper 32 bits of the
+word's hash, above the word's row number plus one. A search starts at the slot given by the low bits of the hash and
+continues with the next slot until it finds the word or a free slot. Because of the tag, nearly every missing word is
+rejected without reading the bytes of any word.
 
-Tables are not trusted. A file may hold words whose hashes collide, and the table of a mapped file may be overwritten by
-another process at any time. So a probe ends after `_MOST_PROBES` slots, and a row is compared only if it and its bytes
-are inside the arrays. With at most two thirds of the slots taken, the longest run of taken slots is near 200 for
-millions of words and 512 has a chance below 1e-9, so honest words never meet the bound. Building a table gives up when
-a word meets it, or a few other words with the same hash tag, which agree in 32 bits and have to be compared byte by
-byte. The caller then builds the table with a secret `key`, under which nobody can choose words that collide.
+**First row wins.** A repeated word keeps the row where it occurred first, as in gensim. Files are sorted by frequency,
+so the first row is usually the one that was trained most. And building the table stays a single pass: no entry changes
+after it is written.
 
-A key is two uint64, or None; kernels are compiled for each. The hash without a key is part of the native file format. A
-secret start value would not do: words that collide from every start value are easy to construct. So keyed tables use
-SipHash-1-3, as Python does for its strings.
+**Untrusted tables.** A file may hold words chosen so that their hashes collide, which would make the time quadratic.
+The table of a memory-mapped file can be overwritten by another process at any time, even between two reads. So a search
+gives up after `_MAX_PROBES` slots, and a row is compared only if the row and its bytes are inside the arrays.
 
-`vecload.words` holds the same hashes and the same probe in plain Python for single words; a test keeps both equal.
+**Why 512 probes.** At most two thirds of the slots are taken. The longest run of taken slots is then about 200 for
+millions of words, and a run of 512 has a probability below 1e-9, so ordinary words never reach the bound. Building a
+table gives up if a word reaches it. Words with equal tags must be compared byte by byte, so they count as several
+probes. The caller then builds the table again with a secret `key`.
+
+**Why SipHash with a key.** The hash without a key is fast and part of the native file format, but anyone can compute
+words that collide under it. Mixing a secret start value into the same hash would not help: it is easy to construct
+words that collide for every start value. SipHash is designed so that collisions cannot be found without the key
+(Aumasson and Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012). SipHash-1-3 is the variant that CPython
+uses for strings since version 3.11 (PEP 456 introduced SipHash).
+
+A key is an array of two uint64, or None. numba compiles each kernel separately for both types, so the branch on it
+costs nothing. `vecload.words.hashing` has the same hashes and the same search in plain Python, for single words; a test
+compares both.
 """
 
 from __future__ import annotations
@@ -37,26 +49,29 @@ _FREE = np.uint64(0)
 _ONE = np.uint64(1)
 _TOPS = np.uint64(0x8080808080808080)
 _SPACES = np.uint64(0x2121212121212121)
-_MOST_PROBES = 512
-_TWIN = 64  # slots that another word with the same tag counts for while a table is built
+_MAX_PROBES = 512
+_SAME_TAG_COST = 64  # probes that a different word with the same tag counts for while a table is built
 _GAVE_UP = np.int64(-2)
 _ABSENT = np.int64(-1)
 _BLOCK = 128
-"""Words that take each step of a look-up together: their cache lines fit in the nearest cache."""
+"""Number of words that go through a step of a search together; their cache lines fit in the L1 cache."""
 _AHEAD = 16
-"""Words asked for before they are copied."""
+"""Number of words to prefetch before they are copied."""
 
 
 @inline
 def _head(text, at, stop):  # type: ignore[no-untyped-def]
-    """Up to eight bytes of ``text[at:stop]``, the first one lowest."""
+    """Return up to eight bytes of ``text[at:stop]`` as a little-endian number.
+
+    Eight bytes at `at` must be readable, even if `stop` is closer.
+    """
     word = load64(text, at)
     return word if stop - at >= 8 else word & ((_ONE << np.uint64(8 * (stop - at))) - _ONE)
 
 
 @inline
 def _word_at(data, at, stop):  # type: ignore[no-untyped-def]
-    """Up to eight bytes of ``data[at:stop]`` as a little-endian number; nothing past the end of `data` is read."""
+    """Return up to eight bytes of ``data[at:stop]`` as a little-endian number; read nothing after the end of `data`."""
     if at + 8 <= len(data):
         return _head(data, at, stop)
     word = _FREE
@@ -85,7 +100,7 @@ def _sip_round(v0, v1, v2, v3):  # type: ignore[no-untyped-def]
 
 @inline
 def _siphash(data, start, stop, key):  # type: ignore[no-untyped-def]
-    """SipHash-1-3 of ``data[start:stop]`` (Aumasson and Bernstein, 2012; the hash of CPython's strings)."""
+    """Return the SipHash-1-3 of ``data[start:stop]``."""
     v0, v1 = key[0] ^ _SIP0, key[1] ^ _SIP1
     v2, v3 = key[0] ^ _SIP2, key[1] ^ _SIP3
     whole = stop - (stop - start) % 8
@@ -108,12 +123,12 @@ def _siphash(data, start, stop, key):  # type: ignore[no-untyped-def]
 
 @inline
 def _hash(data, start, stop, key):  # type: ignore[no-untyped-def]
-    """64 bits of the bytes ``data[start:stop]``: eight at a time, each mixed in by a multiplication and a fold.
-
-    The mixer is the xorshift-multiply of Mueller and Stafford's variants of MurmurHash3's finaliser.
-    """
+    """Return a 64-bit hash of the bytes ``data[start:stop]``, keyed if there is a key."""
     if key is not None:
         return _siphash(data, start, stop, key)
+    # Eight bytes at a time are mixed in by a multiplication and a shift, in the way of MurmurHash3's 64-bit finalizer
+    # (see D. Stafford, "Better Bit Mixing", zimbry.blogspot.com, 2011; the multiplier is that of the "degski64" mixer).
+    # The shift brings the well-mixed high bits down to the low bits, which choose the slot.
     state = _SEED ^ np.uint64(stop - start)
     for at in range(start, stop, 8):
         state = (state ^ _word_at(data, at, stop)) * _FACTOR
@@ -131,17 +146,18 @@ def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _find(hashed, text, start, stop, data, offsets, slots, twin):  # type: ignore[no-untyped-def]
-    """Slot and row of the word ``text[start:stop]``; `_ABSENT` and the free slot where it belongs if it is missing.
+def _find(hashed, text, start, stop, data, offsets, slots, tag_cost):  # type: ignore[no-untyped-def]
+    """Return the slot and the row of the word ``text[start:stop]``.
 
-    The row is `_GAVE_UP` after `_MOST_PROBES` slots. Another word with the same hash tag counts as `twin` slots more.
-
-    Written with three exits and one flat condition: with more, numba no longer proves that the arrays stay alive, and
-    counts references in the loop, which makes building a table three times as slow.
+    If the word is missing, the row is `_ABSENT` and the slot is the free one where it can be entered. After
+    `_MAX_PROBES` slots the row is `_GAVE_UP`. Every different word with the same tag counts as `tag_cost` more slots.
     """
+    # The row number is read from an untrusted table, so it and its offsets are checked before bytes are compared. The
+    # checks are one flat expression on purpose: with more branches or exits, numba can no longer prove that the arrays
+    # stay alive, and counts references inside the loop, which makes building a table three times as slow.
     mask = np.uint64(len(slots) - 1)
     slot = hashed & mask
-    left = _MOST_PROBES
+    left = _MAX_PROBES
     while left > 0:
         entry = slots[slot]
         if entry == _FREE:
@@ -154,7 +170,7 @@ def _find(hashed, text, start, stop, data, offsets, slots, twin):  # type: ignor
             fits = inside & (end - begin == stop - start) & (begin >= 0) & (end <= len(data))
             if fits and _same(text, start, data, begin, stop - start):
                 return slot, row
-            left -= twin
+            left -= tag_cost
         slot = (slot + _ONE) & mask
         left -= 1
     return slot, _GAVE_UP
@@ -162,7 +178,7 @@ def _find(hashed, text, start, stop, data, offsets, slots, twin):  # type: ignor
 
 @inline
 def _hash_ahead(text, offsets, begin, end, slots, key, hashes):  # type: ignore[no-untyped-def]
-    """Hashes of some words into `hashes`; their slots, which lie all over the memory, are asked for."""
+    """Write the hashes of some words to `hashes`, and prefetch their slots, which are at random positions in memory."""
     mask = np.uint64(len(slots) - 1)
     for word in range(begin, end):
         hashed = _hash(text, offsets[word], offsets[word + 1], key)
@@ -172,11 +188,13 @@ def _hash_ahead(text, offsets, begin, end, slots, key, hashes):  # type: ignore[
 
 @kernel
 def build_table(data, offsets, slots, key, repeated):  # type: ignore[no-untyped-def]
-    """Enter every word into the zeroed `slots`; a word seen before is marked in `repeated` (bool) and left out.
+    """Enter every word into the zeroed `slots`; mark words that occurred before in `repeated` (bool), and skip them.
 
-    Returns the number of repeated words, or -1 if too many words collide under this key. The first row of a word is the
-    one the table keeps. The slots of some words are asked for together before the first of them is looked at.
+    Returns the number of repeated words, or -1 if too many words collide under this key. The table keeps the first row
+    of a repeated word.
     """
+    # Nearly every slot is a cache miss. Prefetching the slots of a block of words before the first one is needed lets
+    # the misses overlap, instead of waiting for each.
     count = 0
     hashes = np.empty(_BLOCK, dtype=np.uint64)
     for begin in range(0, len(offsets) - 1, _BLOCK):
@@ -184,7 +202,7 @@ def build_table(data, offsets, slots, key, repeated):  # type: ignore[no-untyped
         _hash_ahead(data, offsets, begin, end, slots, key, hashes)
         for row in range(begin, end):
             hashed = hashes[row - begin]
-            slot, found = _find(hashed, data, offsets[row], offsets[row + 1], data, offsets, slots, _TWIN)
+            slot, found = _find(hashed, data, offsets[row], offsets[row + 1], data, offsets, slots, _SAME_TAG_COST)
             if found == _ABSENT:
                 slots[slot] = (hashed & _TAG) | np.uint64(row + 1)
             elif found == _GAVE_UP:
@@ -199,19 +217,21 @@ def build_table(data, offsets, slots, key, repeated):  # type: ignore[no-untyped
 def add_words(data, offsets, slots, key, count, first, total, fresh):  # type: ignore[no-untyped-def]
     """Enter the words `first` to ``total - 1`` into the `slots` of the `count` words kept before; drop known words.
 
-    Words after a dropped one move up, so `data` and `offsets` are packed again. ``fresh[i]`` (bool) says whether word
+    Words after a dropped one move up, so `data` and `offsets` stay packed. ``fresh[i]`` (bool) says whether word
     ``first + i`` was new. Returns the new count, and the first word that was not entered: `total`, or a word that
     collides with too many others under this key.
     """
+    # Words are hashed ahead in blocks, as in `build_table`. Packing in place is safe, because a word moves only towards
+    # the beginning, and never over a word that was not read yet.
     end = offsets[count]
     hashes = np.empty(_BLOCK, dtype=np.uint64)
-    for begin in range(first, total, _BLOCK):  # in blocks, as in `build_table`
+    for begin in range(first, total, _BLOCK):
         last = min(begin + _BLOCK, total)
         _hash_ahead(data, offsets, begin, last, slots, key, hashes)
         for row in range(begin, last):
             hashed = hashes[row - begin]
             start, stop = offsets[row], offsets[row + 1]
-            slot, found = _find(hashed, data, start, stop, data, offsets, slots, _TWIN)
+            slot, found = _find(hashed, data, start, stop, data, offsets, slots, _SAME_TAG_COST)
             if found == _GAVE_UP:
                 return count, row
             fresh[row - first] = found == _ABSENT
@@ -228,7 +248,7 @@ def add_words(data, offsets, slots, key, count, first, total, fresh):  # type: i
 
 @kernel
 def lookup(text, starts, stops, data, offsets, slots, key, rows):  # type: ignore[no-untyped-def]
-    """Row number of each word ``text[starts[i]:stops[i]]`` into `rows` (int64), -1 where it is absent."""
+    """Write the row number of each word ``text[starts[i]:stops[i]]`` to `rows` (int64), -1 where it is missing."""
     for i in range(len(starts)):
         start, stop = np.int64(starts[i]), np.int64(stops[i])
         rows[i] = _ABSENT
@@ -240,9 +260,10 @@ def lookup(text, starts, stops, data, offsets, slots, key, rows):  # type: ignor
 
 @kernel
 def match_first_fields(text, starts, stops, data, offsets, slots, key, kept):  # type: ignore[no-untyped-def]
-    """Numbers of the lines whose first field is in the table, into `kept` (int64); returns how many.
+    """Write the numbers of the lines whose first field is in the table to `kept` (int64), and return how many.
 
-    A first field ends at a space, a tab or the line's end.
+    The first field of a line ends at a space, a tab or the end of the line. Bounds are those of `find_lines`, so they
+    are inside `text`.
     """
     count = 0
     for i in range(len(starts)):
@@ -260,11 +281,10 @@ def match_first_fields(text, starts, stops, data, offsets, slots, key, kept):  #
 
 @inline
 def _token_end(text, at, end):  # type: ignore[no-untyped-def]
-    """Where the token at `at` ends: the first ASCII white space, or `end`.
-
-    Eight bytes are looked at together: the subtraction borrows from bytes below 33, of which the lowest is marked
-    rightly. Of those, some control characters are no white space.
-    """
+    """Return the offset where the token at `at` ends: at the first ASCII white space, or at `end`."""
+    # Eight bytes at a time: the expression sets the top bit of bytes below 33. A borrow can also mark a byte above a
+    # marked one, but the lowest mark is exact (the "haszero" and "hasless" tricks of S. E. Anderson, "Bit Twiddling
+    # Hacks"). The byte it finds may also be a control character that is not white space; then the search continues.
     while at < end:
         word = load64(text, at)
         low = (word - _SPACES) & ~word & _TOPS
@@ -280,7 +300,7 @@ def _token_end(text, at, end):  # type: ignore[no-untyped-def]
 
 @inline
 def _same_padded(text, start, stop, data, begin):  # type: ignore[no-untyped-def]
-    """Whether ``text[start:stop]`` is in `data` at `begin`, where eight bytes more can be read."""
+    """Return whether ``text[start:stop]`` equals the bytes of `data` at `begin`; both can be read eight at a time."""
     for at in range(start, stop, 8):
         if _head(text, at, stop) != _head(data, begin + at - start, begin + stop - start):
             return False
@@ -289,16 +309,17 @@ def _same_padded(text, start, stop, data, begin):  # type: ignore[no-untyped-def
 
 @kernel
 def lookup_tokens(text, begin, end, data, offsets, slots, key, rows, starts, stops, bags):  # type: ignore[no-untyped-def]
-    """Row number of each token in the lines ``text[begin:end]``; returns the numbers of tokens and of lines.
+    """Find the tokens in the lines ``text[begin:end]`` and their rows; return the numbers of tokens and of lines.
 
-    Tokens are what ASCII white space parts; a line feed ends a line, and so does `end`, behind which eight bytes can be
-    read. Token ``i`` is ``text[starts[i]:stops[i]]`` (int64), its row ``rows[i]`` (int64), -1 where it is absent; those
-    of line ``k`` are ``bags[k]:bags[k + 1]`` (int64). With room for ``(end - begin + 1) // 2`` tokens, the arrays never
-    run over.
-
-    A look-up waits for memory three times (slot, offset, the word's bytes). So tokens take the three steps in blocks,
-    each step asking for the cache lines of the next before they are needed.
+    Tokens are separated by ASCII white space. A line ends at a line feed or at `end`, and eight bytes after `end` must
+    be readable. Token ``i`` is ``text[starts[i]:stops[i]]`` (int64) and has the row ``rows[i]`` (int64), -1 if it is
+    missing. Line ``k`` has the tokens ``bags[k]:bags[k + 1]`` (int64). The arrays need ``(end - begin + 1) // 2``
+    entries, because each token takes at least one byte and one separator.
     """
+    # A search waits for memory three times: for the slot, for the offset of the word, and for its bytes. Instead of
+    # waiting for each token in turn, a block of tokens goes through the three steps together, and each step prefetches
+    # what the next one needs, so that the waits overlap. A row from the table is checked against the arrays before its
+    # offset is read, and the offsets before the bytes.
     hashes = np.empty(_BLOCK, dtype=np.uint64)
     mask = np.uint64(len(slots) - 1)
     count, lines = 0, 0
@@ -325,7 +346,7 @@ def lookup_tokens(text, begin, end, data, offsets, slots, key, rows, starts, sto
             hashed = hashes[i - done]
             slot = hashed & mask
             entry = slots[slot]
-            left = _MOST_PROBES
+            left = _MAX_PROBES
             while entry != _FREE and (entry ^ hashed) & _TAG != _FREE and left > 0:
                 slot = (slot + _ONE) & mask
                 entry = slots[slot]
@@ -338,13 +359,13 @@ def lookup_tokens(text, begin, end, data, offsets, slots, key, rows, starts, sto
         for i in range(done, count):
             row = rows[i]
             if row >= 0:
-                start, stop, place, behind = starts[i], stops[i], offsets[row], offsets[row + 1]
-                same = behind - place == stop - start and place >= 0 and behind <= len(data)
-                if same and place + ((stop - start + 7) & ~7) <= len(data):
-                    same = _same_padded(text, start, stop, data, place)
-                elif same:  # the last words: nothing to read behind them
-                    same = _same(text, start, data, place, stop - start)
-                if not same:  # another word with the same tag
+                start, stop, word_start, word_stop = starts[i], stops[i], offsets[row], offsets[row + 1]
+                same = word_stop - word_start == stop - start and word_start >= 0 and word_stop <= len(data)
+                if same and word_start + ((stop - start + 7) & ~7) <= len(data):
+                    same = _same_padded(text, start, stop, data, word_start)
+                elif same:  # one of the last words: no eight bytes can be read after it
+                    same = _same(text, start, data, word_start, stop - start)
+                if not same:  # a different word with the same tag: search from the beginning
                     _, row = _find(hashes[i - done], text, start, stop, data, offsets, slots, 0)
                     rows[i] = max(row, _ABSENT)
         if at >= end:
@@ -356,11 +377,12 @@ def lookup_tokens(text, begin, end, data, offsets, slots, key, rows, starts, sto
 
 @kernel
 def copy_words(text, starts, data, offsets):  # type: ignore[no-untyped-def]
-    """Copy words that begin at ``starts[i]`` in `text` to their places ``offsets[i]:offsets[i + 1]`` in `data`.
+    """Copy the words that begin at ``starts[i]`` in `text` to ``data[offsets[i]:offsets[i + 1]]``.
 
-    Eight bytes at a time where there are so many on both sides: what is too much, the next word overwrites. Words lie
-    far apart in `text`, so they are asked for ahead. Returns False at a word that is not inside both arrays.
+    Returns False at a word that is not inside both arrays.
     """
+    # Words are copied eight bytes at a time while both arrays have eight bytes left. The last step of a word may copy
+    # too many; the next word overwrites them. Words may be far apart in `text`, so they are prefetched.
     for i in range(len(starts)):
         prefetch(text, starts[min(i + _AHEAD, len(starts) - 1)])
         begin, end = offsets[i], offsets[i + 1]

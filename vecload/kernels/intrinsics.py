@@ -1,6 +1,11 @@
-"""Single instructions that Python has no word for, as numba intrinsics.
+"""Processor instructions that Python cannot express, as numba intrinsics that emit LLVM IR.
 
-The one thing that kernels of several files share: an instruction does not change, so no cached kernel goes stale.
+Plain indexing such as ``buffer[index]`` adds a test for negative indices, and NumPy has no unaligned load of eight
+bytes, no count of trailing zeros and no prefetch. Each intrinsic here is one LLVM instruction or a fixed sequence of
+them, without any bounds check: the calling kernel says why its indices are in range.
+
+Kernels of several files use this module, although numba's cache does not notice changes to it. That is safe because the
+meaning of an instruction never changes. After changing code here, delete the cache.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from numba.extending import intrinsic
 
 @intrinsic
 def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
-    """Eight bytes of a contiguous uint8 array as a little-endian uint64, in one unaligned load."""
+    """Load eight bytes of a contiguous uint8 array as a little-endian uint64, in one unaligned load."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -28,12 +33,12 @@ def load64(typingctx: Any, buffer: Any, index: Any) -> Any:
 
 @intrinsic
 def store64(typingctx: Any, buffer: Any, index: Any, word: Any) -> Any:
-    """Write a uint64 to eight bytes of a contiguous uint8 array, little end first, in one unaligned store."""
+    """Store a uint64 as eight bytes of a contiguous uint8 array, in little-endian order, in one unaligned store."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
-        place = builder.bitcast(builder.gep(array.data, [args[1]]), ir.IntType(64).as_pointer())
-        builder.store(args[2], place, align=1)
+        pointer = builder.bitcast(builder.gep(array.data, [args[1]]), ir.IntType(64).as_pointer())
+        builder.store(args[2], pointer, align=1)
         return context.get_dummy_value()
 
     return types.void(buffer, types.int64, types.uint64), codegen
@@ -41,7 +46,7 @@ def store64(typingctx: Any, buffer: Any, index: Any, word: Any) -> Any:
 
 @intrinsic
 def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
-    """One byte as an int64, without the test for a negative index that ``buffer[index]`` pays for."""
+    """Load one byte as an int64, without the test for a negative index that ``buffer[index]`` makes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -52,7 +57,7 @@ def load8(typingctx: Any, buffer: Any, index: Any) -> Any:
 
 @intrinsic
 def trailing_zeros(typingctx: Any, value: Any) -> Any:
-    """Number of zero bits below the lowest set bit of a uint64; 64 for zero."""
+    """Return the number of zero bits below the lowest set bit of a uint64; 64 for zero."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -62,7 +67,7 @@ def trailing_zeros(typingctx: Any, value: Any) -> Any:
 
 @intrinsic
 def leading_zeros(typingctx: Any, value: Any) -> Any:
-    """Number of zero bits above the highest set bit of a uint64; 64 for zero."""
+    """Return the number of zero bits above the highest set bit of a uint64; 64 for zero."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -72,7 +77,7 @@ def leading_zeros(typingctx: Any, value: Any) -> Any:
 
 @intrinsic
 def set_bits(typingctx: Any, value: Any) -> Any:
-    """Number of set bits of a uint64."""
+    """Return the number of set bits of a uint64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -81,7 +86,10 @@ def set_bits(typingctx: Any, value: Any) -> Any:
 
 
 def _compare(relation: str) -> Any:
-    """Which of 64 bytes stand in a relation to a byte: a vector of LLVM's, which cuts it to what the processor has."""
+    """Make an intrinsic that compares 64 bytes with one byte, and returns the results as the bits of a uint64.
+
+    It uses a vector of 64 bytes, which LLVM splits into the vector registers that the processor has.
+    """
 
     def mask(typingctx: Any, buffer: Any, index: Any, byte: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -100,14 +108,14 @@ def _compare(relation: str) -> Any:
 
 
 equal64 = _compare("==")
-"""``equal64(buffer, index, byte)``: which of the 64 bytes from `index` on are `byte`, as the bits of a uint64."""
+"""``equal64(buffer, index, byte)``: bit mask of the 64 bytes from `index` on that equal `byte`."""
 below64 = _compare("<")
-"""``below64(buffer, index, byte)``: which of them are smaller."""
+"""``below64(buffer, index, byte)``: bit mask of the 64 bytes from `index` on that are smaller than `byte`."""
 
 
 @intrinsic
 def as_double(typingctx: Any, bits: Any) -> Any:
-    """The double whose bit pattern is a uint64."""
+    """Return the double that has the bit pattern of a uint64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
@@ -117,7 +125,10 @@ def as_double(typingctx: Any, bits: Any) -> Any:
 
 @intrinsic
 def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of a flat `index` into a contiguous array: a hint, which no address makes fail."""
+    """Start loading the cache line of a flat `index` into a contiguous array.
+
+    A prefetch is a hint to the processor. It never faults, so any index is allowed.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, args[0])
@@ -125,7 +136,8 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
         integer = ir.IntType(32)
         hint = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
         function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
-        builder.call(function, [pointer, integer(0), integer(3), integer(1)])  # to read, into the nearest cache, data
+        # The arguments of llvm.prefetch: for reading (0), keep in all caches (3), data and not instructions (1).
+        builder.call(function, [pointer, integer(0), integer(3), integer(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.int64), codegen
@@ -133,10 +145,11 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def add8(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, weight: Any) -> Any:
-    """``target[at:at + 8] += weight * source[begin:begin + 8]`` of contiguous float32 arrays, in flat indices.
+    """Compute ``target[at:at + 8] += weight * source[begin:begin + 8]`` for contiguous float32 arrays, in flat indices.
 
-    Each product and each sum is rounded, as one by one. LLVM makes such steps of a loop too, but leaves up to 31
-    columns of a row to a slow rest.
+    Every product and every sum is rounded separately, as in a loop over single values, so the result has the same bits.
+    LLVM vectorizes such a loop too, but in steps of up to 32 values, and computes up to 31 remaining columns of each
+    row one by one.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -1,7 +1,7 @@
-"""MurmurHash64A of packed words: the keys by which spaCy knows its strings.
+"""Compute MurmurHash64A of packed words: the keys of spaCy's ``StringStore``.
 
-Austin Appleby's MurmurHash2 for 64-bit machines (public domain, ``MurmurHash2.cpp``): eight bytes at a time, read as a
-little-endian number; the last one to seven together as one number more.
+The algorithm is Austin Appleby's MurmurHash2 for 64-bit processors (public domain, ``MurmurHash2.cpp``). It mixes in
+eight bytes at a time as a little-endian number, and the last one to seven bytes as one more number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FOLD = np.uint64(47)
 
 @kernel
 def murmur64(data, offsets, seed, hashes):  # type: ignore[no-untyped-def]
-    """Hash word i, the bytes ``data[offsets[i]:offsets[i + 1]]`` (uint8, int64), into ``hashes[i]`` (uint64)."""
+    """Write the hash of each word, ``data[offsets[i]:offsets[i + 1]]`` (uint8, int64), to ``hashes[i]`` (uint64)."""
     for word in range(len(hashes)):
         start, stop = offsets[word], offsets[word + 1]
         state = np.uint64(seed) ^ (np.uint64(stop - start) * _FACTOR)

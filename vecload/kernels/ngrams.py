@@ -1,15 +1,19 @@
-"""Character n-grams of packed words, the rows of the table they fall on, and sums of those rows.
+"""Find the n-gram rows of packed words, and sum them, exactly as fastText and floret do.
 
-A word is put between its boundary marks and cut at characters: one byte and the continuation bytes (10xxxxxx) behind
-it, without asking whether that is valid UTF-8. From every character on, stretches of minn to maxn characters are its
-n-grams; a boundary mark alone is none. fastText's rule is ``Dictionary::computeSubwords``, with a 32-bit FNV-1a hash
-that takes each byte as *signed*; floret's is the same with MurmurHash3_x64_128, of whose output the first one to four
-32-bit words each name a row, and with the whole marked word in front of the n-grams.
+A word is put between its boundary marks ("<" and ">") and split into characters: a byte and the continuation bytes
+(10xxxxxx) that follow it, whether that is valid UTF-8 or not. The n-grams are all sequences of minn to maxn characters,
+except a boundary mark alone.
 
-Rows come out as one run of int64 for a block of words, with the end of each word's stretch: the same n-gram twice, or
-two on the same row, counts twice. The sums are taken in float32 in that order, as fastText takes them.
+- fastText's rule is ``Dictionary::computeSubwords``: a 32-bit FNV-1a hash modulo the number of buckets. Its hash takes
+  each byte as a *signed* char (``uint32_t(int8_t(byte))``), because the published models were trained that way.
+- floret's rule takes MurmurHash3_x64_128. The first one to four 32-bit words of the hash each name a row, and the whole
+  marked word is hashed in addition to its n-grams.
 
-No index read from the arrays is trusted: a row outside the table adds nothing.
+The rows of a block of words are written as one array of int64, with the end of each word's rows. An n-gram that occurs
+twice, or two n-grams with the same row, are both counted. Sums are computed in float32 in that order, as in fastText,
+so that they agree to the last bit.
+
+No index from a file is trusted: offsets are clamped to the arrays, and rows outside the table are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from numba.extending import intrinsic
 from vecload.kernels import inline, kernel
 
 _AHEAD: Final = 12
-"""Rows of a table that are under way from memory while one is added: they lie all over it, and no cache holds them."""
+"""Number of rows to prefetch before one is added: n-gram rows are at random positions of a table larger than caches."""
 _LINE: Final = 64  # bytes of a cache line
 
 _BASIS = np.uint64(2166136261)
@@ -44,7 +48,10 @@ _U0, _U5, _U8, _U32, _U33 = (np.uint64(v) for v in (0, 5, 8, 32, 33))
 
 @intrinsic
 def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
-    """Ask for the cache line `skip` bytes into a row of a C-contiguous matrix; any address may be asked for."""
+    """Start loading the cache line `skip` bytes into a row of a C-contiguous matrix.
+
+    A prefetch is a hint to the processor. It never faults, so the row need not be in range.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
@@ -55,7 +62,8 @@ def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         ask = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        builder.call(ask, [pointer, number(0), number(3), number(1)])  # to read, to keep, data
+        # The arguments of llvm.prefetch: for reading (0), keep in all caches (3), data and not instructions (1).
+        builder.call(ask, [pointer, number(0), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.none(matrix, types.int64, types.int64), codegen
@@ -63,7 +71,7 @@ def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
 
 @inline
 def _fnv(state, byte):  # type: ignore[no-untyped-def]
-    """One step of FNV-1a on a signed byte; `state` holds 32 bits."""
+    """Return the next state of the 32-bit FNV-1a hash, for a byte taken as signed."""
     value = np.uint64(byte)
     if byte >= 128:
         value |= _SIGN
@@ -71,10 +79,11 @@ def _fnv(state, byte):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _row(key, keys, places, pruned):  # type: ignore[no-untyped-def]
-    """Where a pruned table keeps bucket `key`, -1 where it was dropped; `key` itself in a table that is whole."""
+def _row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
+    """Return the row of bucket `key`: the same number, or in a pruned table the row it was moved to, -1 if dropped."""
     if not pruned:
         return key
+    # Binary search: `keys` is sorted.
     low, high = 0, len(keys)
     while low < high:
         middle = (low + high) // 2
@@ -83,13 +92,14 @@ def _row(key, keys, places, pruned):  # type: ignore[no-untyped-def]
         else:
             high = middle
     if low < len(keys) and keys[low] == key:
-        return np.int64(places[low])
+        return np.int64(key_rows[low])
     return np.int64(-1)
 
 
 @inline
 def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def]
-    """Write the word between its boundary marks into `marked`; its length and that of the bare word."""
+    """Write the word between its boundary marks to `marked`; return its length and the length of the bare word."""
+    # Offsets may be those of an untrusted file: they are clamped to the data, and the word to the length of `marked`.
     start = min(max(offsets[word], 0), len(data))
     stop = min(max(offsets[word + 1], start), len(data))
     stop = min(stop, start + max(0, len(marked) - len(bow) - len(eow)))
@@ -97,8 +107,8 @@ def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def
     for byte in bow:
         marked[at] = byte
         at += 1
-    for place in range(start, stop):
-        marked[at] = data[place]
+    for position in range(start, stop):
+        marked[at] = data[position]
         at += 1
     for byte in eow:
         marked[at] = byte
@@ -108,18 +118,19 @@ def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def
 
 @inline
 def _is_line_end(marked, length):  # type: ignore[no-untyped-def]
-    """Whether the marked word is ``<</s>>``: fastText's end of line, which has no n-grams since late 2017."""
+    """Return whether the marked word is ``<</s>>``: fastText's end of line, without n-grams since late 2017."""
     return length == 6 and marked[1] == 60 and marked[2] == 47 and marked[3] == 115 and marked[4] == 62
 
 
 @kernel
 def fasttext_rows(  # type: ignore[no-untyped-def]
-    data, offsets, begin, end, bow, eow, minn, maxn, bucket, keys, places, pruned, eos_ngrams, marked, rows, ends
+    data, offsets, begin, end, bow, eow, minn, maxn, bucket, keys, key_rows, pruned, eos_ngrams, marked, rows, ends
 ):
-    """Rows of the n-grams of words begin to end, into `rows` (int64); word i's stop at ``ends[i - begin]``.
+    """Write the rows of the n-grams of words begin to end to `rows` (int64), and return their number.
 
-    `marked` (uint8) has room for the longest word between its marks, `rows` for every n-gram there can be; what does
-    not fit is left out. `eos_ngrams` tells whether ``</s>`` has n-grams. Returns the number of rows.
+    The rows of word i end at ``ends[i - begin]``. `marked` (uint8) needs the length of the longest word and its marks,
+    and `rows` one entry for every possible n-gram; n-grams that do not fit are dropped. `eos_ngrams` says whether
+    ``</s>`` has n-grams.
     """
     count = 0
     for word in range(begin, end):
@@ -140,7 +151,7 @@ def fasttext_rows(  # type: ignore[no-untyped-def]
                     size += 1
                     if size < minn or (size == 1 and (start == 0 or stop == length)):
                         continue
-                    row = _row(np.int64(state % np.uint64(bucket)), keys, places, pruned)
+                    row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                     if row >= 0 and count < len(rows):
                         rows[count] = row
                         count += 1
@@ -149,10 +160,11 @@ def fasttext_rows(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def phrase_rows(data, offsets, length, bucket, keys, places, pruned, rows):  # type: ignore[no-untyped-def]
-    """Rows of the n-grams of 2 to `length` words of one line, into `rows` (int64); returns their number.
+def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  # type: ignore[no-untyped-def]
+    """Write the rows of the n-grams of 2 to `length` words of one line to `rows` (int64), and return their number.
 
-    fastText's ``Dictionary::addWordNgrams``: hashes are kept as signed 32-bit numbers and widened with their sign.
+    This is fastText's ``Dictionary::addWordNgrams``, which stores hashes as signed 32-bit numbers, so they are
+    sign-extended to 64 bits before they are combined.
     """
     words = len(offsets) - 1
     hashes = np.empty(max(words, 0), dtype=np.uint64)
@@ -167,7 +179,7 @@ def phrase_rows(data, offsets, length, bucket, keys, places, pruned, rows):  # t
             state = hashes[start]
             for at in range(start + 1, min(start + length, words)):
                 state = state * _WORD_PRIME + hashes[at]
-                row = _row(np.int64(state % np.uint64(bucket)), keys, places, pruned)
+                row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                 if row >= 0 and count < len(rows):
                     rows[count] = row
                     count += 1
@@ -188,7 +200,7 @@ def _finish(value):  # type: ignore[no-untyped-def]
 
 @inline
 def _load(data, start, stop):  # type: ignore[no-untyped-def]
-    """Up to eight bytes as a little-endian number."""
+    """Return up to eight bytes as a little-endian number, or 0 for no bytes."""
     value = _U0
     for at in range(max(0, stop - start)):
         value |= np.uint64(data[start + at]) << (_U8 * np.uint64(at))
@@ -197,7 +209,7 @@ def _load(data, start, stop):  # type: ignore[no-untyped-def]
 
 @inline
 def _murmur(data, start, stop, seed):  # type: ignore[no-untyped-def]
-    """MurmurHash3_x64_128 (Appleby, public domain) of ``data[start:stop]``: two 64-bit words."""
+    """Return MurmurHash3_x64_128 of ``data[start:stop]`` as two 64-bit words (A. Appleby, ``MurmurHash3.cpp``)."""
     one = two = np.uint64(seed)
     at = start
     while at + 16 <= stop:
@@ -220,12 +232,12 @@ def _murmur(data, start, stop, seed):  # type: ignore[no-untyped-def]
 
 @kernel
 def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes, seed, marked, rows, ends):  # type: ignore[no-untyped-def]
-    """As `fasttext_rows`, by floret's rule: `hashes` rows for the whole marked word, then for each n-gram."""
+    """Write rows as `fasttext_rows` does, by floret's rule: `hashes` rows for the whole word, then for each n-gram."""
     count = 0
     for word in range(begin, end):
         length, bare = _mark(data, offsets, word, bow, eow, marked)
         if bucket > 0 and bare > 0:
-            for start in range(-1, length):  # -1: the whole
+            for start in range(-1, length):  # -1 is the whole word
                 if start >= 0 and marked[start] & 0xC0 == 0x80:
                     continue
                 stop = length if start < 0 else start
@@ -252,7 +264,7 @@ def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes,
 
 @kernel
 def add_rows(matrix, rows, ends, sums):  # type: ignore[no-untyped-def]
-    """Add to each word's line of `sums` (float32) the rows of `matrix` (float32 or float64) that are its own."""
+    """Add the n-gram rows of each word, from `matrix` (float32 or float64), to the word's row of `sums` (float32)."""
     begin = 0
     width = matrix.shape[1] * matrix.itemsize
     for word in range(len(ends)):
@@ -271,11 +283,11 @@ def add_rows(matrix, rows, ends, sums):  # type: ignore[no-untyped-def]
 
 @kernel
 def add_codes(codes, centroids, width, norm_codes, norm_centroids, rows, ends, sums):  # type: ignore[no-untyped-def]
-    """As `add_rows`, for rows that are product-quantised.
+    """Add rows as `add_rows` does, for product-quantized rows.
 
-    `codes` (uint8) has a byte for each stretch of `width` columns; the last stretch takes what is left of the columns.
-    `centroids` (float32) holds, stretch by stretch, the 256 values each byte can mean. `norm_codes` (uint8, one a row,
-    or empty) name each row's factor in `norm_centroids`.
+    This is fastText's ``ProductQuantizer::addcode``. `codes` (uint8) has a byte for each group of `width` columns; the
+    last group may be narrower. `centroids` (float32) holds the 256 possible values of each group, group by group.
+    `norm_codes` (uint8, one per row, or empty) give the index of each row's factor in `norm_centroids`.
     """
     dim = sums.shape[1]
     begin = 0
@@ -296,7 +308,7 @@ def add_codes(codes, centroids, width, norm_codes, norm_centroids, rows, ends, s
 
 @kernel
 def divide(sums, counts):  # type: ignore[no-untyped-def]
-    """Make sums (float32) means: times the float32 nearest to 1 / count, as fastText does."""
+    """Divide sums (float32) by counts: multiply by the float32 nearest to 1 / count, as fastText's ``mul`` does."""
     for word in range(len(counts)):
         if counts[word] > 0:
             factor = np.float32(1.0 / counts[word])

@@ -1,23 +1,24 @@
-"""A pass over the instructions of a pickle, before any of them is carried out.
+"""Check the instructions of a pickle before any of them is executed.
 
-A pickle is a program for a stack machine without jumps, so one pass sees every instruction once, and can follow every
-value: its kind, its size, and for a dict the instruction that made it. The pass makes sure that
+A pickle is a program for a stack machine without jumps (the opcodes are documented in CPython's ``pickletools``). So
+one pass sees every instruction exactly once, in the order in which it would be executed, and can track every value on
+the stack: its kind, its size, and for a dict the instruction that made it. The pass makes sure that
 
-- every argument lies within the bytes, and nothing is popped from an empty stack;
-- memo numbers are those a pickler assigns (an index of four billion would make the unpickler reserve 32 GB);
-- only results of calls are given a state, only lists are appended to, and so on. An unpickler accepts a state of None
-  for anything, which would hide from this pass what a tuple holds;
-- nothing is hashed but text and a few small numbers. Tuples may be deep (the C stack overflows) or hold one another
-  many times over (hashing takes for ever); integers can be chosen to collide. Dicts with keys other than text are
-  reported, so that the unpickler makes a list of pairs of each;
+- every argument is inside the bytes, and nothing is popped from an empty stack;
+- memo numbers are those that a pickler assigns (an index of four billion would make the unpickler reserve 32 GB);
+- only the results of calls are given a state, only lists are appended to, and so on. An unpickler accepts a state of
+  None for anything, which would hide from this pass what a tuple contains;
+- only strings and a few small numbers are hashed. Tuples may be nested so deeply that the C stack overflows, or contain
+  one another so often that hashing never ends, and integers can be chosen to collide. Dicts with keys other than
+  strings are reported, so that the unpickler makes a list of pairs instead;
 - what the instructions spend (bytes of memory, bytes hashed, arguments packed again) stays below a given budget.
 
-The meaning of the values is the business of `vecload.formats.gensim.restricted_unpickler`.
+The unpickler of the gensim reader decides what the values mean, and admits only known names.
 
-The tables are indexed by opcode: `argument` int8, the number of bytes after the opcode or one of the constants below;
-`takes` int8, the number of items popped (those down to the mark not counted); `marked` bool, whether the items down to
-the mark are popped too; `makes` int8, the kind of the item pushed, NOTHING where there is none; `costs` int64, the
-bytes of memory that carrying it out takes, arguments not counted.
+The tables of opcodes are indexed by opcode. `argument` (int8) is the number of bytes after the opcode, or one of the
+constants below. `takes` (int8) is the number of items popped, not counting those above the mark. `marked` (bool) says
+whether the items down to the mark are popped too. `makes` (int8) is the kind of the item pushed, or NOTHING. `costs`
+(int64) is the number of bytes of memory that executing the instruction takes, not counting its arguments.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ NOTHING, NUMBER, TEXT, TUPLE, LIST, DICT, SET, NAME, OBJECT = -1, 0, 1, 2, 3, 4,
 ACCEPTED, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
 
 NUMBERS_HASHED = 1024
-"""Numbers that may be put into sets, and into the dicts that the text protocol makes: n of them can cost n² steps."""
-_NUMBER_HASHED = 16  # bytes of the longest of them
+"""Maximum number of numbers in sets, and in the dicts of protocol 0: n colliding numbers can cost n² steps."""
+_NUMBER_HASHED = 16  # bytes of the longest number that may be hashed
 _PAIR = 64  # bytes of memory for an entry of a dict
 _PAIRS = 256  # bytes of memory for a list of pairs
 _PART = 8  # bytes of memory for an item of a tuple or list
@@ -44,22 +45,26 @@ _REDUCE, _NEWOBJ, _NEWOBJ_EX = ord("R"), 0x81, 0x92
 _GET, _BINGET, _LONG_BINGET = ord("g"), ord("h"), ord("j")
 _PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE = ord("p"), ord("q"), ord("r"), 0x94
 _FIRST = 1 << 12
-_LARGEST = np.int64(1) << 48  # weights stop here: a tuple of itself twice, sixty times over, exceeds 64 bits
+# Sizes are capped here. A tuple that contains the previous tuple twice doubles in size, so 63 of them would overflow an
+# int64.
+_LARGEST = np.int64(1) << 48
 
 
 @kernel
 def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[no-untyped-def]
-    """Return a status, the byte of the instruction it is about, the rest of the budget, and dicts to be lists of pairs.
+    """Return a status, the offset of the instruction it is about, the remaining budget, and the dicts to replace.
 
-    `data` is uint8, the pickle; the tables are as above. The last result is int64, shape (dicts,): the offset of the
-    instruction that makes each, in order.
+    `data` (uint8) is the pickle; the tables are described above. The last result (int64, shape (dicts,)) holds, in
+    order, the offset of the instruction that makes each dict that must become a list of pairs.
     """
-    # An item is one number, kind + 8 × value: which dict it is, or else its bytes, those of a tuple counted as a tree.
+    # The machine is simulated with one number per item on its stack: kind + 8 * value. The value is the number of a
+    # dict, or else the size of the item in bytes; a tuple counts every item inside it, however often it occurs. The
+    # arrays below double in length when they are full, so no index is out of range.
     items = np.empty(_FIRST, dtype=np.int64)  # on the stack
     memo = np.empty(_FIRST, dtype=np.int64)
     marks = np.empty(_FIRST, dtype=np.int64)
-    made = np.empty(_FIRST, dtype=np.int64)  # of each dict the offset of its instruction, or -1
-    paired = np.zeros(_FIRST, dtype=np.bool_)  # whether it must become a list of pairs
+    made = np.empty(_FIRST, dtype=np.int64)  # for each dict, the offset of its instruction, or -1
+    paired = np.zeros(_FIRST, dtype=np.bool_)  # for each dict, whether it must become a list of pairs
     nowhere = np.empty(0, dtype=np.int64)
     top = depth = known = count = dicts = hashed = 0  # items, marks, memo numbers, instructions, dicts, numbers hashed
     at = np.int64(0)
@@ -128,7 +133,7 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
             memo[number] = items[top - 1]
             continue
 
-        # The items from `first` to `top` are popped. Where the instruction changes a value, that one stays.
+        # The items from `first` to `top` are popped, except for the value that the instruction changes.
         first = marks[depth - 1] if depth else 0
         taken = takes[code]
         if marked[code]:
@@ -149,7 +154,7 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
                 weight = min(weight + (1 if item & 7 == DICT else item >> 3), _LARGEST)
         origin = np.int64(-1)
 
-        # Keys: of a new dict, of one on the stack, or of a set.
+        # Keys of a new dict, of a dict on the stack, or of a set are hashed, so each of them is checked.
         keys, step = top, 2
         if code in (_SETITEM, _SETITEMS) and items[first] & 7 == DICT:
             keys = first + 1
@@ -199,7 +204,7 @@ def walk(data, budget, argument, takes, marked, makes, costs):  # type: ignore[n
             made[dicts] = -1 if code == _DICT else begin
             dicts += 1
         if result in (OBJECT, NAME):
-            budget -= weight  # arguments are packed once more
+            budget -= weight  # the unpickler copies the arguments once more
             weight = np.int64(1)
         elif marked[code] or taken:
             budget -= _PART * (top - first)

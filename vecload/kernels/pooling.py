@@ -1,8 +1,10 @@
-"""Rows of a matrix gathered and pooled, bag by bag.
+"""Gather rows of a matrix and pool them, bag by bag, as ``nn.EmbeddingBag`` does.
 
-Bag ``k`` is ``rows[bags[k]:bags[k + 1]]``: row numbers (int64) of the float32 `matrix`; -1 is a token without a vector,
-which is passed over; ``-2 - i`` is row ``i`` of `extra`, vectors made for this batch. Sums run in the order of the
-tokens in float32, as ``nn.EmbeddingBag``'s do, so they are the same to the last bit.
+Bag ``k`` is ``rows[bags[k]:bags[k + 1]]``: row numbers (int64) of the float32 `matrix`. -1 is a token without a vector,
+which is skipped. ``-2 - i`` is row ``i`` of `extra`, the vectors composed for this batch. Sums are computed in float32
+in the order of the tokens, as in ``nn.EmbeddingBag``, so the results agree to the last bit.
+
+Row numbers are not checked here: callers look tokens up in a table whose rows are in range.
 """
 
 from __future__ import annotations
@@ -15,21 +17,23 @@ from vecload.kernels import inline, kernel
 from vecload.kernels.intrinsics import add8, prefetch
 
 UNDIVIDED: Final = 0
-"""Divisor of a sum: none."""
+"""Do not divide sums."""
 BY_TOKENS: Final = 1
-"""Divisor of a sum: the number of tokens that have a vector."""
+"""Divide sums by the number of tokens that have a vector."""
 BY_WEIGHTS: Final = 2
-"""Divisor of a sum: the weights of those tokens, added up."""
+"""Divide sums by the sum of the weights of those tokens."""
 BY_ROOT: Final = 3
-"""Divisor of a sum: the square root of their number."""
+"""Divide sums by the square root of the number of those tokens."""
 
-_AHEAD: Final = 16  # rows asked for ahead of the one being added: what memory needs to answer
-_LINE: Final = 16  # float32 in a cache line
+# Number of rows to prefetch before one is added. Rows are at random positions of a matrix that no cache holds, so
+# without prefetching every row would wait for memory.
+_AHEAD: Final = 16
+_LINE: Final = 16  # float32 values in a cache line
 
 
 @inline
 def _ask(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
-    """Ask for the row that is needed a little later."""
+    """Prefetch the row that is added `_AHEAD` tokens later."""
     if at + _AHEAD < end and rows[at + _AHEAD] >= 0:
         begin = rows[at + _AHEAD] * dim
         for column in range(0, dim, _LINE):
@@ -38,7 +42,7 @@ def _ask(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
 
 @inline
 def _add(target, at, source, begin, weight, dim):  # type: ignore[no-untyped-def]
-    """Add a weighted row of `dim` to another, of flat arrays."""
+    """Add ``weight * source[begin:begin + dim]`` to ``target[at:at + dim]``, in flat indices."""
     whole = dim & ~7
     for column in range(0, whole, 8):
         add8(target, at + column, source, begin + column, weight)
@@ -48,10 +52,10 @@ def _add(target, at, source, begin, weight, dim):  # type: ignore[no-untyped-def
 
 @kernel
 def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, counts):  # type: ignore[no-untyped-def]
-    """Sums of the bags into `out` (float32, (bags, dim)), and their tokens that have a vector into `counts` (int64).
+    """Write the sums of the bags to `out` (float32, (bags, dim)), and their numbers of vectors to `counts` (int64).
 
-    Rows are multiplied by their `weights` and `extra_weights` (float32, one a row), if there are any; a token whose
-    weight is zero counts as one without a vector. A bag without vectors is zero.
+    Rows are multiplied by their `weights` and `extra_weights` (float32, one per row), unless these are empty. A token
+    whose weight is zero counts as a token without a vector. The sum of a bag without vectors is zero.
     """
     dim = matrix.shape[1]
     weighted = len(weights) > 0
@@ -68,7 +72,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
             row = rows[at]
             if row == -1:
                 continue
-            weight = np.float32(1)  # times which every float is what it was
+            weight = np.float32(1)  # multiplying by 1 changes no float
             if weighted:
                 weight = weights[row] if row >= 0 else extra_weights[-2 - row]
                 if weight == np.float32(0):
@@ -92,7 +96,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
 
 @kernel
 def max_bags(rows, bags, matrix, extra, out, counts):  # type: ignore[no-untyped-def]
-    """The largest value of each column of the bags into `out`; the rest is as in `sum_bags`."""
+    """Write the largest value of each column of the bags to `out`; other parameters are those of `sum_bags`."""
     dim = matrix.shape[1]
     end = bags[len(bags) - 1]
     for bag in range(len(bags) - 1):
@@ -118,10 +122,10 @@ def max_bags(rows, bags, matrix, extra, out, counts):  # type: ignore[no-untyped
 
 @kernel
 def count_rows(rows, bags, first, counts, documents, last):  # type: ignore[no-untyped-def]
-    """Add up how often each row occurs (`counts`, int64) and in how many bags (`documents`, int64).
+    """Count how often each row occurs (`counts`, int64) and in how many bags (`documents`, int64).
 
-    `first` is the number of bags counted before; `last` (int64, one a row, -1 at first) remembers the number of the bag
-    that had a row last. Returns the number of tokens with a row.
+    `first` is the number of bags counted before. `last` (int64, one per row, initially -1) holds the number of the last
+    bag that contained a row, so that a row is counted once per bag. Returns the number of tokens with a row.
     """
     known = 0
     for bag in range(len(bags) - 1):

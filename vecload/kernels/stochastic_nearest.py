@@ -1,8 +1,12 @@
-"""The nearest row of each query when some of the similarities are left out at random.
+"""Find the nearest row of each query while a random part of the similarities is ignored.
 
-Whether a similarity counts is a function of the seed and its two row numbers, by a mixer of the SplitMix64 family
-(Steele, Lea and Flood, OOPSLA 2014), so blocks and threads do not change the result. It is asked only for a score above
-the best so far, which few are.
+VecMap induces its dictionary this way to escape poor local optima (Artetxe, Labaka and Agirre, "A robust self-learning
+method for fully unsupervised cross-lingual mappings of word embeddings", ACL 2018).
+
+Whether a similarity is ignored depends only on the seed and its two row numbers, through the mixing function of
+SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). So the result does
+not depend on how the work is divided into blocks and threads, and no random numbers need to be stored. The function is
+evaluated only for scores above the best so far, which are few.
 """
 
 from __future__ import annotations
@@ -26,11 +30,23 @@ def _mixed(state):  # type: ignore[no-untyped-def]
 
 @kernel
 def nearest_with_dropout(products, shift, seed, limit, first, nearest, best):  # type: ignore[no-untyped-def]
-    """Row of the greatest ``products[q, j] - shift[j]`` of those that count into `nearest`, its product into `best`.
+    """Find the row with the greatest ``products[q, j] - shift[j]`` that is not ignored, for each query q.
 
-    `products` float32 (queries, rows); `shift` float32 (rows,), read-only; `seed` uint64; a similarity counts when its
-    random number is at most `limit` (uint64); `first` is the number of the first query. A query of which none counts
-    gets the greatest of all. `nearest` int64 and `best` float32 (queries,) are filled; NaN is never the greatest.
+    Parameters
+    ----------
+    products : float32 (queries, rows)
+        Similarities.
+    shift : float32 (rows,), read-only
+        Subtracted from each similarity.
+    seed, limit : uint64
+        A similarity is used if its random number, which depends on the seed, is at most `limit`.
+    first : int
+        Row number of the first query.
+    nearest : int64 (queries,)
+        Filled with the rows. If all similarities of a query are ignored, it is the row with the greatest of all. NaN is
+        never the greatest.
+    best : float32 (queries,)
+        Filled with the products at these rows.
     """
     for q in range(products.shape[0]):
         line = products[q]

@@ -1,12 +1,13 @@
-"""Every row of text vectors that is one, whatever its word holds and however its numbers are written.
+"""Parse the lines that are not plain rows: words with spaces, exponents, signs, any number of digits.
 
-`vecload.kernels.plain_rows` says what a chunk of lines is, and has parsed most of them before.
+`vecload.kernels.plain_rows` runs first, parses most lines, and defines what a chunk is.
 
-Decimal text becomes the double nearest to it, as C's ``strtod`` and Python's ``float`` give, in one of two ways: where
-the digits fit in 53 bits and the power of ten is at most 22, one multiplication or division of exact doubles is
-correctly rounded (Clinger 1990); else the 128-bit product of Eisel and Lemire decides ("Number Parsing at a Gigabyte
-per Second", Software: Practice and Experience 51, 2021). What neither decides (20 digits and more, ``nan``, ``1_0``) is
-left to the caller: the line comes back as `UNPARSED`.
+Decimal text becomes the nearest double, the same that C's ``strtod`` and Python's ``float`` return, in one of two ways.
+If the digits fit in 53 bits and the power of ten is at most 22, both are exact doubles, and one multiplication or
+division of them is correctly rounded (W. D. Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
+Otherwise the 128-bit product of the Eisel-Lemire algorithm decides (D. Lemire, "Number Parsing at a Gigabyte per
+Second", Software: Practice and Experience 51, 2021). Numbers that neither decides (20 digits or more, ``nan``,
+``1_0``) are left to the caller: the status of their line is `UNPARSED`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
 _SPACE: Final = 32
 _TAB: Final = 9
 
-_MOST_DIGITS: Final = 19  # that always fit in 64 bits
+_MAX_DIGITS: Final = 19  # any number of 19 digits fits in 64 bits
 _SMALLEST_POWER: Final = -342
 _LARGEST_POWER: Final = 308
 
 
 def _powers_of_five() -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """5^q for every q a double can need, as 128 bits with the top bit set: (high, low) words, truncated or, for
-    negative q, rounded up, as section 5 of Lemire's paper asks.
+    """Return 5^q, for every q that a double can need, as the (high, low) words of a 128-bit number.
+
+    The numbers are scaled so that the top bit is set, and truncated, or rounded up for negative q, as section 5 of
+    Lemire's paper requires.
     """
     rows = []
     for q in range(_SMALLEST_POWER, _LARGEST_POWER + 1):
@@ -45,7 +48,7 @@ def _powers_of_five() -> np.ndarray[Any, np.dtype[np.uint64]]:
     return np.array(rows, dtype=np.uint64)
 
 
-# Globals of a kernel are constants of its machine code.
+# numba compiles the values of global arrays into the machine code of the kernels that use them.
 _FIVES = _powers_of_five()
 _TENS = np.array([10.0**q for q in range(23)])
 _SCALES = np.array([10**q for q in range(9)], dtype=np.uint64)
@@ -62,7 +65,7 @@ _BIT53: Final = np.uint64(1 << 53)
 
 @inline
 def _multiply(a, b):  # type: ignore[no-untyped-def]
-    """High and low word of the 128-bit product of two uint64."""
+    """Return the high and low words of the 128-bit product of two uint64, by schoolbook multiplication of halves."""
     a0, a1 = a & _LOW32, a >> _U32
     b0, b1 = b & _LOW32, b >> _U32
     middle = a1 * b0 + ((a0 * b0) >> _U32)
@@ -72,10 +75,11 @@ def _multiply(a, b):  # type: ignore[no-untyped-def]
 
 @inline
 def nearest_double(digits, power):  # type: ignore[no-untyped-def]
-    """The double nearest to digits x 10^power, and whether that could be decided (Eisel-Lemire).
-
-    The steps and their bounds are those of Lemire's paper, section 5 to 9; ties go to even.
-    """
+    """Return the double nearest to digits x 10^power, and whether it could be decided."""
+    # The Eisel-Lemire algorithm; steps and bounds follow sections 5 to 9 of Lemire's paper. Because 10^q = 5^q 2^q, the
+    # result is digits x 5^q with another binary exponent. The top 64 bits of 5^q nearly always suffice to find the 53
+    # bits of the result: only if the low 9 bits of the product's high word are all ones can the omitted lower bits
+    # still change it, and then the lower word of 5^q is used too. Very rarely even that is not enough.
     if digits == _U0 or power < _SMALLEST_POWER:
         return 0.0, True
     if power > _LARGEST_POWER:
@@ -93,16 +97,19 @@ def nearest_double(digits, power):  # type: ignore[no-untyped-def]
     top = high >> np.uint64(63)
     dropped = top + np.uint64(9)
     mantissa = high >> dropped
+    # (217706 * q) >> 16 is the largest integer up to q * log2(10), for every q in range (section 5 of the paper).
     exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - shift + 1023
     if exponent <= 0:  # subnormal, or zero
         if exponent < -62:
             return 0.0, True
         mantissa = mantissa >> np.uint64(1 - exponent)
         mantissa = (mantissa + (mantissa & _U1)) >> _U1
-        # Rounding up into the smallest normal number sets its exponent bit by itself.
+        # If rounding up gives the smallest normal number, the carry sets the exponent bit.
         return as_double(mantissa), True
+    # A number exactly between two doubles rounds to the one with an even mantissa. That is only possible for powers
+    # from -4 to 23 (section 6 of the paper), so the round bit is cleared for even mantissas in that case.
     if low <= _U1 and -4 <= power <= 23 and (mantissa & _U3) == _U1 and (mantissa << dropped) == high:
-        mantissa = mantissa & ~_U1  # exactly half way: to even
+        mantissa = mantissa & ~_U1
     mantissa = (mantissa + (mantissa & _U1)) >> _U1
     if mantissa >= _BIT53:
         mantissa = _BIT52
@@ -113,13 +120,12 @@ def nearest_double(digits, power):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _digits(buffer, at, value):  # type: ignore[no-untyped-def]
-    """Append the run of digits at `at` to `value`: the new value and the position behind the run.
-
-    Eight bytes are looked at together. Digits become 0..9 by the exclusive or; a byte that is none gets its top bit
-    set by the carry. Shifting the digits to the top leaves leading zeros, and three multiplications add up the places
-    (Lemire's paper, section 4).
-    """
+def _parse_digits(buffer, at, value):  # type: ignore[no-untyped-def]
+    """Append the digits that begin at `at` to `value`; return the new value and the offset after the digits."""
+    # Eight bytes at a time, as in `plain_rows`: the exclusive or turns digits into 0 to 9, and adding `_CARRY` sets
+    # the top bit of other bytes. The lowest such bit is exact and gives the number of digits. Shifting the digits to
+    # the top of the word adds leading zeros, and three multiplications add them up (D. Lemire, "Quickly
+    # parsing eight digits", lemire.me, 2018-10-03).
     while True:
         word = load64(buffer, at) ^ _ZEROS
         count = trailing_zeros(((word + _CARRY) | word) & _TOPS) >> 3
@@ -139,33 +145,36 @@ def _digits(buffer, at, value):  # type: ignore[no-untyped-def]
 
 @inline
 def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped-def]
-    """Parse `dim` fields from `at` into `row`; true if they end exactly at `stop` and every one was decided."""
+    """Parse `dim` fields that begin at `at` into `row`; return whether all were decided and they end at `stop`."""
+    # Loads may pass `stop` by up to 16 bytes, which the padding of the chunk makes safe. Characters are ASCII codes:
+    # 43 and 45 are the signs, 46 is the point, 48 to 57 are digits, and 101 is "e".
     for column in range(dim):
+        # Computed without a branch: signs are random, so a branch would be predicted wrong half of the time.
         negative = load8(buffer, at) == 45
-        at += negative | (load8(buffer, at) == 43)  # without a branch: signs are a coin toss
+        at += negative | (load8(buffer, at) == 43)
         begin = first = at
-        if (
-            load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57
-        ):  # nearly always; a guess the processor need not wait for
+        # Nearly every value has one digit before the point, so this branch is predicted well.
+        if load8(buffer, at + 1) == 46 and 48 <= load8(buffer, at) <= 57:
             digits = np.uint64(load8(buffer, at) - 48)
             at += 1
         else:
-            digits, at = _digits(buffer, at, _U0)
+            digits, at = _parse_digits(buffer, at, _U0)
         count = at - begin
         power = 0
         if load8(buffer, at) == 46:
             at += 1
             begin = at
-            digits, at = _digits(buffer, at, digits)
+            digits, at = _parse_digits(buffer, at, digits)
             power = begin - at
             count -= power
         if count == 0:
             return False
-        if count > _MOST_DIGITS:
-            while load8(buffer, first) == 48 or load8(buffer, first) == 46:  # zeros in front are no digits that count
+        if count > _MAX_DIGITS:
+            # Leading zeros do not make the integer larger, so they are not counted.
+            while load8(buffer, first) == 48 or load8(buffer, first) == 46:
                 count -= load8(buffer, first) == 48
                 first += 1
-            if count > _MOST_DIGITS:
+            if count > _MAX_DIGITS:
                 return False
         if load8(buffer, at) | 32 == 101:
             at += 1
@@ -173,7 +182,7 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
             if sign or load8(buffer, at) == 43:
                 at += 1
             begin = at
-            exponent, at = _digits(buffer, at, _U0)
+            exponent, at = _parse_digits(buffer, at, _U0)
             if at == begin or at - begin > 9:
                 return False
             power += -np.int64(exponent) if sign else np.int64(exponent)  # type: ignore[assignment]
@@ -186,7 +195,7 @@ def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped
             value, sure = nearest_double(digits, power)
             if not sure:
                 return False
-        if value >= limit:  # would be infinite in the row's type
+        if value >= limit:  # rounds to infinity in the dtype of the row
             return False
         row[column] = -value if negative else value
         while at < stop and (load8(buffer, at) == _SPACE or load8(buffer, at) == _TAB):
@@ -201,7 +210,7 @@ def _is_separator(byte):  # type: ignore[no-untyped-def]
 
 @inline
 def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
-    """Where the last `dim` fields of a line begin; `start` if there are not so many."""
+    """Return the offset of the last `dim` fields of a line, or `start` if it has fewer fields."""
     at = stop
     for _ in range(dim):
         while at > start and not _is_separator(buffer[at - 1]):
@@ -214,26 +223,29 @@ def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
 
 @kernel
 def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, status):  # type: ignore[no-untyped-def]
-    """Parse one line into each row.
+    """Parse lines that the plain parser left, one into each row.
 
     Parameters
     ----------
     buffer : uint8 (n,)
         The chunk.
     starts, stops : int32 (k,)
-        The lines, without their line feed.
+        Bounds of the lines, without line feeds.
     limit : float
-        Absolute values from here on round to infinity in the type of `rows`.
+        Smallest absolute value that rounds to infinity in the dtype of `rows`.
     rows : float32 or float64 (k, dim), C order
-        Filled. Rows of lines that are not `PARSED` hold nothing of use.
+        Filled. Rows of lines that are not `PARSED` hold arbitrary values.
     word_starts, word_stops : int32 (k,)
-        Filled with the words' places in `buffer`.
+        Filled with the bounds of the words in `buffer`.
     status : uint8 (k,)
         Read, and filled with `PARSED`, `BLANK` or `UNPARSED`.
 
-    Lines that are `PARSED` already are left alone. The others may be a word without a space and its values all the
-    same, so they are first read forwards; what does not fit is split from the right. A word that holds a separator and
-    ends in something like a number may be a row with too many values: it is left to the caller.
+    Notes
+    -----
+    Lines that are `PARSED` already are skipped. A line is first split after its first field. If the rest is not `dim`
+    numbers, the last `dim` fields are the values, and the word is everything before them. A word that contains a
+    separator and whose last field looks like a number may be a row with too many values, so the line stays `UNPARSED`,
+    as does a line with a NUL byte in its word: the caller decides about both.
     """
     dim = rows.shape[1]
     for line in range(len(starts)):
@@ -255,7 +267,8 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
                 break
             at += 1
         if at in (start, stop) or buffer[at] == 0:
-            if at == start:  # the line begins with a separator: a word that is one, or an empty word
+            if at == start:
+                # The line begins with a separator: the word is a separator itself, or begins with one, or is empty.
                 first = _first_value(buffer, start, stop, dim)
                 if first > start + 1 and _parse_values(buffer, first, stop, rows[line], dim, limit):
                     word_starts[line] = start

@@ -1,8 +1,9 @@
-"""The best few of many scores.
+"""Select the k best of many scores.
 
-Each query keeps the best it has seen in a heap whose root is the worst of them, so a score is refused by one
-comparison. Scores come in blocks from a matrix product; nearly all are refused, and a run of `_RUN` of them is refused
-together: counting those above the root has no branches and is done in vector registers.
+Each query keeps its best scores in a binary heap whose root is the worst of them (Knuth, The Art of Computer
+Programming 3, section 5.2.3), so one comparison with the root rejects a score. Scores are computed in blocks by a
+matrix product, and nearly all are rejected. `_RUN` of them are therefore tested together: counting the scores above the
+root needs no branch, so LLVM compiles it to vector instructions, and the heap is touched only if the count is not zero.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ _RUN = 128
 
 @inline
 def _worse(score, row, other, other_row):  # type: ignore[no-untyped-def]
-    """Whether the first comes behind the second: a lower score, or the same in a later row."""
+    """Return whether the first entry ranks below the second: a lower score, or an equal score in a later row."""
     return score < other or (score == other and row > other_row)
 
 
 @inline
 def _replace_root(scores, rows, score, row):  # type: ignore[no-untyped-def]
-    """Put a better entry in the place of the worst, and let it sink."""
+    """Replace the worst entry, which is the root of the heap, and restore the heap."""
     at, size = 0, len(scores)
     while True:
         child = 2 * at + 1
@@ -41,7 +42,8 @@ def _replace_root(scores, rows, score, row):  # type: ignore[no-untyped-def]
 
 @inline
 def _any_above(line, scale, shift, worst):  # type: ignore[no-untyped-def]
-    """Whether one of `_RUN` scores is above: a loop of fixed length on slices is one that LLVM makes vectors of."""
+    """Return whether one of `_RUN` scores is above `worst`."""
+    # LLVM vectorizes this loop because its length is fixed and its arrays are slices of known length.
     count = np.int32(0)
     for j in range(_RUN):
         count += np.int32(1) if line[j] * scale[j] + shift[j] > worst else np.int32(0)
@@ -50,15 +52,25 @@ def _any_above(line, scale, shift, worst):  # type: ignore[no-untyped-def]
 
 @kernel
 def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-untyped-def]
-    """Enter ``products[q, j] * scale[j] + shift[j]`` into the heap of each query q.
+    """Enter the scores ``products[q, j] * scale[j] + shift[j]`` into the heap of each query q.
 
-    `products` float32 (queries, block); `scale`, `shift` float32 (block,), read-only; `first` is the row number of
-    column 0; `best` float32 (queries, k) and `rows` int64 (queries, k) are the heaps, begun with -inf and the greatest
-    int64. Blocks come in the order of their rows, so an equal score later is worse. NaN is never entered.
+    Parameters
+    ----------
+    products : float32 (queries, block)
+        Products of the queries with a block of rows.
+    scale, shift : float32 (block,), read-only
+        Factor and summand of each row.
+    first : int
+        Row number of column 0. Blocks are passed in the order of their rows, so an equal score in a later row ranks
+        lower.
+    best : float32 (queries, k)
+        The heaps of scores, initially -inf. NaN is never entered.
+    rows : int64 (queries, k)
+        The row numbers of the scores, initially the largest int64.
     """
     width = products.shape[1]
     for q in range(products.shape[0]):
-        line, scores, places = products[q], best[q], rows[q]
+        line, scores, score_rows = products[q], best[q], rows[q]
         begin = 0
         while begin < width:
             end = min(begin + _RUN, width)
@@ -67,5 +79,5 @@ def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-
                 for j in range(begin, end):
                     score = line[j] * scale[j] + shift[j]
                     if score > scores[0]:
-                        _replace_root(scores, places, score, np.int64(first + j))
+                        _replace_root(scores, score_rows, score, np.int64(first + j))
             begin = end

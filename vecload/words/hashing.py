@@ -23,7 +23,7 @@ _SEED = 0x9E3779B97F4A7C15
 _FACTOR = 0xD6E8FEB86659FD93
 _ALL64 = 0xFFFFFFFFFFFFFFFF
 _SIP = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
-MOST_PROBES = 512
+MAX_PROBES = 512
 ABSENT = -1
 
 
@@ -89,7 +89,7 @@ class HashTable(NamedTuple):
 
 
 def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: HashTable, word: bytes) -> int:
-    """Return the row of a word, `ABSENT`, or ``ABSENT - 1`` if `MOST_PROBES` slots were not enough to tell.
+    """Return the row of a word, `ABSENT`, or ``ABSENT - 1`` if `MAX_PROBES` slots were not enough to tell.
 
     Neither the table nor the offsets are trusted: they may be those of a file that was never checked.
     """
@@ -97,7 +97,7 @@ def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: Ha
     hashed = _hash(word, key)
     mask = len(slots) - 1
     slot = hashed & mask
-    for _ in range(MOST_PROBES):
+    for _ in range(MAX_PROBES):
         entry = int(slots[slot])
         if entry == 0:
             return ABSENT

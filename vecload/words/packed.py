@@ -14,7 +14,7 @@ from vecload.words.hashing import (
     ABSENT,
     BLOCK,
     FEW,
-    MOST_PROBES,
+    MAX_PROBES,
     HashTable,
     build_hash_table,
     longest_run,
@@ -156,7 +156,7 @@ class Words(Sequence[str]):
     def _check(self) -> None:
         """Raise unless every offset and every row in the table is in range; drop a table with too long runs.
 
-        A look-up ends after `MOST_PROBES` slots, so no run of taken slots may be as long. vecload writes no table with
+        A look-up ends after `MAX_PROBES` slots, so no run of taken slots may be as long. vecload writes no table with
         such a run.
         """
         if self._checked:
@@ -172,10 +172,10 @@ class Words(Sequence[str]):
                 free += int(np.count_nonzero(empty))
                 rows = block.astype(np.uint32)  # the lower half
                 fits &= bool(rows.max() <= len(self)) and np.count_nonzero(rows) == np.count_nonzero(block)
-                # A run of MOST_PROBES slots covers one of these pieces whole.
-                crowded |= len(block) >= MOST_PROBES and not empty.reshape(-1, MOST_PROBES // 2).any(axis=1).all()
+                # A run of MAX_PROBES slots covers one of these pieces whole.
+                crowded |= len(block) >= MAX_PROBES and not empty.reshape(-1, MAX_PROBES // 2).any(axis=1).all()
             fits &= free > 0
-            if crowded and longest_run(table.slots) >= MOST_PROBES:
+            if crowded and longest_run(table.slots) >= MAX_PROBES:
                 self._table = None
         if not fits:
             hint = "The file is damaged: write or fetch it again."
