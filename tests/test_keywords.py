@@ -1,10 +1,12 @@
-"""Keywords of other libraries: the error names ours."""
+"""The error for a keyword of another library names the one of vecload."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pickle
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -48,27 +50,68 @@ def test_keyword_of_another_library_is_refused_by_naming_ours(call: Callable, ke
     assert isinstance(caught.value, TypeError)
 
 
-def wrapped() -> set[Callable]:
-    """Return every public function and method that names keywords."""
-    found = set()
-    for name in vecload.__all__:
-        value = getattr(vecload, name)
-        members = [one for _, one in inspect.getmembers(value)] if inspect.isclass(value) else [value]
-        functions = [getattr(one, "__func__", one) for one in members]
-        found |= {one for one in functions if inspect.isfunction(one) and one.__code__.co_filename == keywords.__file__}
-    return found
+NAMESPACES = [
+    vecload,
+    *(
+        importlib.import_module(f"vecload.{name}")
+        for name in "catalog evaluation formats layers mapping oov pooling search transforms".split()
+    ),
+]
 
 
-def test_wrapped_functions_keep_name_signature_and_docstring() -> None:
-    assert len(wrapped()) > 15
-    for one in wrapped():
-        assert one.__name__ == one.__wrapped__.__name__
-        assert inspect.signature(one) == inspect.signature(one.__wrapped__)
-        assert one.__name__ == "__init__" or one.__doc__
+def public_callables() -> Iterator[tuple[str, Callable, tuple[object, ...]]]:
+    """Yield name, function and leading arguments of every public function, and of every method with keywords."""
+    for namespace in NAMESPACES:
+        for name in getattr(namespace, "__all__", ()):
+            value = getattr(namespace, name)
+            if inspect.isfunction(value):
+                yield f"{namespace.__name__}.{name}", value, ()
+            elif inspect.isclass(value) and not issubclass(value, Exception):
+                for attribute, member in inspect.getmembers(value):
+                    function = getattr(member, "__func__", member)
+                    if not str(getattr(function, "__module__", "")).startswith("vecload."):
+                        continue
+                    if inspect.isfunction(function) and (attribute == "__init__" or not attribute.startswith("_")):
+                        yield f"{namespace.__name__}.{name}.{attribute}", function, (value,)
+
+
+def has_keywords(function: Callable) -> bool:
+    """Return whether calls of a method name keywords: it has an optional parameter, and is not made by a dataclass."""
+    written = inspect.unwrap(function)
+    optional = written.__defaults__ or written.__kwdefaults__
+    return bool(optional) and written.__name__ != "forward" and written.__code__.co_filename != "<string>"
+
+
+CALLABLES = [
+    pytest.param(function, leading, id=name)
+    for name, function, leading in public_callables()
+    if not leading or has_keywords(function)
+]
+
+
+@pytest.mark.parametrize(("function", "leading"), CALLABLES)
+def test_every_public_callable_explains_unknown_keywords(function: Callable, leading: tuple[object, ...]) -> None:
+    if any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values()):
+        pytest.skip("takes any keyword")
+    with pytest.raises(UnknownKeywordError, match="has no keyword 'no_such_keyword'"):
+        function(*leading, no_such_keyword=1)
+
+
+@pytest.mark.parametrize(("function", "leading"), CALLABLES)
+def test_explained_functions_keep_name_signature_and_docstring(function: Callable, leading: tuple[object, ...]) -> None:
+    written = inspect.unwrap(function)
+    assert function.__name__ == written.__name__
+    assert inspect.signature(function) == inspect.signature(written)
+    assert function.__name__ == "__init__" or function.__doc__
+
+
+def test_explained_functions_can_be_pickled() -> None:
+    for function in (vecload.load, vecload.transforms.center, vecload.search.nearest, vecload.oov.normal):
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_every_proposed_keyword_exists_somewhere() -> None:
-    known = {name for one in wrapped() for name in inspect.signature(one).parameters}
+    known = {name for _, function, _ in public_callables() for name in inspect.signature(function).parameters}
     for theirs, proposals in keywords._OTHERS.items():
         for ours, _ in proposals:
             assert ours in known, theirs

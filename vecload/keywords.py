@@ -1,10 +1,11 @@
-"""Name vecload's keyword in the error for a keyword that another library has."""
+"""Explain unknown keywords: the error names vecload's keyword for the same thing."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import inspect
+import sys
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from vecload.errors import UnknownKeywordError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_DTYPE = "it is detected from the file's content; pass format= only to override that"
+_DETECTED = "it is detected from the file's content; pass format= only to override that"
 
 # Keyword of another library → vecload's keywords for the same, and how to write it. The first one that the called
 # function has is proposed.
@@ -40,13 +41,16 @@ _OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "topn": (("k", "k="),),
     "restrict_vocab": (("limit", "limit="),),
     "restrict": (("limit", "limit="),),
-    "binary": (("format", f"no such option: {_DTYPE}"),),
-    "no_header": (("format", f"no such option: {_DTYPE}"),),
+    "binary": (("format", f"no such option: {_DETECTED}"),),
+    "no_header": (("format", f"no such option: {_DETECTED}"),),
     "datatype": (("dtype", "dtype="),),
     "unicode_errors": (("errors", "errors="),),
     "positive": (("a", "a, b and c: positive=[b, c], negative=[a]"), ("query", "analogy(a, b, c)")),
     "negative": (("a", "a, b and c: positive=[b, c], negative=[a]"), ("query", "analogy(a, b, c)")),
     "sim_func": (("metric", "metric="),),
+    # scikit-learn
+    "n_components": (("k", "k="), ("dim", "dim=")),
+    "random_state": (("seed", "seed="),),
     # sentence-transformers, Hugging Face, FAISS and others
     "top_k": (("k", "k="),),
     "n": (("k", "k="), ("limit", "limit=")),
@@ -64,7 +68,7 @@ _OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "max_len": (("max_length", "max_length="),),
     "truncation": (("max_length", "max_length="),),
     "padding": (("layout", 'layout="padded" or layout="offsets"'), ("padding_idx", "padding_idx=")),
-    # names that differ in one place only
+    # other names for the same in vecload
     "pad_idx": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
     "pad_index": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
     "pad": (("pad_token", "pad_token="), ("padding_idx", "padding_idx=")),
@@ -73,8 +77,51 @@ _OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 }
 
 
+def explain_public(package: str) -> None:
+    """Apply `explain_keywords` to everything that a package exports: functions, and methods of classes.
+
+    The last statement of a package's ``__init__`` calls it, so that no public function can be forgotten. A function is
+    replaced in the module that defines it, too: pickle accepts a function only if that module has the same object.
+
+    Parameters
+    ----------
+    package
+        Name of a package that is being imported and has an ``__all__``.
+    """
+    exported = sys.modules[package]
+    for name in exported.__all__:
+        value = getattr(exported, name)
+        if inspect.isfunction(value):
+            explained = explain_keywords(value)
+            for module in (exported, sys.modules[value.__module__]):
+                setattr(module, name, explained)
+        elif inspect.isclass(value):
+            for base in value.__mro__:
+                if base.__module__.startswith("vecload."):
+                    _explain_methods(base)
+
+
+def _explain_methods(defining: type) -> None:
+    """Apply `explain_keywords` to the public methods that a class defines, and to its ``__init__``.
+
+    Methods without an optional parameter have no keywords worth explaining, and several are called for each word. The
+    ``forward`` of a module is left as it is because compilers of torch read it, and a generated ``__init__`` because
+    result types are made by the library only.
+    """
+    for name, member in list(vars(defining).items()):
+        function = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+        if not inspect.isfunction(function) or function.__code__.co_filename == "<string>" or name == "forward":
+            continue
+        optional = function.__defaults__ or function.__kwdefaults__
+        if optional and (name == "__init__" or not name.startswith("_")):
+            wrapped = explain_keywords(function)
+            setattr(defining, name, wrapped if function is member else type(member)(wrapped))
+
+
 def explain_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a function so that an unknown keyword raises an error that names the right one.
+
+    A function that is wrapped already, or that takes any keyword, is returned as it is.
 
     Raises
     ------
@@ -93,6 +140,8 @@ def explain_keywords(function: Callable[P, R]) -> Callable[P, R]:
     vecload.errors.UnknownKeywordError: load() has no keyword 'max_vectors'; use limit=
     """
     parameters = inspect.signature(function).parameters
+    if _is_explained(function) or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return function
     known = {name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
 
     @functools.wraps(function)
@@ -104,6 +153,11 @@ def explain_keywords(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def _is_explained(function: object) -> bool:
+    """Return whether a function is the result of `explain_keywords`."""
+    return inspect.isfunction(function) and function.__code__.co_filename == __file__
 
 
 def _message(called: str, name: str, known: set[str]) -> str:

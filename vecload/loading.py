@@ -242,6 +242,7 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
         count += len(rows)
 
 
+@explain_keywords
 def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     r"""Look at a file of word vectors without reading all of it.
 

@@ -6,6 +6,7 @@ from vecload.evaluation.geometry import Comparison, Geometry, compare, geometry
 from vecload.evaluation.protocols import PROTOCOLS, Protocol
 from vecload.evaluation.results import Evaluation, evaluate, read_all
 from vecload.evaluation.word_benchmarks import AnalogyScore, Section, Similarity, analogies, similarity
+from vecload.keywords import explain_public
 
 __all__ = [
     "PROTOCOLS",
@@ -34,3 +35,5 @@ __all__ = [
     "sentence_similarity",
     "similarity",
 ]
+
+explain_public(__name__)

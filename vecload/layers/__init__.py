@@ -3,6 +3,7 @@
 Frozen rows are not part of a parameter, so optimizers, weight decay and momentum cannot change them.
 """
 
+from vecload.keywords import explain_public
 from vecload.layers.extending import Extension, extend_embedding
 from vecload.layers.output_layers import PartialHead, TiedEmbedding, TiedHead
 from vecload.layers.partial_embedding import PartialEmbedding
@@ -23,3 +24,5 @@ __all__ = [
     "param_groups",
     "unfreeze_after",
 ]
+
+explain_public(__name__)

@@ -1,5 +1,6 @@
 """Map one space of vectors onto another, read dictionaries, and follow words through a series of spaces."""
 
+from vecload.keywords import explain_public
 from vecload.mapping.diachronic import Stability, map_series, stability
 from vecload.mapping.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
 from vecload.mapping.learning import map_spaces
@@ -17,3 +18,5 @@ __all__ = [
     "split_pairs",
     "stability",
 ]
+
+explain_public(__name__)

@@ -4,6 +4,7 @@ Spelling steps try another spelling of the word; composing steps make its row fr
 without the file.
 """
 
+from vecload.keywords import explain_public
 from vecload.oov.chain_builder import chain, name_of, names, rows
 from vecload.oov.composers import mean_of_parts, ngrams, subwords
 from vecload.oov.initializers import kaiming, mean, normal, uniform, uniform_draws, xavier, zeros
@@ -35,3 +36,5 @@ __all__ = [
     "xavier",
     "zeros",
 ]
+
+explain_public(__name__)

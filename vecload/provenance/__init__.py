@@ -3,6 +3,7 @@
 Plain values: `vecload.alignment` computes them, and layers and reports read them.
 """
 
+from vecload.keywords import explain_public
 from vecload.provenance.coverage import Count, Coverage, coverage_of
 from vecload.provenance.explanation import Difference, Explanation, Reason
 from vecload.provenance.origins import EXACT, PADDING, SPECIAL, Kind, Origin, rows_of_kind, special_rows
@@ -22,3 +23,5 @@ __all__ = [
     "rows_of_kind",
     "special_rows",
 ]
+
+explain_public(__name__)

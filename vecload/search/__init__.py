@@ -3,9 +3,12 @@
 All functions take arrays; `Vectors.neighbors` and `Vectors.analogy` take words.
 """
 
+from vecload.keywords import explain_public
 from vecload.search.analogies import Method, solve_analogies
 from vecload.search.csls import csls
 from vecload.search.exact import Metric, Nearest, nearest
 from vecload.search.index import Index, build_index, open_index
 
 __all__ = ["Index", "Method", "Metric", "Nearest", "build_index", "csls", "nearest", "open_index", "solve_analogies"]
+
+explain_public(__name__)

@@ -1,5 +1,6 @@
 """Transform one space of vectors: normalize, center, reduce, quantize, prune and merge."""
 
+from vecload.keywords import explain_public
 from vecload.transforms.combining import Shared, merge, prune, share
 from vecload.transforms.linear import abtt, center, pca, raunak, undo, unit, weight, whiten
 from vecload.transforms.quantizing import Loss, Quantized, int8, narrow, product
@@ -26,3 +27,5 @@ __all__ = [
     "weight",
     "whiten",
 ]
+
+explain_public(__name__)

@@ -6,9 +6,12 @@ Words are bytes first. What is not valid UTF-8 becomes a lone surrogate in a ``s
 the same bytes again on the way back.
 """
 
+from vecload.keywords import explain_public
 from vecload.words.hashing import build_hash_table, read_only
 from vecload.words.near import missing_word, near_words
 from vecload.words.packed import Words, encode, pack
 from vecload.words.unique import UniqueWords
 
 __all__ = ["UniqueWords", "Words", "build_hash_table", "encode", "missing_word", "near_words", "pack", "read_only"]
+
+explain_public(__name__)
