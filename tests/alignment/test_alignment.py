@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 import vecload
 from tests.builders import small_vectors
+from tests.strategies import SEEDS
 from vecload import (
     Aligned,
     FormatError,
@@ -146,7 +147,7 @@ def test_origins_and_coverage() -> None:
     assert repr(aligned) == "<Aligned: 7 rows × 4 float32, 50.0% of the types found>"
 
 
-@given(st.permutations(["cow", "elk", "yak", "gnu"]), st.integers(-(2**70), 2**70))
+@given(st.permutations(["cow", "elk", "yak", "gnu"]), SEEDS)
 def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed: int) -> None:
     for step in (oov.normal(0, 1), oov.uniform(-1, 1)):
         together = align(VECTORS, words, oov=[step], seed=seed)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 import vecload
 from tests.formats.tables import same
@@ -48,31 +47,6 @@ class Pipe:
 
     def read(self, count: int = -1) -> bytes:
         return self.file.read(min(count, 1000))
-
-
-SAFE = "abcé北🙂\u00a0\u0085\u2028\u3000e\u0301.-%'\"#_<>/\\"
-"""Characters that every format holds in a word."""
-
-
-MAGIC = (b"\xef\xbb\xbf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
-"""What no text without a header can begin with: it is refused, which the tests of text show."""
-
-
-def tables(case: Case) -> st.SearchStrategy[Vectors]:
-    """Small tables of distinct words that the format holds, and floats of every size."""
-    word = st.text(SAFE, min_size=1, max_size=9).map(lambda text: text.encode())
-    if case.raw:
-        apart = set(b" \t\n\v\f\r\0")
-        raws = st.binary(min_size=1, max_size=9).filter(lambda raw: not set(raw) & apart)
-        word |= raws.filter(lambda raw: not raw.startswith(MAGIC))
-    number = st.floats(width=32, allow_nan=False, allow_infinity=False)
-
-    def table(words: list[bytes], values: list[float], dim: int) -> Vectors:
-        repeated = np.resize(np.array(values, dtype=np.float32), (len(words), dim))
-        return Vectors(Words.from_bytes(words), repeated)
-
-    words = st.lists(word, min_size=1, max_size=8, unique=True)
-    return st.builds(table, words, st.lists(number, min_size=1, max_size=24), st.integers(1, 5))
 
 
 def loaded(case: Case, source: object) -> Vectors:

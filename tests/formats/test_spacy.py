@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
+from tests.strategies import raw_words
 from vecload import FormatError, MissingDependencyError, Vectors, Words
 from vecload.formats import spacy as format_spacy
 from vecload.formats.spacy import _hashes
@@ -50,7 +51,7 @@ def test_known_hashes() -> None:
 
 
 @settings(max_examples=200)
-@given(st.lists(st.binary(max_size=40), max_size=20))
+@given(raw_words(40, max_count=20))
 def test_hashes_against_the_reference(raws: list[bytes]) -> None:
     want = [murmur64a(raw) if raw else 0 for raw in raws]
     assert _hashes(Words.from_bytes(raws)).tolist() == want

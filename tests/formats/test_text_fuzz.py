@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.reference import text as reference
+from tests.strategies import DECIMALS
 from vecload.formats import word2vec
 from vecload.formats.lines import inspect
 from vecload.formats.unsupported import describe
@@ -144,17 +145,8 @@ def test_mutated_files_never_crash_and_always_agree(seed: int) -> None:
         compare(bytes(data), skip=random_.random() < 0.5, dtype=random_.choice(["float32", "float64", "float16"]))
 
 
-floats = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.floats(allow_nan=False, allow_infinity=False, width=32).map(lambda value: f"{value:.6g}"),
-    st.decimals(allow_nan=False, allow_infinity=False, places=None).map(str),
-    st.tuples(st.integers(0, 10**25), st.integers(-400, 400)).map(lambda pair: f"{pair[0]}e{pair[1]}"),
-    st.from_regex(r"[+-]?([0-9]{1,25}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,4})?", fullmatch=True),
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(cells=st.lists(floats, min_size=1, max_size=40), dtype=st.sampled_from(["float16", "float32", "float64"]))
+@given(cells=st.lists(DECIMALS, min_size=1, max_size=40), dtype=st.sampled_from(["float16", "float32", "float64"]))
 def test_values_are_what_float_gives(cells: list[str], dtype: str) -> None:
     file = io.BytesIO("\n".join(f"w{at} 1 {cell}" for at, cell in enumerate(cells)).encode())
     matrix = vecload.load(file, dtype=dtype, allow_nonfinite=True).matrix

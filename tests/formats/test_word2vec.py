@@ -16,10 +16,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import vecload
+from tests.strategies import FINITE_FLOAT32, WORD2VEC_WORDS
 from vecload.formats import word2vec
 
 GENSIM = Path(gensim.__file__).parent / "test" / "test_data"
-WORDS = st.binary(max_size=12).filter(lambda raw: b" " not in raw and not raw.startswith(b"\n"))
 
 
 def file_of(rows: list[tuple[bytes, list[float]]], dim: int, *, feed: bytes = b"\n") -> bytes:
@@ -54,7 +54,7 @@ def test_with_and_without_line_feeds(feed: bytes) -> None:
 @pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @given(
     st.lists(
-        st.tuples(WORDS, st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3)),
+        st.tuples(WORD2VEC_WORDS, st.lists(FINITE_FLOAT32, min_size=3, max_size=3)),
         min_size=1,
     )
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference import fasttext as slow
+from tests.strategies import NGRAM_LENGTHS, raw_words
 from vecload.errors import OptionError
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.words import Words
@@ -20,8 +21,6 @@ DATA = Path(gensim.__file__).parent / "test" / "test_data"
 WORDS = ["cat", "naïve", "北海道", "日", "🙂👍🏽", "e\u0301", "a", "", "</s>", "a b", "\udcff\udce3x", "x" * 300]
 RNG = np.random.default_rng(0)
 MATRIX = RNG.normal(size=(97, 5)).astype(np.float32)
-
-lengths = st.tuples(st.integers(0, 4), st.integers(0, 7))
 
 
 def rows_of(table: NgramTable, words: Words) -> list[list[int]]:
@@ -38,7 +37,7 @@ def expected(table: NgramTable, matrix: np.ndarray, raws: list[bytes]) -> np.nda
     return np.array(means, dtype=np.float32)
 
 
-@given(st.lists(st.binary(max_size=40), min_size=1, max_size=5), lengths, st.integers(0, 97))
+@given(raw_words(40, min_count=1, max_count=5), NGRAM_LENGTHS, st.integers(0, 97))
 def test_fasttext_table_finds_rows_of_any_bytes(raws: list[bytes], sizes: tuple[int, int], bucket: int) -> None:
     minn, maxn = sizes
     table = NgramTable(MATRIX, minn=minn, maxn=maxn, bucket=bucket)
@@ -51,8 +50,8 @@ def test_fasttext_table_finds_rows_of_any_bytes(raws: list[bytes], sizes: tuple[
 
 
 @given(
-    st.lists(st.binary(max_size=40), min_size=1, max_size=4),
-    lengths,
+    raw_words(40, min_count=1, max_count=4),
+    NGRAM_LENGTHS,
     st.integers(1, 4),
     st.sampled_from(["<", "[", "<<", "«", ""]),
     st.integers(0, 2**32 - 1),

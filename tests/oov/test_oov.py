@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import SEEDS, UTF8_CHARACTERS
 from vecload import OptionError, Words, oov
 from vecload.oov import Found, chain, find, names, respellings, uniform_draws
 
@@ -74,9 +75,9 @@ def test_normal_is_box_muller_of_two_draws_a_column() -> None:
     assert oov.normal(-1, 0.5).fill(["cat"], found(dim=3), 7)[0] == pytest.approx(expected, abs=1e-15)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, unique=True), st.data())
+@given(st.lists(st.text(UTF8_CHARACTERS), min_size=1, unique=True), st.data())
 def test_a_draw_is_a_function_of_seed_word_and_column(words: list[str], data: st.DataObject) -> None:
-    seed = data.draw(st.integers(-(2**70), 2**70))
+    seed = data.draw(SEEDS)
     order = data.draw(st.permutations(range(len(words))))
     cut = data.draw(st.integers(0, len(words) - 1))
     for draw in (

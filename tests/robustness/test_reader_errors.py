@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 import vecload
+from tests.strategies import NESTED_VALUES
 from vecload import FormatError, OptionError, VocabularyError
 from vecload.errors import as_format_errors, shorten
 from vecload.formats import guarding, text
@@ -181,14 +182,7 @@ def test_a_format_without_preview_has_an_empty_one() -> None:
     assert guarding.preview(SimpleNamespace(NAME="mine"), open_source(io.BytesIO(b"x"))) == {}  # type: ignore[arg-type]
 
 
-anything = st.recursive(
-    st.none() | st.integers() | st.floats() | st.text(max_size=300) | st.binary(max_size=300),
-    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=3), inner, max_size=20),
-    max_leaves=60,
-)
-
-
-@given(anything | st.integers(min_value=10**300), st.integers(min_value=10, max_value=300))
+@given(NESTED_VALUES | st.integers(min_value=10**300), st.integers(min_value=10, max_value=300))
 def test_shorten_bounds_the_length_of_any_value(value: object, longest: int) -> None:
     shown = shorten(value, longest)
     assert len(shown) <= longest

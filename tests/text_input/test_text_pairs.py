@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import TABLE_CELLS
 from vecload import FormatError, OptionError, Vectors, evaluation, map_spaces
 from vecload.mapping import find_pairs, read_dictionary, split_pairs
 from vecload.text_input import read_scored_pairs, read_scored_sentences, read_word_pairs
@@ -73,11 +74,8 @@ def test_tables_without_two_columns_of_words_are_refused(content: str, message: 
         read(content)
 
 
-letters = st.text("abé,;\"' -", min_size=1, max_size=5).map(str.strip).filter(lambda word: set(word) & set("abé"))
-
-
 @given(
-    st.lists(st.tuples(letters, letters, st.floats(0, 10)), min_size=1, max_size=6),
+    st.lists(st.tuples(TABLE_CELLS, TABLE_CELLS, st.floats(0, 10)), min_size=1, max_size=6),
     st.sampled_from([",", ";", "\t"]),
     st.booleans(),
     st.booleans(),

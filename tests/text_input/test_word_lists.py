@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.strategies import LIST_WORDS
 from vecload import FormatError, VecloadWarning, Vocab, VocabularyError
 
 COUNTED = (["the", "of", "New York"], [1061396, 593677, 5])
@@ -177,11 +178,7 @@ def test_spaces_of_some_words_are_kept() -> None:
     assert read("the \ncat\n") == (["the ", "cat"], None)
 
 
-char = st.sampled_from(["a", "B", " ", " ", "1", "2", "0", "\t", ",", '"', "[", "]", "{", "}", ":", "\ufeff", "é", "-"])
-word = st.text(char, min_size=1, max_size=6)
-
-
-@given(st.lists(word, min_size=1, max_size=6, unique=True))
+@given(st.lists(LIST_WORDS, min_size=1, max_size=6, unique=True))
 @example(["Area 51", "Catch 22"])
 @example(["[", "]"])
 @example(["BZh91AY", "cat"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.strategies import REGEXES
 from vecload import OptionError, Vectors
 from vecload.pooling import SentencePooler
 from vecload.tokenizers.patterns import safe_pattern
@@ -64,21 +64,6 @@ def test_other_pattern_is_refused(pattern: str, problem: str) -> None:
 def test_pattern_or_flags_of_another_type_are_refused(pattern: object, flags: object) -> None:
     with pytest.raises(OptionError, match="invalid pattern or invalid flags"):
         safe_pattern(pattern, flags)
-
-
-ATOMS = st.sampled_from(["a", "b", "[ab]", r"\w", ".", "[^b]"])
-QUANTIFIERS = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "*?"])
-REGEXES = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map("".join),
-        st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
-        st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "*?"])).map(
-            lambda pair: f"(?:{pair[0]}){pair[1]}"
-        ),
-    ),
-    max_leaves=6,
-)
 
 
 @settings(max_examples=60)

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
+from tests.strategies import UTF8_CHARACTERS
 from vecload import OptionError, Vocab, VocabularyError
 
-tokens = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=80)
+TOKENS = st.lists(st.text(UTF8_CHARACTERS, min_size=1, max_size=4), max_size=80)
 
 
-@given(tokens, st.integers(1, 3), st.one_of(st.none(), st.integers(2, 12)))
+@given(TOKENS, st.integers(1, 3), st.one_of(st.none(), st.integers(2, 12)))
 def test_like_torchtexts_build_vocab_from_iterator(words: list[str], min_freq: int, max_size: int | None) -> None:
     """Against the published rule, written out: specials, then by (-count, token), cut at max_tokens."""
     specials = ["<pad>", "<unk>"]

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import raw_words
 from vecload import VocabularyError, Words
 from vecload.words import UniqueWords, build_hash_table
-
-raw_words = st.lists(st.binary(max_size=20), max_size=150)
 
 
 def strings(raws: list[bytes]) -> list[str]:
     return [raw.decode("utf-8", "surrogateescape") for raw in raws]
 
 
-@given(raw_words, raw_words)
+@given(raw_words(), raw_words())
 def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
     """Against list and dict, on both sides of the border between plain Python and the kernels."""
     expected = strings(raws)
@@ -39,7 +38,7 @@ def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
     assert pickle.loads(pickle.dumps(words)) == words
 
 
-@given(st.lists(st.binary(max_size=12), min_size=70, max_size=120))
+@given(raw_words(12, min_count=70, max_count=120))
 def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes]) -> None:
     words = Words.from_bytes(raws)
     _, repeated = build_hash_table(words.data, words.offsets)
