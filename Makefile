@@ -4,8 +4,15 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 # The development packages, as pip takes them.
 DEV = $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'])")
+PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: help demo test test-all fuzz bench resolve clean
+# What `make test-fast` runs: words, vocabularies, text input, text and native files, alignment, search and layers.
+# It leaves out most formats, mapping, training, the command line, documentation, robustness and fuzzing.
+FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/ngrams tests/search tests/formats/test_text.py \
+	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
+	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
+
+.PHONY: help demo lint format test test-fast test-all fuzz docs bench resolve clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,18 +20,31 @@ help: ## List the targets.
 demo: .venv/demo ## Install vecload and run the demo.
 	$(BIN)/vecload demo
 
-test: .venv/test ## Check style, types and imports, and run the tests.
+lint: .venv/test ## Check style, types, import directions and wording.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(PYTEST) -q tests/meta/test_language.py
 
-test-all: .venv/test ## Run every test, with the long campaigns that `make test` leaves out.
-	$(BIN)/pytest -n 2 -m "campaign or not campaign"
+format: .venv/test ## Format the code and fix what ruff can fix.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## Check the code and run the tests (up to 15 minutes).
+	$(PYTEST)
+
+test-fast: .venv/test ## Run a selection of the tests in under a minute: the Makefile says which.
+	$(PYTEST) -q $(FAST)
+
+test-all: lint ## Run every test, with the long campaigns that `make test` leaves out.
+	$(PYTEST) -m "campaign or not campaign"
 
 fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them, JOBS=2, SEED=1.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(FORMAT),--format "$(FORMAT)") $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
+
+docs: .venv/test ## Run every example of the documentation and docstrings, and check links.
+	$(PYTEST) -q tests/test_docs.py tests/test_examples.py vecload
 
 bench: .venv/test ## Run the benchmarks.
 	for topic in load_text formats fasttext_models layers pooling spaces; do $(BIN)/python benchmarks/$$topic.py || exit; done

@@ -1,29 +1,22 @@
-"""The pinned set has to resolve on any machine, and every make target has to exist."""
+"""Installation: pinned versions, optional packages, make targets."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import ast
+from itertools import chain
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import vecload
-
-ROOT = Path(vecload.__file__).parent.parent
+from tests.meta.checkout import ROOT, file_of_checkout, modules, settings
 
 
 def local_versions(constraints: str) -> list[str]:
     """Return the pins with a local version ("2.13.0+cpu"), which no public index has."""
     pins = (Requirement(line) for line in constraints.splitlines() if line.strip())
     return [str(pin) for pin in pins if any(Version(one.version).local is not None for one in pin.specifier)]
-
-
-def file_of_checkout(name: str) -> str:
-    path = ROOT / name
-    if not path.exists():
-        pytest.skip("not a checkout")
-    return path.read_text(encoding="utf-8")
 
 
 def test_constraints_pin_no_local_version() -> None:
@@ -39,8 +32,62 @@ def test_constraints_pin_every_package_exactly() -> None:
     assert [str(pin) for pin in pins if [one.operator for one in pin.specifier] != ["=="]] == []
 
 
+def test_every_pin_is_in_the_range_that_users_get() -> None:
+    lines = (line.split("==") for line in file_of_checkout("constraints.txt").split())
+    pins = {canonicalize_name(name): version for name, version in lines}
+    project = settings()["project"]
+    for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
+
+
+def required_extras() -> set[tuple[str, str]]:
+    """Return (package, extra) of each call of `require` in vecload."""
+    found = set()
+    for path in modules().values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "require":
+                package, extra = (constants[one.id] if isinstance(one, ast.Name) else one.value for one in call.args)
+                found.add((package.partition(".")[0], extra))
+    return found
+
+
+def test_extra_named_by_an_error_installs_the_missing_package() -> None:
+    from importlib.metadata import packages_distributions
+
+    extras = {
+        extra: {canonicalize_name(Requirement(text).name) for text in texts}
+        for extra, texts in settings()["project"]["optional-dependencies"].items()
+    }
+    required = required_extras()
+    assert {extra for _, extra in required} == set(extras)
+    distributions = packages_distributions()
+    for package, extra in required:
+        if package in distributions:  # the distribution of a missing package is unknown
+            assert extras[extra] & set(map(canonicalize_name, distributions[package])), (package, extra)
+
+
 def test_every_make_target_is_listed_by_make_help() -> None:
     lines = file_of_checkout("Makefile").splitlines()
     phony = next(line for line in lines if line.startswith(".PHONY:")).split()[1:]
     described = [line.partition(":")[0] for line in lines if "## " in line and not line.startswith("\t")]
     assert sorted(described) == sorted(phony)
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "test-fast", "test-all", "lint", "format", "bench", "docs", "help"])
+def test_documented_make_target_exists(target: str) -> None:
+    assert f"\n{target}:" in file_of_checkout("Makefile")
+
+
+def test_every_path_of_make_test_fast_exists() -> None:
+    makefile = file_of_checkout("Makefile").replace("\\\n", " ")
+    paths = next(line for line in makefile.splitlines() if line.startswith("FAST :=")).split()[2:]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
