@@ -159,10 +159,14 @@ def test_rows_that_are_none(form: ModuleType, tmp_path: Path) -> None:
     assert vectors.matrix.tolist() == [[1, 2]]
     assert vectors.meta["skipped"] == {
         "a row without a word": 1,
-        "a vector that is not of 2 values": 2,
-        "a value that is missing": 1,
+        "a vector that does not have 2 values": 2,
+        "a missing value": 1,
     }
-    for at, message in [(1, "a row without a word"), (2, "a vector that is not of 2 values"), (3, "a value that is")]:
+    for at, message in [
+        (1, "a row without a word"),
+        (2, "a vector that does not have 2 values"),
+        (3, "a missing value"),
+    ]:
         with pytest.raises(FormatError, match=f"{message}.*found in row 2"):
             vecload.load(put(pa.concat_tables([table.slice(0, 1), table.slice(at, 1)]), path))
     wrong = pa.table({"word": ["a", "b"], "vector": pa.array([[1.0], [np.inf]], pa.list_(pa.float64(), 1))})

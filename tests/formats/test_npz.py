@@ -95,9 +95,9 @@ def test_the_ways_in(tmp_path: Path) -> None:
         ({"words": np.array([["a"]]), "matrix": np.eye(1)}, "words that are not text"),
         ({"words": np.array(["\ud800"]), "matrix": np.eye(1)}, "words that are not text"),
         ({"words": np.frombuffer(b"\xff\xff\xff\x7f", dtype="<U1"), "matrix": np.eye(1)}, "words that are not text"),
-        ({"words": np.array(["a"]), "matrix": np.zeros(1)}, "an array that cannot be"),
-        ({"words": np.array(["a"]), "matrix": np.zeros((1, 1), dtype=int)}, "an array that cannot be"),
-        ({"words": np.array(["a"]), "matrix": np.zeros((1, 0))}, "an array that cannot be"),
+        ({"words": np.array(["a"]), "matrix": np.zeros(1)}, "the array has the wrong shape or type"),
+        ({"words": np.array(["a"]), "matrix": np.zeros((1, 1), dtype=int)}, "the array has the wrong shape or type"),
+        ({"words": np.array(["a"]), "matrix": np.zeros((1, 0))}, "the array has the wrong shape or type"),
         (
             {"words.data": np.zeros(2, "u1"), "words.offsets": np.array([0, 3]), "matrix": np.eye(1)},
             "offsets that do not fit",

@@ -110,9 +110,9 @@ def test_arrow_offsets_in_a_longer_buffer_are_read(tmp_path: Path) -> None:
     words = pa.Array.from_buffers(pa.large_string(), 2, [None, offsets, pa.py_buffer(b"catdog")])
     rows = pa.FixedSizeListArray.from_arrays(pa.array([1, 2, 3, 4], pa.float32()), 2)
     batch = pa.record_batch([words, rows], names=["word", "vector"])
-    from vecload.formats.arrow.columns import _packed
+    from vecload.formats.arrow.columns import pack_column
 
-    assert list(_packed(batch.column("word"))) == ["cat", "dog"]
+    assert list(pack_column(batch.column("word"))) == ["cat", "dog"]
 
 
 SETTINGS = {"minn": 3, "maxn": 6, "bucket": 4, "hash_count": 1, "seed": 1, "bow": "<", "eow": ">"}

@@ -1,22 +1,19 @@
-"""For formats that keep words and a matrix whole: a `Reader` over them, mapped or not, and numpy's ``.npy`` files."""
+"""`ArrayReader`: the reader of formats that store all words and the matrix as whole arrays, mapped or in memory."""
 
 from __future__ import annotations
 
-import io
-import math
 from collections import Counter
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from vecload.arrays import narrowed, type_of
-from vecload.errors import FormatError, shorten
+from vecload.errors import FormatError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
-from vecload.saved import MAX_DIM
+from vecload.saved.npy import check_array, map_array, npy_header, npy_layout, open_npy, read_npy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -24,152 +21,37 @@ if TYPE_CHECKING:
     from vecload.ngrams import NgramTable
     from vecload.words import Words
 
-_VALUES: Final = 1 << 18  # in a batch
-_LARGEST_VALUE: Final = 8
-_PIECE: Final = 1 << 20
-_MOST_DIMS: Final = 32  # as many as every version of NumPy can handle
+__all__ = [
+    "ArrayReader",
+    "PickedRows",
+    "Rows",
+    "check_array",
+    "map_array",
+    "npy_header",
+    "npy_layout",
+    "open_npy",
+    "read_npy",
+]
 
-
-def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    r"""What a ``.npy`` file of an array in C order begins with.
-
-    Examples
-    --------
-    >>> npy_header((2, 3), np.dtype("<f4"))[:8]
-    b'\x93NUMPY\x01\x00'
-    """
-    file = io.BytesIO()
-    settings = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, settings)
-    return file.getvalue()
-
-
-def open_npy(path: Path, *, dims: int = 2, kinds: str = "f") -> npt.NDArray[Any]:
-    """The array of a ``.npy`` file, mapped.
-
-    Raises
-    ------
-    FormatError
-        When it is none, is cut short, or is not of numbers of these kinds and so many dimensions.
-    """
-    try:
-        array = map_npy(path)
-    except (ValueError, OSError) as error:
-        raise FormatError(f"not a NumPy array ({error})", file=str(path)) from error
-    check_array(array, str(path), dims=dims, kinds=kinds)
-    return array
-
-
-def map_npy(path: Path) -> npt.NDArray[Any]:
-    """Map the array of a ``.npy`` file.
-
-    Raises
-    ------
-    ValueError
-        When the header is invalid, or the file is shorter than its header says.
-    """
-    with path.open("rb") as file:
-        shape, fortran, dtype = npy_layout(file)
-        begin = file.tell()
-    return map_array(path, begin, shape, dtype, fortran=fortran)
-
-
-def map_array(
-    path: Path, begin: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool
-) -> npt.NDArray[Any]:
-    """Map an array that starts at byte `begin` of a file.
-
-    Raises
-    ------
-    ValueError
-        When the file is too short for it.
-    """
-    size = path.stat().st_size - begin
-    if math.prod(shape) * dtype.itemsize > size:
-        raise ValueError(f"the array is cut short: found {size:,} bytes for shape {shorten(shape)} of {dtype}")
-    order: Literal["F", "C"] = "F" if fortran else "C"
-    if not math.prod(shape):  # an empty map is an error of the operating system
-        return np.empty(shape, dtype=dtype, order=order)
-    mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order)
-    return mapped
-
-
-def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
-    """Read the array of a ``.npy`` file of `size` bytes that is part of another file, allocating no more than that.
-
-    Raises
-    ------
-    ValueError
-        When the header is invalid, or the size does not match it.
-    """
-    shape, fortran, dtype = npy_layout(file)
-    rest = size - file.tell()
-    if math.prod(shape) * dtype.itemsize != rest:
-        raise ValueError(f"shape {shorten(shape)} of {dtype} in {rest:,} bytes")
-    array = np.empty(shape, dtype=dtype, order="F" if fortran else "C")
-    room = array.ravel(order="K").view(np.uint8).data
-    for begin in range(0, rest, _PIECE):
-        room[begin : begin + _PIECE] = file.read(min(_PIECE, rest - begin))
-    return array
-
-
-def npy_layout(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of a ``.npy`` file: shape, whether columns come first, and dtype.
-
-    Raises
-    ------
-    ValueError
-        When the header is invalid, or the values are Python objects.
-    """
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    try:
-        shape, fortran, dtype = read(file)
-    except ValueError:
-        raise
-    # NumPy parses the header as a Python literal, and the parser has many ways to fail: SyntaxError, TokenError,
-    # TypeError, and MemoryError or RecursionError for deep nesting.
-    except Exception as error:
-        raise ValueError(f"the header of the array is invalid ({type(error).__name__}: {error})") from error
-    if len(shape) > _MOST_DIMS or not all(type(side) is int and 0 <= side < 1 << 60 for side in shape):
-        raise ValueError(f"the header of the array has invalid sizes: {shorten(shape)}")
-    if dtype.hasobject:
-        raise ValueError("the array holds Python objects, and reading them would run code from the file")
-    return shape, fortran, dtype
-
-
-def check_array(array: npt.NDArray[Any], name: str, *, dims: int = 2, kinds: str = "f") -> None:
-    """Refuse what is no array of numbers of these kinds and so many dimensions.
-
-    Raises
-    ------
-    FormatError
-        Says what it is.
-    """
-    fits = isinstance(array, np.ndarray) and array.ndim == dims and array.dtype.kind in kinds
-    if not fits or array.dtype.itemsize > _LARGEST_VALUE or (dims > 1 and not 0 < array.shape[1] <= MAX_DIM):
-        found = f"shape {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        kind = "floating-point numbers" if kinds == "f" else "whole numbers"
-        expected = f"{dims} dimension{'s' if dims > 1 else ''} of {kind}"
-        raise FormatError("an array that cannot be", file=name, found=found, expected=expected)
+_VALUES: Final = 1 << 18  # in the rows of a batch: a megabyte of float32
 
 
 class Rows(Protocol):
-    """Two dimensions of numbers, of which rows can be taken: an array, mapped or not, or what makes rows on demand."""
+    """A matrix from which rows can be taken: an array, mapped or in memory, or an object that makes rows on demand."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows and dimension."""
+        """Number of rows, and number of values per row."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of a value."""
+        """Type of the values."""
 
     def __getitem__(self, at: npt.NDArray[np.int64], /) -> npt.NDArray[Any]: ...
 
 
 class PickedRows:
-    """Some rows of a matrix, in some order, taken when they are asked for."""
+    """Rows of a matrix in a given order, copied only when they are requested."""
 
     def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> None:
         self._matrix = matrix
@@ -182,24 +64,24 @@ class PickedRows:
 
 
 class ArrayReader(BaseReader):
-    """Reads words and rows as batches.
+    """Reader of words and a matrix that are arrays already.
 
     Parameters
     ----------
     name
-        The file's name, for error messages.
+        Name of the file, for error messages.
     words
-        The words, one for each row.
+        The words, one per row.
     rows
-        The values; an array that is a map stays one.
+        The vectors. A mapped array can be returned by `mapped` as it is.
     request
-        What to read.
+        Rows to read, and their type.
     meta
-        What `Vectors.meta` shall say.
+        Description of the file.
     ngrams
-        The n-gram table that belongs to them.
+        N-gram table of the file.
     skipped
-        Rows that were left out before, by cause.
+        Number of rows that were skipped before, by cause.
     """
 
     def __init__(
@@ -228,11 +110,11 @@ class ArrayReader(BaseReader):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of the file."""
+        """Description of the file, and the number of skipped rows by cause."""
         return {**self._meta, **({"skipped": dict(self.skipped)} if self.skipped else {})}
 
     def first_words(self) -> Words:
-        """Return all words, whatever the request asks for."""
+        """Return all words of the file, regardless of the request."""
         return self._words
 
     def __iter__(self) -> Iterator[Batch]:
@@ -241,7 +123,8 @@ class ArrayReader(BaseReader):
             at = np.arange(begin, min(begin + self._step, count))
             if self._request.only is not None:
                 at = at[self._request.only.lookup(self._words.take(at)) >= 0]
-            with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused
+            # Values out of range become infinite, and are refused below.
+            with np.errstate(over="ignore", invalid="ignore"):
                 rows = narrowed(np.ascontiguousarray(self._rows[at]), self.dtype)
             fine = np.isfinite(rows).all(axis=1)
             if not self._request.allow_nonfinite and not fine.all():
@@ -259,7 +142,7 @@ class ArrayReader(BaseReader):
         self.skipped[cause] += len(at)
 
     def mapped(self) -> Table | None:
-        """The arrays as they are, when they were asked for as they are and every word is there once."""
+        """Return the arrays without a copy; None unless all rows are requested as they are and all words differ."""
         request, rows = self._request, self._rows
         if request.only is not None or request.limit is not None or rows.dtype != self.dtype or not rows.dtype.isnative:
             return None
@@ -267,7 +150,7 @@ class ArrayReader(BaseReader):
             return None
         blocks = () if request.allow_nonfinite else range(0, len(rows), self._step)
         if not all(np.isfinite(rows[begin : begin + self._step]).all() for begin in blocks):
-            return None  # the batches will say where
+            return None  # the batches will report or skip the row
         if not self._words.distinct:
             return None
         return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)

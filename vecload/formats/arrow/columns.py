@@ -1,12 +1,12 @@
-"""Arrow's tables of words and vectors: what Parquet and Arrow IPC files have in common.
+"""Tables with a column of words and a column of vectors, shared by Parquet and Arrow IPC.
 
 ::
 
     word      string or binary
-    vector    list of float16, float32 or float64; of a fixed size (as written), or all of one length
+    vector    list of float16, float32 or float64: of fixed size (as written), or of equal lengths
 
-The columns may have other names when there is one of strings and one of lists of floats and no more. Rows are read and
-written a record batch at a time. Words that are not UTF-8 make the column ``large_binary``.
+Other column names are accepted if only one column has strings and only one has lists of floats. Rows are read and
+written one record batch at a time. If a word is not UTF-8, the column is written as ``large_binary``.
 
 Source: the Arrow columnar format, https://arrow.apache.org/docs/format/Columnar.html.
 """
@@ -34,37 +34,38 @@ if TYPE_CHECKING:
 
 WORD: Final = "word"
 VECTOR: Final = "vector"
-TOGETHER: Final = 8192
-"""Rows in a record batch that is asked for."""
+BATCH_ROWS: Final = 8192
+"""Number of rows per record batch when reading Parquet."""
 
 
 def arrow() -> Any:
-    """The module `pyarrow`.
+    """Import pyarrow.
 
     Raises
     ------
     MissingDependencyError
-        When it is not installed.
+        If it is not installed.
     """
     return require("pyarrow", "arrow")
 
 
 class Columns:
-    """Which columns of a schema are the words and the vectors.
+    """Names and types of the columns of words and vectors in an Arrow schema.
 
     Raises
     ------
     FormatError
-        When that cannot be told.
+        If the schema is invalid, or the columns are missing or ambiguous.
     """
 
     def __init__(self, schema: Any, name: str) -> None:
         types = arrow().types
         try:
             fields = [(field.name, field.type) for field in schema]
-        except ValueError as error:  # a name that is no text
-            raise FormatError(f"a schema that cannot be read ({error})", file=name) from error
-        kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}  # -1: a name of two columns
+        except ValueError as error:  # the name of a column is not UTF-8
+            raise FormatError(f"invalid Arrow schema ({error})", file=name) from error
+        # A name that two columns share has index -1 and could mean either, so both are ignored.
+        kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}
         words = [column for column, kind in kinds.items() if _is_text(kind)]
         lists = [column for column, kind in kinds.items() if _is_list(kind) and types.is_floating(kind.value_type)]
         word = WORD if WORD in words else words[0] if len(words) == 1 else None
@@ -97,7 +98,25 @@ def _is_list(kind: Any) -> bool:
 
 
 class Reader(BaseReader):
-    """Reads the record batches that `batches` gives."""
+    """Reader of record batches.
+
+    Parameters
+    ----------
+    name
+        Name of the file, for error messages.
+    columns
+        Columns of the words and vectors.
+    batches
+        Function that opens the file and yields its record batches.
+    request
+        Rows to read, and their type.
+    form
+        Name of the format.
+    rows
+        Number of rows according to the file, or None.
+    most
+        Number of bytes of the file, which bounds the number of rows to allocate.
+    """
 
     ngrams = None
 
@@ -123,52 +142,54 @@ class Reader(BaseReader):
         self._first: Any = None
         self.dim = self._length() if columns.dim is None else columns.dim
         if not 0 < self.dim <= MAX_DIM:
-            raise FormatError("vectors of a length that cannot be", file=name, found=str(self.dim))
-        room = most // (self.dim * columns.dtype.itemsize) + 1
-        self.expected = room if rows is None else min(max(rows, 0), room)
-        self._row = 0  # of the next batch in the file
+            raise FormatError("invalid dimension of the vectors", file=name, found=str(self.dim))
+        # Columns may be compressed, so this is an estimate: the matrix grows if there are more rows.
+        fitting = most // (self.dim * columns.dtype.itemsize) + 1
+        self.expected = fitting if rows is None else min(max(rows, 0), fitting)
+        self._row = 0  # number of the first row of the next record batch
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of the file."""
+        """Description of the file, and the number of skipped rows by cause."""
         meta: dict[str, Any] = {"format": self._form}
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
     def _length(self) -> int:
-        """The length of the first vector, where the type does not say it."""
+        """Return the length of the first vector, for lists without a fixed size."""
         self._first = next(self._batches, None)
         column = None if self._first is None else self._first.column(self._columns.vector)
         lengths = [] if column is None else column.value_lengths().drop_null().to_pylist()
         return lengths[0] if lengths else 1
 
     def _guarded(self, batches: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-        """The batches, none of them empty, each found to be what it says."""
+        """Yield the record batches that are not empty, after validating them."""
         pa = arrow()
         try:
             for batch in batches():
-                batch.validate(full=True)  # offsets of a file are not to be believed
+                # pyarrow does not check offsets when it reads; a wrong one would be used as an index without bounds.
+                batch.validate(full=True)
                 if batch.num_rows:
                     yield batch
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise FormatError(f"the table cannot be read ({error})", file=self._name) from error
+            raise FormatError(f"cannot read the table ({error})", file=self._name) from error
 
     def __iter__(self) -> Iterator[Batch]:
         if self._first is not None:
-            yield from self._taken(self._first)
+            yield from self._requested(self._first)
         for batch in self._batches:
             if self._request.limit is not None and self._row >= self._request.limit:
                 return
-            yield from self._taken(batch)
+            yield from self._requested(batch)
 
-    def _taken(self, batch: Any) -> Iterator[Batch]:
-        """What is wanted of a record batch, if anything is."""
+    def _requested(self, batch: Any) -> Iterator[Batch]:
+        """Yield the requested rows of a record batch as one `Batch`, or nothing if there are none."""
         limit = self._request.limit
         if limit is not None:
             batch = batch.slice(0, max(0, limit - self._row))
         begin, self._row = self._row, self._row + batch.num_rows
         texts, vectors = (batch.column(name) for name in (self._columns.word, self._columns.vector))
         present = ~texts.is_null().to_numpy(zero_copy_only=False)
-        words = _packed(texts)
+        words = pack_column(texts)
         at = np.arange(len(words))
         if self._request.only is not None:
             at = at[(self._request.only.lookup(words) >= 0) & present]
@@ -184,47 +205,47 @@ class Reader(BaseReader):
             yield Batch(some.data, some.offsets, rows)
 
     def _values(self, at: npt.NDArray[np.int64], vectors: Any, begin: int) -> tuple[npt.NDArray[np.int64], Any]:
-        """The rows whose vectors are whole, and their values."""
+        """Return the rows with complete vectors, and their values."""
         lengths = vectors.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        at = self._kept(at, lengths[at] == self.dim, f"a vector that is not of {self.dim} values", begin)
+        at = self._kept(at, lengths[at] == self.dim, f"a vector that does not have {self.dim} values", begin)
         taken = vectors if len(at) == len(vectors) else vectors.take(arrow().array(at))
         values = taken.flatten()
         absent = values.is_null().to_numpy(zero_copy_only=False).reshape(len(at), self.dim).any(axis=1)
         rows = np.asarray(values.to_numpy(zero_copy_only=False), dtype=self._columns.dtype).reshape(len(at), self.dim)
-        return self._kept(at, ~absent, "a value that is missing", begin), rows[~absent]
+        return self._kept(at, ~absent, "a missing value", begin), rows[~absent]
 
     def _kept(
         self, at: npt.NDArray[np.int64], fine: npt.NDArray[np.bool_], cause: str, begin: int
     ) -> npt.NDArray[np.int64]:
-        """The rows that are fine; the others are refused or counted."""
+        """Return the rows that are `fine`; raise an error for the others, or count them as skipped."""
         bad = at[~fine]
         if len(bad) and self._request.errors != "skip":
-            hint = "errors='skip' (--errors skip) leaves such rows out."
+            hint = "errors='skip' (--errors skip) skips such rows."
             raise FormatError(cause, file=self._name, found=f"in row {begin + int(bad[0]) + 1:,}", hint=hint)
         if len(bad):
             self.skipped[cause] += len(bad)
         return at[fine]
 
 
-def _packed(texts: Any) -> Words:
-    """A column of strings as packed words; a null is an empty word."""
+def pack_column(texts: Any) -> Words:
+    """Pack the words of a column of strings or bytes; a null becomes the empty word."""
     pa = arrow()
     if pa.types.is_dictionary(texts.type):
         values = texts.dictionary.cast(pa.large_binary())
         texts = pa.DictionaryArray.from_arrays(texts.indices, values).dictionary_decode()
     texts = texts.cast(pa.large_binary()).fill_null(b"")
     _, offsets, data = texts.buffers()
-    # The buffer may be longer than its offsets, by any number of bytes.
+    # A column may be a slice of longer buffers, and its data may be followed by any number of bytes.
     ends = np.frombuffer(offsets, dtype=np.int64, count=texts.offset + len(texts) + 1)[texts.offset :]
     raw = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
     return Words(raw[ends[0] : ends[-1]], ends - ends[0])
 
 
 class Writer:
-    """Writes a table a batch at a time to the sink that `open_sink` makes of a path and a schema.
+    """Writer of record batches, to the file that `open_sink` opens for a path and a schema.
 
-    Columns are of strings until the first word that is not UTF-8 comes; then what has been written is copied into a
-    file whose words are bytes.
+    Words are written as strings, which other programs expect. At the first word that is not UTF-8, the batches written
+    so far are copied to a new file with a column of bytes.
     """
 
     def __init__(
@@ -266,7 +287,7 @@ class Writer:
         return pa.schema([pa.field(WORD, text), pa.field(VECTOR, pa.list_(value, self._table.dim))])
 
     def _reopened(self, schema: Any) -> Any:
-        """A sink of the new schema that holds what has been written."""
+        """Open a sink with a new schema and copy the batches written so far to it."""
         before = self._path.with_name(self._path.name + ".text")
         self._path.rename(before)
         sink = self._open_sink(self._path, schema)
@@ -278,7 +299,7 @@ class Writer:
 
 
 def _column(batch: Batch, text: Any) -> Any:
-    """The words of a batch as a column, not copied; None if they are not all text and should be."""
+    """Return the words of a batch as a column, not copied; None if `text` is a string type and a word is not UTF-8."""
     pa = arrow()
     if pa.types.is_large_string(text):
         try:
@@ -288,7 +309,8 @@ def _column(batch: Batch, text: Any) -> Any:
     buffers = [None, pa.py_buffer(np.ascontiguousarray(batch.offsets)), pa.py_buffer(np.ascontiguousarray(batch.data))]
     column = pa.Array.from_buffers(text, len(batch.rows), buffers)
     try:
-        column.validate(full=True)  # a character may have been cut between two words
+        # The bytes of all words together are UTF-8, but two words may each have a part of one character.
+        column.validate(full=True)
     except pa.ArrowInvalid:
         return None
     return column

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError, require
-from vecload.formats.arrow.columns import TOGETHER, Columns, Reader, Writer, arrow
+from vecload.formats.arrow.columns import BATCH_ROWS, Columns, Reader, Writer, arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     def batches() -> Iterator[Any]:
         names = [columns.word, columns.vector]
         for group in range(file.num_row_groups):
-            yield from file.iter_batches(TOGETHER, row_groups=[group], columns=names, use_threads=False)
+            yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
             source.position = len(data) * (group + 1) // file.num_row_groups
 
     return Reader(source.name, columns, batches, request, form=NAME, rows=rows, most=len(data))
@@ -82,6 +82,6 @@ def write(path: Path, table: RowStream) -> None:
 
     def open_batches(path: Path) -> Iterator[Any]:
         with _parquet().ParquetFile(path) as file:
-            yield from file.iter_batches(TOGETHER)
+            yield from file.iter_batches(BATCH_ROWS)
 
     Writer(path, table, open_sink, open_batches).write()
