@@ -114,7 +114,11 @@ def test_undo_gives_what_is_left(skewed: Vectors) -> None:
         (lambda v: transforms.prune(v, 0), "prune: nothing would be kept"),
         (lambda v: transforms.prune(v, "w1"), "keep must be a list of strings, not one string"),
         (lambda v: transforms.merge([v]), "merge two sources or more, not 1"),
-        (lambda v: transforms.merge([v, v], "sum"), "combine='sum' is not one of 'concatenate', 'average', 'svd'"),
+        (
+            lambda v: transforms.merge([v, v], "sum"),
+            "combine='sum' is not one of 'first', 'average', 'concatenate', 'svd'",
+        ),
+        (lambda v: transforms.merge([v, transforms.pca(v, 1)], "first"), "same dimension, got [2, 1]"),
         (lambda v: transforms.merge([v, v], dim=3), "dim is for combine='svd', not for 'concatenate'"),
         (lambda v: transforms.merge([v, v], "svd", dim=9), "dim=9: keep 1 to 4 directions"),
     ],
@@ -195,6 +199,11 @@ def test_merged_sources() -> None:
     mean = transforms.merge([one, two], "average", words="all")
     assert list(mean.words) == ["a", "b", "c", "d"]
     np.testing.assert_allclose(mean.matrix, [[0.3, 0.9, 0], [0, 1, 0], [0.5, 0, 0], [0, 0, 1]], rtol=1e-6)
+    third = Vectors(["d", "c", "a"], np.array([[0, 2], [3, 0], [1, 1]], "f4"))
+    first = transforms.merge([one, third], "first", words="all")
+    assert list(first.words) == ["a", "b", "c", "d"]
+    np.testing.assert_allclose(first.matrix, [[0.6, 0.8], [0, 1], [0, 0], [0, 1]], rtol=1e-6)
+    assert list(transforms.merge([one, third], "first").words) == ["a", "c"]
     large = transforms.merge([one, two], words="all").matrix
     svd = transforms.merge([one, two], "svd", dim=5, words="all").matrix
     np.testing.assert_allclose(svd @ svd.T, large @ large.T, atol=1e-5)  # a turn of the space

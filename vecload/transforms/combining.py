@@ -15,7 +15,7 @@ from vecload.search import nearest
 from vecload.vectors import Vectors
 from vecload.words import Words
 
-Combine = Literal["concatenate", "average", "svd"]
+Combine = Literal["first", "average", "concatenate", "svd"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +95,19 @@ def merge(
     dim: int | None = None,
     words: Literal["common", "all"] = "common",
 ) -> Vectors:
-    """One space of several, rows of each at norm 1 before.
+    """Merge several spaces into one. Rows are divided by their norms first.
 
     Parameters
     ----------
     sources
         Two or more spaces.
     combine
-        "concatenate"; "average" (Coates and Bollegala 2018), of the sources that have the word, shorter rows filled
-        with zeros; "svd" (Yin and Schütze 2016), the first `dim` singular directions of the concatenation.
+        - "concatenate": put the rows of a word side by side.
+        - "first": take the row of the first source that has the word. Useful with ``words="all"``, for sources in one
+          space.
+        - "average" (Coates and Bollegala 2018): the mean over the sources that have the word, with shorter rows padded
+          with zeros.
+        - "svd" (Yin and Schütze 2016): the first `dim` singular directions of the concatenation.
     dim
         For "svd"; None for the greatest of the sources.
     words
@@ -113,15 +117,26 @@ def merge(
     Raises
     ------
     OptionError
-        For fewer than two sources, rows with NaN or infinity, or options that are none.
+        For fewer than two sources, rows with NaN or infinity, invalid options, and sources of different dimensions with
+        "first".
     VocabularyError
-        When no word is common.
+        If the sources have no word in common.
+
+    Examples
+    --------
+    >>> one = Vectors(["cat", "dog"], np.array([[1, 0], [0, 2]], dtype="float32"))
+    >>> two = Vectors(["dog", "cow"], np.array([[1, 0], [3, 0]], dtype="float32"))
+    >>> merge([one, two], "first", words="all").matrix.tolist()
+    [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
     if len(sources) < 2:
         raise OptionError(f"merge two sources or more, not {len(sources)}")
     for name, value, known in (("combine", combine, get_args(Combine)), ("words", words, ("common", "all"))):
         if value not in known:
             raise OptionError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+    dims = [source.dim for source in sources]
+    if combine == "first" and len(set(dims)) > 1:
+        raise OptionError(f"combine='first' needs sources of the same dimension, got {dims}")
     if not all(np.isfinite(source.norms).all() for source in sources):
         raise OptionError("rows with NaN or infinity cannot be merged: leave them out before")
     if words == "all":
@@ -131,19 +146,19 @@ def merge(
         listed = sources[0].words.take(np.flatnonzero(there))
     if not len(listed):
         raise VocabularyError(f"{len(sources)} sources have no word in common")
-    total = sum(source.dim for source in sources)
-    width = max(source.dim for source in sources)
-    made = np.zeros((len(listed), width if combine == "average" else total), dtype=np.float32)
+    width = max(dims)
+    overlaid = combine in ("first", "average")  # all sources are added to the same columns
+    made = np.zeros((len(listed), width if overlaid else sum(dims)), dtype=np.float32)
     count = np.zeros(len(listed), dtype=np.float32)
     begin = 0
     for source in sources:
         rows = source.words.lookup(listed)
         part = source.matrix[rows].astype(np.float32)
-        part[rows < 0] = 0
+        part[(rows < 0) | (count > 0) if combine == "first" else rows < 0] = 0
         scale_to_unit(part)
         made[:, begin : begin + source.dim] += part
         count += rows >= 0
-        begin += 0 if combine == "average" else source.dim
+        begin += 0 if overlaid else source.dim
     if combine == "average":
         made /= count[:, None]
     if combine == "svd":
