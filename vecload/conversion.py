@@ -14,14 +14,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import formats
 from vecload.arrays import narrowed, type_of
 from vecload.catalog.resolving import input_files, resolve_source
 from vecload.errors import FormatError, OptionError
-from vecload.formats import guarding, native
+from vecload.formats import guarding
 from vecload.formats.contract import Batch, Table
 from vecload.formats.gensim.keyed_vectors import from_gensim as from_gensim
-from vecload.formats.outputs import ARCHIVES, output_of, writer
+from vecload.formats.outputs import ARCHIVES, output_of
+from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
 from vecload.keywords import explain_keywords
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, none_found
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
@@ -148,19 +148,17 @@ def convert(
     """
     begin = time.perf_counter()
     output = output_of(dst, format, precision=precision, unencodable=unencodable)
-    given, read_options = (None, {}) if source_format is None else formats.named(source_format)
-    if given is not None and not hasattr(given, "read"):
-        raise OptionError(f"{given.NAME} is written, not read; `vecload formats` lists the formats that are read")
+    given, alias = (None, "") if source_format is None else reader_by_name(source_format)
     request = asked(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
-    if normalize:  # values are rounded once, after the last step
-        request = dataclasses.replace(request, dtype=None)
+    # Values are rounded once, after the last step.
+    request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)
     check_inputs(input_files(src))
     output.check(input_files(src))
     with resolve_source(src, few_words=vocab is not None) as place, open_source(place, folders=True) as opened:
         output.check([place])  # where a name of the catalog was brought to
-        form = formats.recognise(opened) if given is None else given
-        reader = guarding.read(form, opened, request, **read_options)
-        check = WordCheck(reader, request, prefix, forced=given is not None, known=form is native)
+        form = detect_format(opened) if given is None else given
+        reader = guarding.open_reader(form, opened, request)
+        check = WordCheck(reader, request, prefix, forced=given is not None, known=form.records_doubts)
         with bar(opened, progress) as advance:
             table = _Stream(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
             try:
@@ -171,7 +169,7 @@ def convert(
     return Conversion(
         source=opened.name,
         target=os.fspath(dst),
-        format=output.form.NAME,
+        format=output.form.name,
         rows=table.read + reader.skipped.total(),
         written=table.read - table.duplicates - dropped.total(),
         dropped={cause: count for cause, count in left.items() if count},
@@ -226,9 +224,9 @@ def targets_in(folder: Path, sources: Sequence[str], name: str | None) -> list[t
     """
     if name is None:
         raise OptionError("several files are written to a folder; name their format with format= (--format)")
-    form, _ = writer(name)
+    form, _ = writer_by_name(name)
     own = f".{name.casefold()}"  # "vec" is a name of text, and one of its suffixes
-    suffix = own if own in form.SUFFIXES else next(iter(form.SUFFIXES), "")
+    suffix = own if own in form.suffixes else next(iter(form.suffixes), "")
     pairs = [(source, folder / (_stem(source) + suffix)) for source in sources]
     for target, count in Counter(target for _, target in pairs).items():
         if count > 1:
@@ -281,7 +279,7 @@ class _NoneFoundError(Exception):
 
 def _stem(source: str) -> str:
     """A file's name without what says how it is packed and what is in it."""
-    known = {suffix for module in formats.FORMATS for suffix in module.SUFFIXES}
+    known = {suffix for form in all_formats() for suffix in form.suffixes}
     name = Path(source).name
     for suffixes in (_PACKED, known):
         ends = [suffix for suffix in suffixes if name.casefold().endswith(suffix) and len(name) > len(suffix)]
@@ -292,13 +290,18 @@ def _stem(source: str) -> str:
 def _write(output: Output, table: RowStream) -> tuple[Counter[str], int]:
     """Write the whole table or nothing; return the rows left out, by cause, and the bytes written."""
     form = output.form
-    if table.ngrams is not None and table.ngrams.kind not in getattr(form, "NGRAMS", ()):
+    if table.ngrams is not None and table.ngrams.kind not in form.ngram_kinds:
         if not table.expected:
-            raise OptionError(f"{form.NAME} cannot store n-grams, and there are no words to write")
-        _log.warning("%s: %s cannot store n-grams; they were dropped", output.path, form.NAME)
+            raise OptionError(f"{form.name} cannot store n-grams, and there are no words to write")
+        _log.warning("%s: %s cannot store n-grams; they were dropped", output.path, form.name)
     folder, streams, compression = output.folder, output.streams, output.compression
     with open_target(output.path, folder=folder, streams=streams, compression=compression) as to:
-        dropped: Counter[str] = form.write(to, table, **output.options) or Counter()
+        if isinstance(to, OutputStream):
+            assert form.write_stream is not None  # `output_of` refused other formats
+            dropped = form.write_stream(to, table, output.options)
+        else:
+            assert form.write is not None  # likewise
+            dropped = form.write(to, table, output.options)
     return dropped, to.written if isinstance(to, OutputStream) else _size(Path(output.path))
 
 

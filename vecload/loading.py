@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload import formats
 from vecload.catalog.resolving import resolve_source
-from vecload.errors import FormatError, OptionError, allocating
-from vecload.formats import guarding, native
-from vecload.formats.contract import ReadRequest, RowBuffer, Table
+from vecload.errors import FormatError, allocating
+from vecload.formats import guarding
+from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.registry import detect_format, reader_by_name
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
@@ -148,16 +149,15 @@ def load_rows(
 ) -> Vectors:
     """Do what `load` does, without a warning if none of the requested words is there."""
     # A mistyped name is reported before a file is opened, or even downloaded.
-    given, options = (None, {}) if format is None else formats.named(format)
+    given, alias = (None, "") if format is None else reader_by_name(format)
+    request = dataclasses.replace(request, alias=alias)
     with (
         resolve_source(source, few_words=request.only is not None) as place,
         open_source(place, folders=True) as opened,
     ):
-        form = formats.recognise(opened) if given is None else given
-        if not hasattr(form, "read"):
-            raise OptionError(f"{form.NAME} is written, not read; `vecload formats` lists what is")
-        reader = guarding.read(form, opened, request, **options)
-        check = WordCheck(reader, request, prefix, forced=format is not None, known=form is native)
+        form = detect_format(opened) if given is None else given
+        reader = guarding.open_reader(form, opened, request)
+        check = WordCheck(reader, request, prefix, forced=format is not None, known=form.records_doubts)
         table = None if prefix else reader.mapped()
         if table is None or check.shares_spaces(table.words):
             with bar(opened, progress) as advance:
@@ -270,11 +270,11 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
     with resolve_source(source, few_words=True) as place, open_source(place, folders=True) as opened:
-        form = formats.recognise(opened)
-        told = guarding.preview(form, opened)
-        reader = guarding.read(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
-        sample = told.pop("sample", None)
-        words, rows, count = sample if sample and sample[0] else _first_rows(reader)
+        form = detect_format(opened)
+        preview = guarding.preview(form, opened)
+        reader = guarding.open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
+        sample = preview.sample
+        words, rows, count = _first_rows(reader) if sample is None or not sample.words else sample
         if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
@@ -285,13 +285,9 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             raise FormatError("the file has no rows", file=opened.name)
         norms = np.linalg.norm(rows, axis=1)
         # The size of a file, compressed or not, makes an estimate possible; the length of a pipe is unknown.
+        count = count if preview.rows is None else preview.rows
         at_least = count is None and reader.declared is None and opened.progress()[1] is None
-        sampled = {
-            "rows": len(rows) if at_least else reader.declared or reader.expected if count is None else count,
-            "exact": count is not None,
-            "at_least": at_least,
-            "values": str(reader.dtype),
-        }
+        estimate = len(rows) if at_least else reader.declared or reader.expected
         return Info(
             source=opened.name,
             size=opened.size,
@@ -304,8 +300,11 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
             details=details_of(reader.meta, words, rows),
-            doubt=_doubt(reader, words, known=form is native),
-            **{**sampled, **told},
+            doubt=_doubt(reader, words, known=form.records_doubts),
+            rows=estimate if count is None else count,
+            exact=count is not None,
+            at_least=at_least,
+            values=preview.values or str(reader.dtype),
         )
 
 
@@ -319,10 +318,10 @@ def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
     return join_doubts(reader.meta.get("doubt"), shared.text, finding and finding.text)
 
 
-def _first_rows(reader: Reader) -> tuple[list[str], npt.NDArray[np.float64], int | None]:
-    """Words and values of the first rows; and the number of rows, those left out included, if these are all."""
+def _first_rows(reader: Reader) -> Sample:
+    """Return the first rows, and the total row count if they are the whole file."""
     batches = list(reader)
     words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
     rows = [batch.rows.astype(np.float64) for batch in batches]
     read = len(words) + reader.skipped.total()
-    return words, np.concatenate([*rows, np.empty((0, reader.dim))]), read if read < _SAMPLE else None
+    return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), read if read < _SAMPLE else None)

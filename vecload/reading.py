@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from vecload import formats
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
-from vecload.formats import guarding, native
+from vecload.formats import guarding
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, strip_prefix
+from vecload.formats.registry import detect_format
 from vecload.progress import progress_bar
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode
@@ -250,9 +250,9 @@ def read_words(
     """
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
     with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
-        form = formats.recognise(opened)
-        reader = guarding.read(form, opened, request)
-        check = WordCheck(reader, request, "", forced=False, known=form is native)
+        form = detect_format(opened)
+        reader = guarding.open_reader(form, opened, request)
+        check = WordCheck(reader, request, "", forced=False, known=form.records_doubts)
         table = reader.mapped()
         if table is not None and not check.shares_spaces(table.words):
             complete = limit is None or table.rows <= limit

@@ -140,7 +140,7 @@ def test_formats_lists_all() -> None:
     code, shown, _ = run("formats")
     assert code == 0
     names = [line[:22].strip() for line in shown.splitlines()]
-    assert names == ["name", *(form.NAME for form in formats.FORMATS)]
+    assert names == ["name", *(form.name for form in formats.all_formats())]
 
 
 @pytest.mark.parametrize(

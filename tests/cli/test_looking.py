@@ -97,7 +97,7 @@ def test_info_shows_shared_rows_and_invalid_words(tmp_path: Path) -> None:
 
 def test_formats_as_json_lists_every_format() -> None:
     found = json.loads(run("formats", "--json")[1])
-    assert [form["name"] for form in found] == [form.NAME for form in vecload.formats.FORMATS]  # type: ignore[attr-defined]
+    assert [form["name"] for form in found] == [form.name for form in vecload.formats.all_formats()]  # type: ignore[attr-defined]
 
 
 def test_neighbors_answers_what_it_can(file: Path) -> None:

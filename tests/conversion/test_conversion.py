@@ -124,7 +124,7 @@ def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
     for name, form, message in (
         ("v.xyz", None, r"cannot infer a format from '.*v\.xyz'; pass format= \(--format\) or use one of: \.txt, "),
         ("v.txt", "nothing", "format='nothing' is not one of 'text'"),
-        ("v.bin", "word2vec binary", "precision=3 means nothing for word2vec binary"),
+        ("v.bin", "word2vec binary", "precision=3 has no meaning for word2vec binary"),
     ):
         with pytest.raises(OptionError, match=message):
             vecload.convert(io.BytesIO(TEXT), tmp_path / name, format=form, precision=3)

@@ -19,6 +19,7 @@ from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
 from vecload import FormatError
 from vecload.formats.arrow import ipc, parquet
+from vecload.formats.contract import WriteOptions
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.feather as feather  # noqa: E402
@@ -44,9 +45,9 @@ def put(table: Any, path: Path) -> Path:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("step", [3, 100])
 def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tmp_path: Path) -> None:
-    path = tmp_path / f"written{form.SUFFIXES[0]}"
+    path = tmp_path / f"written{form.FORMAT.suffixes[0]}"
     vectors = small_vectors(TEXT, dtype=dtype)
-    form.write(path, TableOf(vectors, step=step))
+    form.write(path, TableOf(vectors, step=step), WriteOptions())
     table = table_in(path)
     assert table.schema.names == ["word", "vector"]
     assert table.schema.field("vector").type == pa.list_(pa.from_numpy_dtype(np.dtype(dtype)), 5)
@@ -61,8 +62,8 @@ def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tm
 def test_words_that_are_not_utf8(form: ModuleType, step: int, tmp_path: Path) -> None:
     words = [*TEXT[:4], "\udcff", *TEXT[4:], "\udce2\udc82", "\udcac"]  # the last two make a character together
     vectors = small_vectors(words)
-    path = tmp_path / f"bytes{form.SUFFIXES[0]}"
-    form.write(path, TableOf(vectors, step=step))
+    path = tmp_path / f"bytes{form.FORMAT.suffixes[0]}"
+    form.write(path, TableOf(vectors, step=step), WriteOptions())
     table = table_in(path)
     assert table.schema.field("word").type in (pa.large_binary(), pa.binary())
     assert table["word"].to_pylist() == [word.encode("utf-8", "surrogateescape") for word in words]
@@ -75,7 +76,7 @@ def test_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
     import pandas
     import polars
 
-    suffix = form.SUFFIXES[0]
+    suffix = form.FORMAT.suffixes[0]
     vectors = small_vectors(TEXT)
     path = tmp_path / f"written{suffix}"
     vectors.save(path)
@@ -114,10 +115,10 @@ def test_column_types(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -
     words = words.dictionary_encode() if text == "dictionary" else words.cast(text)
     rows = pa.array(vectors.matrix.tolist(), lists)
     odd = pa.table({"n": range(len(TEXT)), "token": words, "embedding": rows})
-    assert same(vecload.load(put(odd, tmp_path / f"made{form.SUFFIXES[0]}")), vectors)
+    assert same(vecload.load(put(odd, tmp_path / f"made{form.FORMAT.suffixes[0]}")), vectors)
     padded = pa.table({"word": pa.concat_arrays([words] * 2), "vector": pa.concat_arrays([rows] * 2)})
     half = padded.slice(len(TEXT))  # offsets that do not begin at 0
-    assert same(vecload.load(put(half, tmp_path / f"made{form.SUFFIXES[0]}")), vectors)
+    assert same(vecload.load(put(half, tmp_path / f"made{form.FORMAT.suffixes[0]}")), vectors)
 
 
 def test_an_arrow_stream(tmp_path: Path) -> None:
@@ -132,8 +133,8 @@ def test_an_arrow_stream(tmp_path: Path) -> None:
 @BOTH
 def test_the_ways_in(form: ModuleType, tmp_path: Path) -> None:
     vectors = small_vectors([f"w{at}" for at in range(20_000)], dim=2)
-    path = tmp_path / f"written{form.SUFFIXES[0]}"
-    form.write(path, TableOf(vectors, step=5000))
+    path = tmp_path / f"written{form.FORMAT.suffixes[0]}"
+    form.write(path, TableOf(vectors, step=5000), WriteOptions())
     assert same(vecload.load(path), vectors)
     assert same(vecload.load(io.BytesIO(path.read_bytes())), vectors)
     assert same(vecload.load(io.BytesIO(gzip.compress(path.read_bytes(), 1))), vectors)
@@ -153,7 +154,7 @@ ROWS = {"word": ["a", None, "c", "d", "e"], "vector": [[1.0, 2.0], [3.0, 4.0], [
 @BOTH
 def test_rows_that_are_none(form: ModuleType, tmp_path: Path) -> None:
     table = pa.table({**ROWS, "vector": pa.array(ROWS["vector"], pa.list_(pa.float32()))})
-    path = put(table, tmp_path / f"bad{form.SUFFIXES[0]}")
+    path = put(table, tmp_path / f"bad{form.FORMAT.suffixes[0]}")
     vectors = vecload.load(path, errors="skip")
     assert list(vectors.words) == ["a"]
     assert vectors.matrix.tolist() == [[1, 2]]
@@ -190,7 +191,7 @@ def test_rows_that_are_none(form: ModuleType, tmp_path: Path) -> None:
 )
 def test_other_tables(form: ModuleType, columns: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not a table of word vectors"):
-        vecload.load(put(pa.table(columns), tmp_path / f"bad{form.SUFFIXES[0]}"))
+        vecload.load(put(pa.table(columns), tmp_path / f"bad{form.FORMAT.suffixes[0]}"))
 
 
 @BOTH
@@ -198,12 +199,12 @@ def test_two_columns_of_one_name(form: ModuleType, tmp_path: Path) -> None:
     columns = [pa.array(["a"]), pa.array(["b"]), pa.array([[1.0]], pa.list_(pa.float32(), 1))]
     table = pa.Table.from_arrays(columns, names=["word", "word", "vector"])
     with pytest.raises(FormatError, match=r"not a table of word vectors: found word: string, word: string, vector"):
-        vecload.load(put(table, tmp_path / f"made{form.SUFFIXES[0]}"))
+        vecload.load(put(table, tmp_path / f"made{form.FORMAT.suffixes[0]}"))
 
 
 @BOTH
 def test_cut_at_every_byte_and_mutated(form: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / f"cut{form.SUFFIXES[0]}"
+    path = tmp_path / f"cut{form.FORMAT.suffixes[0]}"
     small_vectors(["a", "é"], dim=2).save(path)
     whole = path.read_bytes()
     for cut in range(len(whole)):

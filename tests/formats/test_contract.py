@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
-from types import ModuleType
 
 import ml_dtypes
 import numpy as np
@@ -13,23 +11,23 @@ import pytest
 import vecload
 from vecload import OptionError, formats
 from vecload.arrays import narrowed, type_of
+from vecload.formats import Format
+
+READABLE = [form for form in formats.all_formats() if form.detect is not None]
 
 
-@pytest.mark.parametrize("module", formats.FORMATS, ids=lambda module: module.NAME)
-def test_the_members_of_a_format(module: ModuleType) -> None:
-    assert isinstance(module.NAME, str)
-    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in module.SUFFIXES)
-    assert hasattr(module, "read") or hasattr(module, "write")
-    assert not module.SUFFIXES or callable(module.write)
+@pytest.mark.parametrize("form", READABLE, ids=lambda form: form.name)
+def test_detect_answers_0_to_100_for_any_bytes(form: Format) -> None:
+    assert form.detect is not None
     for head in (b"", b"\0" * 64, b"\xff" * 64, b"1 1\n", b"a 1 2\n", bytes(range(256))):
-        assert 0 <= module.sniff(head, "any.bin") <= 100
+        assert 0 <= form.detect(head, "any.bin") <= 100
 
 
-def test_no_two_names_are_the_same_but_for_spelling() -> None:
-    names = Counter(
-        formats._folded(name) for module in formats.FORMATS for name in {module.NAME, *getattr(module, "ALIASES", {})}
-    )
-    assert max(names.values()) == 1
+def test_every_format_is_found_by_its_names() -> None:
+    for form in formats.all_formats():
+        assert formats.format_by_name(form.name.upper()) == (form, "")
+        for alias in form.aliases:
+            assert formats.format_by_name(alias.replace(" ", "_")) == (form, alias)
 
 
 @pytest.mark.parametrize(

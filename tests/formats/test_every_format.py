@@ -1,4 +1,4 @@
-"""The battery over every format that is written; a format that joins `FORMATS` and is not listed here is noticed."""
+"""The battery over every format that is written; a format that is registered and is not listed here is noticed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ FILES = [case for case in CASES.values() if not case.folder]
 BINARY = [case for case in FILES if case.exact]
 ELSEWHERE = {"floret": "holds rows of n-grams, and no words", "TensorBoard": "is not read"}
 """Writers that cannot stand the battery, and why."""
-MODULES = {formats.named(name)[0] for name in CASES}
+FORMS = {formats.format_by_name(name)[0].name for name in CASES}
 WORDS = ["the", "cat", "北海道", "a\u00a0b", "\u0085", "x" * 300, "é", "🙂", "e\u0301", "0", "\u3000", "w5", "w7"]
 
 
 def test_every_writer_is_here() -> None:
-    writers = {form.NAME for form in formats.FORMATS if hasattr(form, "write")}
-    assert writers - set(ELSEWHERE) == {form.NAME for form in MODULES}
+    writers = {form.name for form in formats.all_formats() if form.write is not None}
+    assert writers - set(ELSEWHERE) == FORMS
 
 
 @pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")

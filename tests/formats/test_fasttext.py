@@ -27,7 +27,7 @@ from gensim.models.fasttext import load_facebook_model, load_facebook_vectors
 import vecload
 from tests.reference import fasttext as slow
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import Batch
+from vecload.formats.contract import Batch, WriteOptions
 from vecload.formats.fasttext import binary as form
 from vecload.ngrams import NgramTable, QuantizedRows
 from vecload.vectors import Vectors
@@ -572,7 +572,7 @@ def write(path: Path, vectors: Vectors, **options: str) -> Counter[str]:
             yield Batch(part.data, part.offsets, vectors.matrix[begin : begin + 1000])
 
     table = SimpleNamespace(meta=vectors.meta, ngrams=vectors.ngrams, dim=vectors.dim, batches=batches)
-    return form.write(path, table, **options)
+    return form.write(path, table, WriteOptions(**options))
 
 
 WRITTEN = ["cat", "New York", "北海道", "</s>", "a\nb", "\udcff\udce9", "🙂", "nb\u00a0sp", "__label__x", "x" * 300]

@@ -19,6 +19,7 @@ from tests.formats.tables import TableOf, same
 from tests.strategies import raw_words
 from vecload import FormatError, MissingDependencyError, Vectors, Words
 from vecload.formats import spacy as format_spacy
+from vecload.formats.contract import WriteOptions
 from vecload.formats.spacy import _hashes
 
 spacy = pytest.importorskip("spacy")
@@ -184,7 +185,7 @@ def test_floret(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         vectors.ngrams.vectors(words), theirs.get_batch([store[word] for word in words]), atol=1e-6
     )
-    format_spacy.write(tmp_path / "again", TableOf(vectors))
+    format_spacy.write(tmp_path / "again", TableOf(vectors), WriteOptions())
     assert (tmp_path / "again" / "vectors").read_bytes() == (tmp_path / "floret" / "vectors").read_bytes()
     assert json.loads((tmp_path / "again" / "vectors.cfg").read_text()) == {"mode": "floret", **FLORET, "attr": 66}
     loaded = Vocab().from_disk(tmp_path / "again")
@@ -202,7 +203,7 @@ def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
         "nul\0",
     ]
     vectors = small_vectors(words, dim=5)
-    assert format_spacy.write(tmp_path / "written", TableOf(vectors, counted=counted)) == {}
+    assert format_spacy.write(tmp_path / "written", TableOf(vectors, counted=counted), WriteOptions()) == {}
     vocab = Vocab().from_disk(tmp_path / "written")
     assert vocab.vectors.shape == (len(words), 5)
     for word in words:
@@ -214,20 +215,22 @@ def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
 def test_words_that_are_not_utf8(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "\udcff", "é"])
     with pytest.raises(FormatError, match=r"a word that spaCy cannot hold: found '\\udcff'"):
-        format_spacy.write(tmp_path / "refused", TableOf(vectors))
-    assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), unencodable="skip").total() == 1
+        format_spacy.write(tmp_path / "refused", TableOf(vectors), WriteOptions())
+    assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), WriteOptions(unencodable="skip")).total() == 1
     assert list(vecload.load(tmp_path / "dropped").words) == ["a", "é"]
 
 
 def test_nothing_to_write(tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "none", TableOf(Vectors(Words.from_bytes([]), np.zeros((0, 3), dtype=np.float32))))
+    format_spacy.write(
+        tmp_path / "none", TableOf(Vectors(Words.from_bytes([]), np.zeros((0, 3), dtype=np.float32))), WriteOptions()
+    )
     Vocab().from_disk(tmp_path / "none")
     assert len(vecload.load(tmp_path / "none")) == 0
 
 
 @pytest.mark.parametrize("name", ["vectors", "key2row", "strings.json", "vectors.cfg"])
 def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "cut", TableOf(small_vectors(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "cut", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     path = tmp_path / "cut" / name
     whole = path.read_bytes()
     for cut in range(len(whole)):
@@ -243,7 +246,7 @@ def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
 
 
 def test_mutated_files(tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "mutated", TableOf(small_vectors(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "mutated", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     rng = random.Random(0)
     for name in ("vectors", "key2row", "strings.json", "vectors.cfg"):
         path = tmp_path / "mutated" / name
@@ -280,7 +283,7 @@ def test_mutated_files(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
-    format_spacy.write(tmp_path / "bad", TableOf(small_vectors(["a", "b", "é"], dim=2)))
+    format_spacy.write(tmp_path / "bad", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     (tmp_path / "bad" / name).write_bytes(content)
     with pytest.raises(FormatError, match=message):
         vecload.load(tmp_path / "bad")

@@ -82,7 +82,7 @@ def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
         refused = None
     except vecload.FormatError as error:
         refused = error
-    if word2vec.sniff(data, "fuzz"):  # not one row is left that could be text: never read as anything
+    if word2vec.detect(data, "fuzz"):  # not one row is left that could be text: never read as anything
         assert refused is not None
         return
     try:

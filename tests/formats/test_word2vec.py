@@ -151,8 +151,8 @@ def test_a_word_without_end() -> None:
 
 def test_text_with_a_header_is_not_taken_for_it() -> None:
     for text in (b"2 3\ncat 0.1 0.2 0.3\ndog 1 2 3\n", "1 2\nна 1 2\n".encode(), b"2 2\nx y\nz 1\n", b"1 2\ncat 1\n"):
-        assert word2vec.sniff(text, "vectors.bin") == 0
-    assert word2vec.sniff(file_of(ROWS, 2), "vectors.txt") == 95
+        assert word2vec.detect(text, "vectors.bin") == 0
+    assert word2vec.detect(file_of(ROWS, 2), "vectors.txt") == 95
 
 
 def test_info_of_a_binary_file(tmp_path: Path) -> None:

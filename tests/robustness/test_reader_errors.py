@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import re
@@ -10,7 +11,6 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ from numba.core.errors import TypingError
 
 import vecload
 from tests.strategies import NESTED_VALUES
-from vecload import FormatError, OptionError, VocabularyError
+from vecload import FormatError, OptionError, VocabularyError, formats
 from vecload.errors import as_format_errors, shorten
-from vecload.formats import guarding, text
+from vecload.formats import Format, Preview, guarding, text
 from vecload.formats.contract import ReadRequest
 from vecload.sources import open_source
 
@@ -74,19 +74,25 @@ class Broken:
 
 
 @pytest.fixture
-def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
-    original = text.read
+def fail() -> Iterator[Any]:
+    """Register a format that fails the first time it is read, and reads text after that."""
 
     def install(call: str, error: BaseException) -> None:
-        def read(source: Any, request: ReadRequest, **_: object) -> Any:
+        failures = [error]
+
+        def read(source: Any, request: ReadRequest) -> Any:
+            if not failures:
+                return text.read(source, request)
+            failures.clear()
             if call == "read":
                 raise error
-            monkeypatch.setattr(text, "read", original)
             return Broken(source, request, call, error)
 
-        monkeypatch.setattr(text, "read", read)
+        formats.register(Format(name="broken", detect=lambda *_: 100, read=read, preview=text.FORMAT.preview))
 
-    return install
+    yield install
+    with contextlib.suppress(OptionError):  # some tests skip before they install it
+        formats.unregister("broken")
 
 
 def use(verb: str, tmp_path: Path) -> None:
@@ -179,7 +185,8 @@ def test_stream_that_grows_beyond_the_memory_names_the_size(tmp_path: Path) -> N
 
 
 def test_a_format_without_preview_has_an_empty_one() -> None:
-    assert guarding.preview(SimpleNamespace(NAME="mine"), open_source(io.BytesIO(b"x"))) == {}  # type: ignore[arg-type]
+    mine = Format(name="mine", read=text.read)
+    assert guarding.preview(mine, open_source(io.BytesIO(b"x"))) == Preview()
 
 
 @given(NESTED_VALUES | st.integers(min_value=10**300), st.integers(min_value=10, max_value=300))

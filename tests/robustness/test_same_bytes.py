@@ -53,7 +53,7 @@ def test_every_writer_gives_the_same_bytes_in_two_processes(tmp_path: Path) -> N
     assert all(both[0] for both in first.values())
 
 
-@pytest.mark.parametrize("name", ["native.safetensors", "spacy", "word2vec.bin", "text.vec.gz", "vocab.json"])
+@pytest.mark.parametrize("name", ["native.safetensors", "spaCy", "word2vec-binary.bin", "text.vec.gz", "vocab.json"])
 def test_different_values_give_different_bytes(name: str, tmp_path: Path) -> None:
     write(name, tmp_path / name, 0)
     before = digest(tmp_path / name)

@@ -85,11 +85,11 @@ def _save(form: str, ngrams: str = "") -> Write:
 def _writers() -> dict[str, Write]:
     """Return the writers by the name of the file or folder that they write."""
     found: dict[str, Write] = {}
-    for module in formats.FORMATS:
-        if hasattr(module, "write"):
-            suffix = next(iter((*module.SUFFIXES, *getattr(module, "SHARED_SUFFIXES", ()))), "")
-            name = f"{module.__name__.rpartition('.')[2]}{suffix}"
-            found[name] = _save(module.NAME, _KINDS.get(module.NAME, ""))
+    for form in formats.all_formats():
+        if form.write is not None:
+            suffix = next(iter((*form.suffixes, *form.shared_suffixes)), "")
+            name = f"{form.name.replace(' ', '-')}{suffix}"
+            found[name] = _save(form.name, _KINDS.get(form.name, ""))
     found["model2vec"] = _save("model2vec")
     found["ngrams.safetensors"] = _save("native", "fasttext")
     for suffix in (".gz", ".bz2", ".xz", ".zst"):
@@ -108,7 +108,7 @@ def _writers() -> dict[str, Write]:
 
 
 WRITERS = _writers()
-FOLDERS = ("models", "model2vec", "spacy", "tensorboard", "pooler", "exported")
+FOLDERS = ("sentence-transformers", "model2vec", "spaCy", "TensorBoard", "pooler", "exported")
 """Writers of folders, which never replace another folder."""
 
 

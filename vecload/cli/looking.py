@@ -93,14 +93,14 @@ def formats(*, as_json: Json = False) -> None:
 
     found: list[dict[str, Any]] = [
         {
-            "name": form.NAME,
-            "aliases": list(getattr(form, "ALIASES", {})),
-            "reads": hasattr(form, "read"),
-            "writes": hasattr(form, "write"),
-            "suffixes": list(form.SUFFIXES),
-            "folder": bool(getattr(form, "FOLDER", False)),
+            "name": form.name,
+            "aliases": list(form.aliases),
+            "reads": form.read is not None,
+            "writes": form.write is not None,
+            "suffixes": list(form.suffixes),
+            "folder": form.writes_folder,
         }
-        for form in known.FORMATS
+        for form in known.all_formats()
     ]
     if as_json:
         print_json(found)

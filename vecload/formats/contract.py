@@ -1,6 +1,7 @@
 """The values and protocols between formats and the rest of vecload.
 
-A reader answers a `ReadRequest` with `Batch` values or one mapped `Table`; a writer takes a `RowStream`.
+A `Reader` answers a `ReadRequest` with `Batch` values or one mapped `Table`; a writer takes a `RowStream` and
+`WriteOptions`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class ReadRequest:
         Whether to raise an error for wrong counts, duplicate words and doubtful words, too.
     allow_nonfinite
         Whether to keep NaN and infinity.
+    alias
+        The alias by which the caller named the format, as `Format.aliases` spells it; "" if there was none.
     """
 
     only: Words | None = None
@@ -81,6 +84,7 @@ class ReadRequest:
     errors: str = "raise"
     strict: bool = False
     allow_nonfinite: bool = False
+    alias: str = ""
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."
@@ -267,3 +271,51 @@ class RowStream(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in order."""
+
+
+class Sample(NamedTuple):
+    """The first rows of a file."""
+
+    words: list[str]
+    vectors: npt.NDArray[np.float64]
+    """Their vectors, shape (number of words, dim)."""
+    total: int | None
+    """Number of rows in the file, skipped ones included, if these are all; else None."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Facts for `vecload.info` that a format knows without reading the whole file.
+
+    Parameters
+    ----------
+    rows
+        Exact number of rows; None if only the reader can tell.
+    values
+        How values are written, and the type that holds them; None for the type of the reader.
+    sample
+        The first rows, where finding them is quicker without the reader.
+    """
+
+    rows: int | None = None
+    values: str | None = None
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """Options of `vecload.convert` and `Vectors.save` for a writer.
+
+    Parameters
+    ----------
+    precision
+        Digits after the decimal point; None for the fewest that read back to the same value.
+    unencodable
+        What to do about words that the format cannot represent: "raise", "skip" or "escape".
+    alias
+        The alias by which the caller named the format, as `Format.aliases` spells it; "" if there was none.
+    """
+
+    precision: int | None = None
+    unencodable: str = "raise"
+    alias: str = ""

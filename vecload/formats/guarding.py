@@ -1,56 +1,53 @@
-"""The one place where readers are called: what they raise is what `load`, `info` and `convert` promise.
+"""The only place where readers are called, so that `load`, `info` and `convert` raise the errors they document.
 
-`read` and `preview` call a format's functions inside `vecload.errors.as_format_errors`. A reader works while it is
-iterated, and the code that iterates it (a writer, a progress callback) must keep its own errors, so each step of the
-iteration is guarded by itself.
+`open_reader` and `preview` call a format's functions inside `vecload.errors.as_format_errors`. A reader works while it
+is iterated, and the code that iterates it (a writer, a progress callback) must keep its own errors, so each step of
+the iteration is guarded by itself.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import as_format_errors
+from vecload.errors import OptionError, as_format_errors
+from vecload.formats.contract import Preview
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from types import ModuleType
 
     import numpy as np
 
     from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, Table
+    from vecload.formats.format import Format
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.words import Words
 
 
-def read(form: ModuleType, source: Source, request: ReadRequest, **options: Any) -> Reader:
-    """Call a format's ``read``, and guard the reader it returns.
-
-    Parameters
-    ----------
-    form
-        The format.
-    source, request
-        As ``read`` takes them.
-    **options
-        Keyword options that an alias of the format settles.
+def open_reader(form: Format, source: Source, request: ReadRequest) -> Reader:
+    """Return a format's reader of a source, guarded.
 
     Raises
     ------
     FormatError
-        For any error of the reader but those of vecload, of the operating system and of memory.
+        For any error of the reader except those of vecload, of the operating system and of memory.
+    OptionError
+        If the format is only written.
     """
+    if form.read is None:
+        raise OptionError(f"{form.name} is written, not read; `vecload formats` lists the formats that are read")
     with as_format_errors(source.name, source.size):
-        return _Guarded(form.read(source, request, **options), source)
+        return _Guarded(form.read(source, request), source)
 
 
-def preview(form: ModuleType, source: Source) -> dict[str, Any]:
-    """Call a format's ``survey``; return an empty dict for a format without one."""
+def preview(form: Format, source: Source) -> Preview:
+    """Return a format's preview of a source, or an empty one if the format has none."""
+    if form.preview is None:
+        return Preview()
     with as_format_errors(source.name, source.size):
-        found: dict[str, Any] = form.survey(source) if hasattr(form, "survey") else {}
-    return found
+        return form.preview(source)
 
 
 class _Guarded:

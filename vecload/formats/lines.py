@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
-from vecload.formats.contract import NONFINITE_HINT
+from vecload.formats.contract import NONFINITE_HINT, Preview, Sample
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 from vecload.words.doubts import SharedSpaces
@@ -32,7 +32,7 @@ BOM: Final = b"\xef\xbb\xbf"
 HEAD: Final = 1 << 16
 """Bytes from which the layout of a file is found."""
 
-_SURVEYED, _ROWS = 1 << 20, 1000  # bytes, and lines, that `survey` looks at
+_SURVEYED, _ROWS = 1 << 20, 1000  # bytes, and lines, that `preview` looks at
 _COUNTED = 1 << 32  # bytes of a file whose lines are counted in a second or two
 _SINGLE = 9  # significant digits beyond which two decimals can be one float32
 _BLOCK = 1 << 20  # bytes read together where lines are only counted
@@ -317,7 +317,7 @@ def _strip(line: bytes) -> bytes:
     return line.strip(b" \t\r")
 
 
-def survey(source: Source) -> dict[str, Any]:
+def preview(source: Source) -> Preview:
     """Return the first rows, how values are written and, for a plain file of up to 4 GB, the number of its rows."""
     head = source.head(_SURVEYED)
     layout = inspect(head[:HEAD], source.name, size=source.size, header=None)
@@ -325,13 +325,14 @@ def survey(source: Source) -> dict[str, Any]:
     lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
     words, rows = sample(lines, layout.dim, layout.shared, most=_ROWS)
     digits = count_digits(head[layout.begin : HEAD], layout.dim)
-    told: dict[str, Any] = {
-        "values": f"decimal text of up to {digits} digit{'s' * (digits != 1)}: float{32 if digits <= _SINGLE else 64}"
-    }
-    told["sample"] = words, rows, sum(map(bool, map(_strip, lines.split(b"\n")))) if whole else None
+    count = None
     if source.path is not None and source.size is not None and source.size <= _COUNTED:
-        told |= {"rows": count_lines(source.path) - (layout.declared is not None), "exact": True}
-    return told
+        count = count_lines(source.path) - (layout.declared is not None)
+    return Preview(
+        rows=count,
+        values=f"decimal text of up to {digits} digit{'s' * (digits != 1)}: float{32 if digits <= _SINGLE else 64}",
+        sample=Sample(words, rows, sum(map(bool, map(_strip, lines.split(b"\n")))) if whole else None),
+    )
 
 
 def _check_width(word: bytes, separator: bytes, cells: list[bytes], dim: int) -> None:

@@ -19,6 +19,7 @@ from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
 from vecload.formats.counted import CountedFile
+from vecload.formats.format import Format
 from vecload.formats.sink import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.saved import (
@@ -38,14 +39,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.saved import Safetensors
     from vecload.sources import Source
 
 NAME: Final = "native"
-ALIASES: Final[dict[str, dict[str, Any]]] = {"vecload": {}, "safetensors": {}}
-SUFFIXES: Final = (".safetensors",)
-NGRAMS: Final = ("fasttext", "floret")
 
 _NGRAMS: Final = "ngrams."
 _PAGE: Final = 4096
@@ -55,7 +53,7 @@ _PIECE: Final = 1 << 22
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """100 for safetensors with vecload's mark."""
     return 100 if head[8:9] == b"{" and f'"{NATIVE.mark}"'.encode() in head[:_PAGE] else 0
 
@@ -171,7 +169,7 @@ def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path |
         return NgramTable(rows, kept=kept, **settings)
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a native file in one pass: the matrix as it comes, then the words, then the header into its room.
 
     Parameters
@@ -212,6 +210,7 @@ def write(path: Path, table: RowStream) -> None:
             step = max(1, _PIECE // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
                 file.write(as_bytes(array[first : first + step]), 0)
+    return Counter()
 
 
 def _meta_text(meta: Mapping[str, Any]) -> str:
@@ -249,3 +248,15 @@ def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict
     floats = [("ngrams.centroids", rows.centroids), ("ngrams.norm_centroids", rows.norm_centroids)]
     codes = [("ngrams.codes", rows.codes), ("ngrams.norm_codes", rows.norm_codes)]
     return [*floats, *kept, *codes], {**settings, "width": rows.width}
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("vecload", "safetensors"),
+    detect=detect,
+    read=read,
+    write=write,
+    suffixes=(".safetensors",),
+    ngram_kinds=("fasttext", "floret"),
+    records_doubts=True,
+)

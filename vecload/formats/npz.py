@@ -21,12 +21,14 @@ import struct
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, check_array, map_array, npy_header, npy_layout, read_npy
+from vecload.formats.format import Format
 from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 
@@ -35,11 +37,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "npz"
-SUFFIXES: Final = (".npz",)
 
 _MATRIX: Final = ("matrix", "vectors", "embeddings")
 _WORDS: Final = ("words", "vocab")
@@ -50,7 +51,7 @@ _ZIP64: Final = 20  # bytes that zipfile adds itself
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same vectors give the same file
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 for a zip archive that begins with an array; others are opened before they come here."""
     if not head.startswith(b"PK\x03\x04") or len(head) < _LOCAL.size:
         return 0
@@ -143,7 +144,7 @@ def _strings(strings: npt.NDArray[Any], name: str) -> Words:
         raise FormatError(f"words that are not text ({error})", file=name) from error
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a ``.npz`` that is not compressed. bfloat16, which numpy's files do not know, becomes float32."""
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile(dir=path.parent) as spool:
@@ -161,6 +162,7 @@ def write(path: Path, table: RowStream) -> None:
         for name, array in (("words.data", table.words.data), ("words.offsets", table.words.offsets)):
             with _member(archive, name, array.shape, array.dtype) as member:
                 member.write(array.data)
+    return Counter()
 
 
 def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
@@ -173,3 +175,6 @@ def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: 
     member = archive.open(info, "w", force_zip64=True)
     member.write(npy_header(shape, dtype))
     return member
+
+
+FORMAT: Final = Format(name=NAME, detect=detect, read=read, write=write, suffixes=(".npz",))

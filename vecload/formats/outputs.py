@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vecload.errors import OptionError
-from vecload.formats import FORMATS, named
-from vecload.formats.printing import check_precision
+from vecload.formats.contract import WriteOptions
+from vecload.formats.registry import all_formats, writer_by_name
 from vecload.formats.sink import POLICIES
 from vecload.sources import COMPRESSORS, check_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import ModuleType
     from typing import IO
+
+    from vecload.formats.format import Format
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 """Suffixes of archives, which are read but not written."""
@@ -28,21 +28,20 @@ class Output(NamedTuple):
     """What is written, and where."""
 
     path: str
-    form: ModuleType
-    options: dict[str, Any]
-    """Keyword arguments of the format's `write`."""
+    form: Format
+    options: WriteOptions
     compression: str
     """A key of `vecload.sources.COMPRESSORS`, or ""."""
 
     @property
     def folder(self) -> bool:
         """Whether the format writes a folder."""
-        return bool(getattr(self.form, "FOLDER", False))
+        return self.form.writes_folder
 
     @property
     def streams(self) -> bool:
         """Whether the format can write to a pipe."""
-        return bool(getattr(self.form, "STREAMS", False))
+        return self.form.write_stream is not None
 
     def check(self, inputs: Iterable[str | os.PathLike[str] | IO[bytes]] = (), *, overwrite: bool = True) -> None:
         """Check the target against the inputs, as `vecload.sources.check_target` does."""
@@ -74,7 +73,7 @@ def output_of(
     Examples
     --------
     >>> output = output_of("vectors.vec.gz")
-    >>> output.form.NAME, output.compression
+    >>> output.form.name, output.compression
     ('text', '.gz')
     >>> output_of("vectors.npz", "text")
     Traceback (most recent call last):
@@ -84,51 +83,39 @@ def output_of(
     target = os.fspath(path)
     compression = _suffix_of(target, COMPRESSORS)
     stem = target[: len(target) - len(compression)]
-    form, options = _by_suffix(target, stem) if name is None else _by_name(target, stem, name)
+    form, alias = (_by_suffix(target, stem), "") if name is None else _by_name(target, stem, name)
     if compression:
-        if not getattr(form, "STREAMS", False):
-            raise OptionError(f"{target}: {form.NAME} is not written compressed; leave out {compression}")
+        if form.write_stream is None:
+            raise OptionError(f"{target}: {form.name} is not written compressed; leave out {compression}")
         COMPRESSORS[compression]()  # raises if the package is missing
-    return Output(target, form, _with_options(form, options, precision=precision, unencodable=unencodable), compression)
+    options = WriteOptions(precision, unencodable, alias)
+    _check_options(form, options)
+    return Output(target, form, options, compression)
 
 
-def writer(name: str) -> tuple[ModuleType, dict[str, Any]]:
-    """Return the format of a name or alias, which must be one that is written, and the options the name settles.
-
-    Raises
-    ------
-    OptionError
-        If there is no such format, or it is only read.
-    """
-    form, options = named(name)
-    if not hasattr(form, "write"):
-        raise OptionError(f"{form.NAME} is read, not written; `vecload formats` lists the formats that are")
-    return form, options
-
-
-def _by_suffix(target: str, stem: str) -> tuple[ModuleType, dict[str, Any]]:
-    fitting = [form for form in FORMATS if hasattr(form, "write") and _suffix_of(stem, form.SUFFIXES)]
+def _by_suffix(target: str, stem: str) -> Format:
+    writers = [form for form in all_formats() if form.write is not None]
+    fitting = [form for form in writers if _suffix_of(stem, form.suffixes)]
     if len(fitting) == 1:
-        return fitting[0], {}
+        return fitting[0]
     if fitting:
-        names = " or ".join(f"format={form.NAME!r}" for form in fitting)
+        names = " or ".join(f"format={form.name!r}" for form in fitting)
         raise OptionError(f"{target!r} may be of several formats; pass {names}")
-    known = ", ".join(suffix for form in FORMATS for suffix in form.SUFFIXES)
+    known = ", ".join(suffix for form in writers for suffix in form.suffixes)
     raise OptionError(f"cannot infer a format from {target!r}; pass format= (--format) or use one of: {known}")
 
 
-def _by_name(target: str, stem: str, name: str) -> tuple[ModuleType, dict[str, Any]]:
-    """Return the format of a name, unless the target's suffix promises something else."""
-    form, options = writer(name)
-    own = (*form.SUFFIXES, *getattr(form, "SHARED_SUFFIXES", ()))
-    if not _suffix_of(stem, own):
-        claiming = [other.NAME for other in FORMATS if _suffix_of(stem, other.SUFFIXES)]
-        foreign = _suffix_of(target, ARCHIVES) or _suffix_of(stem, _OTHERS)
-        if claiming:
-            raise OptionError(f"{target} has the suffix of {' or '.join(claiming)}, but format={name!r} was asked for")
-        if foreign:
-            raise OptionError(f"{target} ends in {foreign}, but format={name!r} was asked for; choose another suffix")
-    return form, options
+def _by_name(target: str, stem: str, name: str) -> tuple[Format, str]:
+    """Return the format with a name, and the alias used, unless the target's suffix belongs to another format."""
+    form, alias = writer_by_name(name)
+    if not _suffix_of(stem, (*form.suffixes, *form.shared_suffixes)):
+        owners = [other.name for other in all_formats() if _suffix_of(stem, other.suffixes)]
+        unknown = _suffix_of(target, ARCHIVES) or _suffix_of(stem, _OTHERS)
+        if owners:
+            raise OptionError(f"{target} has the suffix of {' or '.join(owners)}, but format={name!r} was asked for")
+        if unknown:
+            raise OptionError(f"{target} ends in {unknown}, but format={name!r} was asked for; choose another suffix")
+    return form, alias
 
 
 def _suffix_of(target: str, suffixes: Iterable[str]) -> str:
@@ -137,19 +124,13 @@ def _suffix_of(target: str, suffixes: Iterable[str]) -> str:
     return max((one for one in suffixes if name.endswith(one) and len(name) > len(one)), key=len, default="")
 
 
-def _with_options(
-    form: ModuleType, options: dict[str, Any], *, precision: int | None, unencodable: str
-) -> dict[str, Any]:
-    """Add the options of the format's writer that are given; refuse those it does not have."""
-    known = inspect.signature(form.write).parameters
-    for name, value, default in (("precision", precision, None), ("unencodable", unencodable, "raise")):
-        if name in known:
-            options = {**options, name: value}
-        elif value != default:
-            raise OptionError(f"{name}={value!r} means nothing for {form.NAME}")
-    if unencodable not in POLICIES:
-        raise OptionError(f"unencodable={unencodable!r} is not one of {', '.join(map(repr, POLICIES))}")
-    check_precision(precision)
-    if hasattr(form, "check_options"):
-        form.check_options()
-    return options
+def _check_options(form: Format, options: WriteOptions) -> None:
+    """Raise OptionError for options that the format does not have, and for invalid values."""
+    if options.precision is not None and "precision" not in form.options:
+        raise OptionError(f"precision={options.precision!r} has no meaning for {form.name}")
+    if options.unencodable != "raise" and "unencodable" not in form.options:
+        raise OptionError(f"unencodable={options.unencodable!r} has no meaning for {form.name}")
+    if options.unencodable not in POLICIES:
+        raise OptionError(f"unencodable={options.unencodable!r} is not one of {', '.join(map(repr, POLICIES))}")
+    if form.check_options is not None:
+        form.check_options(options)

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Batch, RowStream
+    from vecload.formats.contract import Batch, RowStream, WriteOptions
     from vecload.sources import OutputStream
 
+HEADERS: Final = {"glove": False, "word2vec": True, "word2vec text": True, "vec": True}
+"""Whether files have a header line, by the alias that says so. Without an alias, writers make one."""
 _UNHOLDABLE: Final = b" \n\t\r\0"
 _SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
 
@@ -33,10 +35,7 @@ _SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
 def write(
     output: Path | OutputStream,
     table: RowStream,
-    *,
-    header: bool = True,
-    precision: int | None = None,
-    unencodable: str = "raise",
+    options: WriteOptions,
 ) -> Counter[str]:
     """Write text vectors: a word and its values a line, a space before each value.
 
@@ -46,13 +45,9 @@ def write(
         The file, or a stream to it.
     table
         Its rows.
-    header
-        Whether the first line gives rows and dimension (word2vec, fastText ``.vec``) or not (GloVe).
-    precision
-        Digits behind the point, 0 to 9; None for the fewest that read back to the same float32 (or float64).
-    unencodable
-        What to do about words with a space, tab, line feed, carriage return or NUL, and about the empty word: "raise",
-        "skip" or "escape".
+    options
+        The alias "glove" leaves out the header line of rows and dimension. `precision` is 0 to 9. `unencodable` applies
+        to words with a space, tab, line feed, carriage return or NUL, and to the empty word.
 
     Returns
     -------
@@ -61,14 +56,15 @@ def write(
     """
     from vecload.kernels import workers
 
-    check_precision(precision)
-    holdable = Filter("text", _UNHOLDABLE, unencodable)
+    check_options(options)
+    header = HEADERS.get(options.alias, True)
+    holdable = Filter("text", _UNHOLDABLE, options.unencodable)
     pending: deque[Future[tuple[npt.NDArray[np.uint8], int]]] = deque()
 
     def first_line(rows: int) -> bytes:
         return f"{rows} {table.dim}\n".encode() if header else b""
 
-    exact = table.rows is not None and unencodable != "skip"
+    exact = table.rows is not None and options.unencodable != "skip"
     with (
         counted(output, table.expected, first_line, exact=exact) as file,
         Pool(workers()) as pool,
@@ -80,14 +76,15 @@ def write(
                 if first and len(batch.rows):
                     _check_first(batch)
                     first = False
-                pending.append(pool.submit(printed, batch, precision))
+                pending.append(pool.submit(printed, batch, options.precision))
             if not pending:
                 return holdable.dropped
             file.write(*pending.popleft().result())
 
 
-def check_precision(precision: int | None) -> None:
-    """Raise OptionError for a number of digits that text cannot be written with."""
+def check_options(options: WriteOptions) -> None:
+    """Raise OptionError for a number of digits out of range."""
+    precision = options.precision
     if precision is None:
         return
     from vecload.kernels.float_formatting import MAX_DECIMALS

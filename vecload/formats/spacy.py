@@ -27,6 +27,7 @@ import numpy as np
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.array_reader import ArrayReader, PickedRows, npy_header, open_npy
 from vecload.formats.counted import CountedFile
+from vecload.formats.format import Format
 from vecload.formats.sink import Filter, as_bytes, single
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.words import Words, read_only
@@ -36,13 +37,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "spaCy"
-SUFFIXES: Final = ()
-FOLDER: Final = True
-NGRAMS: Final = ("floret",)
 
 _SEED: Final = 1
 _SYMBOLS: Final = 1 << 16  # keys below are numbers of symbols: a hash is so small once in 2**48
@@ -50,12 +48,7 @@ _ORTH: Final = 65  # the attribute whose keys words are
 _ENTRY: Final = [("u64", "u1"), ("key", ">u8"), ("u32", "u1"), ("row", ">u4")]
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """0: it is a folder."""
-    return 0
-
-
-def sniff_folder(path: Path) -> int:
+def detect_folder(path: Path) -> int:
     """95 when there are vectors and their keys."""
     return 95 if _folder(path) is not None else 0
 
@@ -203,12 +196,12 @@ def _hashes(words: Words) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def check_options() -> None:
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
     """Raise MissingDependencyError if spaCy is not installed."""
     _symbols()
 
 
-def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """Write a folder that spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk`` read, in single precision.
 
     Parameters
@@ -217,11 +210,11 @@ def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counte
         The folder to make.
     table
         What to write: its words, or if it has none the rows of its floret table.
-    unencodable
-        "raise" or "skip": what to do about words that are not UTF-8.
+    options
+        `unencodable` applies to words that are not UTF-8, which cannot be escaped.
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"", unencodable, empty=True, utf8=True)
+    holdable = Filter(NAME, b"", options.unencodable, empty=True, utf8=True)
     keys: list[npt.NDArray[np.uint64]] = []
     numbers = _symbols()
     symbols = Words.from_strings(numbers)
@@ -266,3 +259,15 @@ def _write_keys(path: Path, keys: npt.NDArray[np.uint64]) -> None:
     entries["u64"], entries["u32"] = 0xCF, 0xCE
     entries["key"], entries["row"] = keys, np.arange(len(keys))
     path.write_bytes(b"\xdf" + len(keys).to_bytes(4, "big") + entries.tobytes())
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    detect_folder=detect_folder,
+    read=read,
+    write=write,
+    check_options=check_options,
+    writes_folder=True,
+    ngram_kinds=("floret",),
+    options=("unencodable",),
+)

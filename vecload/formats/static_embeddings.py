@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError, VocabularyError
+from vecload.errors import FormatError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, PickedRows, check_array
 from vecload.formats.counted import CountedFile
+from vecload.formats.format import Format
 from vecload.formats.sink import Filter, as_bytes
 from vecload.words import Words
 
@@ -37,13 +38,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "sentence-transformers"
-ALIASES: Final[dict[str, dict[str, Any]]] = {"StaticEmbedding": {}, "model2vec": {"layout": "model2vec"}}
-SUFFIXES: Final = ()
-FOLDER: Final = True
 
 _TENSORS: Final = {"sentence-transformers": "embedding.weight", "model2vec": "embeddings"}
 _UNKNOWN: Final = "[UNK]"
@@ -57,12 +55,7 @@ tags: [word-vectors, static-embeddings]
 """
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """0: it is a folder."""
-    return 0
-
-
-def sniff_folder(path: Path) -> int:
+def detect_folder(path: Path) -> int:
     """90 when there is a tokenizer beside a tensor."""
     return 90 if _folder(path) is not None else 0
 
@@ -74,7 +67,7 @@ def _folder(path: Path) -> Path | None:
     return None
 
 
-def read(source: Source, request: ReadRequest, *, layout: str = "sentence-transformers") -> ArrayReader:  # noqa: ARG001 - both are told apart by their tensors
+def read(source: Source, request: ReadRequest) -> ArrayReader:
     """Read a folder whose tokens are words.
 
     Raises
@@ -127,9 +120,7 @@ def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise FormatError(f"not a safetensors file that can be read ({error})", file=str(path)) from error
 
 
-def write(
-    path: Path, table: RowStream, *, layout: str = "sentence-transformers", unencodable: str = "raise"
-) -> Counter[str]:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """Write a folder that ``SentenceTransformer(path)`` or ``StaticModel.from_pretrained(path)`` loads.
 
     Parameters
@@ -138,15 +129,13 @@ def write(
         The folder to make.
     table
         What to write. bfloat16 becomes float32.
-    layout
-        "sentence-transformers" or "model2vec".
-    unencodable
-        "raise" or "skip": what to do about words that are not UTF-8, and the empty word.
+    options
+        The alias "model2vec" chooses that layout. `unencodable` applies to words that are not UTF-8 and to the empty
+        word, which cannot be escaped.
     """
-    if layout not in _TENSORS:
-        raise OptionError(f"layout={layout!r} is not one of {', '.join(map(repr, _TENSORS))}")
+    layout = "model2vec" if options.alias == "model2vec" else "sentence-transformers"
     path.mkdir(exist_ok=True)
-    holdable = Filter(layout, b"", unencodable, utf8=True)
+    holdable = Filter(layout, b"", options.unencodable, utf8=True)
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     seen = 1
 
@@ -205,3 +194,14 @@ def _settings(layout: str, dim: int, dtype: np.dtype[Any]) -> dict[str, Any]:
         "modules.json": [{"idx": 0, "name": "0", "path": "", "type": kind}],
         "config_sentence_transformers.json": config,
     }
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("StaticEmbedding", "model2vec"),
+    detect_folder=detect_folder,
+    read=read,
+    write=write,
+    writes_folder=True,
+    options=("unencodable",),
+)

@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vecload.formats.contract import Batch
-from vecload.formats.printing import printed
+from vecload.formats.format import Format
+from vecload.formats.printing import check_options, printed
 from vecload.formats.sink import Filter
 
 if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
 
-    from vecload.formats.contract import RowStream
+    from vecload.formats.contract import RowStream, WriteOptions
 
 NAME: Final = "TensorBoard"
-ALIASES: Final[dict[str, dict[str, object]]] = {"projector": {}}
-SUFFIXES: Final = ()
-FOLDER: Final = True
 
 _CONFIG: Final = """embeddings {
   tensor_name: "words"
@@ -42,12 +40,7 @@ _CONFIG: Final = """embeddings {
 """
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """0: it is only written."""
-    return 0
-
-
-def write(path: Path, table: RowStream, *, precision: int | None = None, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """Write the projector's files.
 
     Parameters
@@ -56,13 +49,11 @@ def write(path: Path, table: RowStream, *, precision: int | None = None, unencod
         The folder to make.
     table
         What to write.
-    precision
-        Digits behind the point; None for the fewest that read back to the same float32.
-    unencodable
-        What to do about words with a tab or a line break, and the empty word: "raise", "skip" or "escape".
+    options
+        `unencodable` applies to words with a tab or a line break, and to the empty word.
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"\t\r\n", unencodable, utf8=True)
+    holdable = Filter(NAME, b"\t\r\n", options.unencodable, utf8=True)
     with (path / "vectors.tsv").open("wb") as vectors, (path / "metadata.tsv").open("wb") as metadata:
         for given in table.batches():
             batch = holdable(given)
@@ -70,7 +61,17 @@ def write(path: Path, table: RowStream, *, precision: int | None = None, unencod
             ends = batch.offsets.tolist()
             metadata.write(b"".join(raw[begin:end] + b"\n" for begin, end in itertools.pairwise(ends)))
             nameless = Batch(batch.data[:0], np.zeros_like(batch.offsets), batch.rows)
-            text, _ = printed(nameless, precision)  # a space, then the values between spaces
+            text, _ = printed(nameless, options.precision)  # a space, then the values between spaces
             vectors.write(text.tobytes().replace(b"\n ", b"\n").lstrip(b" ").replace(b" ", b"\t"))
     (path / "projector_config.pbtxt").write_text(_CONFIG, encoding="utf-8")
     return holdable.dropped
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("projector",),
+    write=write,
+    check_options=check_options,
+    writes_folder=True,
+    options=("precision", "unencodable"),
+)

@@ -23,6 +23,7 @@ from vecload.arrays import INFINITE_FROM, narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.chunks import LONGEST_LINE, Chunk, line_too_long, read_chunks
 from vecload.formats.contract import BaseReader, Batch, ReadRequest
+from vecload.formats.format import Format
 from vecload.formats.lines import (
     BOM,
     HEAD,
@@ -33,9 +34,9 @@ from vecload.formats.lines import (
     inspect,
     numbers_at_end,
     parse_line,
+    preview,
 )
-from vecload.formats.lines import survey as survey
-from vecload.formats.printing import write as write
+from vecload.formats.printing import HEADERS, check_options, write
 from vecload.threads import ordered_map
 from vecload.words import Words, pack, read_only
 from vecload.words.doubts import SharedSpaces
@@ -49,18 +50,10 @@ if TYPE_CHECKING:
     from vecload.sources import Source
 
 NAME: Final = "text"
-ALIASES: Final[dict[str, dict[str, Any]]] = {
-    "glove": {"header": False},
-    "word2vec": {"header": True},
-    "word2vec text": {"header": True},
-    "vec": {"header": True},
-}
-SUFFIXES: Final = (".txt", ".vec")
-STREAMS: Final = True
 _log = logging.getLogger("vecload")
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """80 when a line ends in numbers; 1 for any other text, so that the reader can say what is wrong with it."""
     lines = head.removeprefix(BOM).split(b"\n")[:20]
     return 80 if any(numbers_at_end(fields_of(line)) for line in lines) else 1
@@ -347,7 +340,7 @@ def _heads(words: Words) -> Words:
     return Words.from_bytes(sorted({raw.partition(b" ")[0] for raw in raws}))
 
 
-def read(source: Source, request: ReadRequest, *, header: bool | None = None) -> Reader:
+def read(source: Source, request: ReadRequest) -> Reader:
     r"""Read text vectors batch by batch.
 
     Parameters
@@ -372,4 +365,18 @@ def read(source: Source, request: ReadRequest, *, header: bool | None = None) ->
     >>> reader.dim, [batch.rows.tolist() for batch in reader]
     (2, [[[1.0, 2.0], [3.0, 4.0]]])
     """
-    return Reader(source, request, header=header)
+    return Reader(source, request, header=HEADERS.get(request.alias))
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=tuple(HEADERS),
+    detect=detect,
+    read=read,
+    preview=preview,
+    write=write,
+    write_stream=write,
+    check_options=check_options,
+    suffixes=(".txt", ".vec"),
+    options=("precision", "unencodable"),
+)

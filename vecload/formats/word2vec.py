@@ -26,6 +26,7 @@ from vecload.errors import FormatError, quote
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
 from vecload.formats.counted import counted
 from vecload.formats.doubtful_words import DoubtfulWords
+from vecload.formats.format import Format
 from vecload.formats.lines import fields_of, numbers_at_end
 from vecload.formats.sink import Filter, single
 from vecload.saved import MAX_DIM
@@ -37,13 +38,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import OutputStream, Source
 
 NAME: Final = "word2vec binary"
-ALIASES: Final[dict[str, dict[str, Any]]] = {"word2vec.bin": {}}
-SUFFIXES: Final = (".bin",)
-STREAMS: Final = True
 
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -55,7 +53,7 @@ _UNHOLDABLE = b" \n"
 _log = logging.getLogger("vecload")
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 when a header's rows hold bytes that no text does."""
     header = _HEADER.match(head)
     if header is None:
@@ -281,7 +279,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def write(output: Path | OutputStream, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
+def write(output: Path | OutputStream, table: RowStream, options: WriteOptions) -> Counter[str]:
     """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
 
     Parameters
@@ -290,8 +288,8 @@ def write(output: Path | OutputStream, table: RowStream, *, unencodable: str = "
         The file, or a stream to it.
     table
         Its rows; values become float32.
-    unencodable
-        What to do about words with a space or a line feed: "raise", "skip" or "escape".
+    options
+        `unencodable` applies to words with a space or a line feed.
 
     Returns
     -------
@@ -300,8 +298,8 @@ def write(output: Path | OutputStream, table: RowStream, *, unencodable: str = "
     """
     from vecload.kernels import binary_rows
 
-    holdable = Filter(NAME, _UNHOLDABLE, unencodable, empty=True)
-    exact = table.rows is not None and unencodable != "skip"
+    holdable = Filter(NAME, _UNHOLDABLE, options.unencodable, empty=True)
+    exact = table.rows is not None and options.unencodable != "skip"
     with counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
         for batch in map(holdable, table.batches()):
             rows = single(batch, NAME).view(np.uint8)
@@ -309,3 +307,15 @@ def write(output: Path | OutputStream, table: RowStream, *, unencodable: str = "
             binary_rows.write_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
             file.write(out, len(rows))
     return holdable.dropped
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("word2vec.bin",),
+    detect=detect,
+    read=read,
+    write=write,
+    write_stream=write,
+    suffixes=(".bin",),
+    options=("unencodable",),
+)

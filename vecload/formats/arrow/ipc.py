@@ -5,28 +5,28 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-int
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError, require
 from vecload.formats.arrow.columns import Columns, Reader, Writer, arrow
+from vecload.formats.format import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "Arrow"
-ALIASES: Final[dict[str, dict[str, Any]]] = {"Feather": {}}
-SUFFIXES: Final = (".arrow", ".feather", ".ipc")
 
 _FILE: Final = b"ARROW1\0\0"
 _STREAM: Final = b"\xff\xff\xff\xff"  # then the length of a message, in whose first bytes its schema is announced
 _LONGEST_SCHEMA: Final = 1 << 20
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 for a file's magic number, or a stream's with the length of a schema behind it."""
     if head.startswith(_FILE):
         return 95
@@ -67,12 +67,12 @@ def _ipc() -> Any:
     return require("pyarrow.ipc", "arrow")
 
 
-def check_options() -> None:
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
     """Raise MissingDependencyError if pyarrow is not installed."""
     _ipc()
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write an Arrow IPC file (Feather version 2). bfloat16, which it does not know, becomes float32.
 
     Raises
@@ -90,3 +90,15 @@ def write(path: Path, table: RowStream) -> None:
             yield from map(reader.get_batch, range(reader.num_record_batches))
 
     Writer(path, table, open_sink, open_batches).write()
+    return Counter()
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("Feather",),
+    detect=detect,
+    read=read,
+    write=write,
+    check_options=check_options,
+    suffixes=(".arrow", ".feather", ".ipc"),
+)

@@ -7,25 +7,26 @@ Source: https://parquet.apache.org/docs/file-format/, by way of pyarrow.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError, require
 from vecload.formats.arrow.columns import BATCH_ROWS, Columns, Reader, Writer, arrow
+from vecload.formats.format import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "Parquet"
-SUFFIXES: Final = (".parquet", ".pq")
 
 _MAGIC: Final = b"PAR1"
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 for the magic number."""
     return 95 if head.startswith(_MAGIC) else 0
 
@@ -62,12 +63,12 @@ def _parquet() -> Any:
     return require("pyarrow.parquet", "arrow")
 
 
-def check_options() -> None:
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
     """Raise MissingDependencyError if pyarrow is not installed."""
     _parquet()
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a Parquet file. bfloat16, which it does not know, becomes float32.
 
     Raises
@@ -85,3 +86,9 @@ def write(path: Path, table: RowStream) -> None:
             yield from file.iter_batches(BATCH_ROWS)
 
     Writer(path, table, open_sink, open_batches).write()
+    return Counter()
+
+
+FORMAT: Final = Format(
+    name=NAME, detect=detect, read=read, write=write, check_options=check_options, suffixes=(".parquet", ".pq")
+)

@@ -21,7 +21,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError, quote
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Preview
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
@@ -34,6 +34,7 @@ from vecload.formats.fasttext.layout import (
     looks_old,
     parse,
 )
+from vecload.formats.format import Format
 from vecload.formats.sink import Filter, single
 from vecload.ngrams import NgramTable
 from vecload.words import Words, build_hash_table, pack, read_only
@@ -44,15 +45,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.formats.fasttext.layout import Model
     from vecload.sources import Source
 
 NAME: Final = "fastText"
-SUFFIXES: Final[tuple[str, ...]] = ()
 # Without format=, a .bin is written as word2vec, whose suffix it was first.
-SHARED_SUFFIXES: Final = (".bin",)
-NGRAMS: Final = ("fasttext",)
 
 _BATCH = 1 << 14  # words composed together
 _FEW = 2048  # words whose rows are read one by one: see `vecload.ngrams.DenseRows`
@@ -63,16 +61,16 @@ _DEFAULTS = {"ws": 5, "epoch": 5, "minCount": 1, "neg": 5, "wordNgrams": 1, "lrU
 _log = logging.getLogger("vecload")
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 for the magic number, or for the numbers that models from before May 2017 begin with."""
     return 95 if head.startswith(MAGIC) or looks_old(head) else 0
 
 
-def survey(source: Source) -> dict[str, Any]:
-    """Number of words, and how they are stored."""
+def preview(source: Source) -> Preview:
+    """Return the number of words, and how they are stored."""
     model = _parse(source)
     kind = "product-quantised" if model.quantised else "float32"
-    return {"rows": len(model.counts), "exact": True, "values": f"{kind}, a word's and its n-grams' rows averaged"}
+    return Preview(rows=len(model.counts), values=f"{kind}, a word's and its n-grams' rows averaged")
 
 
 def _parse(source: Source) -> Model:
@@ -191,7 +189,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counter[str]:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """Write a fastText ``.bin`` of version 12, which fastText and gensim open.
 
     Parameters
@@ -201,8 +199,8 @@ def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counte
     table
         Its rows. Where it has an n-gram table, a word's own row is made such that the mean of it and its n-grams' rows
         is the word's vector, as nearly as float32 allows; else the model has no n-grams (maxn and bucket are 0).
-    unencodable
-        What to do about words with a NUL: "raise", "skip" or "escape".
+    options
+        `unencodable` applies to words with a NUL byte.
 
     Returns
     -------
@@ -224,7 +222,7 @@ def write(path: Path, table: RowStream, *, unencodable: str = "raise") -> Counte
         raise OptionError(f"a fastText .bin cannot hold {what}; Vectors(vectors.words, vectors.matrix) are without it")
     if ngrams is not None and ngrams.eos_ngrams:  # version 12 gives </s> none, so its own row has to be its vector
         ngrams = NgramTable(ngrams.rows, **{**ngrams.settings, "eos_ngrams": False})
-    holdable = Filter(NAME, b"\0", unencodable, empty=True)
+    holdable = Filter(NAME, b"\0", options.unencodable, empty=True)
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:
         for batch in map(holdable, table.batches()):
@@ -284,3 +282,15 @@ def _entries(batch: Batch, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint
     entries = np.empty(len(batch.data) + fasttext_entries.ENTRY_OVERHEAD * len(counts), dtype=np.uint8)
     fasttext_entries.write_entries(read_only(batch.data), read_only(batch.offsets), read_only(counts), entries)
     return entries
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    detect=detect,
+    read=read,
+    preview=preview,
+    write=write,
+    shared_suffixes=(".bin",),
+    ngram_kinds=("fasttext",),
+    options=("unencodable",),
+)

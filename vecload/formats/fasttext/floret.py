@@ -24,7 +24,8 @@ import numpy as np
 from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError, quote
 from vecload.formats import text
-from vecload.formats.contract import BaseReader, Table
+from vecload.formats.contract import BaseReader, Preview, Table
+from vecload.formats.format import Format
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
 from vecload.words import Words
@@ -35,12 +36,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Batch, ReadRequest, RowStream
+    from vecload.formats.contract import Batch, ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "floret"
-SUFFIXES: Final = (".floret",)
-NGRAMS: Final = ("floret",)
 
 _HEADER = re.compile(rb"(\d{1,10}) (\d{1,7}) (\d{1,4}) (\d{1,4}) ([1-4]) (\d{1,10}) (\S+) (\S+) *\r?\n")
 _ROWS = 1 << 12  # rows written together
@@ -70,7 +69,7 @@ def _header(head: bytes) -> tuple[Header, int] | None:
     return Header(bucket, dim, minn, maxn, hash_count, seed, *marks), match.end()
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """95 for the header with row 0 behind it."""
     found = _header(head)
     if found is None:
@@ -80,9 +79,9 @@ def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is aske
     return 95 if fields[:1] == [b"0"] and len(fields) == header.dim + 1 else 0
 
 
-def survey(source: Source) -> dict[str, Any]:  # noqa: ARG001 - every format is asked the same way
-    """That there are no words: what else is told is of the n-grams' rows."""
-    return {"rows": 0, "exact": True, "values": "decimal text: rows of n-grams, of any word's, and no words"}
+def preview(source: Source) -> Preview:  # noqa: ARG001 - every format is asked the same way
+    """Return that there are no words; the other facts are about the rows of n-grams."""
+    return Preview(rows=0, values="decimal text: rows of n-grams, of any word's, and no words")
 
 
 class Reader(BaseReader):
@@ -151,7 +150,7 @@ class Reader(BaseReader):
 
     def _rows(self, source: Source, request: ReadRequest) -> npt.NDArray[Any]:
         """All rows, in order: text vectors whose words are their numbers."""
-        reader = text.read(source, request, header=False)
+        reader = text.read(source, replace(request, alias="glove"))
         blocks: list[npt.NDArray[Any]] = []
         done = 0
         for batch in reader:
@@ -201,7 +200,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a floret table, which floret's and spaCy's readers take; values are the shortest that read back.
 
     Parameters
@@ -236,3 +235,15 @@ def write(path: Path, table: RowStream) -> None:
             )
             size = float_formatting.format_rows(names.data, names.offsets, rows, rows.view(np.uint32), -1, out)
             file.write(out[:size].data)
+    return Counter()
+
+
+FORMAT: Final = Format(
+    name=NAME,
+    detect=detect,
+    read=read,
+    preview=preview,
+    write=write,
+    suffixes=(".floret",),
+    ngram_kinds=("floret",),
+)

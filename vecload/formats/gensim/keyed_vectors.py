@@ -37,6 +37,7 @@ import numpy as np
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, open_npy, read_npy
 from vecload.formats.contract import Table
+from vecload.formats.format import Format
 from vecload.formats.gensim.pickled_types import (
     KeyValuePairs,
     PickledObject,
@@ -54,11 +55,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vecload.formats.array_reader import Rows
-    from vecload.formats.contract import ReadRequest, RowStream
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
 
 NAME: Final = "gensim"
-SUFFIXES: Final = (".kv",)
 
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|c(copy_reg|copyreg)\n_reconstructor\n|\(i?c?gensim\.")
 _KEYS: Final = ("index_to_key", "index2word", "index2entity")
@@ -73,7 +73,7 @@ _ENTRY: Final = [("get", "S1"), ("memo", "<u4"), ("int", "S1"), ("row", "<i4")] 
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
 
-def sniff(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
     """Return 95 for any pickle; the reader names those that are not gensim's."""
     return 95 if _PICKLE.match(head) else 0
 
@@ -307,7 +307,7 @@ def _packed(path: Path) -> npt.NDArray[Any]:
         raise FormatError(f"the array is damaged ({describe_exception(error)})", file=str(path)) from error
 
 
-def write(path: Path, table: RowStream) -> None:
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a ``KeyedVectors`` of gensim 4 as one file, for ``KeyedVectors.load``.
 
     The pickle is put together from its instructions, so neither gensim nor room for the matrix is needed. bfloat16,
@@ -342,6 +342,7 @@ def write(path: Path, table: RowStream) -> None:
         file.write(_number(rows))
         file.seek(length)
         file.write(struct.pack("<Q", rows * table.dim * dtype.itemsize))
+    return Counter()
 
 
 def _text(string: str) -> bytes:
@@ -353,3 +354,6 @@ def _text(string: str) -> bytes:
 def _number(number: int) -> bytes:
     """The instruction that makes a whole number: always as long, so it can be written again."""
     return b"J" + struct.pack("<i", number)
+
+
+FORMAT: Final = Format(name=NAME, detect=detect, read=read, write=write, suffixes=(".kv",))

@@ -1,0 +1,238 @@
+"""The known formats: those of vecload, those that installed packages declare, and those registered by a program."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+from vecload.errors import FormatError, OptionError, did_you_mean, warn
+from vecload.formats import native, npz, spacy, static_embeddings, tensorboard, text, unsupported, word2vec
+from vecload.formats.arrow import ipc, parquet
+from vecload.formats.fasttext import binary, floret
+from vecload.formats.format import SURE, Format
+from vecload.formats.gensim import keyed_vectors
+from vecload.saved import describe_file, describe_folder, describe_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from vecload.sources import Source
+
+HEAD: Final = 1 << 16
+"""Number of bytes that `Format.detect` sees."""
+ENTRY_POINTS: Final = "vecload.formats"
+"""Group of entry points in which installed packages declare their formats."""
+
+_IGNORED: Final = str.maketrans("", "", " -_.")
+_BUILT_IN: Final = (
+    text.FORMAT,
+    word2vec.FORMAT,
+    binary.FORMAT,
+    floret.FORMAT,
+    keyed_vectors.FORMAT,
+    spacy.FORMAT,
+    native.FORMAT,
+    npz.FORMAT,
+    parquet.FORMAT,
+    ipc.FORMAT,
+    static_embeddings.FORMAT,
+    tensorboard.FORMAT,
+)
+_registered: list[Format] = []
+
+
+def register(form: Format) -> None:
+    """Add a format, so that `load`, `info`, `convert` and `save` know it.
+
+    An installed package does the same without a call if its metadata declares the format as an entry point of the group
+    "vecload.formats".
+
+    Raises
+    ------
+    OptionError
+        If a known format has the same name or alias.
+
+    Examples
+    --------
+    >>> upper = Format(name="upper", detect=lambda head, name: 0, read=text.read)
+    >>> register(upper)
+    >>> format_by_name("UPPER") == (upper, "")
+    True
+    >>> unregister("upper")
+    """
+    _check_names(form, all_formats())
+    _registered.append(form)
+
+
+def unregister(name: str) -> None:
+    """Remove a format that was added with `register`.
+
+    Raises
+    ------
+    OptionError
+        If there is no such format.
+    """
+    form, _ = format_by_name(name)
+    if form not in _registered:
+        raise OptionError(f"format {name!r} was not added with register()")
+    _registered.remove(form)
+
+
+def all_formats() -> tuple[Format, ...]:
+    """Return all known formats, those of vecload first.
+
+    Examples
+    --------
+    >>> [form.name for form in all_formats()][:3]
+    ['text', 'word2vec binary', 'fastText']
+    """
+    return (*_BUILT_IN, *_installed(), *_registered)
+
+
+def format_by_name(name: str) -> tuple[Format, str]:
+    """Return the format with a name or alias, and the alias as the format spells it ("" for its name).
+
+    Case, spaces, hyphens, underscores and dots do not matter.
+
+    Raises
+    ------
+    OptionError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> form, alias = format_by_name("GloVe")
+    >>> form.name, alias
+    ('text', 'glove')
+    """
+    known = _names()
+    for spelling, found in known.items():
+        if _fold(spelling) == _fold(name):
+            return found
+    near = did_you_mean(name.casefold(), known)
+    raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, known))}{near}")
+
+
+def reader_by_name(name: str) -> tuple[Format, str]:
+    """Return what `format_by_name` does, for a format that can be read.
+
+    Raises
+    ------
+    OptionError
+        If the name is unknown, or the format is only written.
+    """
+    form, alias = format_by_name(name)
+    if form.read is None:
+        raise OptionError(f"{form.name} is written, not read; `vecload formats` lists the formats that are read")
+    return form, alias
+
+
+def writer_by_name(name: str) -> tuple[Format, str]:
+    """Return what `format_by_name` does, for a format that can be written.
+
+    Raises
+    ------
+    OptionError
+        If the name is unknown, or the format is only read.
+    """
+    form, alias = format_by_name(name)
+    if form.write is None:
+        raise OptionError(f"{form.name} is read, not written; `vecload formats` lists the formats that are")
+    return form, alias
+
+
+def detect_format(source: Source) -> Format:
+    """Return the format of an opened file or folder, judged by its content.
+
+    The first format that answers `SURE` or more is taken; else the one with the highest answer.
+
+    Raises
+    ------
+    FormatError
+        If no format fits. The error names what the file looks like, where that is known.
+    """
+    path = source.path
+    if path is not None and path.is_dir():
+        return _detect_folder(path, source.name)
+    name = source.name
+    head = source.head(HEAD)
+    if not head:
+        raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded whole.")
+    best, score = None, 0
+    for form in all_formats():
+        answer = 0 if form.detect is None else form.detect(head, name)
+        if answer >= SURE:
+            return form
+        if answer > score:
+            best, score = form, answer
+    # A doubtful answer may be wrong, for example text inside an HTML page, so known other files are named first.
+    other = (None if path is None else describe_file(path)) or describe_head(head) or unsupported.describe(head)
+    if other is not None:
+        raise FormatError("not a file of word vectors", file=name, found=other.what, hint=other.hint)
+    if best is None:
+        raise FormatError(
+            "the format is not recognized",
+            file=name,
+            found=f"bytes {head[:16].hex(' ')}",
+            expected=" or ".join(form.name for form in all_formats()),
+        )
+    return best
+
+
+def _detect_folder(path: Path, name: str) -> Format:
+    best, score = None, 0
+    for form in all_formats():
+        answer = 0 if form.detect_folder is None else form.detect_folder(path)
+        if answer >= SURE:
+            return form
+        if answer > score:
+            best, score = form, answer
+    if best is not None:
+        return best
+    known = describe_folder(path)
+    if known is None:
+        raise FormatError("a directory, not a file", file=name, hint="Name a file in it.")
+    raise FormatError("not word vectors", file=name, found=known.what, hint=known.hint)
+
+
+@cache
+def _installed() -> tuple[Format, ...]:
+    """Return the formats that installed packages declare as entry points; they are loaded once per process.
+
+    A package that cannot be loaded causes a warning instead of an error: files of other formats stay readable.
+    """
+    found: list[Format] = []
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            form = point.load()
+            if not isinstance(form, Format):
+                raise OptionError(f"it is not a Format, but {type(form).__name__}")
+            _check_names(form, (*_BUILT_IN, *found))
+        except Exception as error:
+            warn(f"the format {point.name!r} ({point.value}) cannot be used: {error}")
+        else:
+            found.append(form)
+    return tuple(found)
+
+
+def _check_names(form: Format, others: Iterable[Format]) -> None:
+    """Raise OptionError if another format has a name or an alias of this one."""
+    taken = {_fold(name): other.name for other in others for name in (other.name, *other.aliases)}
+    for name in (form.name, *form.aliases):
+        if _fold(name) in taken:
+            raise OptionError(f"the name {name!r} is taken by the format {taken[_fold(name)]!r}")
+
+
+def _names() -> dict[str, tuple[Format, str]]:
+    """Return each name and alias with its format and, for an alias, the alias itself."""
+    return {
+        spelling: (form, "" if spelling == form.name else spelling)
+        for form in all_formats()
+        for spelling in (form.name, *form.aliases)
+    }
+
+
+def _fold(name: str) -> str:
+    return name.casefold().translate(_IGNORED)
