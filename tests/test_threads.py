@@ -1,4 +1,4 @@
-"""Results come in order, errors in their turn, and few items are taken ahead, whichever thread is slow."""
+"""Tests of `ordered_map`: results and errors are in order, and few items are read ahead, whichever thread is slow."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def slow_square(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 @pytest.mark.parametrize("count", [0, 1, 5, 200])
-def test_results_come_in_order(workers: int, count: int) -> None:
+def test_ordered_map_returns_results_in_order(workers: int, count: int) -> None:
     assert list(ordered_map(iter(range(count)), slow_square, workers)) == [number * number for number in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
-def test_errors_come_after_the_results_before_them(workers: int) -> None:
+def test_ordered_map_raises_errors_after_earlier_results(workers: int) -> None:
     def items() -> Iterator[int]:
         yield from range(20)
         raise OSError("cut short")
@@ -44,7 +44,7 @@ def test_errors_come_after_the_results_before_them(workers: int) -> None:
         assert seen == [number * number for number in range(stop)]
 
 
-def test_no_more_is_taken_than_is_asked_for_soon() -> None:
+def test_ordered_map_reads_only_a_few_items_ahead() -> None:
     taken = itertools.count()
     results = ordered_map(taken, slow_square, workers=2)
     assert [next(results) for _ in range(10)] == [number * number for number in range(10)]

@@ -1,8 +1,9 @@
-"""Work on threads that does not delay an interrupt.
+"""Worker threads that do not delay Ctrl-C.
 
-Ctrl-C reaches the main thread only, and only while it runs Python or waits for a lock. The threads of
-`concurrent.futures` are joined when a pool ends and again when the interpreter exits, so one that compiles a kernel
-holds an interrupted program for seconds. The threads here are daemons, and after an interrupt nothing waits for them.
+Only the main thread receives an interrupt, and only while it runs Python code or waits for a lock. The threads of
+`concurrent.futures` are joined at the end of a pool and again when the interpreter exits, so a thread that compiles a
+kernel keeps an interrupted program running for seconds. The threads here are daemons, and after an interrupt nothing
+waits for them.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _NAME = "vecload"
-_POLL = 0.1  # seconds; on Windows a wait without a time-out cannot be interrupted
+_POLL = 0.1  # seconds between checks: on Windows, a wait without a time-out cannot be interrupted
 
 
 class Pool:
-    """Worker threads with the interface of `concurrent.futures.ThreadPoolExecutor`.
+    """Pool of worker threads with the interface of `concurrent.futures.ThreadPoolExecutor`.
 
-    At the end of a ``with`` block the pool waits for its work, unless the block was interrupted. Then work that has not
-    begun is canceled, and work that has begun is left to itself.
+    At the end of a ``with`` block the pool waits for its work. If the block was interrupted, it does not wait: pending
+    work is canceled, and running work continues on its daemon thread.
 
     Parameters
     ----------
     workers
-        The largest number of threads; they start as work is submitted.
+        Maximum number of threads. They start as work is submitted.
 
     Examples
     --------
@@ -55,6 +56,7 @@ class Pool:
         self, kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        # Cancel the work in the queue, so that the threads reach the end marks below after their current task.
         while interrupted:
             try:
                 waiting = self._work.get_nowait()
@@ -69,7 +71,7 @@ class Pool:
                 thread.join(_POLL)
 
     def submit(self, work: Callable[..., R], /, *args: Any) -> Future[R]:
-        """Call `work` with some arguments on a thread."""
+        """Schedule ``work(*args)`` on a thread, and return the future of its result."""
         future: Future[R] = Future()
         self._work.put((future, lambda: work(*args)))
         if len(self._threads) < self._most:
@@ -90,15 +92,15 @@ class Pool:
                 continue
             try:
                 future.set_result(work())
-            except BaseException as error:  # for whoever asks for the result
+            except BaseException as error:  # raised again by future.result()
                 future.set_exception(error)
 
 
 def interruptible(call: Callable[[], R]) -> R:
-    """Call a function that an interrupt cannot end, and let an interrupt end the wait for it.
+    """Call a function that does not react to Ctrl-C, such that Ctrl-C ends the wait for it.
 
-    On the main thread, the call is made on another thread, which goes on alone after an interrupt. On other threads,
-    which are never interrupted, it is made at once.
+    On the main thread, the function runs on another thread, which continues after an interrupt while the main thread
+    raises KeyboardInterrupt. Other threads never receive interrupts, so they call the function directly.
 
     Examples
     --------
@@ -113,25 +115,25 @@ def interruptible(call: Callable[[], R]) -> R:
             try:
                 return future.result(_POLL)
             except TimeoutError:
-                if future.done():
+                if future.done():  # the function itself raised a TimeoutError, or ended just now
                     return future.result()
 
 
-# Items in work beyond the number of workers, so that no worker is idle while the caller uses a result.
+# Number of items in progress beyond the number of workers, so that no worker is idle while the caller uses a result.
 _AHEAD = 3
 
 
 def ordered_map(items: Iterator[T], work: Callable[[T], R], workers: int) -> Iterator[R]:
-    """Return ``map(work, items)``, computed on worker threads, in the order of `items`.
+    """Yield the results of ``map(work, items)``, computed on worker threads, in the order of `items`.
 
-    Each worker takes the next item itself, so an item that was just read is still in that processor's cache when the
-    work on it begins. At most ``workers + 3`` items are held at a time. An exception raised by `items` or `work` is
-    raised after the results of all earlier items.
+    Each worker reads the next item itself, so that an item that was just read is still in the cache of the processor
+    that works on it. At most ``workers + 3`` items are in memory at a time. An exception of `items` or `work` is raised
+    after the results of all earlier items.
 
     Parameters
     ----------
     items
-        Iterator to read; only one worker advances it at a time.
+        Iterator to read. Only one worker advances it at a time.
     work
         Function of one item.
     workers
@@ -155,11 +157,12 @@ def ordered_map(items: Iterator[T], work: Callable[[T], R], workers: int) -> Ite
                 except StopIteration:
                     return number, None, None
             return number, work(item), None
-        except Exception as error:  # raised by the caller when its turn comes
+        except Exception as error:  # raised below, in the order of the items
             return number, None, error
 
     pending: deque[Future[tuple[int, R | None, Exception | None]]] = deque()
-    early: dict[int, tuple[R | None, Exception | None]] = {}  # a later task may have taken an earlier item
+    # Results by item number. The task that was submitted first is not always the one that took the first item.
+    early: dict[int, tuple[R | None, Exception | None]] = {}
     with Pool(workers) as pool:
         try:
             for number in itertools.count():

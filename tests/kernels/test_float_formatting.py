@@ -1,4 +1,4 @@
-"""Floats to text: numpy's shortest digits, and C's fixed ones, for floats of every exponent."""
+"""Compare formatted floats of every exponent with NumPy's shortest digits and C's fixed decimals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vecload.kernels import float_formatting
 
 
-def printed(values: np.ndarray, decimals: int = -1) -> list[str]:
+def format_floats(values: np.ndarray, decimals: int = -1) -> list[str]:
     rows = np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1)
     rows.flags.writeable = False
     data, offsets = np.zeros(0, dtype=np.uint8), np.zeros(len(rows) + 1, dtype=np.int64)
@@ -39,17 +39,17 @@ def significant(text: str) -> str:
     return re.sub(r"e.*", "", text).replace(".", "").lstrip("-0").rstrip("0")
 
 
-def test_the_digits_are_numpys_and_read_back() -> None:
+def test_shortest_digits_equal_those_of_numpy_and_read_back() -> None:
     values = every_exponent()
-    texts = printed(values)
+    texts = format_floats(values)
     assert [significant(text) for text in texts] == [significant(str(value)) for value in values]
     again = np.array([np.float32(float(text)) for text in texts])
     assert again.tobytes() == values.tobytes()
 
 
 @given(st.floats(width=32))
-def test_any_float(value: float) -> None:
-    [text] = printed(np.array([value]))
+def test_shortest_digits_read_back_for_any_float(value: float) -> None:
+    [text] = format_floats(np.array([value]))
     assert np.array_equal(np.float32(float(text)), np.float32(value), equal_nan=True)
 
 
@@ -71,17 +71,17 @@ def test_any_float(value: float) -> None:
         (-np.inf, "-inf"),
     ],
 )
-def test_spelling(value: float, text: str) -> None:
-    assert printed(np.array([value])) == [text]
+def test_format_rows_writes_floats_as_python_does(value: float, text: str) -> None:
+    assert format_floats(np.array([value])) == [text]
 
 
 @pytest.mark.parametrize("decimals", range(10))
-def test_fixed_decimals_are_those_of_c(decimals: int) -> None:
+def test_fixed_decimals_equal_those_of_c(decimals: int) -> None:
     values = every_exponent()
     values = np.concatenate([values[np.abs(values) < 2**31], np.arange(-64, 64) / 32, np.arange(-9, 9) + 0.5])
     expected = [f"{value:.{decimals}f}" for value in values.astype(np.float32).tolist()]
-    assert printed(values, decimals) == expected
+    assert format_floats(values, decimals) == expected
 
 
-def test_large_values_are_never_cut() -> None:
-    assert printed(np.array([2.0**31, -3e38]), 2) == ["2147483600.0", "-3e+38"]
+def test_fixed_decimals_write_large_values_in_full() -> None:
+    assert format_floats(np.array([2.0**31, -3e38]), 2) == ["2147483600.0", "-3e+38"]

@@ -1,4 +1,4 @@
-"""Words checked as a whole: what nearly all of them share, in every reader, on the way to every writer."""
+"""Check the words of a table as a whole, in every reader and for every writer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_find_doubt_finds_nothing_in_ordinary_words(words: list[str]) -> None:
     ],
 )
 @pytest.mark.parametrize("count", [5, 19, 20, 3000])
-def test_find_doubt_names_what_nearly_all_words_share(form: str, text: str, count: int) -> None:
+def test_find_doubt_reports_the_property_of_nearly_all_words(form: str, text: str, count: int) -> None:
     shaped = [form.format(f"w{at}x") for at in range(count)]
     found = find_doubt(Words.from_strings(shaped))
     assert found is not None
@@ -86,7 +86,7 @@ def test_find_doubt_takes_linear_time_for_long_words(text: str, unit: str) -> No
     assert time.perf_counter() - begin < 2
 
 
-def test_find_doubt_knows_decimal_numbers_from_whole_ones() -> None:
+def test_find_doubt_reports_decimal_numbers_but_not_integers() -> None:
     numbers = [f"{value:.4f}" for value in np.random.default_rng(0).normal(size=500)]
     found = find_doubt(Words.from_strings(numbers))
     assert found is not None
@@ -94,7 +94,7 @@ def test_find_doubt_knows_decimal_numbers_from_whole_ones() -> None:
     assert find_doubt(Words.from_strings([*numbers[:10], *map(str, range(490))])) is None
 
 
-def test_find_doubt_judges_the_encoding_by_words_beyond_ascii() -> None:
+def test_find_doubt_checks_the_encoding_of_non_ascii_words() -> None:
     ascii_words = [b"w%d" % at for at in range(5000)]
     latin = ["été", "naïve", "über"] * 20
     found = find_doubt(Words.from_bytes([*ascii_words, *(word.encode("latin-1") for word in latin)]))
@@ -116,7 +116,7 @@ def test_find_doubt_judges_the_encoding_by_words_beyond_ascii() -> None:
         (["", ""], ["", ""]),
     ],
 )
-def test_shared_spaces_are_removed_only_where_all_words_have_them(words: list[str], stripped: list[str]) -> None:
+def test_shared_spaces_are_removed_only_if_all_words_have_them(words: list[str], stripped: list[str]) -> None:
     packed = Words.from_strings(words)
     assert list(SharedSpaces.of(packed).strip(packed)) == stripped
 
@@ -182,7 +182,7 @@ def test_load_warns_of_doubtful_words(form: str, text: str) -> None:
         vecload.load(io.BytesIO(data), strict=True)
 
 
-def test_load_judges_a_selection_by_the_first_words_only_if_nothing_was_found() -> None:
+def test_load_of_selected_words_checks_the_first_words_if_none_match() -> None:
     data = text_of("{}, ")
     with pytest.warns(vecload.VecloadWarning, match="end in a comma"):
         assert not len(vecload.load(io.BytesIO(data), vocab=["w7"]))
@@ -206,7 +206,7 @@ def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> N
         vecload.convert(io.BytesIO(data), tmp_path / "out.vec")
     assert not (tmp_path / "out.vec").exists()
     assert "decimal numbers" in (vecload.info(io.BytesIO(data)).doubt or "")
-    with pytest.warns(vecload.VecloadWarning, match="decimal numbers"):  # the way to read them all the same
+    with pytest.warns(vecload.VecloadWarning, match="decimal numbers"):  # format= reads them anyway
         assert vecload.load(io.BytesIO(data), format="glove").dim == 4
     with pytest.raises(vecload.FormatError, match="The row holds numbers only: its word is missing"):
         vecload.load(io.BytesIO(b"50 5\n" + data))
@@ -216,14 +216,14 @@ def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> N
         vecload.load(io.BytesIO(pandas.encode()))
 
 
-def test_load_refuses_the_vectors_of_an_own_tensorboard_folder(tmp_path: Path) -> None:
+def test_load_refuses_the_vectors_file_of_a_tensorboard_folder(tmp_path: Path) -> None:
     PLAIN.save(tmp_path / "board", format="tensorboard")
     (file,) = (path for path in (tmp_path / "board").iterdir() if "tensor" in path.name or "vectors" in path.name)
     with pytest.raises(vecload.FormatError, match="numbers only"):
         vecload.load(file)
 
 
-def test_native_file_keeps_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_file_stores_the_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     native = tmp_path / "kept.safetensors"
     with pytest.warns(vecload.VecloadWarning, match="end in a comma"):
         vecload.convert(io.BytesIO(text_of("{}, ")), native)
@@ -260,7 +260,7 @@ def test_convert_strips_and_reports_like_load(suffix: str, tmp_path: Path) -> No
     assert not (tmp_path / f"strict.{suffix}").exists()
 
 
-def test_load_keeps_a_later_word_without_the_shared_space_as_it_is() -> None:
+def test_load_keeps_a_later_word_without_the_shared_space() -> None:
     """The first words decide, because words are stripped while the file is read; the report does not claim more."""
     data = text_of(" {} ", 30_000) + b"last 0.1 0.2 0.3 0.4\n w7 0 0 0 0\n"
     with pytest.warns(vecload.VecloadWarning, match="all words checked began with a space"):
@@ -282,7 +282,7 @@ def test_load_checks_tables_that_are_not_text(suffix: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("header", [b"", b"300 4\r"])
-def test_load_refuses_lone_carriage_returns_by_name(packed: bool, header: bytes) -> None:
+def test_load_names_lone_carriage_returns(packed: bool, header: bytes) -> None:
     data = header + text_of("{} ").replace(b"\n", b"\r")
     data = gzip.compress(data) if packed else data
     with pytest.raises(vecload.FormatError, match="lines end in carriage returns, not in line feeds"):
@@ -295,7 +295,7 @@ def test_load_reads_carriage_returns_before_line_feeds() -> None:
     assert vecload.load(io.BytesIO(text_of("{} ").replace(b"\n", b"\r\n"))).words == PLAIN.words
 
 
-def test_load_refuses_values_with_commas_by_name() -> None:
+def test_load_names_commas_after_values() -> None:
     data = b"".join(b"w%d, 0.5, -1.25, 3\n" % at for at in range(9))
     with pytest.raises(vecload.FormatError, match=r"commas after the values: found 'w0, 0\.5, -1\.25, 3'"):
         vecload.load(io.BytesIO(data))
@@ -303,7 +303,7 @@ def test_load_refuses_values_with_commas_by_name() -> None:
 
 
 @pytest.mark.parametrize("text", [b"400000 7\ncat 3\ndog 4\n", b"400000 1\ncat 3\ndog 4\n"])
-def test_ambiguous_header_is_a_doubt_like_any_other(text: bytes) -> None:
+def test_load_reports_an_ambiguous_header_as_a_doubt(text: bytes) -> None:
     with pytest.warns(vecload.VecloadWarning, match="was read as a row"):
         assert "was read as a row" in vecload.load(io.BytesIO(text)).meta["doubt"]
     with pytest.raises(vecload.FormatError, match="was read as a row"):
@@ -311,5 +311,5 @@ def test_ambiguous_header_is_a_doubt_like_any_other(text: bytes) -> None:
     assert "doubt" not in vecload.load(io.BytesIO(text), format="glove", strict=True).meta
 
 
-def test_real_glove_words_are_ordinary(real_glove: Path) -> None:
+def test_load_finds_no_doubt_in_real_glove_words(real_glove: Path) -> None:
     assert "doubt" not in vecload.load(real_glove, strict=True).meta

@@ -1,4 +1,4 @@
-"""Missing words: the message names near words, and only a reader of the message waits for them."""
+"""Errors for missing words suggest near words, which are searched only when the message is shown."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def table(*words: str) -> Vectors:
     return Vectors(words, np.eye(len(words), 4, dtype=np.float32))
 
 
-def slow_twin(words: list[str], word: str) -> list[str]:
-    """Compare every word by difflib, as `near_words` should if it compared all of them."""
+def reference(words: list[str], word: str) -> list[str]:
+    """Return near words by comparing every word with difflib, the reference for `near_words`."""
     matcher = difflib.SequenceMatcher(b=word.lower(), autojunk=False)
     rated = []
     for row, other in enumerate(words):
@@ -36,7 +36,7 @@ def test_near_words_equal_those_of_difflib_over_all_words() -> None:
     packed = Words.from_strings(words)
     for word in ("abcd", "fedcba", "aabbcc", "bead", "decade"):
         if word not in words:
-            assert near_words(packed, word) == slow_twin(words, word)
+            assert near_words(packed, word) == reference(words, word)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_near_words_equal_those_of_difflib_over_all_words() -> None:
         (["cat"], "\ud800", []),
     ],
 )
-def test_near_words_of_unusual_words(words: list[str], missing: str, near: list[str]) -> None:
+def test_near_words_handle_unusual_words(words: list[str], missing: str, near: list[str]) -> None:
     assert near_words(Words.from_strings(words), missing) == near
 
 
-def test_near_words_of_400_000_words_take_a_bounded_time() -> None:
+def test_near_words_take_a_bounded_time() -> None:
     letters = np.random.default_rng(0).integers(97, 123, size=(400_000, 9), dtype=np.uint8)
     packed = Words(letters.reshape(-1), np.arange(0, letters.size + 1, 9))
     begin = time.perf_counter()
@@ -67,7 +67,7 @@ def test_near_words_of_400_000_words_take_a_bounded_time() -> None:
     assert time.perf_counter() - begin < 2
 
 
-def test_missing_word_names_near_words_in_every_call() -> None:
+def test_missing_word_errors_suggest_near_words_in_every_call() -> None:
     vectors = table("frog", "toad", "lizard")
     calls = [
         lambda: vectors["frogs"],
@@ -85,12 +85,12 @@ def test_missing_word_names_near_words_in_every_call() -> None:
         assert caught.value.words == ("frogs",)
 
 
-def test_several_missing_words_name_a_near_word_each() -> None:
+def test_error_suggests_a_near_word_for_each_missing_word() -> None:
     with pytest.raises(MissingWordError, match=r"near 'frogs': 'frog', near 'toat': 'toad'$"):
         table("frog", "toad")[["frogs", "toat", "zyzzyx"]]
 
 
-def test_error_for_missing_word_searches_only_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_searches_near_words_only_when_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     from vecload.words import near
 
     asked = []
@@ -102,7 +102,7 @@ def test_error_for_missing_word_searches_only_when_it_is_read(monkeypatch: pytes
     assert asked == ["frogs"]
 
 
-def test_error_for_missing_word_survives_pickling_and_copies() -> None:
+def test_error_for_missing_words_can_be_pickled_and_copied() -> None:
     with pytest.raises(MissingWordError) as caught:
         table("frog")["frogs"]
     for twin in (pickle.loads(pickle.dumps(caught.value)), copy.deepcopy(caught.value)):

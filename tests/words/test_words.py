@@ -1,3 +1,5 @@
+"""Tests of packed words and their hash tables."""
+
 from __future__ import annotations
 
 import pickle
@@ -19,8 +21,8 @@ def strings(raws: list[bytes]) -> list[str]:
 
 
 @given(raw_words(), raw_words())
-def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
-    """Against list and dict, on both sides of the border between plain Python and the kernels."""
+def test_words_behave_like_a_list_and_a_dict(raws: list[bytes], others: list[bytes]) -> None:
+    """Compare with list and dict, for few words (plain Python) and many words (kernels)."""
     expected = strings(raws)
     words = Words.from_strings(expected)
     assert list(words) == expected
@@ -39,7 +41,7 @@ def test_like_a_list(raws: list[bytes], others: list[bytes]) -> None:
 
 
 @given(raw_words(12, min_count=70, max_count=120))
-def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes]) -> None:
+def test_tables_built_by_the_kernel_are_searched_by_python(raws: list[bytes]) -> None:
     words = Words.from_bytes(raws)
     _, repeated = build_hash_table(words.data, words.offsets)
     seen: set[bytes] = set()
@@ -52,41 +54,41 @@ def test_the_kernel_and_python_build_tables_that_answer_alike(raws: list[bytes])
 @given(
     st.lists(st.lists(st.binary(max_size=9).map(lambda raw: raw * 3) | st.binary(max_size=1), max_size=300), max_size=6)
 )
-def test_growing_words_keep_the_first_of_each(batches: list[list[bytes]]) -> None:
-    """Against a dict: words that come twice in one batch or in two, more of them than were expected."""
-    growing = UniqueWords(expected=2)
+def test_unique_words_keep_the_first_of_each(batches: list[list[bytes]]) -> None:
+    """Compare with a dict: words repeated in one batch and across batches, and more of them than expected."""
+    unique = UniqueWords(expected=2)
     seen: dict[bytes, None] = {}
     for raws in batches:
         added = Words.from_bytes(raws)
-        fresh = growing.add(added.data, added.offsets)
+        fresh = unique.add(added.data, added.offsets)
         first = [at for at, raw in enumerate(raws) if raw not in seen and raw not in raws[:at]]
         assert np.flatnonzero(fresh).tolist() == first
         seen.update(dict.fromkeys(raws))
-        words = growing.words
+        words = unique.words
         assert [words.bytes(row) for row in range(len(words))] == list(seen)
         assert words.lookup(Words.from_bytes(list(seen))).tolist() == list(range(len(seen)))
 
 
-def test_growing_words_that_were_fewer_than_expected() -> None:
-    """The table has the length that they need, and more can be added."""
-    growing = UniqueWords(expected=100_000)
+def test_unique_words_fewer_than_expected_get_a_smaller_table() -> None:
+    """The table has the size that the words need, and more words can be added."""
+    unique = UniqueWords(expected=100_000)
     for text in (["cat", "dog"], ["dog", "cow"]):
         more = Words.from_strings(text)
-        growing.add(more.data, more.offsets)
-        assert len(growing.words.slots) == len(Words.from_strings(list(growing.words)).slots)
-    assert growing.words.lookup(["cat", "dog", "cow", "pig"] * 20).tolist() == [0, 1, 2, -1] * 20
+        unique.add(more.data, more.offsets)
+        assert len(unique.words.slots) == len(Words.from_strings(list(unique.words)).slots)
+    assert unique.words.lookup(["cat", "dog", "cow", "pig"] * 20).tolist() == [0, 1, 2, -1] * 20
 
 
-def test_growing_words_outgrow_their_room() -> None:
-    growing = UniqueWords()
+def test_unique_words_grow_beyond_their_first_buffer() -> None:
+    unique = UniqueWords()
     raws = [b"%d" % number * 40_000 for number in range(100)]
     for raw in raws * 2:
         added = Words.from_bytes([raw])
-        growing.add(added.data, added.offsets)
-    assert [growing.words.bytes(row) for row in range(len(growing.words))] == raws
+        unique.add(added.data, added.offsets)
+    assert [unique.words.bytes(row) for row in range(len(unique.words))] == raws
 
 
-def test_sequence_manners() -> None:
+def test_words_implement_the_sequence_protocol() -> None:
     words = Words.from_strings(["a", "b", "a", "c"])
     assert words[-1] == "c"
     assert list(words[1:3]) == ["b", "a"]
@@ -107,7 +109,7 @@ def test_sequence_manners() -> None:
         words.data[0] = 1
 
 
-def test_a_few_lookups_do_not_import_numba() -> None:
+def test_few_lookups_do_not_import_numba() -> None:
     code = (
         "import sys; from vecload import Words; w = Words.from_strings(['a', 'b']); "
         "assert w.index('b') == 1 and w.lookup(['c'])[0] == -1; assert 'numba' not in sys.modules"

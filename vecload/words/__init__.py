@@ -1,9 +1,9 @@
 """Packed words: millions of strings in three arrays.
 
-Two million Python strings cost more time and memory than the floats beside them, so words stay as the bytes they were
-in the file, one behind the other, with a hash table of row numbers; a ``str`` is made when someone looks at it.
-Words are bytes first. What is not valid UTF-8 becomes a lone surrogate in a ``str`` (PEP 383, ``surrogateescape``) and
-the same bytes again on the way back.
+Two million Python strings take more time and memory than their vectors. So words are kept as the bytes of the file,
+concatenated in one buffer, with an array of offsets and a hash table of row numbers. A ``str`` is made only when a word
+is accessed. Bytes that are not valid UTF-8 become lone surrogates in the ``str`` (PEP 383, ``surrogateescape``), and
+the same bytes again when it is encoded.
 """
 
 from vecload.keywords import explain_public

@@ -1,8 +1,8 @@
-"""What all or nearly all words of a table share and no ordinary words do: the sign of a file that was misread.
+"""Find signs in the words of a table that its file was misread.
 
-A row that was split in the wrong place gives a word that looks odd: `the,` or `"the"` or `0<TAB>the`. One such word
-means nothing, because real files hold all of them. When nearly every word looks odd in the same way, the file is
-something else than it was read as.
+A row that was split at the wrong position gives a word that looks odd: `the,` or `"the"` or `0<TAB>the`. One such word
+means nothing, because real files contain all of them. But if nearly every word looks odd in the same way, the file has
+a different layout than the one it was read with.
 
 Words are sampled at even distances, so the cost does not grow with the table.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _SAMPLE: Final = 1000
-_WIDE_SAMPLE: Final = 1 << 14  # words among which those beyond ASCII are looked for
+_WIDE_SAMPLE: Final = 1 << 14  # sample in which to look for words with non-ASCII characters
 _NEARLY_ALL: Final = 0.95
 _SMALL: Final = 20  # below this number of words, "nearly all" means all
 _TAB: Final = 9
 _SPACE: Final = 32
-_SIDE: Final = 128  # bytes looked at on either side of a word
+_SIDE: Final = 128  # bytes examined at each end of a word
 _NUMBER: Final = rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _ODD = re.compile(rb"""[\x00-\x20\x7f]|[,:"'\d.]\Z""")  # every word of the kinds below
 _WHOLE = re.compile(rb"[+-]?\d+")
@@ -48,8 +48,8 @@ NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the 
 """Words that are all numbers, and not all whole: whole numbers are the words of node2vec."""
 _NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
 
-# In order: the first kind that fits is the one reported. No pattern takes more than linear time. Patterns for columns
-# ask for more words, because two or three names such as "area 51" and "route 66" are not a column of counts.
+# The first kind that matches is reported. No pattern takes more than linear time. Patterns for columns require more
+# words, because two or three names such as "area 51" and "route 66" are not a column of counts.
 _KINDS: Final = (
     Kind(re.compile(rb"\d+\t|\d+ +\S", re.DOTALL), "begin with a number", "the first column may be an index", 5),
     Kind(re.compile(rb".*[ \t,;|]" + _NUMBER + rb"\Z", re.DOTALL), "end in a number", "rows may hold a count", 5),
@@ -70,14 +70,14 @@ _KINDS: Final = (
 
 
 class Doubt(NamedTuple):
-    """A finding: its text, and the kind it belongs to (None for another encoding)."""
+    """A finding: its text, and its kind (None if the file is in another encoding)."""
 
     text: str
     kind: Kind | None
 
 
 def find_doubt(words: Words) -> Doubt | None:
-    """Return what nearly all words share and no ordinary words do.
+    """Return the odd property that nearly all words share, if there is one.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def _sides(raw: bytes) -> bytes:
 
 
 def _spread(words: Words, most: int) -> Words:
-    """Up to `most` of the words, at even distances."""
+    """Return up to `most` of the words, at even distances."""
     count = len(words)
     return words if count <= most else words.take(np.linspace(0, count - 1, most, dtype=np.int64))
 
 
 def _find_shape(sample: list[bytes]) -> Doubt | None:
     """Return the shape that nearly all of the words have."""
-    # In an ordinary table, the few ordinary words that decide the question are found at once.
+    # In a correct table, a few ordinary words near the beginning already rule out every kind.
     ordinary = (word for word in sample if not _ODD.search(word))
     most = len(sample) - _needed(sample)
     if len(list(itertools.islice(ordinary, most + 1))) > most:
@@ -131,8 +131,8 @@ def _find_shape(sample: list[bytes]) -> Doubt | None:
 
 
 def _find_encoding(sample: Words) -> Doubt | None:
-    """Return whether nearly all words beyond ASCII are invalid UTF-8; ASCII is valid in nearly every encoding."""
-    raws = [sample.bytes(row) for row in _beyond_ascii(sample)[:_SAMPLE].tolist()]
+    """Return a finding if nearly all non-ASCII words are invalid UTF-8; ASCII is valid in nearly every encoding."""
+    raws = [sample.bytes(row) for row in _non_ascii_rows(sample)[:_SAMPLE].tolist()]
     broken = [raw for raw in raws if not is_utf8(raw)]
     if len(broken) < max(2, _needed(raws)):
         return None
@@ -140,7 +140,7 @@ def _find_encoding(sample: Words) -> Doubt | None:
 
 
 def _needed(sample: list[bytes]) -> int:
-    """How many words of a sample are nearly all of them."""
+    """Return how many words of a sample count as nearly all of them."""
     return len(sample) if len(sample) < _SMALL else math.ceil(_NEARLY_ALL * len(sample))
 
 
@@ -151,18 +151,18 @@ def _text(
     return f"words {what} ({shares}): {meaning}"
 
 
-def _beyond_ascii(words: Words) -> npt.NDArray[np.int64]:
-    """Row numbers of the words that hold a byte above 127."""
+def _non_ascii_rows(words: Words) -> npt.NDArray[np.int64]:
+    """Return the row numbers of the words that contain a byte above 127."""
     offsets = words.offsets
     data = words.data[: offsets[-1]]
-    filled = np.flatnonzero(offsets[1:] > offsets[:-1])  # `reduceat` has no notion of an empty word
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])  # `reduceat` cannot handle empty words
     if not len(filled):
         return filled
     return filled[np.maximum.reduceat(data, offsets[filled]) > 127]
 
 
 def is_utf8(raw: bytes) -> bool:
-    r"""Whether bytes are valid UTF-8.
+    r"""Return whether bytes are valid UTF-8.
 
     Examples
     --------
@@ -195,7 +195,10 @@ class SharedSpaces(NamedTuple):
 
     @classmethod
     def of(cls, words: Words) -> SharedSpaces:
-        """Return what all words share; nothing for fewer than two words, and where a word holds nothing else."""
+        """Return which separators all words share.
+
+        None are shared by fewer than two words, or if a word consists of separators only.
+        """
         data, offsets = words.data, words.offsets
         starts, stops = offsets[:-1], offsets[1:]
         if len(words) < 2 or (stops - starts < 2).any():
@@ -232,7 +235,7 @@ class SharedSpaces(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """What was removed, as a sentence for ``meta["doubt"]``; None for nothing."""
+        """Sentence for ``meta["doubt"]`` about the removed separators; None if none were removed."""
         sides = " and ".join(side for side, has in (("began", self.before), ("ended", self.after)) if has)
         verb = {"": "", "began": "began with", "ended": "ended in"}.get(sides, "began and ended with")
         return f"all words checked {verb} a space, which was removed" if sides else None

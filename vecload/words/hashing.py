@@ -1,4 +1,8 @@
-"""The hash table of packed words: the hash of `vecload.kernels.hash_table` in plain Python; building of tables."""
+"""Build hash tables of packed words, and search them in plain Python.
+
+`vecload.kernels.hash_table` explains the table. This module repeats its hashes and its search in plain Python, because
+opening a native file and looking up a few words must not load numba: importing it takes longer than the lookups.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FEW = 64
-"""Look-ups of up to so many words are answered in plain Python: quicker than numba's import."""
-_MANY = 1 << 22  # words that take so long to enter that an interrupt would be noticed late
+"""Number of words up to which lookups use plain Python, which is faster than importing numba."""
+_MANY = 1 << 22  # entering this many words takes so long that Ctrl-C would seem to be ignored
 BLOCK = 1 << 16
-"""Slots looked at together."""
+"""Number of slots to check at a time."""
 
-# The hash and the bound of `vecload.kernels.hash_table`, word for word.
+# The constants of `vecload.kernels.hash_table`. Tests compare both implementations.
 _SEED = 0x9E3779B97F4A7C15
 _FACTOR = 0xD6E8FEB86659FD93
 _ALL64 = 0xFFFFFFFFFFFFFFFF
@@ -39,7 +43,7 @@ def _hash(word: bytes, key: npt.NDArray[np.uint64] | None) -> int:
 
 
 def _siphash(word: bytes, k0: int, k1: int) -> int:
-    """SipHash-1-3: the hash of tables whose words collide under the usual one."""
+    """Return the SipHash-1-3 of a word, the hash of tables with a key."""
     v0, v1, v2, v3 = k0 ^ _SIP[0], k1 ^ _SIP[1], k0 ^ _SIP[2], k1 ^ _SIP[3]
 
     def mix() -> None:
@@ -67,21 +71,25 @@ def _rotate(value: int, by: int) -> int:
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be written through. Kernels of `table` take nothing else, so each compiles once."""
+    """Return a read-only view of an array.
+
+    For numba, read-only and writable arrays are different types. Passing only read-only views to a kernel therefore
+    compiles it once instead of twice.
+    """
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 class HashTable(NamedTuple):
-    """The arrays that `vecload.kernels.hash_table` finds words with.
+    """The arrays of a hash table, in the form that `vecload.kernels.hash_table` takes.
 
     Parameters
     ----------
     slots
-        uint64, a power of two long, at most two thirds of them taken.
+        uint64; their number is a power of two, and at most two thirds of them are taken.
     key
-        uint64, shape (2,): the secret that words were hashed with; None for the fixed hash of the native file format.
+        Secret key of the hash: uint64, shape (2,); None for the fixed hash of the native file format.
     """
 
     slots: npt.NDArray[np.uint64]
@@ -89,7 +97,7 @@ class HashTable(NamedTuple):
 
 
 def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: HashTable, word: bytes) -> int:
-    """Return the row of a word, `ABSENT`, or ``ABSENT - 1`` if `MAX_PROBES` slots were not enough to tell.
+    """Return the row of a word, `ABSENT` if it is missing, or ``ABSENT - 1`` if `MAX_PROBES` slots did not decide.
 
     Neither the table nor the offsets are trusted: they may be those of a file that was never checked.
     """
@@ -110,7 +118,7 @@ def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: Ha
 
 
 def longest_run(slots: npt.NDArray[np.uint64]) -> int:
-    """Length of the longest run of taken slots; the end of the table goes on at its start."""
+    """Return the length of the longest run of taken slots; a run may wrap around the end of the table."""
     longest, first, last = 0, -1, -1
     for begin in range(0, len(slots), BLOCK):
         free = np.flatnonzero(slots[begin : begin + BLOCK] == 0) + begin
@@ -122,7 +130,7 @@ def longest_run(slots: npt.NDArray[np.uint64]) -> int:
 
 
 def slot_count(count: int) -> int:
-    """Slots of a table of so many words: at most two thirds of them are taken."""
+    """Return the number of slots for a table of `count` words: at most two thirds of the slots are then taken."""
     return 1 << (3 * count // 2).bit_length()
 
 
@@ -134,7 +142,7 @@ def build_hash_table(
     slots = np.zeros(slot_count(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
     if count > FEW:
-        from vecload.kernels import hash_table  # not needed for a handful of words
+        from vecload.kernels import hash_table  # loads numba, which a table of a few words does not need
 
         packed = read_only(data), read_only(offsets)
         found = HashTable(slots)
@@ -142,6 +150,8 @@ def build_hash_table(
         def build() -> bool:
             return bool(hash_table.build_table(*packed, slots, found.key, repeated) >= 0)
 
+        # The fixed hash is tried first. It fails only if too many words collide under it. A random key fails only with
+        # negligible probability, so this loop ends.
         while not (interruptible(build) if count > _MANY else build()):
             found = HashTable(slots, new_key())
             slots[:] = 0
@@ -165,5 +175,5 @@ def build_hash_table(
 
 
 def new_key() -> npt.NDArray[np.uint64]:
-    """Draw a secret to hash words with, for words that collide under the fixed hash."""
+    """Return a random secret key, for words that collide under the fixed hash."""
     return np.frombuffer(secrets.token_bytes(16), dtype=np.uint64)

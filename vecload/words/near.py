@@ -1,4 +1,4 @@
-"""Words near a missing one, for error messages."""
+"""Suggest similar words for a missing one, in error messages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from vecload.words.packed import Words
 
-_SEARCHED = 400_000
-_COMPARED = 100
-_LONGEST = 40
+_SEARCHED = 400_000  # words that are compared byte by byte
+_COMPARED = 100  # words that are compared by difflib
+_LONGEST = 40  # characters
 _CUTOFF = 0.7
-_BYTES_CUTOFF = 0.5  # lower, because a letter outside ASCII has several bytes
-_SHOWN = 5
+_BYTES_CUTOFF = 0.5  # lower than _CUTOFF, because a letter outside ASCII has several bytes
+_SHOWN = 5  # missing words that get suggestions
 
 
 def near_words(words: Words, word: str, k: int = 3) -> list[str]:
-    """Return up to `k` words that look like another one, the most alike first.
+    """Return up to `k` words that look like a given word, the most similar first.
 
     Other spellings of the same word (case, Unicode normal form) come first. The others are ordered by the ratio of
     `difflib.SequenceMatcher`, at least 0.7, and then by their rows.
@@ -32,7 +32,7 @@ def near_words(words: Words, word: str, k: int = 3) -> list[str]:
     Parameters
     ----------
     words
-        Where to search. Only the first 400,000 are compared, which takes a bounded time.
+        Words to search. Only the first 400,000 are compared, so that the time is bounded.
     word
         The missing word. For one of more than 40 characters, only other spellings are returned.
     k
@@ -64,8 +64,8 @@ def missing_word(words: Words, missing: Sequence[str], message: str) -> MissingW
     missing
         The words that were not found.
     message
-        What is wrong. Near words are added when somebody reads the text, because code that catches the error for each
-        of many words should not wait for them.
+        Error message. Suggestions are computed only when the message is shown, because code that catches the error
+        for many words should not wait for them.
     """
 
     def suggest() -> str:
@@ -78,7 +78,7 @@ def missing_word(words: Words, missing: Sequence[str], message: str) -> MissingW
 
 
 def _alike(words: Words, word: str) -> list[str]:
-    """Return words whose letters are like those of another one, the most alike first."""
+    """Return words with nearly the same letters as a given word, the most similar first."""
     wanted = word.lower()
     raw = np.frombuffer(wanted.encode("utf-8", "surrogatepass"), dtype=np.uint8)
     offsets = words.offsets[: _SEARCHED + 1]
@@ -86,9 +86,10 @@ def _alike(words: Words, word: str) -> list[str]:
     capital = (data >= ord("A")) & (data <= ord("Z"))
     data = np.where(capital, data + np.uint8(32), data)
     lengths = np.diff(offsets)
-    # The letters two words share, in any order, bound difflib's ratio from above (its `quick_ratio`). Counting bytes
-    # instead, for all words at once, leaves few words for difflib to compare. Eight bits are enough for the counts:
-    # they wrap around, but their differences are right for words of up to 255 bytes, and longer ones cannot be near.
+    # The letters that two words share, in any order, bound difflib's ratio from above (its `quick_ratio`). This bound
+    # is computed for all words at once, with bytes instead of letters, and leaves few words for difflib to compare. The
+    # running counts of a byte fit in eight bits: they wrap around, but their differences are right for words of up to
+    # 255 bytes, and longer words cannot be similar.
     shared = np.zeros(len(lengths), dtype=np.int64)
     before = np.zeros(len(data) + 1, dtype=np.uint8)
     for byte, count in zip(*np.unique(raw, return_counts=True), strict=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def encode(word: str) -> bytes | None:
-    """The word's bytes; None for a string that no file can hold (a surrogate that escapes no byte)."""
+    """Return the bytes of a word, or None if it cannot be encoded: it has a lone surrogate that escapes no byte."""
     try:
         return word.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -40,18 +40,18 @@ class Words(Sequence[str]):
     Parameters
     ----------
     data
-        The words' bytes, one behind the other: uint8, shape (bytes,).
+        Concatenated bytes of the words: uint8, shape (bytes,).
     offsets
-        Where each word begins, and the end of the last: int64, shape (n + 1,).
+        Offset of each word, and the end of the last one: int64, shape (n + 1,).
     slots
-        Their hash table, or the array `slots` of one without a key. Built at the first look-up if not given.
+        Hash table of the words, or the slots of a table without a key. Built at the first lookup by default.
     checked
-        False for arrays that come from a file as they are. Then they are checked once, before compiled code follows
-        them; looking up single words does without.
+        False for unchecked arrays from a file. They are then checked once, before compiled code uses them. Looking up
+        single words needs no check, because it trusts neither the table nor the offsets.
 
     Notes
     -----
-    A word that occurs twice keeps both places in the sequence; look-ups give the first.
+    A word that occurs more than once keeps all its rows. Lookups return the first one.
 
     Examples
     --------
@@ -76,24 +76,25 @@ class Words(Sequence[str]):
         self._distinct: bool | None = None
         self._data = read_only(data)
         self._offsets = read_only(offsets)
-        # Replaced as a whole by a table with another key, so that no thread sees slots and key of two tables.
+        # Slots and key are replaced together, in one assignment, so that no thread combines those of two tables.
         self._table: HashTable | None = None
         if slots is not None:
             table = slots if isinstance(slots, HashTable) else HashTable(slots)
             self._table = table._replace(slots=read_only(table.slots))
         if not checked and len(self) and self._find(self.bytes(0)) != 0:
-            self._table = None  # the table in the file is empty, see `slots`, or damaged
+            # The table does not find the first word: it is empty (see `slots`) or damaged. A new one is built later.
+            self._table = None
 
     @classmethod
     def from_strings(cls, strings: Iterable[str]) -> Words:
-        """Pack strings.
+        """Return the packed form of strings.
 
         Raises
         ------
         VocabularyError
-            For a lone surrogate that stands for no byte: no file can store it.
+            If a string has a lone surrogate that stands for no byte, which no file can store.
         OptionError
-            For one string instead of several, and for anything but strings.
+            If one string is passed instead of several, or an item is not a string.
 
         Examples
         --------
@@ -106,42 +107,42 @@ class Words(Sequence[str]):
         for string in list_of_strings("words", strings):
             raw = encode(string)
             if raw is None:
-                raise VocabularyError(f"{string!a} holds a lone surrogate, which is no character of any text")
+                raise VocabularyError(f"{string!a} contains a lone surrogate, which cannot be encoded as UTF-8")
             packed.append(raw)
         return cls.from_bytes(packed)
 
     @classmethod
     def from_bytes(cls, packed: Sequence[bytes]) -> Words:
-        """Pack words that are bytes already."""
+        """Return the packed form of words that are already encoded."""
         data = np.frombuffer(b"".join(packed), dtype=np.uint8)
         ends = accumulate((len(raw) for raw in packed), initial=0)
         return cls(data, np.fromiter(ends, dtype=np.int64, count=len(packed) + 1))
 
     @property
     def data(self) -> npt.NDArray[np.uint8]:
-        """The words' bytes, uint8, shape (bytes,), read-only."""
+        """Concatenated bytes of the words: uint8, shape (bytes,), read-only."""
         self._check()
         return self._data
 
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
-        """Where each word begins and the last one ends, int64, shape (n + 1,), read-only."""
+        """Offset of each word, and the end of the last one: int64, shape (n + 1,), read-only."""
         self._check()
         return self._offsets
 
     @property
     def slots(self) -> npt.NDArray[np.uint64]:
-        """The hash table as native files store it, uint64, read-only.
+        """Slots of the hash table as native files store them: uint64, read-only.
 
-        All zeros if too many words collide under the hash without a key. A reader that finds such a table builds one
-        of its own.
+        All zeros if too many words collide under the hash without a key, because a key is never stored. A reader that
+        finds such a table builds its own.
         """
         table = self.table
         return table.slots if table.key is None else np.zeros_like(table.slots)
 
     @property
     def table(self) -> HashTable:
-        """The hash table as `vecload.kernels.hash_table` takes it, read-only."""
+        """Hash table in the form that `vecload.kernels.hash_table` takes, read-only."""
         self._check()
         return self._built()
 
@@ -154,13 +155,15 @@ class Words(Sequence[str]):
         return table
 
     def _check(self) -> None:
-        """Raise unless every offset and every row in the table is in range; drop a table with too long runs.
+        """Raise unless all offsets, and all rows in the table, are in range; drop a table with runs that are too long.
 
-        A look-up ends after `MAX_PROBES` slots, so no run of taken slots may be as long. vecload writes no table with
-        such a run.
+        A lookup ends after `MAX_PROBES` slots, so it would miss words in a longer run of taken slots. vecload never
+        writes such a table.
         """
         if self._checked:
             return
+        # Kernels do not check bounds, so this is where an untrusted file is made safe for them. The table is checked in
+        # blocks, without a temporary array of its size.
         offsets, table = self._offsets, self._table
         fits = offsets[0] == 0 and offsets[-1] <= len(self._data) and bool((offsets[1:] >= offsets[:-1]).all())
         if fits and table is not None:
@@ -170,9 +173,10 @@ class Words(Sequence[str]):
                 block = table.slots[begin : begin + BLOCK]
                 empty = block == 0
                 free += int(np.count_nonzero(empty))
-                rows = block.astype(np.uint32)  # the lower half
+                rows = block.astype(np.uint32)  # drops the tag, which is in the upper half
                 fits &= bool(rows.max() <= len(self)) and np.count_nonzero(rows) == np.count_nonzero(block)
-                # A run of MAX_PROBES slots covers one of these pieces whole.
+                # A run of MAX_PROBES slots fills at least one aligned piece of half that length, so a block with a
+                # free slot in every piece has no such run. The exact search runs only if this quick test fails.
                 crowded |= len(block) >= MAX_PROBES and not empty.reshape(-1, MAX_PROBES // 2).any(axis=1).all()
             fits &= free > 0
             if crowded and longest_run(table.slots) >= MAX_PROBES:
@@ -184,24 +188,25 @@ class Words(Sequence[str]):
 
     @property
     def distinct(self) -> bool:
-        """Whether no word occurs twice.
+        """Whether no word occurs more than once.
 
-        Words mapped from a file count as distinct until they are checked, because looking would read all of them.
+        Words mapped from a file are assumed to be distinct until they are checked, because finding out would read all
+        of them.
         """
         if not self._checked:
             return True
         if self._distinct is None:
-            # The table has one entry for each different word.
+            # The table has one entry for each distinct word.
             self._distinct = int(np.count_nonzero(self._built().slots)) == len(self)
         return self._distinct
 
     @property
     def nbytes(self) -> int:
-        """Bytes taken by the arrays of the words and their table."""
+        """Number of bytes of the arrays of the words and their table."""
         return self._data.nbytes + self._offsets.nbytes + self._built().slots.nbytes
 
     def bytes(self, row: int) -> bytes:
-        """The bytes of one word."""
+        """Return the bytes of one word."""
         return self._data[self._offsets[row] : self._offsets[row + 1]].tobytes()
 
     def __len__(self) -> int:
@@ -214,7 +219,7 @@ class Words(Sequence[str]):
     def __getitem__(self, row: int | slice) -> str | Words:
         if isinstance(row, slice):
             return self.take(np.arange(len(self))[row])
-        at = range(len(self))[row]  # as a list does: negative rows, IndexError
+        at = range(len(self))[row]  # handles negative rows and raises IndexError, as a list does
         return self.bytes(at).decode("utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
@@ -241,19 +246,17 @@ class Words(Sequence[str]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         table = self.table
-        return _unpickle, (
-            self.data,
-            self._offsets,
-            table.slots if table.key is None else None,
-        )  # a key is not passed on
+        # A key must stay secret, so a keyed table is not pickled but built again.
+        return _unpickle, (self.data, self._offsets, table.slots if table.key is None else None)
 
     def get(self, word: str, default: int = -1) -> int:
-        """Row number of one word, or `default`. Needs no compiled code."""
+        """Return the row number of one word, or `default` if it is missing. Needs no compiled code."""
         raw = encode(word)
         if raw is None:
             return default
         row = self._find(raw)
-        if row < ABSENT:  # a table from a file may have longer runs than vecload's own: checking drops it
+        if row < ABSENT:
+            # The search gave up after MAX_PROBES slots, so the table is not one of vecload's own: checking drops it.
             self._check()
             row = self._find(raw)
         return row if row >= 0 else default
@@ -262,12 +265,12 @@ class Words(Sequence[str]):
         return probe(self._data, self._offsets, self._built(), raw)
 
     def index(self, word: str, start: int = 0, stop: int | None = None) -> int:
-        """Row number of one word, as ``list.index``.
+        """Return the row number of one word, as ``list.index`` does.
 
         Raises
         ------
         ValueError
-            When the word is not there.
+            If the word is missing.
         """
         row = self.get(word)
         if row not in range(len(self))[start:stop]:
@@ -275,7 +278,7 @@ class Words(Sequence[str]):
         return row
 
     def lookup(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Row numbers of many words: int64, shape (k,), -1 where a word is absent.
+        """Return the row numbers of many words: int64, shape (k,), -1 where a word is missing.
 
         Examples
         --------
@@ -294,7 +297,7 @@ class Words(Sequence[str]):
         else:
             data, offsets, absent = words.data, words.offsets, []
         rows = np.empty(len(offsets) - 1, dtype=np.int64)
-        from vecload.kernels import hash_table  # not needed to open a file and look at a few words
+        from vecload.kernels import hash_table  # loads numba, which looking up a few words does not need
 
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
         hash_table.lookup(*queries, self.data, self._offsets, *self.table, rows)
@@ -302,7 +305,7 @@ class Words(Sequence[str]):
         return rows
 
     def take(self, rows: npt.ArrayLike) -> Words:
-        """The words at some rows, in that order; negative rows count from the end.
+        """Return the words at some rows, in that order; negative rows count from the end.
 
         Examples
         --------
@@ -318,7 +321,7 @@ class Words(Sequence[str]):
 def pack(
     text: npt.NDArray[np.uint8], starts: npt.NDArray[Any], stops: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Copy the words ``text[starts[i]:stops[i]]`` into a buffer of their own: its bytes and int64 offsets."""
+    """Copy the words ``text[starts[i]:stops[i]]`` to a new buffer; return its bytes and int64 offsets."""
     starts, stops = starts.astype(np.int64, copy=False), stops.astype(np.int64, copy=False)
     offsets = np.zeros(len(starts) + 1, dtype=np.int64)
     np.cumsum(stops - starts, out=offsets[1:])
@@ -327,7 +330,7 @@ def pack(
         raise FormatError("corrupt word index: offsets out of range", hint=hint)
     data = np.empty(offsets[-1], dtype=np.uint8)
     if len(starts) > FEW:
-        from vecload.kernels import hash_table  # not needed for a handful of words
+        from vecload.kernels import hash_table  # loads numba, which copying a few words does not need
 
         if not hash_table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
             raise FormatError("corrupt word index: offsets out of range", hint=hint)
