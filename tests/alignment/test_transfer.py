@@ -496,7 +496,7 @@ def test_ctrl_c_leaves_a_part(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "v").read_bytes() == DATA
 
 
-def test_no_room_is_told_before(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_before_the_download(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5))
     with pytest.raises(
         OSError, match="200,000 bytes are to come and 5 are free: make room or set VECLOAD_CACHE"

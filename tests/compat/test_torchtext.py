@@ -129,7 +129,7 @@ class TestVocab:
     def test_build_vocab_from_strings_counts_characters(self) -> None:
         assert build_vocab_from_iterator(["abb", "b"]).get_itos() == ["b", "a"]
 
-    def test_build_vocab_without_room_for_words_raises(self) -> None:
+    def test_build_vocab_with_max_tokens_below_specials_raises(self) -> None:
         with pytest.raises(OptionError, match="max_tokens=2 must be larger than the number of specials, 2"):
             build_vocab_from_iterator([["a"]], specials=["<pad>", "<unk>"], max_tokens=2)
 
