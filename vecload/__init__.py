@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from vecload.vocab import Vocab as Vocab
     from vecload.words import Words as Words
 
-__version__ = "0.1.0"
+from vecload._version import __version__ as __version__
 
 _PUBLIC = {
     "Aligned": "alignment",

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
 from vecload.catalog.resolving import input_files, resolve_source
@@ -23,19 +24,17 @@ from vecload.formats.gensim.keyed_vectors import from_gensim as from_gensim
 from vecload.formats.outputs import ARCHIVES, output_of
 from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
 from vecload.keywords import explain_keywords
+from vecload.ngrams import NgramTable
 from vecload.reading import DType, Errors, Progress, WordCheck, asked, bar, batches_of, expected_of, none_found
 from vecload.sources import COMPRESSORS, OutputStream, check_inputs, open_source, open_target
-from vecload.words import UniqueWords
+from vecload.words import UniqueWords, Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from vecload.formats.contract import Reader, ReadRequest, RowStream
     from vecload.formats.outputs import Output
-    from vecload.ngrams import NgramTable
     from vecload.sources import Source
-    from vecload.vectors import Vectors
-    from vecload.words import Words
 
 _log = logging.getLogger("vecload")
 _PACKED = (*COMPRESSORS, *ARCHIVES)
@@ -178,22 +177,31 @@ def convert(
     )
 
 
+@explain_keywords
 def save(
-    vectors: Vectors,
+    vectors: Saveable,
     path: str | os.PathLike[str],
     format: str | None = None,  # noqa: A002 - the field's word
     *,
     precision: int | None = None,
     unencodable: str = "raise",
 ) -> None:
-    """Write vectors to a file or folder, which appears whole or not at all.
+    """Write the vectors to a file or folder, which appears whole or not at all.
 
     Parameters
     ----------
     vectors
-        What to write.
-    path, format, precision, unencodable
-        As `dst` and the options of `convert`.
+        Vectors to write.
+    path
+        Target: a file, or a folder for formats that consist of several files. The suffix selects the format and the
+        compression.
+    format
+        Name of the format, if the suffix does not select it; ``vecload formats`` lists the names.
+    precision
+        Digits after the decimal point in text formats; None writes the fewest that read back to the same value.
+    unencodable
+        What to do about words that the format cannot represent: "raise" an error, "skip" the row, or "escape": write
+        the word percent-encoded.
 
     Raises
     ------
@@ -201,6 +209,17 @@ def save(
         If the format cannot represent a word.
     OptionError
         If the format cannot be inferred, an option is invalid, or `path` cannot be replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from vecload import Vectors, load
+    >>> target = Path(tempfile.mkdtemp()) / "vectors.txt"
+    >>> Vectors(["cat", "dog"], [[0.5, 1], [2, 3]]).save(target)
+    >>> print(target.read_text(), end="")
+    2 2
+    cat 0.5 1.0
+    dog 2.0 3.0
     """
     _write(
         output_of(path, format, precision=precision, unencodable=unencodable),
@@ -271,6 +290,26 @@ def check_conversions(
         folder.mkdir(parents=True, exist_ok=True)
     for output in outputs:
         output.check(inputs, overwrite=overwrite)
+
+
+class Saveable(Protocol):
+    """Words and their rows in memory, as `vecload.Vectors` has them."""
+
+    @property
+    def words(self) -> Words:
+        """The words, each once."""
+
+    @property
+    def matrix(self) -> npt.NDArray[Any]:
+        """Their rows, shape (number of words, dim)."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Description of the source."""
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Character n-grams that compose vectors of other words."""
 
 
 class _NoneFoundError(Exception):

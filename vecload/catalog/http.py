@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from vecload._version import __version__
 from vecload.errors import DownloadError, shorten
 
 if TYPE_CHECKING:
@@ -143,8 +144,6 @@ class Patience:
 def session() -> Any:
     """A `requests.Session` that says who asks."""
     import requests
-
-    from vecload import __version__
 
     made = requests.Session()
     made.headers["User-Agent"] = f"vecload/{__version__}"

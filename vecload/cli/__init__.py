@@ -52,7 +52,7 @@ _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
     if value:
-        from vecload import __version__
+        from vecload._version import __version__
 
         typer.echo(f"vecload {__version__}")
         raise typer.Exit

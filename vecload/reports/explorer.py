@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vecload import __version__
+from vecload._version import __version__
 from vecload.errors import OptionError, require
 from vecload.evaluation import Evaluation
 from vecload.keywords import explain_keywords

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from vecload import conversion
 from vecload.arrays import as_tensor, narrowed
 from vecload.errors import OptionError, require
 from vecload.keywords import explain_keywords
@@ -22,7 +22,6 @@ from vecload.vectors.rows import WordRows
 
 if TYPE_CHECKING:
     import torch
-
 else:
     torch = LazyModule("torch")
 
@@ -64,6 +63,8 @@ class Vectors(WordRows):
     array([[1., 0., 0.],
            [0., 1., 0.]], dtype=float32)
     """
+
+    save = conversion.save  # written once: its first parameter is `self` here
 
     @classmethod
     @explain_keywords
@@ -273,9 +274,7 @@ class Vectors(WordRows):
         >>> Vectors.from_gensim(kept)
         <Vectors: 2 words × 2 float32, gensim KeyedVectors>
         """
-        from vecload.conversion import from_gensim
-
-        table = from_gensim(model)
+        table = conversion.from_gensim(model)
         return cls(table.words, table.matrix, table.meta, table.ngrams)
 
     def to_gensim(self) -> Any:
@@ -340,39 +339,6 @@ class Vectors(WordRows):
         matrix = narrowed(self.matrix, np.dtype(np.float32)) if self.dtype.name == "bfloat16" else self.matrix
         # Words that are not UTF-8 hold surrogates, which only an index of Python objects can keep.
         return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
-
-    @explain_keywords
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002 - the field's word
-        *,
-        precision: int | None = None,
-        unencodable: str = "raise",
-    ) -> None:
-        """Write the vectors to a file or folder, which appears whole or not at all.
-
-        Parameters
-        ----------
-        path
-            Target: a file, or a folder for the formats that are one. Its suffix names the format and the compression.
-        format
-            Name of the format, if the suffix does not say; ``vecload formats`` lists them.
-        precision
-            Digits after the decimal point in text formats; None writes the fewest that read back to the same value.
-        unencodable
-            What to do about words that the format cannot represent: "raise", "skip" or "escape" them.
-
-        Raises
-        ------
-        OptionError
-            If the format is unknown, or cannot hold the vectors.
-        VocabularyError
-            If the format cannot represent a word.
-        """
-        from vecload.conversion import save
-
-        save(self, path, format, precision=precision, unencodable=unencodable)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.saved import check_rules, check_settings, check_version
 from vecload.saved.schemas import VOCAB
 from vecload.vocab.specials import PADS
 from vecload.words import Words
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from vecload.vocab.vocab import Vocab
 
 
 class Parts(NamedTuple):
@@ -28,16 +24,16 @@ class Parts(NamedTuple):
     pad_token: str | None
 
 
-def as_json(vocab: Vocab) -> bytes:
-    """Return a vocabulary as a JSON file; its escapes keep words that are not valid UTF-8."""
+def as_json(parts: Parts) -> bytes:
+    """Return the parts of a vocabulary as a JSON file; its escapes keep words that are not valid UTF-8."""
     kept = {
         "format": VOCAB.mark,
         "version": int(VOCAB.version),
-        "unk_token": vocab.unk_token,
-        "pad_token": vocab.pad_token,
-        "specials": vocab.specials,
-        "words": list(vocab),
-        "counts": None if vocab.counts is None else vocab.counts.tolist(),
+        "unk_token": parts.unk_token,
+        "pad_token": parts.pad_token,
+        "specials": parts.specials,
+        "words": list(parts.words),
+        "counts": None if parts.counts is None else parts.counts.tolist(),
     }
     return json.dumps(kept, indent=1).encode("ascii")
 

@@ -21,7 +21,7 @@ from vecload.sources import atomic_write
 from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vocab.counting import checked_tokens, most_frequent, tokens_of
 from vecload.vocab.encoding import WordIds
-from vecload.vocab.serialization import as_json, from_json, from_tokenizer, is_saved
+from vecload.vocab.serialization import Parts, as_json, from_json, from_tokenizer, is_saved
 from vecload.vocab.specials import PADS, UNKS, arrange_specials
 from vecload.words import Words, read_only
 
@@ -294,7 +294,8 @@ class Vocab(WordIds):
         suffix = Path(path).suffix.lower()
         if suffix not in (".json", ".txt"):
             raise OptionError(f"{os.fspath(path)}: save a vocabulary as .json, or as .txt with one word per line")
-        content = text_input.format_word_list(self) if suffix == ".txt" else as_json(self)
+        parts = Parts(self.words, self.counts, self.specials, self.unk_token, self.pad_token)
+        content = text_input.format_word_list(self) if suffix == ".txt" else as_json(parts)
         with atomic_write(path) as part:
             part.write_bytes(content)
 
