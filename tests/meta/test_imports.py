@@ -1,4 +1,4 @@
-"""Imports go one way. The import contract of pyproject.toml covers packages; these tests cover what it cannot see."""
+"""Imports go one way: the import contract covers packages, and these tests cover modules and functions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def misplaced_imports(root: Path) -> set[tuple[str, str]]:
     """Return imports of vecload's own modules inside functions where there is no reason for them, by module.
 
     Kernels are imported when the first of them is called, because numba takes long to import. `alignment` imports torch
-    only through `layers` and `pooling`. Each command of `cli` imports only what it needs.
+    only through `layers` and `pooling`. Each command of `cli` imports its own libraries.
     """
     found = set()
     for path in root.rglob("*.py"):
