@@ -21,12 +21,12 @@ from vecload.reading import (
     Errors,
     Progress,
     WordCheck,
-    asked,
-    bar,
-    batches_of,
-    expected_of,
+    estimate_rows,
     first_words,
+    iterate_batches,
     join_doubts,
+    make_request,
+    reading_progress,
     warn_few_found,
 )
 from vecload.sources import open_source
@@ -131,7 +131,7 @@ def load(
     >>> vectors["New York"]
     array([1., 2., 3.], dtype=float32)
     """
-    request = asked(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    request = make_request(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
     vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
     unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
     if vocab is not None and len(vocab) and not len(vectors) and unexplained:
@@ -160,7 +160,7 @@ def load_rows(
         check = WordCheck(reader, request, prefix, forced=format is not None, known=form.records_doubts)
         table = None if prefix else reader.mapped()
         if table is None or check.shares_spaces(table.words):
-            with bar(opened, progress) as advance:
+            with reading_progress(opened, progress) as advance:
                 matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
             table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(table.words, opened.name)
@@ -178,7 +178,7 @@ def _collect(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """All batches as one matrix, with the packed words."""
     row_bytes = max(1, reader.dim * reader.dtype.itemsize)
-    rows = expected_of(reader, request)
+    rows = estimate_rows(reader, request)
     if source.size is None:  # nothing to check the guess against; room costs no memory until it is written to
         rows = min(rows, _STEP // row_bytes + 1)
     try:
@@ -188,7 +188,7 @@ def _collect(
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
-    for batch in batches_of(reader, prefix, check, RowBuffer(matrix)):
+    for batch in iterate_batches(reader, prefix, check, RowBuffer(matrix)):
         end = count + len(batch.rows)
         if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
             shape = end + _STEP // row_bytes, reader.dim

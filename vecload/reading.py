@@ -34,7 +34,7 @@ def _check(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise OptionError(f"{name}={value!r} is not one of {shown}")
 
 
-def asked(
+def make_request(
     vocab: Collection[str] | None,
     limit: int | None,
     dtype: str | None,
@@ -197,21 +197,21 @@ def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, 
     return f"{problem}: {sides}; {hint}"
 
 
-def batches_of(reader: Reader, prefix: str, check: WordCheck, buffer: RowBuffer | None = None) -> Iterator[Batch]:
+def iterate_batches(reader: Reader, prefix: str, check: WordCheck, buffer: RowBuffer | None = None) -> Iterator[Batch]:
     """Return the batches of a reader: only words with the prefix, without it; rows in `buffer` where it can."""
     raw = prefix.encode("utf-8", "surrogateescape")
     batches = check.stripped(iter(reader) if buffer is None else reader.read_into(buffer))
     return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 
-def expected_of(reader: Reader, request: ReadRequest) -> int:
+def estimate_rows(reader: Reader, request: ReadRequest) -> int:
     """Rows to make room for: what the reader expects, and no more than are asked for."""
     only = None if request.only is None else len(request.only)
     return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
 
 
 @contextlib.contextmanager
-def bar(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
+def reading_progress(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
     """What to call with the bytes done and their total."""
     if callable(progress):
         yield progress
@@ -257,9 +257,9 @@ def read_words(
         if table is not None and not check.shares_spaces(table.words):
             complete = limit is None or table.rows <= limit
             return SeenWords(table.words[:limit], complete, table.ngrams is not None)
-        words, rows = UniqueWords(expected_of(reader, request)), 0
-        with bar(opened, progress) as advance:
-            for batch in batches_of(reader, "", check):
+        words, rows = UniqueWords(estimate_rows(reader, request)), 0
+        with reading_progress(opened, progress) as advance:
+            for batch in iterate_batches(reader, "", check):
                 words.add(batch.data, batch.offsets)
                 rows += len(batch.rows)
                 advance(*opened.progress())

@@ -49,7 +49,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("vectors were read")
 
     monkeypatch.setattr("vecload.loading.open_source", opened)
-    monkeypatch.setattr("vecload.conversion.open_source", opened)
+    monkeypatch.setattr("vecload.conversion.converting.open_source", opened)
 
 
 COMMANDS = {

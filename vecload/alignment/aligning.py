@@ -18,7 +18,7 @@ from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
 from vecload.provenance import EXACT, PADDING, SPECIAL, Origin, rows_of_kind, special_rows
-from vecload.reading import DType, Errors, Progress, asked, warn_few_found
+from vecload.reading import DType, Errors, Progress, make_request, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -125,7 +125,7 @@ def align(
         if not isinstance(source, Vectors):
             if request is None:
                 words = _requested_words(vocab, special, *steps)
-                request = asked(words, limit, dtype, errors, strict=False, prefix="", allow_nonfinite=False)
+                request = make_request(words, limit, dtype, errors, strict=False, prefix="", allow_nonfinite=False)
             source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same, read
         if not is_float(source.dtype):
             raise OptionError(f"vectors of {source.dtype} have no room for rows between: pass floats")

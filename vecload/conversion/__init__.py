@@ -1,0 +1,7 @@
+"""Files of any format as files of any other: `convert` streams a file, `save` writes vectors in memory."""
+
+from vecload.conversion.converting import Conversion, check_conversions, convert, targets_in
+from vecload.conversion.saving import save
+from vecload.formats.gensim.keyed_vectors import from_gensim
+
+__all__ = ["Conversion", "check_conversions", "convert", "from_gensim", "save", "targets_in"]

@@ -1,0 +1,126 @@
+"""`UniqueRows`: the rows of a reader, each word once, as writers take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecload.arrays import narrowed, type_of, unit_rows
+from vecload.errors import FormatError
+from vecload.formats.contract import Batch
+from vecload.reading import WordCheck, estimate_rows, iterate_batches
+from vecload.words import UniqueWords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from vecload.formats.contract import Reader, ReadRequest
+    from vecload.ngrams import NgramTable
+    from vecload.sources import Source
+    from vecload.words import Words
+
+
+class NoWordFoundError(Exception):
+    """None of the requested words is in the source."""
+
+
+class UniqueRows:
+    """Rows of a reader as a `vecload.formats.contract.RowStream`: the first row of each word, normalized and rounded.
+
+    Parameters
+    ----------
+    source
+        The open source, for its name and the progress.
+    reader
+        Reader of the source.
+    request
+        The request that the reader answers.
+    prefix
+        Prefix of the words to keep, which is stripped.
+    check
+        Check of all words as a whole.
+    advance
+        Function that shows the bytes read and their total.
+    dtype
+        Type of the values; None for that of the reader.
+    normalize
+        Whether to divide each row by its Euclidean norm.
+    """
+
+    rows = None
+
+    def __init__(
+        self,
+        source: Source,
+        reader: Reader,
+        request: ReadRequest,
+        prefix: str,
+        check: WordCheck,
+        advance: Callable[[int, int | None], object],
+        *,
+        dtype: str | None,
+        normalize: bool,
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._request = request
+        self._prefix = prefix
+        self._check = check
+        self._doubt: str | None = None
+        self._advance = advance
+        self._normalize = normalize
+        self._known = UniqueWords(self.expected)
+        self.dim = reader.dim
+        self.dtype = reader.dtype if dtype is None else type_of(dtype)
+        self.ngrams: NgramTable | None = reader.ngrams
+        self.read = 0
+        """Number of rows read so far, without malformed ones."""
+        self.duplicates = 0
+        """Number of rows left out because an earlier row has their word."""
+
+    @property
+    def expected(self) -> int:
+        """Estimated number of rows."""
+        return estimate_rows(self._reader, self._request)
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Description of the source, complete after the last batch."""
+        doubt = {} if self._doubt is None else {"doubt": self._doubt}
+        return {**self._reader.meta, "source": self._source.name, **doubt}
+
+    @property
+    def words(self) -> Words:
+        """Words of all batches so far, with their hash table."""
+        return self._known.words
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows in file order.
+
+        Raises
+        ------
+        NoWordFoundError
+            If words were requested and none of them is in the source.
+        FormatError
+            If no row remains.
+        """
+        for data, offsets, rows in iterate_batches(self._reader, self._prefix, self._check):
+            self.read += len(rows)
+            fresh = self._known.add(data, offsets)
+            batch = Batch(data, offsets, rows)
+            if not fresh.all():
+                batch = batch.take(np.flatnonzero(fresh))
+                self.duplicates += len(rows) - len(batch.rows)
+            values = unit_rows(batch.rows) if self._normalize else batch.rows
+            if len(values):
+                yield batch._replace(rows=narrowed(values, self.dtype))
+            self._advance(*self._source.progress())
+        # A floret table is complete without words.
+        only_ngrams = self.ngrams is not None and self._reader.declared == 0
+        if not (self.read or self._reader.skipped) and self._request.only is not None:
+            raise NoWordFoundError
+        if self.read == self.duplicates and not only_ngrams:
+            causes = ", ".join(f"{cause} ({count:,})" for cause, count in self._reader.skipped.items())
+            raise FormatError("no row was requested or could be read", file=self._source.name, found=causes or None)
+        self._doubt = self._check.doubt(self._known.words, self._source.name)

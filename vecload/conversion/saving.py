@@ -1,0 +1,120 @@
+"""`save`: write words and rows in memory to a file or folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy.typing as npt
+
+from vecload.errors import OptionError
+from vecload.formats.contract import Table
+from vecload.formats.outputs import output_of
+from vecload.keywords import explain_keywords
+from vecload.ngrams import NgramTable
+from vecload.sources import OutputStream, open_target
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from vecload.formats.contract import RowStream
+    from vecload.formats.outputs import Output
+
+_log = logging.getLogger("vecload")
+
+
+class Saveable(Protocol):
+    """Words and their rows in memory, as `vecload.Vectors` has them."""
+
+    @property
+    def words(self) -> Words:
+        """The words, each once."""
+
+    @property
+    def matrix(self) -> npt.NDArray[Any]:
+        """Their rows, shape (number of words, dim)."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Description of the source."""
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Character n-grams that compose vectors of other words."""
+
+
+@explain_keywords
+def save(
+    vectors: Saveable,
+    path: str | os.PathLike[str],
+    format: str | None = None,  # noqa: A002 - the field's word
+    *,
+    precision: int | None = None,
+    unencodable: str = "raise",
+) -> None:
+    """Write the vectors to a file or folder, which appears whole or not at all.
+
+    Parameters
+    ----------
+    vectors
+        Vectors to write.
+    path
+        Target: a file, or a folder for formats that consist of several files. The suffix selects the format and the
+        compression.
+    format
+        Name of the format, if the suffix does not select it; ``vecload formats`` lists the names.
+    precision
+        Digits after the decimal point in text formats; None writes the fewest that read back to the same value.
+    unencodable
+        Policy for words that the format cannot represent: "raise" an error, "skip" the row, or "escape": write
+        the word percent-encoded.
+
+    Raises
+    ------
+    FormatError
+        If the format cannot represent a word.
+    OptionError
+        If the format cannot be inferred, an option is invalid, or `path` cannot be replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from vecload import Vectors, load
+    >>> target = Path(tempfile.mkdtemp()) / "vectors.txt"
+    >>> Vectors(["cat", "dog"], [[0.5, 1], [2, 3]]).save(target)
+    >>> print(target.read_text(), end="")
+    2 2
+    cat 0.5 1.0
+    dog 2.0 3.0
+    """
+    write_table(
+        output_of(path, format, precision=precision, unencodable=unencodable),
+        Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams),
+    )
+
+
+def write_table(output: Output, table: RowStream) -> tuple[Counter[str], int]:
+    """Write the whole table or nothing; return the number of dropped rows, by cause, and the bytes written."""
+    form = output.form
+    if table.ngrams is not None and table.ngrams.kind not in form.ngram_kinds:
+        if not table.expected:
+            raise OptionError(f"{form.name} cannot store n-grams, and there are no words to write")
+        _log.warning("%s: %s cannot store n-grams; they were dropped", output.path, form.name)
+    folder, streams, compression = output.folder, output.streams, output.compression
+    with open_target(output.path, folder=folder, streams=streams, compression=compression) as to:
+        if isinstance(to, OutputStream):
+            assert form.write_stream is not None  # `output_of` refuses other formats
+            dropped = form.write_stream(to, table, output.options)
+        else:
+            assert form.write is not None  # likewise
+            dropped = form.write(to, table, output.options)
+    return dropped, to.written if isinstance(to, OutputStream) else _size(Path(output.path))
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
