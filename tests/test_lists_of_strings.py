@@ -11,7 +11,7 @@ import vecload
 from vecload import NgramTable, OptionError, SentencePooler, Vectors, Vocab, Words, align, evaluate, load
 from vecload.mapping import map_series, stability
 from vecload.transforms import transform
-from vecload.transforms.combining import prune
+from vecload.transforms.pruning import prune
 
 VECTORS = Vectors(["the", "cat", "dog"], np.eye(3, dtype=np.float32))
 VOCAB = Vocab.from_words(["the", "cat"], unk_token="<unk>")

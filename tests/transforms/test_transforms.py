@@ -1,4 +1,4 @@
-"""Transforms beside scikit-learn and their definitions; what is lost by quantising, pruning and merging."""
+"""Transforms compared with scikit-learn and their definitions; quantization, pruning and merging."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def skewed() -> Vectors:
     return made(rng.normal(size=(9000, 6)) @ rng.normal(size=(6, 6)) + [5, 0, 0, 1, 0, 0])
 
 
-def test_unit_and_center(skewed: Vectors) -> None:
+def test_unit_and_center_match_their_definitions(skewed: Vectors) -> None:
     norms = np.linalg.norm(skewed.matrix.astype(float), axis=1, keepdims=True)
     np.testing.assert_allclose(transforms.unit(skewed).matrix, skewed.matrix / norms, rtol=1e-6)
     assert np.abs(transforms.center(skewed).matrix.mean(axis=0)).max() < 1e-5
     assert transforms.unit(skewed).dtype == np.float32
 
 
-def test_pca_is_scikit_learns(skewed: Vectors) -> None:
+def test_pca_matches_scikit_learn(skewed: Vectors) -> None:
     decomposition = pytest.importorskip("sklearn.decomposition")
     expected = decomposition.PCA(3, svd_solver="full").fit(skewed.matrix.astype(float))
     mine = transforms.pca(skewed, 3).matrix
@@ -39,20 +39,20 @@ def test_pca_is_scikit_learns(skewed: Vectors) -> None:
     np.testing.assert_allclose(np.abs(mine), np.abs(theirs), atol=1e-4)
 
 
-def test_abtt_is_its_algorithm(skewed: Vectors) -> None:
+def test_all_but_the_top_matches_its_definition(skewed: Vectors) -> None:
     rows = skewed.matrix.astype(float) - skewed.matrix.astype(float).mean(axis=0)
     _, _, axes = np.linalg.svd(rows, full_matrices=False)
     for k in (0, 2, 5):
         expected = rows - sum((np.outer(rows @ axis, axis) for axis in axes[:k]), np.zeros_like(rows))
-        np.testing.assert_allclose(transforms.abtt(skewed, k).matrix, expected, atol=1e-4)
-    assert transforms.abtt(skewed).meta["transforms"][0]["step"] == "abtt:1"
-    made_so = transforms.raunak(skewed, 4, remove=2)
-    by_hand = transforms.abtt(transforms.pca(transforms.abtt(skewed, 2), 4), 2)
-    assert np.array_equal(made_so.matrix, by_hand.matrix)
-    assert made_so.dim == 4
+        np.testing.assert_allclose(transforms.all_but_the_top(skewed, k).matrix, expected, atol=1e-4)
+    assert transforms.all_but_the_top(skewed).meta["transforms"][0]["step"] == "all_but_the_top:1"
+    reduced = transforms.ppa_pca(skewed, 4, remove=2)
+    by_hand = transforms.all_but_the_top(transforms.pca(transforms.all_but_the_top(skewed, 2), 4), 2)
+    assert np.array_equal(reduced.matrix, by_hand.matrix)
+    assert reduced.dim == 4
 
 
-def test_whitened_columns_are_uncorrelated(skewed: Vectors) -> None:
+def test_whiten_makes_columns_uncorrelated(skewed: Vectors) -> None:
     np.testing.assert_allclose(np.cov(transforms.whiten(skewed).matrix.T, bias=True), np.eye(6), atol=1e-3)
     flat = made(np.column_stack([skewed.matrix, np.full(len(skewed), 3.0)]))
     white = transforms.whiten(flat).matrix
@@ -60,7 +60,7 @@ def test_whitened_columns_are_uncorrelated(skewed: Vectors) -> None:
     assert np.abs(white[:, 6]).max() < 1e-6
 
 
-def test_weights_are_sif() -> None:
+def test_weight_multiplies_rows_by_sif_weights() -> None:
     vectors = made([[1, 1], [2, 2], [4, 4]])
     counts = {"w0": 6, "w1": 2, "cow": 9}
     found = transforms.weight(vectors, 0.5, counts=counts).matrix
@@ -72,81 +72,96 @@ def test_weights_are_sif() -> None:
 
 
 @pytest.mark.parametrize("steps", [["center"], ["whiten"], ["weight:0.01"], ["pca:6", "center", "whiten", "weight"]])
-def test_linear_steps_are_undone_after_a_file_too(steps: list[str], skewed: Vectors, tmp_path: Path) -> None:
+def test_undo_reverses_linear_steps_also_after_saving(steps: list[str], skewed: Vectors, tmp_path: Path) -> None:
     vectors = transforms.transform(skewed, steps)
     vectors.save(tmp_path / "v.safetensors")
-    for there in (vectors, load(tmp_path / "v.safetensors")):
-        back = there
+    for undone in (vectors, load(tmp_path / "v.safetensors")):
         for _ in steps:
-            back = transforms.undo(back)
-        assert back.meta["transforms"] == []
-        np.testing.assert_allclose(back.matrix, skewed.matrix, atol=1e-3)
+            undone = transforms.undo(undone)  # noqa: PLW2901
+        assert undone.meta["transforms"] == []
+        np.testing.assert_allclose(undone.matrix, skewed.matrix, atol=1e-3)
 
 
-def test_undo_gives_what_is_left(skewed: Vectors) -> None:
+def test_undo_returns_the_projection_after_pca(skewed: Vectors) -> None:
     reduced = transforms.pca(skewed, 2)
     assert transforms.undo(reduced).dim == 6
     again = transforms.pca(transforms.undo(reduced), 2)
     np.testing.assert_allclose(again.matrix, reduced.matrix, atol=1e-3)
     np.testing.assert_allclose(
-        transforms.undo(transforms.abtt(skewed, 1)).matrix.mean(0), skewed.matrix.mean(0), atol=1e-4
+        transforms.undo(transforms.all_but_the_top(skewed, 1)).matrix.mean(0), skewed.matrix.mean(0), atol=1e-4
     )
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (transforms.undo, "no transform is kept in meta, so there is nothing to undo"),
-        (lambda v: transforms.undo(transforms.unit(v)), "unit cannot be undone: what it dropped is kept nowhere"),
-        (lambda v: transforms.undo(transforms.transform(v, ["weight", "limit:2"])), "weight: rows came or went since"),
-        (lambda v: transforms.abtt(v, 2), "abtt: take out 0 to 1 of 2 components, not 2"),
-        (lambda v: transforms.pca(v, 3), "pca: keep 1 to 2 of 2 dimensions, not 3"),
+        (transforms.undo, "meta['transforms'] holds no transform, so there is nothing to undo"),
+        (
+            lambda v: transforms.undo(transforms.unit(v)),
+            "unit cannot be undone: the removed information",
+        ),
+        (
+            lambda v: transforms.undo(transforms.transform(v, ["weight", "limit:2"])),
+            "weight cannot be undone, because rows were added",
+        ),
+        (lambda v: transforms.all_but_the_top(v, 2), "all_but_the_top: k=2 is not between 0 and 1 of 2 components"),
+        (lambda v: transforms.pca(v, 3), "pca: k=3 is not between 1 and 2, the number of dimensions"),
         (lambda v: transforms.weight(v, 0), "weight: a=0 is not above 0"),
         (lambda v: transforms.transform(v, "unit"), "steps must be a list of strings, not one string"),
         (lambda v: transforms.transform(v, ["sphere"]), "unknown step 'sphere'; choose from: unit, center"),
         (lambda v: transforms.transform(v, ["pca"]), "step pca needs a number: pca:N"),
         (lambda v: transforms.transform(v, ["pca:x"]), "step pca: 'x' is not a number"),
         (lambda v: transforms.transform(v, ["unit:3"]), "step unit takes no argument, found '3'"),
-        (lambda v: transforms.narrow(v, "int8"), "dtype='int8' is not one of 'float16', 'bfloat16'"),
-        (lambda v: transforms.narrow(made(v.matrix * 1e6), "float16"), "float16 holds no value as great as"),
-        (lambda v: transforms.product(v, 3), "product: 2 columns cannot be cut into 3 equal runs"),
-        (lambda v: transforms.product(v, 1, centroids=257), "product: 1 to 256 centroids have a byte, not 257"),
-        (lambda v: transforms.prune(v, 0), "prune: nothing would be kept"),
+        (lambda v: transforms.to_half(v, "int8"), "dtype='int8' is not one of 'float16', 'bfloat16'"),
+        (
+            lambda v: transforms.to_half(made(v.matrix * 1e6), "float16"),
+            "float16 cannot hold the value 7e+06; bfloat16 can",
+        ),
+        (lambda v: transforms.product_quantize(v, 3), "product_quantize: 2 columns cannot be cut into 3 equal parts"),
+        (
+            lambda v: transforms.product_quantize(v, 1, centroids=257),
+            "product_quantize: centroids=257 is not between 1 and 256",
+        ),
+        (lambda v: transforms.prune(v, 0), "prune: keep=0 keeps no rows"),
         (lambda v: transforms.prune(v, "w1"), "keep must be a list of strings, not one string"),
-        (lambda v: transforms.merge([v]), "merge two sources or more, not 1"),
+        (lambda v: transforms.merge([v]), "merge needs two or more sources, got 1"),
         (
             lambda v: transforms.merge([v, v], "sum"),
             "combine='sum' is not one of 'first', 'average', 'concatenate', 'svd'",
         ),
         (lambda v: transforms.merge([v, transforms.pca(v, 1)], "first"), "same dimension, got [2, 1]"),
         (lambda v: transforms.merge([v, v], dim=3), "dim is for combine='svd', not for 'concatenate'"),
-        (lambda v: transforms.merge([v, v], "svd", dim=9), "dim=9: keep 1 to 4 directions"),
+        (lambda v: transforms.merge([v, v], "svd", dim=9), "dim=9 is not between 1 and 4, the number of directions"),
     ],
 )
-def test_what_cannot_be_asked(call: Any, message: str) -> None:
+def test_transforms_with_invalid_options_raise(call: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         call(made([[1, 2], [3, 4], [5, 7]]))
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("step", ["unit", "center", "abtt:1", "pca:1", "whiten", "weight"])
-def test_zeros_constant_columns_and_numbers_that_are_none(step: str) -> None:
+def test_steps_accept_zeros_and_constant_columns_but_not_nan(step: str) -> None:
     assert np.isfinite(transforms.transform(made([[0, 0], [3, 3], [0, 3]]), [step]).matrix).all()
     assert np.isfinite(transforms.transform(made([[0, 0], [0, 0]]), [step]).matrix).all()
-    with pytest.raises(OptionError, match="1 rows have NaN or infinity, the first that of 'w1'"):
+    with pytest.raises(OptionError, match="1 row has NaN or infinity, first that of 'w1'"):
         transforms.transform(made([[0, 0], [np.nan, 3]]), [step])
-    with pytest.raises(OptionError, match="there are no rows to transform"):
+    with pytest.raises(OptionError, match="the vectors have no rows to transform"):
         transforms.transform(made(np.zeros((0, 2))), [step])
 
 
-def test_losses_are_measured(skewed: Vectors) -> None:
+def test_quantization_reports_its_loss(skewed: Vectors) -> None:
     rows = skewed.matrix.astype(float)
-    quantised = [transforms.int8(skewed), transforms.product(skewed, 3), transforms.product(skewed, 2, centroids=16)]
-    results = [(one.vectors, one.loss) for one in quantised]
+    quantized = [
+        transforms.int8(skewed),
+        transforms.product_quantize(skewed, 3),
+        transforms.product_quantize(skewed, 2, centroids=16),
+    ]
+    results = [(one.vectors, one.loss) for one in quantized]
     for width in ("float16", "bfloat16"):
-        narrow = transforms.narrow(skewed, width)
-        results.append((narrow, transforms.Loss(**narrow.meta["loss"])))
-        assert narrow.dtype.name == width
+        half = transforms.to_half(skewed, width)
+        results.append((half, transforms.Loss(**half.meta["loss"])))
+        assert half.dtype.name == width
     for vectors, loss in results:
         back = vectors.matrix.astype(float)
         assert loss.relative == pytest.approx(np.square(back - rows).sum() / np.square(rows).sum(), rel=1e-6)
@@ -157,17 +172,17 @@ def test_losses_are_measured(skewed: Vectors) -> None:
     assert results[1][1].relative < results[2][1].relative < 0.2
     assert results[0][1].bytes == 9000 * (6 + 4)
     assert min(sizes) < 0.15
-    off = np.abs(quantised[0].vectors.matrix - skewed.matrix).max(axis=1)
+    off = np.abs(quantized[0].vectors.matrix - skewed.matrix).max(axis=1)
     assert (off <= np.abs(skewed.matrix).max(axis=1) / 253.9).all()
 
 
-def test_product_quantisation_of_few_rows_is_exact() -> None:
+def test_product_quantize_of_few_rows_is_exact() -> None:
     vectors = made(np.random.default_rng(0).normal(size=(50, 4)))
-    assert transforms.product(vectors, 2).loss.relative < 1e-12
+    assert transforms.product_quantize(vectors, 2).loss.relative < 1e-12
     assert transforms.int8(made([[0, 0], [1, -1]])).loss.relative < 1e-12
 
 
-def test_pruned_words_share_the_nearest_row(skewed: Vectors) -> None:
+def test_prune_gives_words_the_nearest_kept_row(skewed: Vectors) -> None:
     vectors = made(skewed.matrix[:500])
     for keep, kept in ((40, np.arange(40)), (["w7", "w3", "cow", "w499"], np.array([3, 7, 499]))):
         found = transforms.prune(vectors, keep)
@@ -181,16 +196,16 @@ def test_pruned_words_share_the_nearest_row(skewed: Vectors) -> None:
         assert list(found.expanded().words) == list(vectors.words)
 
 
-def test_equal_rows_are_stored_once() -> None:
+def test_deduplicate_stores_equal_rows_once() -> None:
     vectors = made([[3, 1], [1, 2], [3, 1], [0, 0], [1, 2]])
-    found = transforms.share(vectors)
+    found = transforms.deduplicate(vectors)
     assert found.vectors.matrix.tolist() == [[3, 1], [1, 2], [0, 0]]
     assert found.rows.tolist() == [0, 1, 0, 2, 1]
     assert list(found.vectors.words) == ["w0", "w1", "w3"]
     assert np.array_equal(found.expanded().matrix, vectors.matrix)
 
 
-def test_merged_sources() -> None:
+def test_merge_combines_common_or_all_words() -> None:
     one = Vectors(Words.from_strings(["a", "b", "c"]), np.array([[3, 4], [0, 2], [0, 0]], "f4"))
     two = Vectors(Words.from_strings(["c", "a", "d"]), np.array([[1, 0, 0], [0, 5, 0], [0, 0, 1]], "f4"))
     both = transforms.merge([one, two])
@@ -206,7 +221,7 @@ def test_merged_sources() -> None:
     assert list(transforms.merge([one, third], "first").words) == ["a", "c"]
     large = transforms.merge([one, two], words="all").matrix
     svd = transforms.merge([one, two], "svd", dim=5, words="all").matrix
-    np.testing.assert_allclose(svd @ svd.T, large @ large.T, atol=1e-5)  # a turn of the space
+    np.testing.assert_allclose(svd @ svd.T, large @ large.T, atol=1e-5)  # equal up to a rotation
     u, s, _ = np.linalg.svd(large.astype(float), full_matrices=False)
     few = transforms.merge([one, two], "svd", dim=2, words="all").matrix
     np.testing.assert_allclose(np.abs(few), np.abs(u[:, :2] * s[:2]), atol=1e-5)
@@ -216,7 +231,7 @@ def test_merged_sources() -> None:
         transforms.merge([one, Vectors(one.words, np.full((3, 2), np.nan, "f4"))])
 
 
-def test_command_line(tmp_path: Path) -> None:
+def test_transform_command_applies_steps_and_evaluates(tmp_path: Path) -> None:
     file, out, pairs = tmp_path / "v.txt", tmp_path / "out.safetensors", tmp_path / "pairs.tsv"
     file.write_text("cat 1 0\ndog 1 1\ncar 0 1\n")
     pairs.write_text("cat\tdog\t9\ncat\tcar\t1\n")
@@ -228,6 +243,20 @@ def test_command_line(tmp_path: Path) -> None:
     assert done.stdout.count("Spearman") == 2
     assert [one["step"] for one in load(out).meta["transforms"]] == ["center"]
     np.testing.assert_allclose(transforms.undo(load(out)).matrix, load(file).matrix, atol=0.01)
+
+
+def test_transform_accepts_short_and_full_names_of_steps(skewed: Vectors) -> None:
+    for short, full in (("abtt:2", "all_but_the_top:2"), ("raunak:3", "ppa_pca:3"), ("pq:2", "product_quantize:2")):
+        vectors = [transforms.transform(skewed, [name]) for name in (short, full)]
+        assert np.array_equal(*(some.matrix for some in vectors))
+        assert vectors[0].meta == vectors[1].meta
+
+
+def test_undo_reads_the_names_of_steps_in_older_files(skewed: Vectors) -> None:
+    changed = transforms.all_but_the_top(skewed, 1)
+    kept = [{**changed.meta["transforms"][0], "step": "abtt:1"}]
+    older = Vectors(changed.words, changed.matrix, {"transforms": kept})
+    assert np.array_equal(transforms.undo(older).matrix, transforms.undo(changed).matrix)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +274,7 @@ def test_command_line(tmp_path: Path) -> None:
         {"step": "weight:1", "rows": 2},
     ],
 )
-def test_damaged_transform_in_meta_is_an_option_error(kept: dict[str, object]) -> None:
+def test_undo_of_damaged_metadata_raises_option_error(kept: dict[str, object]) -> None:
     vectors = Vectors(["a", "b"], np.eye(2, dtype=np.float32), {"transforms": [kept]})
     with pytest.raises(OptionError, match="damaged, so it cannot be undone"):
         transforms.undo(vectors)

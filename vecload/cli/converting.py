@@ -123,7 +123,7 @@ def transform(
         list[str],
         typer.Option(
             metavar="STEPS",
-            help="unit, center, abtt:K, pca:K, raunak:K, whiten, weight:A, limit:N, prune:N, float16, bfloat16, int8, "
+            help="unit, center, abtt:K, pca:K, ppa_pca:K, whiten, weight:A, limit:N, prune:N, float16, bfloat16, int8, "
             "pq:PARTS. Several, by commas or repeats, are applied in order.",
         ),
     ],
@@ -147,9 +147,10 @@ def transform(
     Example: vecload transform glove.6B.50d.txt --step center,abtt:3,unit -o out.safetensors
     """
     from vecload import evaluation, loading, transforms
+    from vecload.transforms.steps import parse_steps
 
     steps = split_list(step)
-    transforms.parse_steps(steps)  # raises for an invalid step
+    parse_steps(steps)  # raises for an invalid step
     target, to_stdout = stream_of(output_of(out, output, "OUT"), as_json=as_json)
     check_outputs([file], force=force, vectors=[target], format=format)
     say = messages(quiet=quiet, instead=as_json, err=to_stdout)

@@ -19,7 +19,7 @@ from vecload.errors import FormatError, OptionError, require
 from vecload.search.exact import Metric, Nearest, as_rows, check_count, check_queries, nearest
 from vecload.sources import atomic_write
 
-# What usearch calls a metric, as an option and in its enumeration.
+# Names of a metric in usearch, as an option and in its enumeration.
 _METRICS: dict[Metric, tuple[str, str]] = {"cosine": ("cos", "Cos"), "dot": ("ip", "IP"), "euclidean": ("l2sq", "L2sq")}
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8"}
 

@@ -1,26 +1,26 @@
 """Transform one space of vectors: normalize, center, reduce, quantize, prune and merge."""
 
 from vecload.keywords import explain_public
-from vecload.transforms.combining import Shared, merge, prune, share
-from vecload.transforms.linear import abtt, center, pca, raunak, undo, unit, weight, whiten
-from vecload.transforms.quantizing import Loss, Quantized, int8, narrow, product
-from vecload.transforms.steps import parse_steps, transform
+from vecload.transforms.linear import all_but_the_top, center, pca, ppa_pca, undo, unit, weight, whiten
+from vecload.transforms.merging import merge
+from vecload.transforms.pruning import SharedRows, deduplicate, prune
+from vecload.transforms.quantization import Loss, Quantized, int8, product_quantize, to_half
+from vecload.transforms.steps import transform
 
 __all__ = [
     "Loss",
     "Quantized",
-    "Shared",
-    "abtt",
+    "SharedRows",
+    "all_but_the_top",
     "center",
+    "deduplicate",
     "int8",
     "merge",
-    "narrow",
-    "parse_steps",
     "pca",
-    "product",
+    "ppa_pca",
+    "product_quantize",
     "prune",
-    "raunak",
-    "share",
+    "to_half",
     "transform",
     "undo",
     "unit",

@@ -1,7 +1,8 @@
-"""One space made into another: Vectors to Vectors, statistics in double, rows in blocks, float32 kept.
+"""Linear transforms of one space: statistics in double precision, rows in blocks, results in float32.
 
-Every linear step is ``y = (x - mean) @ matrix``, and stays in ``meta["transforms"]`` so that `undo` can turn it round.
-A table of n-grams belongs to the space before the step, so what comes out has none.
+Every step but `unit` and `weight` is ``y = (x - mean) @ matrix``. Its mean and matrix are kept in
+``meta["transforms"]``, so that `undo` can reverse it. An n-gram table belongs to the space before a step, so it is
+dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecload.arrays import row_blocks, unit_rows
 from vecload.errors import OptionError
 from vecload.vectors import Vectors
 
@@ -21,81 +23,121 @@ if TYPE_CHECKING:
 
     Doubles = npt.NDArray[np.float64]
 
-_ROWS = 1 << 13  # rows worked on together
-_TINY = 1e-10  # variance of a direction, over the greatest, below which there is none
+# A direction whose variance, relative to the largest, is below this has none but rounding errors.
+_NO_VARIANCE = 1e-10
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Rows at Euclidean norm 1; rows of zeros stay. Norms are lost, so this cannot be undone.
+    """Scale rows to unit length; rows of zeros are kept. This cannot be undone, because norms are lost.
+
+    Raises
+    ------
+    OptionError
+        For rows with NaN or infinity, and if there are no rows.
 
     Examples
     --------
-    >>> from vecload import Words
-    >>> unit(Vectors(Words.from_strings(["a", "b"]), np.array([[3, 4], [0, 0]], dtype="float32"))).matrix.tolist()
+    >>> unit(Vectors(["a", "b"], np.array([[3, 4], [0, 0]], dtype="float32"))).matrix.tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     _check_finite(vectors)
-    norms = np.where(vectors.norms > 0, vectors.norms.astype(np.float64), 1)
-    return _made(vectors, vectors.dim, lambda block, at: block / norms[at, None], {"step": "unit"})
+    return _transformed(vectors, vectors.dim, lambda block, at: unit_rows(block, vectors.norms[at]), {"step": "unit"})
 
 
 def center(vectors: Vectors) -> Vectors:
-    """Rows less their mean."""
+    """Subtract the mean of all rows from each.
+
+    Raises
+    ------
+    OptionError
+        For rows with NaN or infinity, and if there are no rows.
+    """
     mean, _ = _moments(vectors)
     return _shifted(vectors, mean, None, {"step": "center"})
 
 
-def abtt(vectors: Vectors, k: int | None = None) -> Vectors:
-    """All but the top: the mean and the k first principal components taken out of every row.
+def all_but_the_top(vectors: Vectors, k: int | None = None) -> Vectors:
+    """Remove the mean and the k first principal components from every row.
 
     Parameters
     ----------
     vectors
         The space.
     k
-        How many components; None for dim / 100, at least 1, as the paper has it.
+        Number of components; None for dim / 100, at least 1, as in the paper.
+
+    Raises
+    ------
+    OptionError
+        For a k out of range, rows with NaN or infinity, and if there are no rows.
 
     Notes
     -----
-    Mu and Viswanath, "All-but-the-top", ICLR 2018. `undo` brings the mean back; the components are gone.
+    Mu and Viswanath, "All-but-the-top: simple and effective postprocessing for word representations" (ICLR 2018).
+    `undo` restores the mean, but not the components.
     """
     k = max(1, vectors.dim // 100) if k is None else k
     if not 0 <= k < vectors.dim:
-        raise OptionError(f"abtt: take out 0 to {vectors.dim - 1} of {vectors.dim} components, not {k}")
-    mean, axes, _ = _principal(vectors)
+        raise OptionError(f"all_but_the_top: k={k} is not between 0 and {vectors.dim - 1} of {vectors.dim} components")
+    mean, axes, _ = _principal_axes(vectors)
     top = axes[:, :k]
-    return _shifted(vectors, mean, np.eye(vectors.dim) - top @ top.T, {"step": f"abtt:{k}"})
+    return _shifted(vectors, mean, np.eye(vectors.dim) - top @ top.T, {"step": f"all_but_the_top:{k}"})
 
 
 def pca(vectors: Vectors, k: int) -> Vectors:
-    """The k first principal components: fewer dimensions, the most variance. `undo` gives what they hold of a row."""
+    """Project rows on their k first principal components: the fewer dimensions that keep the most variance.
+
+    `undo` returns the projection of each row in the old dimensions.
+
+    Raises
+    ------
+    OptionError
+        For a k out of range, rows with NaN or infinity, and if there are no rows.
+    """
     if not 1 <= k <= vectors.dim:
-        raise OptionError(f"pca: keep 1 to {vectors.dim} of {vectors.dim} dimensions, not {k}")
-    mean, axes, _ = _principal(vectors)
+        raise OptionError(f"pca: k={k} is not between 1 and {vectors.dim}, the number of dimensions")
+    mean, axes, _ = _principal_axes(vectors)
     return _shifted(vectors, mean, axes[:, :k], {"step": f"pca:{k}"})
 
 
-def raunak(vectors: Vectors, k: int, *, remove: int = 7) -> Vectors:
-    """All but the top, PCA to k dimensions, and all but the top again.
+def ppa_pca(vectors: Vectors, k: int, *, remove: int = 7) -> Vectors:
+    """Apply `all_but_the_top`, PCA to k dimensions, and `all_but_the_top` again.
+
+    Parameters
+    ----------
+    vectors
+        The space.
+    k
+        Number of dimensions to keep.
+    remove
+        Number of components that `all_but_the_top` removes, 7 in the paper.
 
     Notes
     -----
-    Raunak, Gupta and Metze, "Effective dimensionality reduction for word embeddings", RepL4NLP 2019, algorithm 2; they
-    take out 7 components.
+    Raunak, Gupta and Metze, "Effective dimensionality reduction for word embeddings" (RepL4NLP 2019), algorithm 2. They
+    call `all_but_the_top` the post-processing algorithm (PPA).
     """
-    return abtt(pca(abtt(vectors, min(remove, vectors.dim - 1)), k), min(remove, k - 1))
+    return all_but_the_top(pca(all_but_the_top(vectors, min(remove, vectors.dim - 1)), k), min(remove, k - 1))
 
 
 def whiten(vectors: Vectors) -> Vectors:
-    """Uncorrelated columns of variance 1, near the old ones (ZCA); directions without variance become 0."""
-    mean, axes, variances = _principal(vectors)
-    there = variances > _TINY * max(variances[0], np.finfo(np.float64).tiny)
-    scale = np.where(there, 1 / np.sqrt(np.where(there, variances, 1)), 0)
+    """Make columns uncorrelated with variance 1, as near to the old ones as possible (ZCA).
+
+    Directions without variance become 0.
+
+    Raises
+    ------
+    OptionError
+        For rows with NaN or infinity, and if there are no rows.
+    """
+    mean, axes, variances = _principal_axes(vectors)
+    varied = variances > _NO_VARIANCE * max(variances[0], np.finfo(np.float64).tiny)
+    scale = np.where(varied, 1 / np.sqrt(np.where(varied, variances, 1)), 0)
     return _shifted(vectors, mean, (axes * scale) @ axes.T, {"step": "whiten"})
 
 
 def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | None = None) -> Vectors:
-    """Rows times a / (a + p), p the word's share of a text: frequent words become short.
+    """Multiply rows by a / (a + p), where p is the relative frequency of the word: frequent words become short.
 
     Parameters
     ----------
@@ -104,11 +146,16 @@ def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | Non
     a
         Smaller values shorten more words.
     counts
-        How often words came in a text; a word that is not there has share 0. None for Zipf's law over the rows.
+        Frequency of each word in a text; words that are missing have p = 0. None for Zipf's law over the rows.
+
+    Raises
+    ------
+    OptionError
+        If `a` is not above 0, for rows with NaN or infinity, and if there are no rows.
 
     Notes
     -----
-    Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017.
+    Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embeddings" (ICLR 2017).
     """
     if not a > 0:
         raise OptionError(f"weight: a={a} is not above 0")
@@ -120,31 +167,30 @@ def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | Non
         shares /= max(shares.sum(), 1)
     factors = a / (a + shares)
     kept = {"step": f"weight:{a}", "rows": len(vectors), "factors": None if counts is None else factors.tolist()}
-    return _made(vectors, vectors.dim, lambda block, at: block * factors[at, None], kept)
+    return _transformed(vectors, vectors.dim, lambda block, at: block * factors[at, None], kept)
 
 
 def undo(vectors: Vectors) -> Vectors:
-    """The space before the last transform that is kept in ``meta["transforms"]``.
+    """Reverse the last transform that is kept in ``meta["transforms"]``.
 
     Raises
     ------
     OptionError
-        When there is none, or it lost what it would take.
+        If no transform is kept, or the last one cannot be undone.
 
     Notes
     -----
-    What `abtt` and `pca` dropped stays dropped: the rows that come back are the nearest that can be known.
+    The components that `all_but_the_top` and `pca` removed cannot be restored: rows are returned without them.
 
     Examples
     --------
-    >>> from vecload import Words
-    >>> vectors = Vectors(Words.from_strings(["a", "b"]), np.array([[3, 4], [1, 0]], dtype="float32"))
+    >>> vectors = Vectors(["a", "b"], np.array([[3, 4], [1, 0]], dtype="float32"))
     >>> undo(center(vectors)).matrix.tolist()
     [[3.0, 4.0], [1.0, 0.0]]
     """
     steps = list(vectors.meta.get("transforms", []))
     if not steps:
-        raise OptionError("no transform is kept in meta, so there is nothing to undo")
+        raise OptionError("meta['transforms'] holds no transform, so there is nothing to undo")
     last = steps.pop()
     try:
         rows = _undone(vectors, last)
@@ -172,17 +218,17 @@ def _undone(vectors: Vectors, last: dict[str, Any]) -> npt.NDArray[np.float32]:
         return _blockwise(vectors, len(mean), lambda block, _at: block @ back + mean)
     if name == "weight":
         if last["rows"] != len(vectors):
-            raise OptionError("weight: rows came or went since, so it cannot be undone")
+            raise OptionError("weight cannot be undone, because rows were added or removed since")
         a = float(last["step"].partition(":")[2])
         factors = a / (a + _zipf(len(vectors))) if last["factors"] is None else np.array(last["factors"])
         if factors.shape != (len(vectors),):
             raise ValueError(f"factors of shape {factors.shape}")
         return _blockwise(vectors, vectors.dim, lambda block, at: block / factors[at, None])
-    raise OptionError(f"{last['step']} cannot be undone: what it dropped is kept nowhere")
+    raise OptionError(f"{last['step']} cannot be undone: the removed information was not kept")
 
 
 def _zipf(count: int) -> Doubles:
-    """Shares of words in the order of their frequency, by Zipf's law."""
+    """Return the relative frequencies of words in order of frequency, by Zipf's law."""
     ranks = 1 / np.arange(1, count + 1)
     shares: Doubles = ranks / ranks.sum()
     return shares
@@ -191,31 +237,36 @@ def _zipf(count: int) -> Doubles:
 def _check_finite(vectors: Vectors) -> None:
     bad = np.flatnonzero(~np.isfinite(vectors.norms))
     if len(bad):
-        word = vectors.words[int(bad[0])]
-        raise OptionError(f"{len(bad):,} rows have NaN or infinity, the first that of {word!r}: leave them out before")
+        noun, word = "row has" if len(bad) == 1 else "rows have", vectors.words[int(bad[0])]
+        raise OptionError(f"{len(bad):,} {noun} NaN or infinity, first that of {word!r}; remove them first")
     if not len(vectors):
-        raise OptionError("there are no rows to transform")
+        raise OptionError("the vectors have no rows to transform")
 
 
 def _blocks(vectors: Vectors) -> Iterator[tuple[slice, Doubles]]:
-    for begin in range(0, len(vectors), _ROWS):
-        at = slice(begin, begin + _ROWS)
+    for at in row_blocks(len(vectors)):
         yield at, vectors.matrix[at].astype(np.float64)
 
 
 def _moments(vectors: Vectors) -> tuple[Doubles, Doubles]:
-    """Mean (dim,) and covariance (dim, dim)."""
+    """Return the mean, shape (dim,), and the covariance, shape (dim, dim), of the rows.
+
+    Two passes: covariances of large values around a distant mean lose all digits in one.
+    """
     _check_finite(vectors)
     mean = sum((block.sum(axis=0) for _, block in _blocks(vectors)), np.zeros(vectors.dim)) / len(vectors)
     second = np.zeros((vectors.dim, vectors.dim))
     for _, block in _blocks(vectors):
-        off = block - mean
-        second += off.T @ off
+        centered = block - mean
+        second += centered.T @ centered
     return mean, second / len(vectors)
 
 
-def _principal(vectors: Vectors) -> tuple[Doubles, Doubles, Doubles]:
-    """Mean, principal axes as columns, most variance first, and variances; an axis's largest value is positive."""
+def _principal_axes(vectors: Vectors) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the mean, the principal axes as columns and their variances, the largest first.
+
+    The sign of an axis is arbitrary. Its largest value is made positive, so results do not depend on the LAPACK in use.
+    """
     mean, covariance = _moments(vectors)
     variances, axes = np.linalg.eigh(covariance)
     axes, variances = axes[:, ::-1], variances[::-1].clip(min=0)
@@ -226,18 +277,20 @@ def _principal(vectors: Vectors) -> tuple[Doubles, Doubles, Doubles]:
 def _shifted(vectors: Vectors, mean: Doubles, matrix: Doubles | None, kept: dict[str, Any]) -> Vectors:
     kept = {**kept, "mean": mean.tolist()}
     if matrix is None:
-        return _made(vectors, vectors.dim, lambda block, _at: block - mean, kept)
+        return _transformed(vectors, vectors.dim, lambda block, _at: block - mean, kept)
     kept["matrix"] = matrix.tolist()
-    return _made(vectors, matrix.shape[1], lambda block, _at: (block - mean) @ matrix, kept)
+    return _transformed(vectors, matrix.shape[1], lambda block, _at: (block - mean) @ matrix, kept)
 
 
-def _made(vectors: Vectors, dim: int, step: Callable[[Doubles, slice], Doubles], kept: dict[str, Any]) -> Vectors:
+def _transformed(
+    vectors: Vectors, dim: int, step: Callable[[Doubles, slice], Doubles], kept: dict[str, Any]
+) -> Vectors:
     meta = {**vectors.meta, "transforms": [*vectors.meta.get("transforms", []), kept]}
     return Vectors(vectors.words, _blockwise(vectors, dim, step), meta)
 
 
 def _blockwise(vectors: Vectors, dim: int, step: Callable[[Doubles, slice], Doubles]) -> npt.NDArray[Any]:
-    """Rows of a step, in float32, or in float64 where the vectors have it."""
+    """Return the rows of a step, in float32, or in float64 if the vectors are."""
     rows = np.empty((len(vectors), dim), dtype=np.float64 if vectors.dtype == np.float64 else np.float32)
     for at, block in _blocks(vectors):
         rows[at] = step(block, at)

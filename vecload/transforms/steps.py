@@ -1,12 +1,13 @@
-"""Steps declared as text, one behind the other: ``["center", "abtt:3", "unit"]``."""
+"""Transforms that are named by strings and applied in order: ``["center", "all_but_the_top:3", "unit"]``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from vecload.errors import OptionError, did_you_mean, refuse_string
 from vecload.keywords import explain_keywords
-from vecload.transforms import combining, linear, quantizing
+from vecload.transforms import linear, pruning, quantization
 from vecload.vectors import Vectors
 
 Transform = Callable[[Vectors], Vectors]
@@ -19,32 +20,32 @@ def _number(text: str, kind: type[int] | type[float], step: str) -> int | float:
         raise OptionError(f"step {step}: {text!r} is not a number") from None
 
 
-def _whole(step: str, make: Callable[[Vectors, int], Vectors]) -> Callable[[str], Transform]:
+def _with_number(step: str, function: Callable[[Vectors, int], Vectors]) -> Callable[[str], Transform]:
     def parse(text: str) -> Transform:
         if not text:
             raise OptionError(f"step {step} needs a number: {step}:N")
         number = int(_number(text, int, step))
         if number < 1:
             raise OptionError(f"step {step}:{number} needs a number of 1 or more")
-        return lambda vectors: make(vectors, number)
+        return lambda vectors: function(vectors, number)
 
     return parse
 
 
-def _bare(step: str, make: Transform) -> Callable[[str], Transform]:
+def _without_argument(step: str, function: Transform) -> Callable[[str], Transform]:
     def parse(text: str) -> Transform:
         if text:
             raise OptionError(f"step {step} takes no argument, found {text!r}")
-        return make
+        return function
 
     return parse
 
 
-def _abtt(text: str) -> Transform:
-    k = int(_number(text, int, "abtt")) if text else None
+def _all_but_the_top(text: str) -> Transform:
+    k = int(_number(text, int, "all_but_the_top")) if text else None
     if k is not None and k < 0:
-        raise OptionError(f"step abtt:{k} needs a number of 0 or more")
-    return lambda vectors: linear.abtt(vectors, k)
+        raise OptionError(f"step all_but_the_top:{k} needs a number of 0 or more")
+    return lambda vectors: linear.all_but_the_top(vectors, k)
 
 
 def _weight(text: str) -> Transform:
@@ -56,52 +57,56 @@ def _weight(text: str) -> Transform:
     return lambda vectors: linear.weight(vectors, a)
 
 
-STEPS: dict[str, Callable[[str], Transform]] = {
-    "unit": _bare("unit", linear.unit),
-    "center": _bare("center", linear.center),
-    "abtt": _abtt,
-    "pca": _whole("pca", linear.pca),
-    "raunak": _whole("raunak", linear.raunak),
-    "whiten": _bare("whiten", linear.whiten),
+# Parser of the text after the colon, by name of the step. "limit" keeps the first rows. "prune" gives other words the
+# nearest of them. "int8" and "product_quantize" decode the quantized rows again, to show what quantization loses.
+_STEPS: Final[dict[str, Callable[[str], Transform]]] = {
+    "unit": _without_argument("unit", linear.unit),
+    "center": _without_argument("center", linear.center),
+    "all_but_the_top": _all_but_the_top,
+    "pca": _with_number("pca", linear.pca),
+    "ppa_pca": _with_number("ppa_pca", linear.ppa_pca),
+    "whiten": _without_argument("whiten", linear.whiten),
     "weight": _weight,
-    "limit": _whole("limit", lambda vectors, count: combining.prune(vectors, count).vectors),
-    "prune": _whole("prune", lambda vectors, count: combining.prune(vectors, count).expanded()),
-    "float16": _bare("float16", lambda vectors: quantizing.narrow(vectors, "float16")),
-    "bfloat16": _bare("bfloat16", lambda vectors: quantizing.narrow(vectors, "bfloat16")),
-    "int8": _bare("int8", lambda vectors: quantizing.int8(vectors).vectors),
-    "pq": _whole("pq", lambda vectors, parts: quantizing.product(vectors, parts).vectors),
+    "limit": _with_number("limit", Vectors.head),
+    "prune": _with_number("prune", lambda vectors, count: pruning.prune(vectors, count).expanded()),
+    "float16": _without_argument("float16", lambda vectors: quantization.to_half(vectors, "float16")),
+    "bfloat16": _without_argument("bfloat16", lambda vectors: quantization.to_half(vectors, "bfloat16")),
+    "int8": _without_argument("int8", lambda vectors: quantization.int8(vectors).vectors),
+    "product_quantize": _with_number(
+        "product_quantize", lambda vectors, parts: quantization.product_quantize(vectors, parts).vectors
+    ),
 }
-"""Steps by name. "limit" keeps the first rows; "prune" lets all other words share the nearest of them; "int8" and "pq"
-give the rows as they come back from so many bits, in float32, to see what they lose."""
+# Short names, which commands and scripts use.
+_SHORT: Final = {"abtt": "all_but_the_top", "raunak": "ppa_pca", "pq": "product_quantize"}
 
 
 @explain_keywords
 def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
-    """Take vectors through steps in turn.
+    """Apply transforms in order.
 
     Parameters
     ----------
     vectors
         The space.
     steps
-        Names with an argument behind a colon: "unit", "center", "abtt:K", "pca:K", "raunak:K", "whiten", "weight:A",
-        "limit:N", "prune:N", "float16", "bfloat16", "int8", "pq:PARTS".
+        Names, some with an argument after a colon: "unit", "center", "all_but_the_top:K" (short: "abtt:K"), "pca:K",
+        "ppa_pca:K", "whiten", "weight:A", "limit:N", "prune:N", "float16", "bfloat16", "int8", "product_quantize:PARTS"
+        (short: "pq:PARTS").
 
     Returns
     -------
     Vectors
-        ``meta["transforms"]`` keeps the steps, and what `undo` needs; ``meta["loss"]`` what quantising lost.
+        ``meta["transforms"]`` holds the steps and what `undo` needs, ``meta["loss"]`` what quantization lost.
 
     Raises
     ------
     OptionError
-        For an unknown step or an invalid argument, before the first step is taken.
+        For an unknown step or an invalid argument, before the first step is applied.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from vecload import Vectors, Words
-    >>> vectors = Vectors(Words.from_strings(["a", "b"]), np.array([[3, 4], [1, 0]], dtype="float32"))
+    >>> vectors = Vectors(["a", "b"], np.array([[3, 4], [1, 0]], dtype="float32"))
     >>> transform(vectors, ["center", "pca:1"])
     <Vectors: 2 words × 1 float32>
     """
@@ -116,7 +121,7 @@ def parse_steps(steps: Sequence[str]) -> list[Transform]:
     Raises
     ------
     OptionError
-        As `transform` does.
+        For an unknown step or an invalid argument.
 
     Examples
     --------
@@ -124,8 +129,8 @@ def parse_steps(steps: Sequence[str]) -> list[Transform]:
     2
     """
     refuse_string("steps", steps)
-    named = [step.strip().partition(":") for step in steps]
-    for name, _, _ in named:
-        if name not in STEPS:
-            raise OptionError(f"unknown step {name!r}; choose from: {', '.join(STEPS)}{did_you_mean(name, STEPS)}")
-    return [STEPS[name](text) for name, _, text in named]
+    named = [(_SHORT.get(name, name), text) for name, _, text in (step.strip().partition(":") for step in steps)]
+    for name, _ in named:
+        if name not in _STEPS:
+            raise OptionError(f"unknown step {name!r}; choose from: {', '.join(_STEPS)}{did_you_mean(name, _STEPS)}")
+    return [_STEPS[name](text) for name, text in named]
