@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
         ("pool a.vec words.txt -o p.npy", "p.npy"),
     ],
 )
-def test_full_disk_is_reported_with_the_path_of_the_user(command: str, output: str, folder: Path) -> None:
+def test_full_disk_error_names_the_path_of_the_user(command: str, output: str, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, *command.split()],
         cwd=folder,
@@ -57,13 +57,13 @@ def test_full_disk_is_reported_with_the_path_of_the_user(command: str, output: s
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
-def test_error_of_the_temporary_path_names_the_target(tmp_path: Path) -> None:
+def test_error_about_the_temporary_path_names_the_target(tmp_path: Path) -> None:
     with pytest.raises(PermissionError) as caught, atomic_write(tmp_path / "o.txt") as part:
         raise PermissionError(errno.EACCES, "Permission denied", str(part))
     assert caught.value.filename == str(tmp_path / "o.txt")
 
 
-def test_error_of_an_input_keeps_its_path(tmp_path: Path) -> None:
+def test_error_about_an_input_keeps_its_path(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"in\.vec") as caught, atomic_write(tmp_path / "o.txt"):
         raise OSError(errno.EIO, "Input/output error", "in.vec")
     assert caught.value.filename == "in.vec"
@@ -72,7 +72,7 @@ def test_error_of_an_input_keeps_its_path(tmp_path: Path) -> None:
     assert caught.value.filename is None
 
 
-def test_saving_vectors_names_the_path(folder: Path) -> None:
+def test_full_disk_error_of_save_names_the_path(folder: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     vectors = vecload.load(folder / "a.vec")
     import signal

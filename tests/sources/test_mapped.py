@@ -1,4 +1,4 @@
-"""Where arrays are in mapped files, and mapping them again."""
+"""Tests of `MappedRange`: find the file of a mapped array, and map it again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATA = np.random.default_rng(0).integers(0, 256, 40_000).astype(np.uint8).tobyte
     dtype=st.sampled_from(["<f4", ">f4", "<f2", "<f8", "u1"]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-def test_slices_of_maps_are_found_in_their_file(
+def test_mapped_range_finds_slices_of_maps_in_their_file(
     tmp_path: Path, offset: int, rows: int, dim: int, begin: int, dtype: str
 ) -> None:
     file = tmp_path / "data"
@@ -43,7 +43,7 @@ def test_slices_of_maps_are_found_in_their_file(
         assert file.read_bytes() == DATA
 
 
-def test_arrays_that_are_not_in_a_named_file(tmp_path: Path) -> None:
+def test_mapped_range_of_other_arrays_is_none(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(DATA)
     mapped = np.memmap(file, dtype=np.uint8, mode="r", shape=(100, 100))
@@ -61,7 +61,7 @@ def test_arrays_that_are_not_in_a_named_file(tmp_path: Path) -> None:
     assert MappedRange.of(mapped) is None
 
 
-def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
+def test_mapped_range_refuses_a_changed_file(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(DATA)
     place = MappedRange.of(np.memmap(file, dtype=np.uint8, mode="r"))

@@ -1,14 +1,14 @@
+"""Tests of `open_source`: paths, streams, URLs, compressed files and archive members."""
+
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import itertools
 import lzma
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -21,65 +21,10 @@ import pytest
 import zstandard
 
 from vecload import FormatError, MissingDependencyError, OptionError
-from vecload.sources import atomic_write, open_source
+from vecload.sources import open_source
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "v.txt"
-    target.write_text("old")
-
-    def fail() -> None:
-        with atomic_write(target) as part:
-            part.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [file.name for file in tmp_path.iterdir()] == ["v.txt"]
-    assert target.read_text() == "old"
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real.txt").write_text("old")
-    link = tmp_path / "link.txt"
-    link.symlink_to("real.txt")
-    with atomic_write(link) as part:
-        part.write_text("new")
-    assert link.is_symlink()
-    assert (tmp_path / "real.txt").read_text() == "new"
-
-
-def test_a_folder_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is a directory; choose the path of a file"), atomic_write(tmp_path):
-        pass
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with (
-        pytest.raises(FileNotFoundError, match=r"no such folder to write to: '.*none'$"),
-        atomic_write(tmp_path / "none/v"),
-    ):
-        pass
-
-
-def test_killed_while_writing(tmp_path: Path) -> None:
-    target = tmp_path / "v.txt"
-    target.write_text("old")
-    code = (
-        f"import time; from vecload.sources import atomic_write\nwith atomic_write({str(target)!r}) as part:\n"
-        "    part.write_text('half'); print('ready', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    assert target.read_text() == "old"
-
-
-def test_head_takes_nothing() -> None:
+def test_head_does_not_advance_the_position() -> None:
     source = open_source(io.BytesIO(b"abcdef"))
     assert source.head(2) == b"ab"
     assert source.head(4) == b"abcd"
@@ -88,13 +33,7 @@ def test_head_takes_nothing() -> None:
     assert source.position == 6
 
 
-@pytest.mark.parametrize("data", [b"", b"a", b"a\n", b"a\n\nb", b"\n" * 5, b"x" * 3_000_000 + b"\ny"])
-def test_lines(data: bytes) -> None:
-    expected = data.split(b"\n")
-    assert list(open_source(io.BytesIO(data)).lines()) == (expected if expected[-1] else expected[:-1])
-
-
-def test_reading_from_the_middle_of_a_file() -> None:
+def test_open_source_starts_at_the_position_of_an_open_file() -> None:
     file = io.BytesIO(b"skipped cat 1 2\n")
     file.seek(8)
     source = open_source(file)
@@ -102,7 +41,7 @@ def test_reading_from_the_middle_of_a_file() -> None:
     assert source.read(3) == b"cat"
 
 
-def test_a_plain_file_is_mapped_from_where_it_was_read(tmp_path: Path) -> None:
+def test_mapped_starts_at_the_position_of_the_source(tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     path.write_bytes(b"0123456789")
     with open_source(path) as source:
@@ -115,7 +54,7 @@ def test_a_plain_file_is_mapped_from_where_it_was_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrap", [io.BytesIO, lambda data: io.BytesIO(gzip.compress(data))])
-def test_a_stream_is_spooled_to_be_mapped(wrap) -> None:
+def test_mapped_of_a_stream_returns_the_remaining_bytes(wrap) -> None:
     data = bytes(range(256)) * 20_000
     source = open_source(wrap(data))
     assert source.path is None
@@ -126,7 +65,7 @@ def test_a_stream_is_spooled_to_be_mapped(wrap) -> None:
     assert not mapped.flags.writeable
 
 
-def test_a_folder_is_a_source_only_where_one_is_asked_for(tmp_path: Path) -> None:
+def test_open_source_accepts_a_folder_only_with_folders(tmp_path: Path) -> None:
     with open_source(tmp_path, folders=True) as source:
         assert (source.path, source.read(1)) == (tmp_path, b"")
     with pytest.raises(FormatError, match="a directory, not a file"):
@@ -149,7 +88,7 @@ def tar_of(names: list[str], mode: str = "w", kind: bytes = tarfile.REGTYPE) -> 
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
+def test_open_source_reads_members_of_tar_archives(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "vectors.tar.any"
     path.write_bytes(tar_of(["folder/a.txt"], mode))
     for alone in (path, path / "folder" / "a.txt", io.BytesIO(path.read_bytes())):
@@ -175,7 +114,7 @@ PACKERS = {
 
 
 @pytest.mark.parametrize(("pack", "size"), PACKERS.values(), ids=PACKERS)
-def test_little_that_unpacks_to_much_takes_less_memory(pack: Callable[[bytes], bytes], size: int) -> None:
+def test_decompression_takes_bounded_memory(pack: Callable[[bytes], bytes], size: int) -> None:
     packed = pack(bytes(size))
     tracemalloc.start()
     with open_source(io.BytesIO(packed)) as source:
@@ -192,7 +131,7 @@ def test_little_that_unpacks_to_much_takes_less_memory(pack: Callable[[bytes], b
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", None])
-def test_members_may_be_compressed(mode: str | None, tmp_path: Path) -> None:
+def test_open_source_decompresses_members_of_archives(mode: str | None, tmp_path: Path) -> None:
     packed = gzip.compress(b"cat 1 2")
     path = tmp_path / "v.tar"
     if mode is None:
@@ -211,23 +150,23 @@ def test_members_may_be_compressed(mode: str | None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../a.txt", "folder/../../a", "/etc/a", "C:\\a", "..\\a"])
-def test_a_member_that_escapes_its_folder_is_refused(name: str) -> None:
-    with pytest.raises(FormatError, match="leaves its folder"):
+def test_open_source_refuses_members_outside_of_the_folder(name: str) -> None:
+    with pytest.raises(FormatError, match="leads out of its folder"):
         open_source(io.BytesIO(tar_of([name])))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(name, "cat 1 2")
-    with pytest.raises(FormatError, match="leaves its folder"):
+    with pytest.raises(FormatError, match="leads out of its folder"):
         open_source(io.BytesIO(packed.getvalue()))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_a_member_that_is_no_file_is_refused(kind: bytes) -> None:
+def test_open_source_refuses_links_and_devices(kind: bytes) -> None:
     with pytest.raises(FormatError, match=r"a link or a device|no such|cut short or damaged"):
         open_source(io.BytesIO(tar_of(["a"], kind=kind)))
 
 
-def test_a_tar_archive_cut_anywhere() -> None:
+def test_truncated_tar_archive_raises_format_error() -> None:
     whole = tar_of(["a"])
     for cut in range(600, whole.index(b"I am a") + 6, 7):
         with pytest.raises(FormatError, match="tar"), open_source(io.BytesIO(whole[:cut])) as source:
@@ -235,7 +174,7 @@ def test_a_tar_archive_cut_anywhere() -> None:
 
 
 def header_of(size: bytes, kind: bytes) -> bytes:
-    """A tar header that says of its member's size what it likes."""
+    """Return a tar header with any size field."""
     header = bytearray(tarfile.TarInfo("a").tobuf())
     header[124:136], header[156:157], header[148:156] = size, kind, b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
@@ -244,7 +183,7 @@ def header_of(size: bytes, kind: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 @pytest.mark.parametrize("size", [b"\x80" + (1 << 60).to_bytes(11, "big"), b"\xff" * 10 + b"\xfe\0"])
-def test_sizes_in_a_tar_archive_are_not_believed(size: bytes, kind: bytes, tmp_path: Path) -> None:
+def test_tar_header_with_an_impossible_size_raises_format_error(size: bytes, kind: bytes, tmp_path: Path) -> None:
     path = tmp_path / "v.tar"
     path.write_bytes(tar_of(["b"])[: 3 * 512] + header_of(size, kind) + tar_of(["c"]))
     for place in (path, path / "c"):
@@ -256,7 +195,7 @@ METHODS = {"stored": zipfile.ZIP_STORED, "deflate": zipfile.ZIP_DEFLATED, "bzip2
 
 
 @pytest.mark.parametrize("method", [*METHODS.values(), zipfile.ZIP_LZMA], ids=[*METHODS, "lzma"])
-def test_any_byte_of_a_zip_archive_may_be_wrong(method: int, tmp_path: Path) -> None:
+def test_zip_archive_with_any_wrong_byte_is_read_or_refused(method: int, tmp_path: Path) -> None:
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", method) as archive:
         archive.writestr("é.txt", b"cat 0.5 0.25\n" * 20)
@@ -276,7 +215,7 @@ def test_any_byte_of_a_zip_archive_may_be_wrong(method: int, tmp_path: Path) -> 
 
 
 class Stream:
-    """A pipe: bytes that come once."""
+    """A pipe: its bytes can be read only once."""
 
     def __init__(self, data: bytes) -> None:
         self.file = io.BytesIO(data)
@@ -285,7 +224,7 @@ class Stream:
         return self.file.read(count)
 
 
-def test_archives_from_a_stream_are_spooled() -> None:
+def test_open_source_reads_archives_from_a_stream() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.txt", "cat 1 2")
@@ -295,7 +234,7 @@ def test_archives_from_a_stream_are_spooled() -> None:
         assert source.read(99) == b"I am a"
 
 
-def test_urls_go_through_fsspec() -> None:
+def test_open_source_reads_urls_with_fsspec() -> None:
     files = {"a.txt": b"cat 1 2", "a.gz": gzip.compress(b"cat 1 2"), "t.tar.gz": tar_of(["x/a.txt", "b"], "w:gz")}
     for name, data in files.items():
         with fsspec.open(f"memory://test/{name}", "wb") as file:
@@ -317,9 +256,9 @@ def zip_of(**members: bytes) -> bytes:
     return packed.getvalue()
 
 
-def test_url_is_asked_for_whole_before_a_member_of_an_archive(tmp_path: Path) -> None:
+def test_open_source_tries_the_whole_url_before_an_archive_member(tmp_path: Path) -> None:
     files = {
-        "data.zip/main/v.txt": b"cat 1 2",  # a folder whose name ends like an archive's
+        "data.zip/main/v.txt": b"cat 1 2",  # a folder with the extension of an archive
         "outer.zip/inner.zip": zip_of(member=b"dog 3 4"),
         "plain.zip": zip_of(member=b"cow 5 6"),
     }
@@ -338,56 +277,14 @@ def test_url_is_asked_for_whole_before_a_member_of_an_archive(tmp_path: Path) ->
         open_source("memory://asked/none.zip/v.txt")
     with pytest.raises(FormatError, match="no member 'none'"):
         open_source("memory://asked/plain.zip/none")
-    (tmp_path / "local.zip").write_bytes(files["plain.zip"])  # to ask for a file below a file is another error
+    (tmp_path / "local.zip").write_bytes(files["plain.zip"])  # a path below a file raises another error
     with open_source((tmp_path / "local.zip").as_uri() + "/member") as source:
         assert source.read(99) == b"cow 5 6"
     with pytest.raises(OptionError, match="Protocol not known"):
         open_source("nothing://test/none.txt")
 
 
-def test_folders_appear_whole_and_never_over_another(tmp_path: Path) -> None:
-    target = tmp_path / "model"
-    for make in (lambda: None, target.mkdir):
-        make()
-        with atomic_write(target, folder=True) as part:
-            (part / "sub").mkdir(parents=True)
-            (part / "sub" / "file").write_text("new")
-        assert (target / "sub" / "file").read_text() == "new"
-        with pytest.raises(OptionError, match="is a directory that is not empty"), atomic_write(target, folder=True):
-            pass
-        assert (target / "sub" / "file").read_text() == "new"
-        shutil.rmtree(target)
-    target.mkdir()
-    with pytest.raises(OptionError, match="is a directory"), atomic_write(target):
-        pass
-    assert [file.name for file in tmp_path.iterdir()] == ["model"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("folder", [False, True])
-def test_what_a_killed_process_left_goes_with_the_next_run(folder: bool, tmp_path: Path) -> None:
-    target = tmp_path / "v.[1]"
-    code = (
-        f"import time; from vecload.sources import atomic_write\nwith atomic_write({str(target)!r}, folder={folder}):\n"
-        "    print('ready', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        others = tmp_path / ".v.[1].notes.part"
-        others.write_text("somebody's own")
-        with atomic_write(target, folder=folder) as part:
-            part.mkdir() if folder else None
-            parts = list(tmp_path.iterdir())
-        process.send_signal(signal.SIGKILL)
-    assert len(parts) == 3  # one at work is let be
-    assert len(list(tmp_path.iterdir())) == 3
-    with atomic_write(target, folder=folder) as part:
-        part.mkdir(exist_ok=True) if folder else None
-    assert {file.name for file in tmp_path.iterdir()} == {target.name, others.name}
-
-
-def test_a_file_system_that_needs_more_says_what(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_source_names_the_package_that_a_url_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> None:
         raise ImportError("HTTPFileSystem requires aiohttp")
 
@@ -398,7 +295,7 @@ def test_a_file_system_that_needs_more_says_what(monkeypatch: pytest.MonkeyPatch
         open_source("https://example.org/v.txt")
 
 
-def test_names_as_other_tools_write_them(tmp_path: Path) -> None:
+def test_open_source_handles_member_names_of_other_tools(tmp_path: Path) -> None:
     path = tmp_path / "a.tgz"
     path.write_bytes(tar_of(["./._a.txt", "./a.txt"], "w:gz"))
     for target in (path, path / "a.txt"):
@@ -409,3 +306,27 @@ def test_names_as_other_tools_write_them(tmp_path: Path) -> None:
         archive.writestr("a.txt", "cat 1 2")
     with open_source(tmp_path / "a.zip") as source:
         assert source.read(99) == b"cat 1 2"
+
+
+def test_spooled_stops_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 5_000_000))  # type: ignore[attr-defined]
+    source = open_source(Stream(bomb))  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=r"needs more than 4,500,000 bytes; .* set TMPDIR to a folder") as caught:
+        source.mapped()
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "<stream>")
+    assert source.position <= 6_000_000
+    with pytest.raises(OSError, match="not enough space in the temporary folder"):
+        open_source(io.BytesIO(gzip.compress(tar_of(["a"]) + bytes(10_000_000))))
+
+
+def test_spooled_that_does_not_fit_names_the_source_and_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullFile(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: FullFile())
+    with pytest.raises(OSError, match="its data does not fit; decompress the file yourself") as caught:
+        open_source(Stream(b"cat 1 2")).mapped()  # type: ignore[arg-type]
+    assert caught.value.filename == "<stream>"

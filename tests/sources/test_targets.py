@@ -71,7 +71,7 @@ def test_convert_onto_its_input_by_any_name_is_refused(
     assert source.read_bytes() == ROWS
 
 
-def test_convert_onto_an_input_given_in_another_way_is_refused(tmp_path: Path, source: Path) -> None:
+def test_convert_onto_an_archive_stream_or_url_input_is_refused(tmp_path: Path, source: Path) -> None:
     packed = tmp_path / "packed.txt"
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("member.txt", ROWS)
@@ -159,7 +159,7 @@ def test_socket_is_never_replaced(
 
 
 @POSIX
-def test_device_is_written_to_or_refused_but_never_replaced(source: Path) -> None:
+def test_device_is_written_or_refused_but_never_replaced(source: Path) -> None:
     null = Path(os.devnull)
     done = vecload.convert(source, null, format="text")
     assert (done.written, done.size) == (2, len("2 2\ncat 3.0 4.0\ndog 0.0 2.0\n"))
@@ -256,13 +256,13 @@ def test_missing_folder_is_reported_before_reading(tmp_path: Path, monkeypatch: 
     assert [file.name for file in tmp_path.iterdir()] == ["in.txt"]
 
 
-def test_two_outputs_of_one_command_must_differ(tmp_path: Path) -> None:
+def test_two_outputs_with_the_same_path_are_refused(tmp_path: Path) -> None:
     check_outputs_differ([tmp_path / "a", tmp_path / "b"])
     with pytest.raises(OptionError, match="is named for two outputs"):
         check_outputs_differ([tmp_path / "a", tmp_path / "." / "a"])
 
 
-def test_inputs_that_do_not_exist_are_named(tmp_path: Path, source: Path) -> None:
+def test_check_inputs_names_a_missing_input(tmp_path: Path, source: Path) -> None:
     check_inputs([source, "-", "memory://x", io.BytesIO()])
     with pytest.raises(FileNotFoundError, match=r"no such file: '.*none\.txt'"):
         check_inputs([source, tmp_path / "none.txt"])
@@ -283,7 +283,7 @@ def test_file_or_folder_without_permission_is_reported_before_reading(tmp_path: 
         vecload.convert(source, folder / "v.txt")
 
 
-def test_suffix_of_something_else_is_refused(tmp_path: Path, source: Path) -> None:
+def test_check_target_refuses_other_suffixes(tmp_path: Path, source: Path) -> None:
     for name, form, message in (
         ("v.npz", "text", "has the suffix of npz, but format='text' was asked for"),
         ("v.txt", "native", "has the suffix of text, but format='native'"),
@@ -313,7 +313,7 @@ def test_stdout_gets_the_file_and_stderr_the_summary(source: Path, tmp_path: Pat
         assert b"2 of 2 rows" in done.stderr
     log = tmp_path / "log.txt"
     log.write_bytes(b"before\n")
-    with log.open("ab") as file:  # >> log.txt: what is there is kept
+    with log.open("ab") as file:  # like >> log.txt: the old content is kept
         subprocess.run([*command, "/dev/stdout", "--format", "glove"], stdout=file, timeout=60, check=True)
     assert log.read_bytes() == b"before\ncat 3.0 4.0\ndog 0.0 2.0\n"
     with source.open("ab") as file:

@@ -1,8 +1,9 @@
-"""Bytes in and out: open, decompress, look ahead; write whole files or nothing. Knows nothing of vectors.
+"""Bytes in and out: open, decompress and map files, and write them atomically. Knows nothing about vectors.
 
-Readers hold a `stream.Source`; `compression` and `archives` decompress it, and `opening` joins them. Compression is
-detected from the first bytes, never from the name. Before writing, `targets` checks outputs against inputs; `writing`
-replaces files atomically; `streaming` writes to pipes, devices and compressed files.
+Readers get a `stream.Source`. `opening` makes one from a path, URL or file, with the help of `compression` and
+`archives`. Compression is detected from the first bytes, never from the file extension. Before writing, `targets`
+checks outputs against inputs. `atomic` replaces files atomically, and `streaming` writes to pipes, devices and
+compressed files.
 """
 
 from vecload.sources.archives import ZIP_DAMAGE, SeveralMembersError

@@ -1,6 +1,7 @@
-"""One member of a zip or tar archive, read where it lies: nothing is unpacked to disk under a name.
+"""Read one member of a zip or tar archive in place: nothing is extracted to a named file.
 
-A member whose name would leave the folder it is unpacked to, and one that is a link, is refused.
+Members with absolute names or with ``..`` in their names are refused, and so are links and devices. No vectors are
+published that way, so such an archive is damaged or malicious, and extracting it with another tool would be dangerous.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
 from vecload.errors import FormatError, shorten
-from vecload.sources.compression import MOST_DICTIONARY
+from vecload.sources.compression import MAX_DICTIONARY
 from vecload.sources.stream import Source
 
 if TYPE_CHECKING:
@@ -26,31 +27,31 @@ _AGAIN = "Download or copy the file again."
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 _USTAR = slice(257, 262)
-_LONGEST_NAME = 4096  # as file systems allow
-_MOST_MEMBERS = 10_000
-_LONGEST_HEADER = 1 << 17
+_LONGEST_NAME = 4096  # the longest path of Linux
+_MAX_MEMBERS = 10_000
+_LONGEST_HEADER = 1 << 17  # bytes of the headers of one tar member, with long names and pax fields
 _SHOWN = 20
-_LZMA_AT = struct.Struct("<26xHH")  # lengths of a local header's name and extra field
+_LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field in a zip file's local header
 ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
-"""What `zipfile` raises on damaged bytes: its own errors, those of places and names it makes of them, and codecs'."""
+"""Exceptions that `zipfile` raises for damaged bytes: its own, those of invalid offsets and names, and of codecs."""
 
 
 class SeveralMembersError(FormatError):
-    """An archive of several files, none of which was named."""
+    """Error for an archive of several files if none of them was named."""
 
     members: tuple[str, ...] = ()
-    """Sources for the files, as ``archive.zip/member``."""
+    """Names of the files as sources, in the form ``archive.zip/member``."""
 
 
 def detect_archive(source: Source) -> str | None:
-    """What archive the source is, "zip" or "tar"; None if it is none."""
+    """Return "zip" or "tar", or None if the source is not an archive."""
     if source.head(4) == _ZIP:
         return "zip"
     return "tar" if source.head(_USTAR.stop)[_USTAR] == b"ustar" else None
 
 
 def holds_arrays(file: IO[bytes]) -> bool:
-    """Whether a zip archive is NumPy's ``.npz``, whose members are one value together. `file` stays where it is."""
+    """Return whether a zip archive is NumPy's ``.npz``, whose members form one value. Keeps the position of `file`."""
     here = file.tell()
     try:
         names = zipfile.ZipFile(file).namelist()
@@ -62,16 +63,16 @@ def holds_arrays(file: IO[bytes]) -> bool:
 
 
 def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
-    """A member of a zip archive; its only one, if none is named.
+    """Open a member of a zip archive.
 
     Parameters
     ----------
     source
         The archive.
     file
-        The same bytes as a file that can be positioned, at their start.
+        The same bytes as a seekable file, positioned at their start.
     member
-        The member's name, or "".
+        Name of the member; "" for the only one.
     """
     try:
         archive = zipfile.ZipFile(file)
@@ -88,17 +89,17 @@ def zip_member(source: Source, file: IO[bytes], member: str) -> Source:
         _check_dictionary(archive.getinfo(chosen), file, name)
     except FormatError:
         raise
-    except (RuntimeError, *ZIP_DAMAGE) as error:  # encrypted; an unknown method; damage
+    except (RuntimeError, *ZIP_DAMAGE) as error:  # RuntimeError: an encrypted member
         raise FormatError(f"the zip member cannot be read ({error})", file=name) from error
     read = _guarded(stream.read, name, "zip", *ZIP_DAMAGE)
     return Source(name, read, size=archive.getinfo(chosen).file_size, compression="zip", close=source.close)
 
 
 def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
-    """A member of a tar archive; parameters as for `zip_member`.
+    """Open a member of a tar archive. Parameters are those of `zip_member`.
 
-    Without `file`, a member that is named is read as it comes by. To know that one is the only one, all of the archive
-    has to be gone through first.
+    A member that is named can be read from a stream, without `file`. If none is named, the whole archive must be read
+    once to know that it has only one file, and the file must be seekable to go back to it.
     """
     kind = f"{source.compression}, tar" if source.compression else "tar"
     metered = _Metered(file or _Forward(source))
@@ -118,38 +119,38 @@ def tar_member(source: Source, file: IO[bytes] | None, member: str) -> Source:
     if data is None:
         raise FormatError("a link or a device, not a file", file=name)
     read = _guarded(data.read, name, "tar", tarfile.TarError, EOFError, OSError)
-    beneath = None if file else source
-    return Source(name, read, size=found.size, compression=kind, close=source.close, beneath=beneath)
+    parent = None if file else source
+    return Source(name, read, size=found.size, compression=kind, close=source.close, parent=parent)
 
 
 def _tar_members(stream: tarfile.TarFile, metered: _Metered, archive: str, member: str) -> dict[str, tarfile.TarInfo]:
     """Return the files of a tar archive by name, up to the one called `member`, in bounded memory."""
     members: dict[str, tarfile.TarInfo] = {}
     while (info := stream.next()) is not None:
-        # tarfile keeps every header it has seen, in a list that its type stubs do not have.
+        # tarfile keeps every header in a list (missing from its type stubs), which would grow with the archive.
         stream.members.clear()  # type: ignore[attr-defined]
         metered.left = _LONGEST_HEADER
-        if info.size < 0:  # the next header would be this one again
+        if info.size < 0:  # tarfile would go back and read this header again, for ever
             raise tarfile.ReadError(f"a member of {info.size} bytes")
-        name = info.name.removeprefix("./")  # as `tar -c .` has it
+        name = info.name.removeprefix("./")  # `tar -c .` writes it
         if info.isdir():
             continue
         _check_name(name, archive)
-        if len(members) < _MOST_MEMBERS or name == member:
+        if len(members) < _MAX_MEMBERS or name == member:
             members[name] = info
         elif not member:
             hint = "Name one of its members, as archive.tar/member."
-            raise FormatError(f"a tar archive of more than {_MOST_MEMBERS:,} files", file=archive, hint=hint)
+            raise FormatError(f"a tar archive of more than {_MAX_MEMBERS:,} files", file=archive, hint=hint)
         if name == member:
             break
     return members
 
 
 class _Metered(io.RawIOBase):
-    """A file that refuses to read more than `left` bytes until that is set again; None for no limit.
+    """File that raises an error after `left` bytes were read, until `left` is set again; None means no limit.
 
-    tarfile reads the long names and pax headers before a member whole, whatever length they say, and calls itself for
-    each: a limit on the bytes before one member bounds both.
+    tarfile reads long names and pax headers at once, whatever their length, and calls itself recursively for each. A
+    limit on the bytes of the headers of one member bounds both memory and recursion.
     """
 
     def __init__(self, file: IO[bytes] | _Forward) -> None:
@@ -159,8 +160,8 @@ class _Metered(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(place, whence)
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
 
     def read(self, count: int = -1) -> bytes:
         if self.left is not None:
@@ -171,7 +172,7 @@ class _Metered(io.RawIOBase):
 
 
 class _Forward(io.RawIOBase):
-    """A source as a file that can be positioned, but only ahead: all that `tarfile` does while it goes through."""
+    """Source as a file that seeks forward only, which is all that `tarfile` needs to read members in order."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -179,15 +180,16 @@ class _Forward(io.RawIOBase):
     def tell(self) -> int:
         return self._source.position
 
-    def seek(self, place: int, _whence: int = os.SEEK_SET) -> int:
-        while place > self._source.position and self._source.read(min(_BLOCK, place - self._source.position)):
+    def seek(self, offset: int, _whence: int = os.SEEK_SET) -> int:
+        while offset > self._source.position and self._source.read(min(_BLOCK, offset - self._source.position)):
             pass
         return self._source.position
 
     def read(self, count: int = -1) -> bytes:
         if count < 0:
             raise tarfile.ReadError(f"{count} bytes to read")
-        data = bytearray()  # as long as there are bytes: the count is what a header says
+        # The count is the claim of a header, so memory is taken only for bytes that exist.
+        data = bytearray()
         while piece := self._source.read(min(_BLOCK, count - len(data))):
             data += piece
         return bytes(data)
@@ -200,23 +202,25 @@ def _check_name(name: str, archive: str) -> None:
 
 
 def _check_dictionary(info: zipfile.ZipInfo, file: IO[bytes], name: str) -> None:
-    """Refuse an LZMA member that asks for more memory than any preset of the LZMA tools does."""
+    """Refuse an LZMA member that requests more memory than any preset of the LZMA tools."""
     if info.compress_type != zipfile.ZIP_LZMA:
         return
     here = file.tell()
     file.seek(info.header_offset)
-    file.seek(sum(_LZMA_AT.unpack(file.read(_LZMA_AT.size))) + 5, os.SEEK_CUR)  # past version, size and one property
+    # After the local header follow the LZMA version (2 bytes), the size of the properties (2), and the properties: one
+    # byte, then the dictionary size (APPNOTE.TXT, section 5.8).
+    file.seek(sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))) + 5, os.SEEK_CUR)
     dictionary = int.from_bytes(file.read(4), "little")
     file.seek(here)
-    if dictionary > MOST_DICTIONARY:
+    if dictionary > MAX_DICTIONARY:
         found = f"a dictionary of {dictionary:,} bytes"
         raise FormatError(
-            "the zip member needs too much memory", file=name, found=found, expected=f"{MOST_DICTIONARY:,}"
+            "the zip member needs too much memory", file=name, found=found, expected=f"{MAX_DICTIONARY:,}"
         )
 
 
 def _listed(names: list[str]) -> str:
-    """The first names, in a few lines at most."""
+    """Return the first names as text of a few lines at most."""
     shown = ", ".join(shorten(name) for name in names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
@@ -225,7 +229,7 @@ def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
     if member and member not in names:
         problem = f"the {kind} archive has no member {shorten(member)!r}"
         raise FormatError(problem, file=archive, hint=f"It holds: {_listed(names)}.")
-    # macOS adds a "._name" with its attributes to each file.
+    # macOS adds a file "._name" with attributes for each file.
     names = [name for name in names if not PurePosixPath(name).name.startswith("._")] or names
     if not member and len(names) != 1:
         hint = "Name one of its members: " + _listed([f"{archive}/{name}" for name in names])
@@ -233,15 +237,15 @@ def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
         error.members = tuple(f"{archive}/{name}" for name in names)
         raise error
     chosen = member or names[0]
-    ways = PurePosixPath(chosen), PureWindowsPath(chosen)
-    if any(way.is_absolute() or way.drive or ".." in way.parts for way in ways):
-        hint = "The archive was made by mistake or in bad faith; do not unpack it."
-        raise FormatError("a member whose name leaves its folder", file=archive, found=repr(chosen), hint=hint)
+    paths = PurePosixPath(chosen), PureWindowsPath(chosen)
+    if any(path.is_absolute() or path.drive or ".." in path.parts for path in paths):
+        hint = "The archive may be malicious: do not extract it with other tools."
+        raise FormatError("a member whose name leads out of its folder", file=archive, found=repr(chosen), hint=hint)
     return chosen
 
 
 def _guarded(read: Callable[[int], bytes], name: str, kind: str, *damage: type[Exception]) -> Callable[[int], bytes]:
-    """`read`, with the damage it notices on the way as errors of the house."""
+    """Return `read` with exceptions for damaged data turned into `FormatError`."""
 
     def guarded(count: int) -> bytes:
         try:

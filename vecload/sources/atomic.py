@@ -1,4 +1,9 @@
-"""`atomic_write`: files and folders appear whole or not at all."""
+"""`atomic_write`: write files and folders that appear complete or not at all.
+
+The content is written to a temporary path in the same folder, flushed to the disk with fsync, and renamed. A rename
+within a file system is atomic (POSIX), so other processes see the old file or the new one, and so do readers after a
+crash, because the content is on the disk before the name changes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from vecload.sources.targets import check_target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST_STEM = 200  # bytes of the target's name that the name of its work folder repeats
+_LONGEST_STEM = 200  # bytes: with the characters around it, a work folder's name must stay below the usual limit, 255
 
 
 @contextlib.contextmanager
@@ -28,16 +33,16 @@ def atomic_write(
 ) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to `path` on success, remove it on error.
 
-    The bytes are on the disk before the name changes, so after a crash `path` is the old file or the new one, whole.
-    Several processes may write one target at the same time: the last one wins.
+    After a crash, `path` is the complete old file or the complete new one. Several processes may write one target at
+    the same time: the last one to finish wins.
 
     Parameters
     ----------
     path
-        The target. A symbolic link is followed. A file that is replaced passes on its permissions and, where this
-        process may set it, its owner.
+        The target. Symbolic links are followed. The new file gets the permissions of the file that it replaces and, if
+        this process may set it, its owner.
     folder
-        Whether the target is a folder, which the block creates. A folder with content is never replaced.
+        Whether the target is a folder, which the ``with`` block creates. A folder with content is never replaced.
     suffixes
         Suffixes that the target's name must end in; empty for any.
 
@@ -48,8 +53,8 @@ def atomic_write(
 
     Notes
     -----
-    The path is in a hidden work folder next to the target. A lock on that folder tells one in use from one that a
-    killed process left; the next process that writes the same target removes the latter.
+    The temporary path is in a hidden work folder next to the target. The process holds a lock on that folder. If it is
+    killed, the system releases the lock, and the next process that writes the same target removes the folder.
 
     Examples
     --------
@@ -70,7 +75,8 @@ def atomic_write(
             _claim(work, held)
             part = work / target.name
             if not folder:
-                part.touch()  # so that its permissions are those of the umask, whichever library writes it
+                # The umask decides about the permissions, whichever library opens the file for writing.
+                part.touch()
             yield part
             _finish(part, target, folder=folder)
         except OSError as error:
@@ -82,33 +88,33 @@ def atomic_write(
 
 
 def _name_target(error: OSError, work: Path, path: str | os.PathLike[str]) -> None:
-    """Name the user's path in an error that names a temporary one, or none because the disk is full."""
+    """Put the user's path into an error that names the temporary path, or no path because the disk is full."""
     hidden = error.filename is not None and str(error.filename).startswith(str(work))
-    # Only writing raises these. Others without a name may come from an input that is read in the same block.
+    # Only writing raises these errors. Others without a path may be about an input that is read in the same block.
     full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if hidden or full:
         error.filename, error.filename2 = os.fspath(path), None
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
+    """Flush the names in a folder to the disk, if the system supports it."""
     if os.name != "posix":
         return
     try:
         number = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # a folder that may be written to, but not listed
+    except PermissionError:  # a folder that is writable, but not readable
         return
     try:
         os.fsync(number)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot do it for folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without fsync for folders
             raise
     finally:
         os.close(number)
 
 
 def _stem(name: str) -> str:
-    """Return what work folders of a target are named after: its name, or a digest where that would be too long."""
+    """Return the name in the work folders of a target: its own, or a digest if that would be too long."""
     raw = os.fsencode(name)
     return name if len(raw) <= _LONGEST_STEM else hashlib.sha256(raw).hexdigest()[:32]
 
@@ -116,29 +122,29 @@ def _stem(name: str) -> str:
 def _claim(work: Path, held: contextlib.ExitStack) -> None:
     """Create a work folder and lock it until `held` is closed.
 
-    Another process may remove the folder before it is locked, taking it for one that was left over. It holds the lock
-    while it does so. This process therefore waits for the lock, then looks whether the folder is still there.
+    Before the folder is locked, another process may take it for an abandoned one, and remove it while holding the lock.
+    So this process waits for the lock, and then checks that the folder still exists and is the one it has locked.
     """
     while True:
         work.mkdir(mode=0o700)
         with contextlib.ExitStack() as opened:
             try:
                 number = _locked(work, opened, wait=True)
-                there = number is None or os.path.samestat(os.fstat(number), work.stat())
+                exists = number is None or os.path.samestat(os.fstat(number), work.stat())
             except FileNotFoundError:
-                there = False
-            if there:
+                exists = False
+            if exists:
                 held.push(opened.pop_all())
                 return
 
 
 def _locked(work: Path, held: contextlib.ExitStack, *, wait: bool) -> int | None:
-    """Open a folder and lock it until `held` is closed; return None where there are no locks.
+    """Open a folder and lock it until `held` is closed; return None if the system has no locks.
 
     Raises
     ------
     BlockingIOError
-        If another process holds the lock and this one does not wait.
+        If another process holds the lock and `wait` is false.
     """
     try:
         import fcntl
@@ -156,9 +162,9 @@ def _locked(work: Path, held: contextlib.ExitStack, *, wait: bool) -> int | None
 
 
 def _remove_abandoned(parent: Path, stem: str) -> None:
-    """Remove the work folders of killed processes, which nobody has locked."""
+    """Remove the work folders of killed processes, which no process has locked."""
     ours = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{8}}\.part")
-    with contextlib.suppress(PermissionError):  # a folder that may be written to, but not listed
+    with contextlib.suppress(PermissionError):  # a folder that is writable, but not readable
         for work in filter(lambda path: ours.fullmatch(path.name), parent.iterdir()):
             with contextlib.ExitStack() as held, contextlib.suppress(OSError):
                 if _locked(work, held, wait=False) is not None:
@@ -166,7 +172,7 @@ def _remove_abandoned(parent: Path, stem: str) -> None:
 
 
 def _finish(part: Path, target: Path, *, folder: bool) -> None:
-    """Bring what was written to the disk, and rename it."""
+    """Flush the written files to the disk, and rename them to the target."""
     for written in (part, *part.rglob("*")):
         if written.is_dir():
             sync_folder(written)
@@ -174,7 +180,7 @@ def _finish(part: Path, target: Path, *, folder: bool) -> None:
             with written.open("rb+") as file:
                 os.fsync(file.fileno())
     if not folder and target.exists():
-        _pass_on(target.stat(), part)
+        _copy_ownership(target.stat(), part)
     try:
         part.replace(target)
     except OSError as error:
@@ -183,8 +189,9 @@ def _finish(part: Path, target: Path, *, folder: bool) -> None:
         raise
 
 
-def _pass_on(replaced: os.stat_result, part: Path) -> None:
-    """Give a file the owner, as far as this process may, and the permissions of the one it replaces."""
+def _copy_ownership(replaced: os.stat_result, part: Path) -> None:
+    """Give a file the permissions of the file it replaces and, if this process may set them, its owner and group."""
+    # Owner and group are set separately, because a process may be allowed to set the group but not the owner.
     if hasattr(os, "chown"):
         for owner in ((-1, replaced.st_gid), (replaced.st_uid, -1)):
             with contextlib.suppress(OSError):

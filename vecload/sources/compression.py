@@ -1,7 +1,8 @@
-"""Compressed streams, decompressed on the way.
+"""Decompress gzip, bzip2, xz and zstd streams while they are read.
 
-They go through the decompressor objects of their library in small pieces, so memory stays bounded and a stream cut
-short is noticed.
+The decompressor objects of each library are fed with small pieces, for two reasons. Memory stays bounded, although a
+few bytes can decompress to gigabytes. And a truncated stream is noticed, because the decompressor knows whether it has
+reached the end of its stream.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from vecload.sources.stream import Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PIECE = 1 << 15  # compressed bytes at a time: a run of zeros, in gzip 1000 to 1, stays small
-_SMALL_PIECE = 1 << 11  # for zstd, 32 000 to 1
-_MOST = 1 << 20  # decompressed bytes asked for at a time: one piece can hold 32 MB in gzip, gigabytes in bzip2
-MOST_DICTIONARY = 1 << 26
-"""Bytes of the largest LZMA dictionary that is read: that of ``xz -9``. A file may ask for 4 GiB."""
-_MOST_MEMORY = MOST_DICTIONARY + (1 << 22)  # the decoder itself needs little more
-_HOLDING = (bz2.BZ2Decompressor, lzma.LZMADecompressor)
+# Compressed bytes per call. gzip compresses a run of zeros about 1,000 to 1 and zstd up to 32,000 to 1, so these pieces
+# decompress to at most some 32 MB and 64 MB.
+_PIECE = 1 << 15
+_ZSTD_PIECE = 1 << 11
+# Decompressed bytes per call, where the library can limit them. One piece can hold gigabytes in bzip2.
+_MAX_OUTPUT = 1 << 20
+MAX_DICTIONARY = 1 << 26
+"""Bytes of the largest LZMA dictionary that is accepted: that of ``xz -9``. A file may request 4 GiB."""
+_MAX_MEMORY = MAX_DICTIONARY + (1 << 22)  # the decoder itself needs a few megabytes more
+# Decompressors that limit their output and keep the input that they have not used yet.
+_BUFFERING = (bz2.BZ2Decompressor, lzma.LZMADecompressor)
 
 
 class _Decompressor(Protocol):
@@ -35,7 +40,7 @@ class _Decompressor(Protocol):
 
 
 class _Deflated(Protocol):
-    """The decompressor of `zlib`, which keeps what it did not need for the output it was allowed."""
+    """The decompressor of `zlib`, which returns the input that it did not need for the allowed output."""
 
     @property
     def unconsumed_tail(self) -> bytes: ...
@@ -43,11 +48,11 @@ class _Deflated(Protocol):
 
 
 _Engine = tuple["Callable[[], _Decompressor]", type[Exception]]
-"""What makes a decompressor, and what it raises on damaged data."""
+"""A function that makes a decompressor, and the exception that it raises for damaged data."""
 
 
 def _gzip() -> _Engine:
-    try:  # twice zlib's speed behind the same interface: benchmarks/RESULTS.md
+    try:  # twice as fast as zlib, with the same interface: see benchmarks/RESULTS.md
         from isal import isal_zlib
     except ImportError:
         return lambda: zlib.decompressobj(31), zlib.error
@@ -55,12 +60,13 @@ def _gzip() -> _Engine:
 
 
 def _xz() -> lzma.LZMADecompressor:
-    return lzma.LZMADecompressor(memlimit=_MOST_MEMORY)
+    return lzma.LZMADecompressor(memlimit=_MAX_MEMORY)
 
 
 def _zstd() -> _Engine:
     zstandard = require("zstandard", "zstd")
-    # One context for all frames of a file: making one takes longer than reading an empty frame of nine bytes.
+    # One context serves all frames of a file. Making one takes longer than reading an empty frame, so a file of many
+    # empty frames, of nine bytes each, would take very long.
     return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
 
 
@@ -72,37 +78,40 @@ _COMPRESSIONS: tuple[tuple[str, bytes, Callable[[], _Engine]], ...] = (
 )
 
 
-class _Unpacked:
-    """Reads one compressed stream, or several in a row, from a source beneath."""
+class _Decompressed:
+    """Reader of the data of a compressed source, which may be several compressed streams in a row."""
 
-    def __init__(self, beneath: Source, kind: str, make: Callable[[], _Decompressor], failure: type[Exception]) -> None:
-        self._beneath = beneath
+    def __init__(
+        self, compressed: Source, kind: str, make: Callable[[], _Decompressor], failure: type[Exception]
+    ) -> None:
+        self._compressed = compressed
         self._kind = kind
         self._make = make
         self._failure = failure
         self._engine = make()
-        self._pending = b""  # compressed, left over behind the end of a stream
-        self._ready: bytes | memoryview = b""  # decompressed
-        self._piece = _SMALL_PIECE if kind == "zstd" else _PIECE
+        self._pending = b""  # compressed bytes that the decompressor returned unused
+        self._ready: bytes | memoryview = b""  # decompressed bytes
+        self._piece = _ZSTD_PIECE if kind == "zstd" else _PIECE
         self._held = False
-        """Whether the decompressor may have more output for the bytes it was given."""
+        """Whether the decompressor may have more output for the bytes it has received."""
 
     def read(self, count: int) -> bytes:
         while not self._ready:
             held = self._held and not self._engine.eof
-            piece = self._pending if held or self._pending else self._beneath.read(self._piece)
+            piece = self._pending if held or self._pending else self._compressed.read(self._piece)
             self._pending = b""
             if self._engine.eof:
                 if not piece:
                     return b""
-                piece = piece.lstrip(b"\0")  # padding behind the last stream, as tapes and some uploaders leave it
+                # Tapes and some upload tools pad files with zeros after the last stream.
+                piece = piece.lstrip(b"\0")
                 if not piece:
                     continue
                 self._engine = self._make()
             elif not (piece or held):
                 raise self._error(f"the {self._kind} stream is cut short")
             try:
-                self._ready = self._decompressed(piece)
+                self._ready = self._decompress(piece)
             except (self._failure, OSError, EOFError) as error:
                 raise self._error(f"the {self._kind} stream is damaged ({error})") from error
             if self._engine.eof:
@@ -111,30 +120,30 @@ class _Unpacked:
         if len(ready) <= count:
             self._ready = b""
             return bytes(ready)
-        view = memoryview(ready)  # the rest is not copied again for each piece taken of it
+        view = memoryview(ready)  # a slice of a view does not copy the rest, which could be read in many pieces
         self._ready = view[count:]
         return bytes(view[:count])
 
-    def _decompressed(self, piece: bytes) -> bytes:
+    def _decompress(self, piece: bytes) -> bytes:
         engine = self._engine
-        if isinstance(engine, _HOLDING):
-            ready = engine.decompress(piece, _MOST)
+        if isinstance(engine, _BUFFERING):
+            ready = engine.decompress(piece, _MAX_OUTPUT)
             self._held = not (engine.eof or engine.needs_input)
         elif self._kind == "gzip":
-            ready = cast("_Deflated", engine).decompress(piece, _MOST)
+            ready = cast("_Deflated", engine).decompress(piece, _MAX_OUTPUT)
             self._pending = cast("_Deflated", engine).unconsumed_tail
-            self._held = len(ready) == _MOST
+            self._held = len(ready) == _MAX_OUTPUT
         else:
             ready = engine.decompress(piece)
         return ready
 
     def _error(self, problem: str) -> FormatError:
         hint = "Download or copy the file again."
-        return FormatError(problem, file=self._beneath.name, byte=self._beneath.position, hint=hint)
+        return FormatError(problem, file=self._compressed.name, byte=self._compressed.position, hint=hint)
 
 
 def detect_compression(head: bytes) -> str | None:
-    r"""What a file that begins with these bytes is taken to be compressed with.
+    r"""Return the compression of a file that begins with these bytes, or None.
 
     Examples
     --------
@@ -145,11 +154,11 @@ def detect_compression(head: bytes) -> str | None:
 
 
 def decompressed(plain: Source) -> Source:
-    """The source itself, or what is compressed in it."""
+    """Return a source of the decompressed bytes, or the source itself if it is not compressed."""
     found = detect_compression(plain.head(6))
     for kind, _, engine in _COMPRESSIONS:
         if kind == found:
-            inner = _Unpacked(plain, kind, *engine())
-            packed = kind if plain.compression is None else f"{plain.compression}, {kind}"
-            return Source(plain.name, inner.read, compression=packed, close=plain.close, beneath=plain)
+            inner = _Decompressed(plain, kind, *engine())
+            compression = kind if plain.compression is None else f"{plain.compression}, {kind}"
+            return Source(plain.name, inner.read, compression=compression, close=plain.close, parent=plain)
     return plain

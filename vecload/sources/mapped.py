@@ -1,4 +1,4 @@
-"""Arrays in mapped files: where an array is in its file, and how to map the same bytes again."""
+"""`MappedRange`: find the file of a memory-mapped array, and map the same bytes again in another process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from vecload.errors import FormatError
 
 _HEAD = 4096
-"""Bytes at the start of a file that are compared: the header of every format that can be mapped, or the start of it."""
+"""Number of bytes at the start of a file that are compared. They include the header of every format that can be mapped,
+or its first part."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,20 @@ class MappedRange:
         path = getattr(root, "filename", None)
         if not isinstance(root.base, mmap.mmap) or path is None or not array.size or not array.flags.c_contiguous:
             return None
-        # A map begins at a multiple of the granularity, and NumPy keeps the offset that was asked for.
+        # The system maps from a multiple of the granularity on, while NumPy keeps the offset that was requested.
         begin = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
         offset = begin + array.ctypes.data - np.frombuffer(root.base, dtype=np.uint8).ctypes.data
         with contextlib.suppress(OSError, ValueError):
             size, digest = _identity(Path(path))
             place = cls(str(path), offset, array.dtype, array.shape, size, digest)
-            # Another file may have taken the name since the array was mapped.
+            # The file may have been replaced since the array was mapped.
             file, mine = (one.reshape(-1)[:_HEAD].tobytes() for one in (place.open(), array))
             if file == mine:
                 return place
         return None
 
     def open(self) -> npt.NDArray[Any]:
-        """Map the array again, copy-on-write: writes stay in this map and never reach the file.
+        """Map the array again, copy-on-write: writes change only this map, never the file.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""`open_source`: from a path, a URL, an archive's member or an open file to a `Source`."""
+"""`open_source`: make a `Source` from a path, URL, archive member or open file."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z]+::")
-_LOOK = 512
+_HEAD = 512  # bytes that identify a compression or an archive
 _ARCHIVE = re.compile(r"\.(?:zip|tgz|tar(?:\.\w+)?)(?=/.)", re.IGNORECASE)
 
 
 def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False) -> Source:
-    """Open anything that holds bytes, decompressed.
+    """Open a source of bytes, and decompress it.
 
     Parameters
     ----------
     source
         A path; a URL of any file system that fsspec knows (extra "remote"); ``-`` for standard input; a member of a zip
         or tar archive as ``archive.zip/member``; or a file opened in binary mode, which is left open. gzip, bzip2, xz,
-        zstd, zip and tar are told from the first bytes. An archive of one file needs no member's name.
+        zstd, zip and tar are detected from the first bytes. For an archive of one file, the member can be omitted.
     folders
-        Whether a folder is a source: one without bytes, whose `path` says where it is.
+        Whether to accept a folder: its source has no bytes, only a `path`.
 
     Raises
     ------
     FileNotFoundError
-        When there is no such file.
+        If there is no such file.
     FormatError
-        For a directory, an archive of several members when none is named, a damaged archive, a member whose name leaves
-        its folder.
+        For a directory, a damaged archive, an archive of several members if none is named, and a member whose name
+        leads out of its folder.
+    OSError
+        If an archive must be written to the temporary folder, which does not have enough space.
     MissingDependencyError
-        For a URL without fsspec, or for one that fsspec needs another package for.
+        For a URL if fsspec, or a package that it needs for the protocol, is not installed.
 
     Examples
     --------
@@ -53,9 +55,9 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
     ('gzip', b'cat')
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _member(_from_file(source, getattr(source, "name", None) or "<stream>"), source, "")
+        return _open_member(_from_file(source, getattr(source, "name", None) or "<stream>"), source, "")
     if source == "-":
-        return _member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "")
+        return _open_member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "")
     member = ""
     if isinstance(source, str) and _URL.match(source):
         file, name, member = _remote_or_member(source)
@@ -74,7 +76,7 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
         file, name = path.open("rb", buffering=0), str(path)
     try:
         plain = _from_file(file, name, close=file.close)
-        opened = _member(plain, file, member)
+        opened = _open_member(plain, file, member)
     except BaseException:
         file.close()
         raise
@@ -84,9 +86,9 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
 
 
 def _remote_or_member(url: str) -> tuple[IO[bytes], str, str]:
-    """Open a URL: the file, its URL, and the member of it that is meant, or "".
+    """Open a URL; return the file, its URL, and the archive member that the rest of the URL names, or "".
 
-    ``.zip/`` may be part of a folder's name, so the whole URL is asked for first, then the longest name of an archive.
+    A folder may be named ``x.zip``, so the whole URL is tried first, then the longest part that names an archive.
     """
     ends = [len(url), *(found.end() for found in reversed([*_ARCHIVE.finditer(url)]))]
     for end in ends[:-1]:
@@ -100,9 +102,9 @@ def _remote(url: str) -> IO[bytes]:
     fsspec = require("fsspec", "remote")
     try:
         file: IO[bytes] = fsspec.open(url, "rb").open()
-    except ImportError as error:  # a file system that needs a package of its own: fsspec says which
+    except ImportError as error:  # the message of fsspec names the package that this protocol needs
         raise MissingDependencyError(f'{error}: pip install "vecload[remote]", or what fsspec names') from error
-    except ValueError as error:  # a protocol nobody knows
+    except ValueError as error:  # unknown protocol
         raise OptionError(f"{url}: {error}") from error
     return file
 
@@ -123,14 +125,14 @@ def _from_file(file: IO[bytes], name: object, *, close: Callable[[], object] = l
     return Source(str(name), file.read, size=size, readinto=getattr(file, "readinto", None), close=close)
 
 
-def _member(plain: Source, file: IO[bytes], member: str) -> Source:
-    """`_unpacked_member`, with the errors that callers expect."""
+def _open_member(plain: Source, file: IO[bytes], member: str) -> Source:
+    """Open the data in a source as `_open_data` does, and raise only documented errors."""
     with as_format_errors(plain.name, plain.size):
-        return _unpacked_member(plain, file, member)
+        return _open_data(plain, file, member)
 
 
-def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
-    """The source itself, what is compressed in it, or a member of the archive it is, decompressed too."""
+def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
+    """Return the source itself, its decompressed data, or a member of its archive, which is decompressed too."""
     inner = decompressed(plain)
     kind = detect_archive(inner)
     if kind is None:
@@ -142,14 +144,18 @@ def _unpacked_member(plain: Source, file: IO[bytes], member: str) -> Source:
         return decompressed(tar_member(inner, None, member))
     choose = zip_member if kind == "zip" else tar_member
     if inner is plain and hasattr(file, "seekable") and file.seekable():
-        looked = len(plain.head(_LOOK))  # no more than that was
-        file.seek(-looked, os.SEEK_CUR)
+        # The archive is a seekable file, so its members can be read in place. Detection read up to `_HEAD` bytes, which
+        # are still in the source, so the file goes back by that many.
+        inspected = len(plain.head(_HEAD))
+        file.seek(-inspected, os.SEEK_CUR)
         if kind == "zip" and not member and holds_arrays(file):
-            file.seek(looked, os.SEEK_CUR)
+            file.seek(inspected, os.SEEK_CUR)
             return inner
         chosen = choose(inner, file, member)
         chosen.archive_size = plain.size
         return decompressed(chosen)
+    # A zip archive keeps its directory at the end, and a tar archive must be read to the end to know that it has only
+    # one file. So a stream, or an archive that is compressed itself, is first written to a temporary file.
     spool = inner.spooled()
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))

@@ -1,4 +1,4 @@
-"""Outputs that are written from front to end: pipes, devices and compressed files."""
+"""Write outputs sequentially: pipes, devices and compressed files, which cannot seek."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vecload.sources.targets import check_target, descriptor_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BLOCK = 1 << 18  # bytes compressed together
+_BLOCK = 1 << 18  # bytes per call of the compressor
 
 
 class _Compressor(Protocol):
@@ -27,7 +27,8 @@ class _Compressor(Protocol):
 
 
 def _gzip() -> _Compressor:
-    try:  # as for reading: faster than zlib, and neither writes a name or a time, so equal content gives equal bytes
+    # isal is faster than zlib. Neither writes a file name or a time, so equal content gives equal bytes.
+    try:
         from isal import isal_zlib
     except ImportError:
         return zlib.compressobj(wbits=31)
@@ -46,11 +47,11 @@ COMPRESSORS: dict[str, Callable[[], _Compressor]] = {
     ".xz": lzma.LZMACompressor,
     ".zst": _zstd,
 }
-"""What makes a compressor, by the suffix of the files it writes."""
+"""Functions that make a compressor, by the file extension of their format."""
 
 
 class OutputStream:
-    """Bytes on their way to a file that cannot be positioned, compressed if `suffix` says so.
+    """Output to a file that cannot seek, compressed in the format of `suffix`.
 
     Examples
     --------
@@ -66,10 +67,11 @@ class OutputStream:
     def __init__(self, file: IO[bytes], suffix: str = "", folder: Path | None = None) -> None:
         self._file = file
         self._engine = COMPRESSORS[suffix]() if suffix else None
-        # isal's output depends on how its input is cut, so it gets blocks of one size.
+        # The output of isal depends on how its input is divided, so the input is collected into blocks of one size. The
+        # same content then always gives the same bytes.
         self._pending = bytearray()
         self.folder = folder
-        """Where temporary files go; None for the system's choice."""
+        """Folder for temporary files; None for the default of the system."""
         self.written = 0
         """Number of bytes written so far."""
 
@@ -84,7 +86,7 @@ class OutputStream:
             del self._pending[:_BLOCK]
 
     def finish(self) -> None:
-        """Write what the compressor still holds."""
+        """Write the bytes that the compressor still buffers."""
         if self._engine is not None:
             self._put(self._engine.compress(bytes(self._pending)) + self._engine.flush())
         self._file.flush()
@@ -98,7 +100,7 @@ class OutputStream:
 def open_target(
     path: str | os.PathLike[str], *, folder: bool = False, streams: bool = False, compression: str = ""
 ) -> Iterator[Path | OutputStream]:
-    """Yield what to write to: the temporary path of `atomic_write`, or a stream for what cannot be positioned.
+    """Yield the temporary path of `atomic_write`, or an `OutputStream` for targets that cannot seek.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def open_target(
     """
     check_target(path, folder=folder, streams=streams)
     if streams and _is_stream(path):
-        with _opened(path) as file:
+        with _open_stream(path) as file:
             stream = OutputStream(file, compression)
             yield stream
             stream.finish()
@@ -129,8 +131,10 @@ def _is_stream(path: str | os.PathLike[str]) -> bool:
     return descriptor_of(path) is not None or (target.exists() and not (target.is_file() or target.is_dir()))
 
 
-def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Open a pipe or a device. What is open already is not opened again, which would begin at its start."""
+def _open_stream(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a pipe or a device for writing."""
+    # /dev/stdout and the like are duplicated, not opened again: if standard output is redirected to a file, opening it
+    # again would start at the beginning of that file.
     number = descriptor_of(path)
     if number is None:
         return Path(path).open("wb")

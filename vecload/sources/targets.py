@@ -1,7 +1,7 @@
-"""Outputs: every check that can be made before anything is read or computed.
+"""Check outputs before anything is read or computed.
 
-All writers go through `check_target`, so that no output ever replaces an input, a device, or a file that the user did
-not mean to replace, and so that a mistake in a path is reported before the work instead of after it.
+All writers call `check_target`, so that no output ever replaces an input, a device, or a file that the user did not
+want to replace, and so that a mistake in a path is reported before the work and not after it.
 """
 
 from __future__ import annotations
@@ -51,13 +51,12 @@ def check_target(
     path
         The file or folder to be written.
     inputs
-        What the output is made from: paths, archive members, URLs or open files. None of them may be the target, under
-        whatever name or link, nor may the target be the archive that holds one.
+        Sources of the output: paths, archive members, URLs or open files. The target must not be one of them under any
+        name or link, nor the archive that contains one.
     folder
         Whether a folder is to be written. An existing folder must be empty.
     streams
-        Whether the content can be written to a pipe or a character device. Nothing else that is not a regular file is
-        ever a target.
+        Whether the content can be written to a pipe or a character device. Block devices and sockets are never allowed.
     overwrite
         Whether an existing file may be replaced.
     suffixes
@@ -108,7 +107,7 @@ def check_outputs_differ(paths: Iterable[str | os.PathLike[str]]) -> None:
     Raises
     ------
     OptionError
-        Names the output that occurs twice.
+        If an output occurs twice; the message names it.
     """
     seen: set[str] = set()
     for path in paths:
@@ -126,7 +125,7 @@ def check_inputs(inputs: Iterable[Input]) -> None:
     OptionError
         If standard input is named twice: it can be read only once.
     FileNotFoundError, PermissionError
-        Names the first that does not, or cannot.
+        For the first file that does not exist, or cannot be read.
     """
     inputs = list(inputs)
     if sum(isinstance(source, (str, os.PathLike)) and os.fspath(source) == "-" for source in inputs) > 1:
@@ -143,7 +142,7 @@ def check_inputs(inputs: Iterable[Input]) -> None:
 
 
 def descriptor_of(path: str | os.PathLike[str]) -> int | None:
-    """Return the number of the open file that a path such as ``/dev/stdout`` stands for.
+    """Return the number of the open file that a path such as ``/dev/stdout`` refers to.
 
     Examples
     --------
@@ -157,7 +156,7 @@ def descriptor_of(path: str | os.PathLike[str]) -> int | None:
 
 
 def _status(name: str) -> os.stat_result | None:
-    """Return the status of the file that links lead to, or None if it does not exist."""
+    """Return the status of a file, following links, or None if it does not exist."""
     number = descriptor_of(name)
     try:
         return os.stat(name) if number is None else os.fstat(number)  # noqa: PTH116 - also of "", which Path makes "."
@@ -173,7 +172,7 @@ def _status(name: str) -> os.stat_result | None:
 
 def _check_inputs(name: str, status: os.stat_result, inputs: Iterable[Input]) -> None:
     target = status.st_dev, status.st_ino
-    if stat.S_ISCHR(status.st_mode):  # reading from and writing to one terminal destroys nothing
+    if stat.S_ISCHR(status.st_mode):  # reading from and writing to the same terminal destroys nothing
         return
     for source in inputs:
         if any((one.st_dev, one.st_ino) == target for one in _read_for(source)):
@@ -227,10 +226,10 @@ def _check_parent(real: str, replaced: os.stat_result | None = None) -> None:
 
 
 def _longest_name(folder: str) -> int:
-    """Return the most bytes that a file's name may have in a folder."""
+    """Return the maximum number of bytes of a file's name in a folder."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows, and file systems that do not say
+    except (AttributeError, OSError, ValueError):  # Windows, and file systems without this value
         return 255
 
 
@@ -246,7 +245,7 @@ def _path_of(source: Any) -> Path | None:
 
 
 def _holder(path: Path) -> Path | None:
-    """Return the path itself if it exists, else the archive that it names a member of."""
+    """Return the path itself if it exists, else the archive if the path names a member of one."""
     if path.exists():
         return path
     return next((parent for parent in path.parents if parent.is_file()), None)
@@ -260,14 +259,14 @@ def _read_for(source: Input) -> Iterator[os.stat_result]:
         file: Any = sys.stdin if stdin else source
         try:
             yield os.fstat(file.fileno())
-        except (AttributeError, OSError, ValueError):  # not of the operating system, such as io.BytesIO
+        except (AttributeError, OSError, ValueError):  # not a file of the operating system, such as io.BytesIO
             return
         return
     found = _holder(path)
     if found is None:
         return
     yield found.stat()
-    # A folder is read as a whole, and gensim keeps big arrays in "NAME.*.npy" next to the file NAME.
+    # A folder is read as a whole. gensim stores large arrays in files "NAME.*.npy" next to the file NAME.
     beside = found.rglob("*") if found.is_dir() else found.parent.glob(f"{_escaped(found.name)}.*.npy")
     for one in beside:
         try:
