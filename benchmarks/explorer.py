@@ -1,8 +1,8 @@
-"""Size of a report's page, and frames a second while its map is dragged in headless Chromium.
+"""Measure the size of a report, and the frames per second while its map is dragged in headless Chromium.
 
     PYTHONPATH=. python benchmarks/explorer.py [VECTORS]
 
-Without VECTORS, 30,000 random words of 100 values in clusters are made.
+Without VECTORS, 30,000 random words with 100 values each are generated, in clusters.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""fastText models: vecload beside the official library and gensim, with memory.
+"""Time fastText models with vecload, the official library and gensim, and measure memory.
 
     python benchmarks/fasttext_models.py [--quick]
 
-The first model is trained by the official library on the Lee corpus that gensim ships, with 2 000 000 buckets of 100
-values; the second on 200 000 made-up words. Every case runs in a process of its own, in turn with its peers, with a
-warm page cache; a time is from opening the file to the last vector, the best of its runs. Memory is of the whole
-process with the model still open, imports included: anonymous (its own, not the file's pages) and the most that was
-ever resident.
+The official library trains the first model on the Lee corpus that gensim ships, with 2,000,000 buckets of 100 values,
+and the second on 200,000 random words. Every case runs in a separate process, alternating with the other libraries,
+with a warm page cache. A time is the best of all runs, from opening the file to the last vector. Memory is that of
+the whole process while the model is open, imports included: anonymous memory (without pages of the file) and peak
+resident memory.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ALL = {
 
 
 class Seen(NamedTuple):
-    """Best time, and the processor time and memory of that run."""
+    """Time of a run, and its processor time and memory."""
 
     seconds: float
     work: float

@@ -1,9 +1,9 @@
-"""Binary files in, any file out: word2vec binary, native files, `convert`, text writing, gzip, beside gensim.
+"""Time reading word2vec binary and native files, `convert`, writing, and gzip; compare with gensim.
 
     python benchmarks/formats.py [glove.6B.50d.txt] [--quick]
 
-Every case runs in a process of its own, several times in turn with its peers; a time is that of the whole call with a
-warm page cache, the best of its runs. --quick makes the tables a tenth and leaves the file of 2 GB out.
+Every case runs in a separate process, several times and alternating with the other libraries. A time is the best of all
+runs of the whole call, with a warm page cache. --quick uses a tenth of the rows and skips the file of 2 GB.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ target = path + '.safetensors'
 def prepare():
     if os.path.exists(target):
         os.unlink(target)
-        time.sleep(0.1)  # the system is still freeing what the file held
+        time.sleep(0.1)  # the system is still freeing the pages of the file
 
 """
 PEERS = {
@@ -65,7 +65,7 @@ print(json.dumps([times[0], min(times[1:])]))
 
 
 def binary(path: Path, rows: int, dim: int) -> Path:
-    """A word2vec binary file as gensim writes it, without line feeds."""
+    """Write a word2vec binary file without line feeds, as gensim does."""
     rng = np.random.default_rng(0)
     with path.open("wb") as file:
         file.write(f"{rows} {dim}\n".encode())
@@ -76,12 +76,12 @@ def binary(path: Path, rows: int, dim: int) -> Path:
 
 
 def peers(rounds: dict[str, int]) -> dict[str, tuple[str, int]]:
-    """The named peers with their rounds."""
+    """Return the setup code and number of rounds of each named case."""
     return {name: ({**TEXT, **PEERS}[name], count) for name, count in rounds.items()}
 
 
 def against(best: dict[str, float]) -> None:
-    """A row for each case; times as often as the first."""
+    """Print a row for each case, with its time and the ratio to the first case."""
     first = next(iter(best.values()))
     for name, seconds in best.items():
         row(name, f"{seconds:.3f}", f"{seconds / first:.1f}")
@@ -90,7 +90,7 @@ def against(best: dict[str, float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="small tables, one turn of each")
+    parser.add_argument("--quick", action="store_true", help="small tables, one turn per case")
     options = parser.parse_args()
     turns, part = (1, 10) if options.quick else (3, 1)
     print(versions("vecload", "numpy", "numba", "gensim", "safetensors", "isal"))
@@ -102,7 +102,11 @@ def main() -> None:
         else:
             generate(glove, 400_000 // part, 50, 5)
         vectors = binary(folder / "vectors.bin", 400_000 // part, 50)
-        for name in ("convert", "vecload, text out", "vecload, binary out"):  # compiles what is not compiled yet
+        for name in (
+            "convert",
+            "vecload, text out",
+            "vecload, binary out",
+        ):  # compile kernels that are not in the cache yet
             run(PEERS[name], binary(folder / "tiny.bin", 200, 50), 50, 1)
 
         title(f"word2vec binary, {400_000 // part:,} × 50 → Vectors", "", "seconds", "× vecload")

@@ -1,11 +1,11 @@
-"""Time partly trained layers, next to masked gradients and PEFT's trainable tokens: lookups, steps and memory.
+"""Time partly trained layers, masked gradients and PEFT's trainable tokens: lookups, steps and memory.
 
     python benchmarks/layers.py [--quick]
 
-A table of 400,000 × 300, of which some rows are trained; batches of 64 × 128 ids. Every case in turn in the same
-process, many rounds; a time is the best of its rounds. "Masked" is a full `nn.Embedding` whose gradient a hook
-multiplies by 0 in the frozen rows; PEFT is `TrainableTokensConfig` on a model of one embedding. Data-parallel training
-runs in two processes that gloo joins on this machine, each with half of the batch.
+The table has 400,000 × 300 values, some of its rows are trained, and batches have 64 × 128 ids. The cases alternate
+in one process for many rounds, and a time is the best of them. "Masked" is a full `nn.Embedding` with a hook that
+multiplies the gradient of frozen rows by 0. PEFT is `TrainableTokensConfig` on a model with one embedding.
+Data-parallel training runs in two processes on this machine, connected by gloo, each with half of the batch.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ BATCH = (64, 128)
 
 
 def best(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Best time of each case, in seconds, the cases in turn."""
+    """Return the best time of each case in seconds. The cases alternate."""
     times = dict.fromkeys(cases, float("inf"))
     for step in range(rounds + 1):
         for name, case in cases.items():
             begin = time.perf_counter()
             case()
-            if step:  # the first is to warm up
+            if step:  # the first round is a warm-up
                 times[name] = min(times[name], time.perf_counter() - begin)
     return times
 
@@ -128,7 +128,7 @@ def distributed_layer(name: str, rows: int, dim: int) -> torch.nn.Module:
 
 
 def in_parallel(rank: int, folder: str, rows: int, dim: int, rounds: int) -> None:
-    """Time training steps under DDP and FSDP2 in one of two processes; the first writes the medians to a file."""
+    """Time training steps under DDP and FSDP2 in one of two processes. Process 0 writes the medians to a file."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     from torch.nn.parallel import DistributedDataParallel

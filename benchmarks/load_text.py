@@ -1,9 +1,9 @@
-"""Text vectors into memory: vecload beside gensim and polars, with memory, cold starts and growth.
+"""Time loading text vectors with vecload, gensim and polars; measure memory, cold starts and growth.
 
     python benchmarks/load_text.py [glove.6B.50d.txt] [--quick]
 
-Every case runs in a process of its own, several times in turn with its peers; a time is that of the whole call with a
-warm page cache, the best of its runs. Without a file, one of glove.6B.50d's shape is generated.
+Every case runs in a separate process, several times and alternating with the other libraries. A time is the best of all
+runs of the whole call, with a warm page cache. Without a file, one with the shape of glove.6B.50d is generated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PEERS = {
     "def run():\n"
     "    table = pl.read_csv(path, separator=' ', has_header=False, quote_char=None)\n"
     "    return table['column_1'].to_list(), table[:, 1:].to_numpy(order='c').astype(np.float32)",
-    "polars, told the types": "import polars as pl, numpy as np\n"
+    "polars, given the types": "import polars as pl, numpy as np\n"
     "def run():\n"
     "    table = pl.read_csv(path, separator=' ', has_header=False, quote_char=None, "
     "schema_overrides={f'column_{at}': pl.Float32 for at in range(2, dim + 2)})\n"
@@ -57,18 +57,18 @@ PEERS = {
 
 
 def peers(rounds: dict[str, int]) -> dict[str, tuple[str, int]]:
-    """The named peers with their rounds."""
+    """Return the setup code and number of rounds of each named case."""
     return {name: (PEERS[name], count) for name, count in rounds.items()}
 
 
 def wish(path: Path, words: list[str]) -> None:
-    """Write the words that the vocabulary case asks for."""
+    """Write the vocabulary of the case that loads 5,000 words."""
     step = max(1, len(words) // 5000)
     Path(f"{path}.words.json").write_text(json.dumps(words[::step][:5000]))
 
 
 def first_call(path: Path, cache: str | None) -> tuple[float, float]:
-    """Seconds of importing and of the first load of a small file, with kernels in `cache` or (None) the usual place."""
+    """Return the seconds of the import and of the first load, with kernels cached in `cache` (None: the default)."""
     code = (
         "import sys, time; begin = time.perf_counter(); from vecload import load; middle = time.perf_counter(); "
         "load(sys.argv[1]); print(middle - begin, time.perf_counter() - middle)"
@@ -82,7 +82,7 @@ def first_call(path: Path, cache: str | None) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="one turn of each, no gensim")
+    parser.add_argument("--quick", action="store_true", help="one turn per case, without gensim")
     options = parser.parse_args()
     turns = 1 if options.quick else 3
     print(versions("vecload", "numpy", "numba", "gensim", "polars", "isal"))
@@ -97,10 +97,10 @@ def main() -> None:
         for path in (glove, wide):
             with path.open(encoding="utf-8") as file:
                 wish(path, [line.partition(" ")[0] for line in file])
-        run(PEERS["vecload, 5 000 words"], glove, 50, 1)  # compiles what is not compiled yet
+        run(PEERS["vecload, 5 000 words"], glove, 50, 1)  # compile kernels that are not in the cache yet
 
         title(f"{glove.name}, {glove.stat().st_size:,} bytes → words and float32 matrix", "", "seconds", "× vecload")
-        cases = {"vecload": 5, "polars": 3, "polars, told the types": 3} | ({} if options.quick else {"gensim": 1})
+        cases = {"vecload": 5, "polars": 3, "polars, given the types": 3} | ({} if options.quick else {"gensim": 1})
         best = in_turn(peers(cases), glove, 50, turns)
         for name, seconds in best.items():
             row(name, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 def packed(path: Path, kind: str) -> Path:
-    """The file compressed, made once."""
+    """Compress the file unless it is compressed already, and return the new path."""
     import bz2
 
     target = path.with_name(f"{path.name}.{kind}")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: cases timed in processes of their own, peers in turn, tables in Markdown."""
+"""Helpers of the benchmarks: time cases in separate processes, alternate between libraries, print Markdown tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import json, sys, time, resource
 path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 prepare = lambda: None  # before each run, not timed
 {setup}
-if 'vecload' in sys.modules:  # numba and the kernels are loaded once a process: "Starting" shows what that takes
+if 'vecload' in sys.modules:  # load numba and the kernels first; the table "Starting" shows their cost
     import io
     vecload.load(io.BytesIO(b"a 1 2\\n" * 100))
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -38,20 +38,23 @@ print(json.dumps([times, 1024 * (peak - base), size]))
 
 
 def versions(*names: str) -> str:
-    """Interpreter, processors and the versions of packages, as the first line of a report."""
+    """Return the interpreter, the number of processors and package versions as the first line of a report."""
     found = {name: importlib.metadata.version(name) for name in names}
     return f"Python {platform.python_version()}, {os.cpu_count()} processors, {found}"
 
 
 def run(setup: str, path: Path, dim: int, rounds: int) -> tuple[float, int, int]:
-    """Best time, peak memory above the imports' and bytes of the result of `run`, which `setup` defines."""
+    """Return the best time of `run`, which `setup` defines, its peak memory without imports, and the result's bytes."""
     command = [sys.executable, "-c", CHILD.format(setup=setup), str(path), str(dim), str(rounds)]
     times, peak, size = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return min(times), peak, size
 
 
 def in_turn(cases: dict[str, tuple[str, int]], path: Path, dim: int, turns: int) -> dict[str, float]:
-    """Best time of each case (its set-up and rounds): all rounds in one process, the cases in turn, several turns."""
+    """Return the best time of each case, given as (setup, rounds).
+
+    All rounds of a case run in one process. The cases alternate, for several turns.
+    """
     best = dict.fromkeys(cases, float("inf"))
     for _ in range(turns):
         for name, (setup, rounds) in cases.items():
@@ -60,7 +63,7 @@ def in_turn(cases: dict[str, tuple[str, int]], path: Path, dim: int, turns: int)
 
 
 def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
-    """A file of normal vectors printed with so many decimals, as GloVe prints them."""
+    """Write normally distributed vectors with a fixed number of decimals, as GloVe does."""
     rng = np.random.default_rng(0)
     line = "w%d " + " ".join([f"%.{digits}f"] * dim) + "\n"
     with path.open("w") as file:
@@ -71,7 +74,7 @@ def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
 
 
 def best_of(count: int, *command: str) -> float:
-    """Best wall time of a whole process, by its own clock outside."""
+    """Return the best wall-clock time of a command, process start included."""
     best = float("inf")
     for _ in range(count):
         begin = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Sentence vectors: vecload beside nn.EmbeddingBag, model2vec, sentence-transformers and gensim, in one run.
+"""Time sentence vectors with vecload, nn.EmbeddingBag, model2vec, sentence-transformers and gensim.
 
     python benchmarks/pooling.py [glove.6B.50d.txt] [--quick]
 
-The peers get the same 400 000 words and rows and the same sentences. A time is the best of several rounds, the peers in
-turn within each round; the first call of each, which compiles and loads, is not counted.
+All libraries get the same 400,000 words and rows and the same sentences. A time is the best of several rounds, and the
+libraries alternate within each round. The first call of each, which compiles and loads, is not timed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STREAMED = 10_000_000
 
 
 def sentences(words: list[str], count: int, seed: int = 0) -> Iterator[str]:
-    """Sentences of 5 to 40 words, words by Zipf's law, as they are in text."""
+    """Yield sentences of 5 to 40 words. Words follow Zipf's law, as in real text."""
     rng = np.random.default_rng(seed)
     shares = np.cumsum(1 / np.arange(1, len(words) + 1))
     while count > 0:
@@ -47,7 +47,7 @@ def sentences(words: list[str], count: int, seed: int = 0) -> Iterator[str]:
 
 
 def best(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Best time of each case, in turn."""
+    """Return the best time of each case in seconds. The cases alternate."""
     for case in cases.values():
         case()
     times = dict.fromkeys(cases, float("inf"))
@@ -95,14 +95,14 @@ def text_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> 
     times = best(cases, rounds)
     words = sum(len(text.split()) for text in texts)
     title(f"Raw text → vectors: {len(texts):,} sentences, {words:,} words, {len(vectors):,} × {vectors.dim}",
-          "", "seconds", "sentences/s", "vecload's mean is so many times as fast", "vecload's SIF")  # fmt: skip
+          "", "seconds", "sentences/s", "times vecload's mean", "times vecload's SIF")  # fmt: skip
     for name, seconds in times.items():
         row(name, f"{seconds:.3f}", f"{len(texts) / seconds:,.0f}",
             f"{seconds / times['vecload, mean']:.1f}", f"{seconds / times['vecload, SIF']:.1f}")  # fmt: skip
 
 
 def peers(vectors: vecload.Vectors, texts: list[str]) -> dict[str, Callable[[], object]]:
-    """Each peer on the same words, rows and sentences."""
+    """Return the call of each other library on the same words, rows and sentences."""
     import tokenizers
     from gensim.models import KeyedVectors
     from model2vec import StaticModel
@@ -123,7 +123,7 @@ def peers(vectors: vecload.Vectors, texts: list[str]) -> dict[str, Callable[[], 
     few = texts[: len(texts) // 10]
 
     def gensim() -> None:
-        for _ in range(10):  # a tenth of the sentences ten times: it has no cache that would gain by it
+        for _ in range(10):  # a tenth of the sentences, ten times: it caches nothing
             for text in few:
                 keyed.get_mean_vector(text.split(), pre_normalize=False)
 
@@ -136,7 +136,7 @@ def peers(vectors: vecload.Vectors, texts: list[str]) -> dict[str, Callable[[], 
 
 
 def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Path) -> None:
-    """Threads by the processors a process may use; Ray by its workers."""
+    """Measure speed for several numbers of threads and of Ray workers."""
     title("Scaling of the mean, from raw text", "", "seconds", "sentences/s")
     source = folder / "texts.txt"
     source.write_text("\n".join(texts), encoding="utf-8")
@@ -178,7 +178,7 @@ def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Pat
 
 
 def streamed(glove: Path, count: int) -> None:
-    """Peak memory of sentences that are made as they are asked for, written to a file."""
+    """Measure peak memory while generated sentences are pooled and written to a file."""
     code = f"import pooling; pooling.stream_all({str(glove.resolve())!r}, {count})"
     here = Path(__file__).parent
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=here)
@@ -188,14 +188,14 @@ def streamed(glove: Path, count: int) -> None:
     row("imports and sentence maker, before the rows are loaded", f"{base / 1e6:.0f}")
     row("peak", f"{peak / 1e6:.0f}")
     row("peak less words and rows", f"{(peak - size) / 1e6:.0f}")
-    print(f"\n{count / seconds:,.0f} sentences/s, most of it the making of the sentences")
+    print(f"\n{count / seconds:,.0f} sentences/s, mostly the time of generating sentences")
 
 
 def stream_all(glove: str, count: int) -> None:
-    """Run by `streamed` in a process of its own."""
+    """Pool generated sentences; `streamed` runs this in a separate process."""
 
     def peak() -> int:
-        """Of this program alone: what getrusage tells begins with the parent's."""
+        """Return the peak memory of this program; getrusage would include that of its parent."""
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
@@ -210,9 +210,9 @@ def stream_all(glove: str, count: int) -> None:
 
 
 def quality(vectors: vecload.Vectors) -> None:
-    """Spearman with people's judgements of the similarity of 50 news items (Lee, Pincombe and Welsh 2005).
+    """Compute the Spearman correlation with human similarity ratings of 50 news items (Lee, Pincombe and Welsh 2005).
 
-    gensim ships both, and 300 more items to estimate word frequencies from.
+    gensim ships the ratings, and 300 more items to estimate word frequencies from.
     """
     from gensim.test.utils import datapath
     from gensim.utils import simple_preprocess
@@ -247,7 +247,7 @@ def main() -> None:
         glove = options.glove or generate(folder / "glove.txt", 400_000, 50, 5)
         vectors = vecload.load(glove)
         texts = list(sentences(list(vectors.words), SENTENCES // (10 if options.quick else 1)))
-        rows_to_vectors(vectors, texts, 5 * rounds)  # short, and so the first to feel other programs
+        rows_to_vectors(vectors, texts, 5 * rounds)  # short runs need more rounds
         text_to_vectors(vectors, texts, rounds)
         if options.glove:
             quality(vectors)

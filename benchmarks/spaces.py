@@ -1,10 +1,10 @@
-"""Searching, comparing and mapping spaces: beside gensim and torch; how CSLS grows; how a start from nothing fares.
+"""Time neighbors, analogies, CSLS and mapping; compare with gensim and torch.
 
     python benchmarks/spaces.py [glove.6B.50d.txt] [--quick]
 
-Every case runs in a process of its own, in turn with its peers; vectors are in memory and norms are known before the
-clock starts. gensim answers fewer questions, and its time is multiplied. Without a file, one of glove.6B.50d's shape is
-generated, and analogies are left out.
+Every case runs in a separate process, alternating with the other libraries. Loading vectors and computing norms is not
+timed. gensim answers fewer questions, and its time is scaled up. Without a file, one with the shape of glove.6B.50d is
+generated, and analogies and self-learning are skipped.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def made(rows):
     words = vecload.Words.from_strings(map(str, range(rows)))
     return (vecload.Vectors(words, rng.standard_normal((rows, dim), dtype=np.float32)) for _ in range(2))
 vecload.search.csls(*made(100), k=1)
-def run(): vecload.search.csls(*made({rows}), k=1)  # making them takes a hundredth of the time; their memory counts
+def run(): vecload.search.csls(*made({rows}), k=1)  # generating the vectors takes 1 % of the time; their memory counts
 """
 
 
 def neighbors(path: Path, turns: int) -> None:
-    title("Ten neighbours of 1 000 words among all", "", "seconds", "× vecload")
+    title("Ten neighbors of 1,000 words among all", "", "seconds", "× vecload")
     rounds = {"vecload, 1 000 words together": 3, "torch, product and topk": 3, "gensim, a call a word": 1}
     best = in_turn({name: (NEIGHBORS[name], count) for name, count in rounds.items()}, path, 50, turns)
-    best["gensim, a call a word"] *= 10  # it answered a tenth of them
+    best["gensim, a call a word"] *= 10  # it answered a tenth of the questions
     for name, seconds in best.items():
         row(name, f"{seconds:.2f}", f"{seconds / best['vecload, 1 000 words together']:.2f}")
 
@@ -119,7 +119,7 @@ source, target = Vectors(words, rows), Vectors(words, np.roll(rows, 1, axis=1))
 pairs = [(str(at), str(at)) for at in range(5000)]
 """
 PROCRUSTES = {
-    "normalised, 200 000 words a side": MAPPING
+    "normalized, 200,000 words per side": MAPPING
     + "run = lambda: vecload.map_spaces(source, target, pairs=pairs, normalize=['unit', 'center', 'unit']).matrix",
     "as they are": MAPPING + "run = lambda: vecload.map_spaces(source, target, pairs=pairs, normalize=[]).matrix",
 }
@@ -132,11 +132,14 @@ def mapping(scratch: Path, turns: int) -> None:
 
 
 def unsupervised(path: Path, seeds: int) -> None:
-    """A turned, shuffled copy of the 4 000 most frequent words with noise of a fifth of the values' deviation."""
+    """Map the 4,000 most frequent words to a rotated, shuffled copy with noise, without a dictionary.
+
+    The noise has a fifth of the standard deviation of the values.
+    """
     import vecload
     from vecload.evaluation import induction
 
-    title("Self-learning from nothing: a hidden rotation of real vectors", "seed", "P@1, nearest neighbour", "seconds")
+    title("Self-learning without a dictionary: a rotation of real vectors", "seed", "P@1, nearest neighbor", "seconds")
     glove = vecload.load(path, limit=4000)
     pairs = [(word, word) for word in glove]
     for seed in range(seeds):

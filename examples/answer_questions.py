@@ -2,11 +2,11 @@
 
     python examples/answer_questions.py [VECTORS [QUESTION ...]]
 
-The passages are about 120 people who do not exist. Retrieval needs no training: a question and its passage share a
+The passages describe 120 invented people. Retrieval needs no training: a question and its passage share a
 name, and smooth inverse frequency (SIF) gives rare words such as names a high weight. The reader scores every word of
 the passage as a candidate. It sees the mean of the question's words, the candidate and its neighbors. It is trained on
-questions about 90 people and tested on questions about the 30 others. VECTORS is any file that vecload reads; without
-it, small vectors are trained on news texts that gensim ships.
+questions about 90 people and tested on questions about the other 30. VECTORS is any file that vecload reads. Without
+it, the example trains small vectors on news texts that gensim ships.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PASSAGES = [
 
 
 def world() -> list[dict[str, str]]:
-    """Return people: name, city, year, job and a passage about them."""
+    """Return one dictionary per person: name, city, year, job and a passage that states them."""
     rng = np.random.default_rng(0)
     people = []
     for name in rng.permutation(NAMES)[:PEOPLE].tolist():
@@ -58,14 +58,14 @@ def small_vectors() -> vecload.Vectors:
 
 
 class Reader(torch.nn.Module):
-    """Scores of candidates, given a question: a network with one hidden layer."""
+    """Network with one hidden layer that scores the words of a passage as answers to a question."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.score = torch.nn.Sequential(torch.nn.Linear(5 * dim, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
 
     def forward(self, questions: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """Questions, shape (n, dim), and the words of their passages, shape (n, length, dim), to scores (n, length)."""
+        """Return scores, shape (n, length), of `words` (n, length, dim) as answers to `questions` (n, dim)."""
         length = words.shape[1]
         around = torch.nn.functional.pad(words, (0, 0, 2, 1))
         windows = [around[:, shift : shift + length] for shift in range(4)]  # two words before, itself, one after
@@ -73,17 +73,17 @@ class Reader(torch.nn.Module):
 
 
 class Answerer:
-    """Passages with their vectors, and a reader."""
+    """Retrieval over passages, and a reader that picks the answer."""
 
     def __init__(self, vectors: vecload.Vectors, passages: list[str], questions: list[str]) -> None:
         self.passages = [passage.split() for passage in passages]
         vocab = vecload.Vocab.from_texts([*passages, *questions], specials=["<unk>"])
-        # Names are not in the file: each gets a random row of its own, the same wherever it occurs.
+        # The vectors have no names: each name gets its own random row, the same wherever it occurs.
         aligned = vecload.align(vectors, vocab, oov=["casefold", "normal"])
-        # Fit the weights on questions too: words that many of them contain say little about which passage is meant.
+        # Fit the weights on questions too: words that many questions share do not help to find the passage.
         self.pooler = vecload.SentencePooler(aligned, "sif").fit([*passages, *questions])
         self.found = unit(self.pooler.encode(passages))
-        # The reader needs the words that retrieval plays down, such as "where" and "when": a plain mean keeps them.
+        # The reader needs words such as "where" and "when", which SIF gives little weight: a plain mean keeps them.
         self.mean = vecload.SentencePooler(aligned, "mean")
         rows = [torch.from_numpy(aligned.matrix[vocab.encode(words)]) for words in self.passages]
         self.rows = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -95,12 +95,12 @@ class Answerer:
         return np.argmax(self.pooler.encode(questions) @ self.found.T, axis=1).tolist()
 
     def scores(self, questions: list[str], passages: list[int]) -> torch.Tensor:
-        """Return a score per word of a passage, one row per question; -inf after the end of the passage."""
+        """Return a score per word of a passage, one row per question, with -inf after the end of the passage."""
         scores = self.reader(torch.from_numpy(self.mean.encode(questions)), self.rows[passages])
         return scores.masked_fill(torch.arange(scores.shape[1]) >= self.lengths[passages, None], -torch.inf)
 
     def answer(self, questions: list[str]) -> list[tuple[str, int]]:
-        """Return the answer to each question, and the passage it was found in."""
+        """Return the answer to each question and the number of the passage that contains it."""
         passages = self.retrieve(questions)
         chosen = self.scores(questions, passages).argmax(dim=1).tolist()
         return [(self.passages[passage][word], passage) for passage, word in zip(passages, chosen, strict=True)]
@@ -112,7 +112,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Train the reader, print its progress and some answers."""
+    """Train the reader, and print its progress and some answers."""
     vectors = vecload.load(sys.argv[1], limit=200_000) if len(sys.argv) > 1 else small_vectors()
     people = world()
     cases = [

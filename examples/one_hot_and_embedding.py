@@ -1,4 +1,4 @@
-"""An embedding is a matrix, and looking a word up is multiplying it by a one-hot row. Shown with four words.
+"""Show with three words that an embedding is a matrix, and that a lookup is a product with a one-hot row.
 
 python examples/one_hot_and_embedding.py
 """
@@ -27,11 +27,11 @@ def main() -> None:
     print(f"one-hot @ weight = layer(ids)  {tuple(looked_up.shape)}  {looked_up.int().tolist()}")
     assert torch.equal(product, looked_up)
 
-    # The gradient of a look-up is the transpose: each row collects the gradients of the places where it stood …
+    # The gradient of a lookup uses the transpose: each row sums the gradients of the positions that used it.
     product.sum().backward()
     assert layer.weight.grad is not None
     print(f"\ngradient through one-hot @ weight:   {layer.weight.grad.int().tolist()}")
-    # … but the layer leaves out its padding row, so that what fills up short texts stays zero.
+    # The layer skips its padding row, so the row that fills up short texts stays zero.
     layer.zero_grad()
     looked_up.sum().backward()
     print(f"gradient through layer, padding 0:   {layer.weight.grad.int().tolist()}")

@@ -2,11 +2,11 @@
 
     python examples/search_texts.py [FOLDER VECTORS QUERY...]
 
-FOLDER holds .txt files, VECTORS is a file or a name as glove.6B.50d; only the rows of words that occur are read.
-Without arguments, the folder is filled with the 300 news texts that gensim ships, and small vectors are trained on it.
+FOLDER contains .txt files. VECTORS is a file or a catalog name such as glove.6B.50d; only the rows of words that occur
+are read. Without arguments, the example uses the 300 news texts that gensim ships, and trains small vectors on them.
 
-Rare words count more than frequent ones, and what all texts have in common is taken away: smooth inverse frequency
-(Arora, Liang, Ma 2017), fitted on the folder itself.
+Smooth inverse frequency (Arora, Liang and Ma 2017) gives rare words a higher weight and removes the direction that all
+texts share. It is fitted on the folder itself.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def search(folder: Path, vectors: str | Path, queries: list[str] | tuple[str, ..
 
 
 def fill(folder: Path, vectors: Path) -> None:
-    """Write the texts, and vectors trained on them."""
+    """Write the news texts, and vectors trained on them."""
     from gensim.models import Word2Vec
     from gensim.test.utils import datapath
 

@@ -1,10 +1,10 @@
-"""A sequence tagger on padded texts: packed for an LSTM, masked for attention, and padding does not count in either.
+"""Tag words in padded texts, with packed sequences for an LSTM and with a mask for attention.
 
     python examples/sequence_tagger.py
 
-The task is made up, so that it needs no data: tag each number word and the noun it belongs to. The nouns of the test
-are not those of training: their vectors lie near them, as those of real nouns do, and that is what the model can go by.
-The words' vectors are frozen; the specials and the words the vectors lack are trained ("new-rows").
+The task is invented, so it needs no data: tag each number word and the noun that it counts. The test sentences use
+other nouns than the training sentences. The vectors of nouns are similar, as in real files, so the model can
+generalize. Rows from the vectors are frozen; special tokens and words without a vector are trained (mode "new-rows").
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REST = "we saw bought again slowly then and the big red".split()
 
 
 def made_up_vectors(dim: int = 16) -> vecload.Vectors:
-    """Words of a kind lie together, as they do in real vectors."""
+    """Return vectors in which words of one kind are similar, as in real files."""
     rng = np.random.default_rng(0)
     kinds = (NUMBERS[:-1], NOUNS, REST)  # "six" is not in the file
     rows = [rng.normal(size=dim) + 0.4 * rng.normal(size=(len(kind), dim)) for kind in kinds]
@@ -34,7 +34,7 @@ def made_up_vectors(dim: int = 16) -> vecload.Vectors:
 
 
 def sentence(rng: random.Random, nouns: list[str]) -> tuple[list[str], list[int]]:
-    """Words and their tags: a noun right behind a number, or behind it and one adjective, is counted."""
+    """Return words and tags: a noun is counted if a number precedes it, with at most one adjective between."""
     words, tags = [], []
     for _ in range(rng.randint(2, 6)):
         if rng.random() < 0.5:
@@ -48,7 +48,7 @@ def sentence(rng: random.Random, nouns: list[str]) -> tuple[list[str], list[int]
 
 
 class PackedTagger(torch.nn.Module):
-    """A bidirectional LSTM over packed sequences: it never sees the padding."""
+    """Bidirectional LSTM over packed sequences, which exclude the padding."""
 
     def __init__(self, embed: torch.nn.Module, dim: int) -> None:
         super().__init__()
@@ -57,31 +57,31 @@ class PackedTagger(torch.nn.Module):
         self.head = torch.nn.Linear(32, len(TAGS))
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Padded ids, shape (texts, longest), to scores, shape (texts, longest, tags)."""
+        """Return scores, shape (texts, longest, tags), of padded ids, shape (texts, longest)."""
         packed = pack_padded_sequence(self.embed(ids), lengths, batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=ids.shape[1])
         return self.head(states)
 
 
 class MaskedEncoder(torch.nn.Module):
-    """A convolution and one layer of self-attention, told by a mask which places are padding."""
+    """Convolution and one layer of self-attention, with a mask of the padding positions."""
 
     def __init__(self, embed: torch.nn.Module, dim: int) -> None:
         super().__init__()
         self.embed = embed
-        self.near = torch.nn.Conv1d(dim, dim, 5, padding=2)  # padding rows are zero, as beyond the ends
+        self.near = torch.nn.Conv1d(dim, dim, 5, padding=2)  # zero rows, like the convolution's padding
         self.encoder = torch.nn.TransformerEncoderLayer(dim, 2, 32, dropout=0.0, batch_first=True)
         self.head = torch.nn.Linear(dim, len(TAGS))
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Padded ids, shape (texts, longest), to scores, shape (texts, longest, tags)."""
+        """Return scores, shape (texts, longest, tags), of padded ids, shape (texts, longest)."""
         padding = torch.arange(ids.shape[1]) >= lengths[:, None]
         states = self.near(self.embed(ids).transpose(1, 2)).transpose(1, 2)
         return self.head(self.encoder(states, src_key_padding_mask=padding))
 
 
 def main() -> None:
-    """Train both, print their accuracy on nouns they have not met, and show that padding changes nothing."""
+    """Train both models, print their accuracy on unseen nouns, and show that padding does not change scores."""
     aligned = vecload.align(
         made_up_vectors(), vecload.Vocab.from_words([*NUMBERS, *NOUNS, *REST], pad_token="<pad>"), oov=["normal"]
     )
@@ -97,7 +97,7 @@ def main() -> None:
         )
     for kind in (PackedTagger, MaskedEncoder):
         torch.manual_seed(0)
-        layer = aligned.embedding(mode="new-rows")  # "six", which the file lacks, has to be learned
+        layer = aligned.embedding(mode="new-rows")  # the row of "six", which has no vector, is learned
         model = kind(layer, aligned.matrix.shape[1])
         before = layer.weight.detach().clone()
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.01)

@@ -1,10 +1,11 @@
-"""A word2vec .bin, converted once, then shared by the workers of a DataLoader: one copy in memory for all of them.
+"""Convert a word2vec .bin file once, then share one copy in memory among the workers of a DataLoader.
 
     python examples/share_vectors.py [FILE]
 
-FILE is a .bin as GoogleNews-vectors-negative300.bin.gz, or a name as word2vec:GoogleNews-vectors-negative300. Without
-it one is made: 50,000 words of 100 random values. vecload's own form is mapped, not read: opening it takes
-milliseconds, whatever its size, and the pages that workers touch are the same memory in all of them.
+FILE is a file such as GoogleNews-vectors-negative300.bin.gz, or a catalog name such as
+word2vec:GoogleNews-vectors-negative300. Without it, the example writes 50,000 words with 100 random values each. A
+file in vecload's native format is memory-mapped: it opens in milliseconds at any size, and all workers share its
+pages.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ WORKERS = 2
 
 
 class Means(Dataset[torch.Tensor]):
-    """Texts as the mean of their words' vectors.
+    """Dataset of texts as means of their word vectors.
 
-    The file is opened where it is used: a worker maps it on its first text.
+    Each worker maps the file when it reads its first text.
     """
 
     def __init__(self, file: Path, texts: list[str]) -> None:
@@ -45,7 +46,7 @@ class Means(Dataset[torch.Tensor]):
 
 
 class Grown(Dataset[int]):
-    """By how many bytes a worker's own memory grows when it opens the file and reads all of it."""
+    """Dataset that measures the bytes by which a worker's private memory grows when it reads the whole file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -61,7 +62,7 @@ class Grown(Dataset[int]):
 
 
 def own_memory() -> int:
-    """Bytes of this process that no other shares and no file backs; 0 where the system does not say."""
+    """Return the bytes of private memory that no file backs, or 0 where the system does not report them."""
     rollup = Path("/proc/self/smaps_rollup")
     if not rollup.exists():
         return 0
@@ -80,7 +81,7 @@ def main() -> None:
         opened = time.perf_counter() - begin
         print(f"converted: {done.written:,} rows")
         print(f"opened in {1000 * opened:.1f} ms: {len(vectors):,} words x {vectors.dim}")
-        assert not vectors.matrix.flags.writeable  # it is the file
+        assert not vectors.matrix.flags.writeable  # the matrix is the mapped file
 
         words = list(vectors.words[:1000])
         texts = [" ".join(words[at : at + 5]) for at in range(995)]
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def made(file: Path) -> Path:
-    """Write random vectors as word2vec does."""
+    """Write random vectors in the binary format of word2vec."""
     rng = np.random.default_rng(0)
     words = vecload.Words.from_strings([f"word_{at}" for at in range(50_000)])
     vecload.Vectors(words, rng.normal(size=(len(words), 100)).astype(np.float32)).save(file, format="word2vec-binary")

@@ -1,12 +1,13 @@
-"""A text classifier under four modes of its embedding, and from random rows.
+"""Train a text classifier with four modes of its embedding layer, and from random rows.
 
     python examples/text_classification.py [VECTORS]
 
-VECTORS is any file vecload reads, say glove.6B.50d.txt. Without it, small vectors are trained on news texts that gensim
-ships. The task: from one paragraph, tell whether it was posted to sci.space or to alt.atheism (a part of the 20
-Newsgroups collection, Lang 1995, that gensim ships too: 200 posts, headers and quotations left out). Half of the posts
-train, the others test, so no post is on both sides. Accuracies are means over splits, with the deviation between them;
-every mode sees the same splits, so the table also shows how often each beats random rows.
+VECTORS is any file that vecload reads, for example glove.6B.50d.txt. Without it, the example trains small vectors on
+news texts that gensim ships. The task is to decide whether a paragraph was posted to sci.space or to alt.atheism. The
+200 posts are a part of the 20 Newsgroups collection (Lang 1995) that gensim ships too; headers and quotations are
+removed. Half of the posts are for training and the other half for testing. Accuracies are means over several splits,
+with their standard deviation. Every mode uses the same splits, so the table also shows how often each mode beats
+random rows.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ SPLITS, STEPS, SHORTEST, LONGEST = 6, 30, 8, 64
 
 
 def posts() -> list[tuple[list[list[str]], float]]:
-    """The paragraphs of each post as tokens, and 1 for sci.space.
+    """Return the paragraphs of each post as tokens, and its label: 1 for sci.space.
 
-    The collection is a pickle, which is not run here: its strings are read off it.
+    The collection is a pickle. Its strings are read without executing it.
     """
     raw = zlib.decompress(Path(datapath("mini_newsgroup")).read_bytes())
     texts = [str(argument) for operation, argument, _ in pickletools.genops(raw) if operation.name == "UNICODE"]
@@ -51,7 +52,7 @@ def posts() -> list[tuple[list[list[str]], float]]:
 
 
 def small_vectors(folder: str) -> str:
-    """Vectors trained on the Lee corpus, saved as text."""
+    """Train vectors on the Lee corpus, save them as text and return the path."""
     texts = Path(datapath("lee_background.cor")).read_text(encoding="utf-8").lower().splitlines()
     model = Word2Vec([text.split() for text in texts], vector_size=50, min_count=2, epochs=20, workers=1, seed=1)
     model.wv.save_word2vec_format(f"{folder}/lee.txt")
@@ -59,19 +60,19 @@ def small_vectors(folder: str) -> str:
 
 
 class Classifier(torch.nn.Module):
-    """A linear function of the mean of a text's words; padding rows are zero, so they add nothing to the sum."""
+    """Linear function of the mean of a text's word vectors. Padding rows are zero, so they add nothing to the sum."""
 
     def __init__(self, embed: torch.nn.Module, dim: int) -> None:
         super().__init__()
         self.embed, self.head = embed, torch.nn.Linear(dim, 1)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Ids, shape (texts, longest), to scores, shape (texts,)."""
+        """Return scores, shape (texts,), of padded ids, shape (texts, longest)."""
         return self.head(self.embed(ids).sum(1) / (ids != 0).sum(1, keepdim=True)).squeeze(1)
 
 
 def accuracy(aligned: vecload.Aligned, train: Any, test: Any, seed: int, options: dict[str, Any]) -> float:
-    """Share of test texts told right, after training with a layer made with these options."""
+    """Return the percentage of test texts classified correctly after training with these layer options."""
     torch.manual_seed(seed)
     model = Classifier(aligned.embedding(**options), aligned.matrix.shape[1])
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -85,7 +86,7 @@ def accuracy(aligned: vecload.Aligned, train: Any, test: Any, seed: int, options
 
 
 def batch(vocab: vecload.Vocab, some: list[tuple[list[list[str]], float]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Padded ids and labels of the paragraphs of some posts."""
+    """Return padded ids and labels of the paragraphs of some posts."""
     rows = [torch.from_numpy(vocab.encode(paragraph)) for paragraphs, _ in some for paragraph in paragraphs]
     labels = [label for paragraphs, label in some for _ in paragraphs]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=vocab.padding_idx), torch.tensor(
@@ -104,7 +105,7 @@ def main() -> None:
     print(pretrained.coverage, end="\n\n")
     nothing = vecload.Vectors(vecload.Words.from_strings([]), pretrained.matrix[:0])
     drawn = vecload.align(nothing, vocab, oov=[vecload.oov.normal(0.0, float(pretrained.matrix.std()))])
-    frequent = vocab.counts >= np.sort(vocab.counts)[-500]  # the words there is enough text to learn about
+    frequent = vocab.counts >= np.sort(vocab.counts)[-500]  # words with enough text to learn from
     cases: dict[str, tuple[vecload.Aligned, dict[str, Any]]] = {
         "random rows, finetune": (drawn, {"mode": "finetune"}),
         "freeze": (pretrained, {"mode": "freeze"}),

@@ -1,11 +1,11 @@
-"""A tiny encoder-decoder translates English sentences to Japanese.
+"""Translate English sentences to Japanese with a tiny encoder-decoder.
 
     python examples/translate_sentences.py
 
 The sentences describe the toy world of translate_words.py. Word vectors are trained on 20,000 sentences of each
-language alone, which cost nothing to collect; pairs of sentences are the scarce thing, and there are only 60 of them.
-The example trains the same network twice, from random and from pretrained rows, and shows the translations while it
-learns. Events of the test sentences do not occur in training.
+language separately. Such sentences are easy to collect; translated pairs are scarce, and the example uses only 60. It
+trains the same network twice, from random and from pretrained rows, and prints translations during training. The test
+sentences describe events that training does not contain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPECIALS = ["<pad>", "<unk>", "<s>", "</s>"]
 
 
 class Translator(torch.nn.Module):
-    """A recurrent encoder, a recurrent decoder, and attention of the second to the states of the first."""
+    """Recurrent encoder and decoder, with attention of the decoder to the states of the encoder."""
 
     def __init__(
         self, source: torch.nn.Module, target: torch.nn.Module, dim: int, words: int, hidden: int = 64
@@ -42,7 +42,7 @@ class Translator(torch.nn.Module):
 
     @torch.no_grad()
     def translate(self, ids: torch.Tensor, start: int, longest: int = 12) -> torch.Tensor:
-        """Return the most likely words one after the other, shape (batch, longest)."""
+        """Return the ids of greedy decoding, shape (batch, longest)."""
         found = torch.full((len(ids), 1), start)
         for _ in range(longest):
             found = torch.cat([found, self(ids, found)[:, -1:].argmax(-1)], dim=1)
@@ -56,18 +56,18 @@ def batch(vocab: vecload.Vocab, sentences: list[list[str]]) -> torch.Tensor:
 
 
 def sentence(vocab: vecload.Vocab, ids: torch.Tensor) -> list[str]:
-    """Return the words before the end of a sentence."""
+    """Return the words up to the end-of-sentence token."""
     words = vocab.decode(ids.tolist())
     return words[: words.index("</s>")] if "</s>" in words else words
 
 
 def main() -> None:
-    """Train from pretrained and from random rows, and print how many unseen sentences are translated exactly."""
+    """Train from random and from pretrained rows, and print how many unseen sentences are translated exactly."""
     some = events(20_000, seed=1)
     spaces = [
         train([say(event) for event in some]) for say, some in ((english, some), (japanese, events(20_000, seed=2)))
     ]
-    # Rows of a small corpus share one large direction, which hides what tells them apart.
+    # Vectors of a small corpus share one large component, which hides their differences.
     spaces = [vecload.transform(space, ["center"]) for space in spaces]
     pairs = list(dict.fromkeys(some))[: PAIRS + 100]
     said = [english(event) for event in pairs], [japanese(event) for event in pairs]

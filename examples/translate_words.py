@@ -2,10 +2,10 @@
 
     python examples/translate_words.py [SOURCE TARGET DICTIONARY WORD ...]
 
-SOURCE and TARGET are files of vectors in two languages, DICTIONARY has one pair of words per line. Without them, a toy
-world of people, animals and food is described in 20,000 English and 20,000 Japanese sentences. They are not
-translations of each other: only what the words are used for is the same. A space is trained on each language, a map is
-learned from half of the dictionary, and the other half is translated.
+SOURCE and TARGET are vector files of two languages. DICTIONARY has one pair of words per line. Without them, the
+example describes a toy world of people, animals and food in 20,000 English and 20,000 Japanese sentences. The
+sentences are not translations of each other, but words with the same meaning are used in the same way. The example
+trains vectors for each language, learns a map from half of the dictionary and translates the other half.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SUBJECTS = [*PEOPLE, *ANIMALS]
 
 
 def worlds() -> dict[str, np.ndarray]:
-    """Return who does what, to what and where: one table of probabilities per question."""
+    """Return the probabilities of verbs, foods, places and adjectives: one table each."""
     rng = np.random.default_rng(0)
 
     def table(rows: int, columns: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def worlds() -> dict[str, np.ndarray]:
 
 
 def events(count: int, seed: int) -> list[tuple[str, str, str, str, str]]:
-    """Return random events as English words: subject, verb, adjective, food, place."""
+    """Return random events as English words: subject, verb, adjective, food and place."""
     tables, rng = worlds(), np.random.default_rng(seed)
     found = []
     for subject in rng.integers(len(_SUBJECTS), size=count).tolist():
@@ -66,7 +66,7 @@ def english(event: tuple[str, ...]) -> list[str]:
 
 
 def japanese(event: tuple[str, ...]) -> list[str]:
-    """Say an event in Japanese, whose verb stands at the end."""
+    """Say an event in Japanese, which has the verb at the end."""
     subject, verb, mood, food, place = (PAIRS[word] for word in event)
     return [subject, "が", place, "で", mood, food, "を", verb]
 
@@ -78,7 +78,7 @@ def train(sentences: list[list[str]]) -> vecload.Vectors:
 
 
 def main() -> None:
-    """Learn a map from half of a dictionary and print the translations of words it has not seen."""
+    """Learn a map from half of a dictionary and print translations of the other half."""
     if len(sys.argv) > 4:
         source, target = (vecload.load(name, limit=200_000) for name in sys.argv[1:3])
         known, asked = sys.argv[3], sys.argv[4:]

@@ -1,10 +1,11 @@
-"""Vectors for words that a file does not have: typos, compounds and Japanese, from fastText's character n-grams.
+"""Compose vectors for unseen words (typos, compounds, Japanese) from the character n-grams of fastText.
 
     python examples/unseen_words.py [MODEL [WORD...]]
 
-MODEL is a fastText .bin, or a name as fasttext:cc.ja.300.bin. Without it two small models are trained with gensim: an
-English one on news texts, and a Japanese one on sentences written here, which are enough to see characters shared and
-no more. For each word: whether the model knows it, the n-grams its vector is the mean of, and the words nearest to it.
+MODEL is a fastText .bin file, or a catalog name such as fasttext:cc.ja.300.bin. Without it, the example trains two
+small models with gensim: an English one on news texts, and a Japanese one on the sentences in this file, which are
+just enough to show how words share characters. For each word it prints whether the model has the word, some of the
+n-grams whose mean is its vector, and the nearest words.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def main() -> None:
 
 
 def show(vectors: vecload.Vectors, words: list[str] | tuple[str, ...]) -> None:
-    """Print each word with its n-grams and neighbours."""
+    """Print each word with its n-grams and nearest neighbors."""
     if vectors.ngrams is None:
-        sys.exit(f"{vectors} has no n-grams: take a .bin of fastText")
+        sys.exit(f"{vectors} has no n-grams; use a fastText .bin file")
     print(f"{len(vectors):,} words, n-grams of {vectors.ngrams.minn} to {vectors.ngrams.maxn} characters")
     for word in words:
         grams = vectors.ngrams.ngrams(word)
@@ -59,7 +60,7 @@ def show(vectors: vecload.Vectors, words: list[str] | tuple[str, ...]) -> None:
 
 
 def train(sentences: list[list[str]], file: Path, ngrams: tuple[int, int]) -> None:
-    """Train a model with gensim and write it as fastText does."""
+    """Train a model with gensim and write it in the format of fastText."""
     from gensim.models import FastText
     from gensim.models.fasttext import save_facebook_model
 
@@ -72,7 +73,7 @@ def train(sentences: list[list[str]], file: Path, ngrams: tuple[int, int]) -> No
 
 
 def news() -> list[list[str]]:
-    """The 300 news texts that gensim ships (Lee, Pincombe, Welsh 2005)."""
+    """Return the 300 news texts that gensim ships (Lee, Pincombe and Welsh 2005)."""
     from gensim.test.utils import datapath
     from gensim.utils import tokenize
 
@@ -83,7 +84,7 @@ def news() -> list[list[str]]:
 
 
 def japanese() -> list[list[str]]:
-    """The sentences above, often enough to learn from."""
+    """Return the Japanese sentences, repeated often enough for training."""
     return [line.split() for line in SENTENCES if line] * 20
 
 

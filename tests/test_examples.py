@@ -53,7 +53,7 @@ def test_unseen_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 def test_unseen_words_need_ngrams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "v.txt").write_text("cat 1 2\n")
-    with pytest.raises(SystemExit, match=r"has no n-grams: take a \.bin of fastText"):
+    with pytest.raises(SystemExit, match=r"has no n-grams; use a fastText \.bin file"):
         run("unseen_words", monkeypatch, str(tmp_path / "v.txt"), "cat")
 
 
