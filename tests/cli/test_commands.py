@@ -166,7 +166,7 @@ def test_bad_data_and_bad_use_differ(glove: Path, tmp_path: Path) -> None:
     command = ["embed", glove, "--vocab", tmp_path / "w.txt", "-o", tmp_path / "o.safetensors"]
     code, _, err = run(*command)
     assert code == 1
-    assert "line 2, byte 14: a value that is no number: found 'x', expected 2 numbers." in err
+    assert "line 2, byte 14: a value that is not a number: found 'x', expected 2 numbers." in err
     code, _, err = run(*command, "--oov", "lemma")
     assert code == 2
     assert "there is no step 'lemma'" in err

@@ -16,7 +16,7 @@ from gensim.models import KeyedVectors
 
 import vecload
 from vecload import FormatError, OptionError, Vectors, Words, conversion
-from vecload.formats.counted import CountedFile
+from vecload.formats.writing.counted import CountedFile
 from vecload.ngrams import NgramTable
 
 TEXT = b"cat 3 4\ndog 0 0.5\ncat 1 1\nbad 1\ncow 1 2\n"
@@ -63,7 +63,8 @@ def test_words_that_text_cannot_hold(tmp_path: Path) -> None:
     vectors = vectors_of(["New York", "100%", "a\nb", "plain", "no\u00a0break"])
     path = tmp_path / "v.txt"
     with pytest.raises(
-        FormatError, match=r"a word that text cannot hold: found 'New York'\. unencodable='skip' .* 'escape' writes"
+        FormatError,
+        match=r"a word that text cannot represent: found 'New York'\. unencodable='skip' .* 'escape' writes",
     ):
         vectors.save(path)
     assert not list(tmp_path.iterdir())
@@ -75,7 +76,7 @@ def test_words_that_text_cannot_hold(tmp_path: Path) -> None:
         vectors.save(path, unencodable="ignore")
     with pytest.raises(
         FormatError,
-        match=r"cannot hold: found ''\. unencodable='skip' \(--unencodable skip\) leaves such words out; or",
+        match=r"cannot represent: found ''\. unencodable='skip' \(--unencodable skip\) leaves such words out; or",
     ):
         vectors_of(["a", ""]).save(path, unencodable="escape")
     for policy in ("raise", "escape"):  # what cannot be escaped is not advised to be

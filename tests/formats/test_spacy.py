@@ -214,7 +214,7 @@ def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
 
 def test_words_that_are_not_utf8(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "\udcff", "é"])
-    with pytest.raises(FormatError, match=r"a word that spaCy cannot hold: found '\\udcff'"):
+    with pytest.raises(FormatError, match=r"a word that spaCy cannot represent: found '\\udcff'"):
         format_spacy.write(tmp_path / "refused", TableOf(vectors), WriteOptions())
     assert format_spacy.write(tmp_path / "dropped", TableOf(vectors), WriteOptions(unencodable="skip")).total() == 1
     assert list(vecload.load(tmp_path / "dropped").words) == ["a", "é"]

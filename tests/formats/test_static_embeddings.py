@@ -79,7 +79,7 @@ def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> N
 @LAYOUTS
 def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
     vectors = small_vectors(["a", "\udcff", "", "b"])
-    with pytest.raises(FormatError, match=f"a word that {layout} cannot hold"):
+    with pytest.raises(FormatError, match=f"a word that {layout} cannot represent"):
         vectors.save(tmp_path / "refused", layout)
     assert not (tmp_path / "refused").exists()
     vectors.save(tmp_path / "dropped", layout, unencodable="skip")
@@ -146,7 +146,7 @@ def test_the_projector(dtype: str, tmp_path: Path) -> None:
 
 def test_words_the_projector_cannot_show(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "b\tc", "d\re", "f\ng"])
-    with pytest.raises(FormatError, match=r"a word that TensorBoard cannot hold: found 'b\\tc'"):
+    with pytest.raises(FormatError, match=r"a word that TensorBoard cannot represent: found 'b\\tc'"):
         vectors.save(tmp_path / "log", "TensorBoard")
     vectors.save(tmp_path / "log", "projector", unencodable="escape", precision=3)
     assert (tmp_path / "log" / "metadata.tsv").read_text() == "a\nb%09c\nd%0De\nf%0Ag\n"

@@ -14,7 +14,7 @@ import vecload
 from tests.reference import text as reference
 from tests.strategies import DECIMALS
 from vecload.formats import word2vec
-from vecload.formats.lines import inspect
+from vecload.formats.text.layout import find_layout
 from vecload.formats.unsupported import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
@@ -86,7 +86,7 @@ def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
         assert refused is not None
         return
     try:
-        layout = inspect(data, "fuzz", size=len(data), header=None)
+        layout = find_layout(data, "fuzz", size=len(data), header=None)
     except vecload.FormatError as error:
         assert refused is not None
         assert refused.problem in (error.problem, FOREIGN)

@@ -311,7 +311,7 @@ class WriteOptions:
     precision
         Digits after the decimal point; None for the fewest that read back to the same value.
     unencodable
-        What to do about words that the format cannot represent: "raise", "skip" or "escape".
+        Policy for words that the format cannot represent: "raise", "skip" or "escape".
     alias
         The alias by which the caller named the format, as `Format.aliases` spells it; "" if there was none.
     """

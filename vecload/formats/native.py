@@ -18,9 +18,9 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
-from vecload.formats.counted import CountedFile
 from vecload.formats.format import Format
-from vecload.formats.sink import as_bytes
+from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.values import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.saved import (
     check_rules,

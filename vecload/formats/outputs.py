@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from vecload.errors import OptionError
 from vecload.formats.contract import WriteOptions
 from vecload.formats.registry import all_formats, writer_by_name
-from vecload.formats.sink import POLICIES
+from vecload.formats.writing.word_policy import check_policy
 from vecload.sources import COMPRESSORS, check_target
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ def _check_options(form: Format, options: WriteOptions) -> None:
         raise OptionError(f"precision={options.precision!r} has no meaning for {form.name}")
     if options.unencodable != "raise" and "unencodable" not in form.options:
         raise OptionError(f"unencodable={options.unencodable!r} has no meaning for {form.name}")
-    if options.unencodable not in POLICIES:
-        raise OptionError(f"unencodable={options.unencodable!r} is not one of {', '.join(map(repr, POLICIES))}")
+    check_policy(options.unencodable)
     if form.check_options is not None:
         form.check_options(options)

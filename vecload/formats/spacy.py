@@ -26,9 +26,10 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.array_reader import ArrayReader, PickedRows, npy_header, open_npy
-from vecload.formats.counted import CountedFile
 from vecload.formats.format import Format
-from vecload.formats.sink import Filter, as_bytes, single
+from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.values import as_bytes, to_float32
+from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import DenseRows, NgramTable
 from vecload.words import Words, read_only
 
@@ -214,7 +215,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         `unencodable` applies to words that are not UTF-8, which cannot be escaped.
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"", options.unencodable, empty=True, utf8=True)
+    policy = WordPolicy(NAME, b"", options.unencodable, empty=True, utf8=True)
     keys: list[npt.NDArray[np.uint64]] = []
     numbers = _symbols()
     symbols = Words.from_strings(numbers)
@@ -226,9 +227,9 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     with CountedFile(path / "vectors", table.expected, header) as file, (path / "strings.json").open("wb") as strings:
         separator = b"["
         for given in table.batches():
-            batch = holdable(given)
+            batch = policy.apply(given)
             some = Words(batch.data, batch.offsets)
-            file.write(as_bytes(single(batch, NAME)), len(some))
+            file.write(as_bytes(to_float32(batch, NAME)), len(some))
             known = symbols.lookup(some)
             keys.append(np.where(known >= 0, codes[known], _hashes(some)))
             for word in some:
@@ -243,7 +244,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     _write_keys(path / "key2row", np.concatenate([*keys, np.empty(0, dtype=np.uint64)]))
     settings = {"mode": "default"} if floret is None else _settings(floret, table.meta.get("attr") or _ORTH)
     (path / "vectors.cfg").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    return holdable.dropped
+    return policy.dropped
 
 
 def _settings(ngrams: NgramTable, attr: int) -> dict[str, Any]:

@@ -27,9 +27,10 @@ import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, PickedRows, check_array
-from vecload.formats.counted import CountedFile
 from vecload.formats.format import Format
-from vecload.formats.sink import Filter, as_bytes
+from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.values import as_bytes
+from vecload.formats.writing.word_policy import WordPolicy
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """
     layout = "model2vec" if options.alias == "model2vec" else "sentence-transformers"
     path.mkdir(exist_ok=True)
-    holdable = Filter(layout, b"", options.unencodable, utf8=True)
+    policy = WordPolicy(layout, b"", options.unencodable, utf8=True)
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     seen = 1
 
@@ -154,7 +155,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         tokenizer.write(b'"model":{"type":"WordLevel","vocab":{')
         file.write(np.zeros(table.dim * dtype.itemsize, dtype=np.uint8), 1)
         for given in table.batches():
-            batch = holdable(given)
+            batch = policy.apply(given)
             rows = batch.rows.astype(dtype.newbyteorder("<"), copy=False)
             file.write(as_bytes(rows), len(rows))
             named = Words(batch.data, batch.offsets)
@@ -167,7 +168,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     for name, content in _settings(layout, table.dim, dtype).items():
         (path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
     (path / "README.md").write_text(_README.format(layout=layout, rows=seen - 1, dim=table.dim), encoding="utf-8")
-    return holdable.dropped
+    return policy.dropped
 
 
 def _settings(layout: str, dim: int, dtype: np.dtype[Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ import numpy as np
 
 from vecload.formats.contract import Batch
 from vecload.formats.format import Format
-from vecload.formats.printing import check_options, printed
-from vecload.formats.sink import Filter
+from vecload.formats.text.writer import check_options, format_lines
+from vecload.formats.writing.word_policy import WordPolicy
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -53,18 +53,18 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         `unencodable` applies to words with a tab or a line break, and to the empty word.
     """
     path.mkdir(exist_ok=True)
-    holdable = Filter(NAME, b"\t\r\n", options.unencodable, utf8=True)
+    policy = WordPolicy(NAME, b"\t\r\n", options.unencodable, utf8=True)
     with (path / "vectors.tsv").open("wb") as vectors, (path / "metadata.tsv").open("wb") as metadata:
         for given in table.batches():
-            batch = holdable(given)
+            batch = policy.apply(given)
             raw = batch.data.tobytes()
             ends = batch.offsets.tolist()
             metadata.write(b"".join(raw[begin:end] + b"\n" for begin, end in itertools.pairwise(ends)))
             nameless = Batch(batch.data[:0], np.zeros_like(batch.offsets), batch.rows)
-            text, _ = printed(nameless, options.precision)  # a space, then the values between spaces
+            text, _ = format_lines(nameless, options.precision)  # a space, then the values between spaces
             vectors.write(text.tobytes().replace(b"\n ", b"\n").lstrip(b" ").replace(b" ", b"\t"))
     (path / "projector_config.pbtxt").write_text(_CONFIG, encoding="utf-8")
-    return holdable.dropped
+    return policy.dropped
 
 
 FORMAT: Final = Format(

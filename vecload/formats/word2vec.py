@@ -24,11 +24,12 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, quote
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
-from vecload.formats.counted import counted
 from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.format import Format
-from vecload.formats.lines import fields_of, numbers_at_end
-from vecload.formats.sink import Filter, single
+from vecload.formats.text.grammar import numbers_at_end, split_fields
+from vecload.formats.writing.counted import open_counted
+from vecload.formats.writing.values import to_float32
+from vecload.formats.writing.word_policy import WordPolicy
 from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
 
@@ -59,7 +60,7 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
     if header is None:
         return 0
     dim = int(header[2])
-    lines = map(fields_of, head[header.end() :].split(b"\n")[:_LINES])
+    lines = map(split_fields, head[header.end() :].split(b"\n")[:_LINES])
     if any(len(fields) > dim and numbers_at_end(fields) >= dim for fields in lines):
         return 0
     at, values = header.end(), b""
@@ -91,14 +92,18 @@ class Reader(BaseReader):
         if header is None:
             found = quote(head.split(b"\n")[0])
             raise FormatError(
-                "no header", file=source.name, byte=0, found=found, expected="two whole numbers, rows and dimension"
+                "the header is missing",
+                file=source.name,
+                byte=0,
+                found=found,
+                expected="two whole numbers, rows and dimension",
             )
         self.declared, self.dim = int(header[1]), int(header[2])
         self._begin = header.end()
         least = self.declared * (4 * self.dim + 1)
         if not (self.declared and 0 < self.dim <= MAX_DIM):
             raise FormatError(
-                "the header's sizes cannot be", file=source.name, found=f"{self.declared:,} rows of {self.dim:,} values"
+                "invalid sizes in the header", file=source.name, found=f"{self.declared:,} rows of {self.dim:,} values"
             )
         room = None if source.size is None else source.size - self._begin
         if room is not None and room < least and request.errors != "skip" and self._wanted > room // (4 * self.dim + 1):
@@ -229,7 +234,7 @@ class Reader(BaseReader):
         if len(rest) > _LONGEST_WORD and b" " not in rest[:_LONGEST_WORD].lstrip(b"\n"):
             found = f"no space in {_LONGEST_WORD:,} bytes"
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
-            raise FormatError("a word without end", file=self._source.name, byte=byte, found=found, hint=hint)
+            raise FormatError("the word is too long", file=self._source.name, byte=byte, found=found, hint=hint)
         if self._request.errors != "skip":
             hint = "Download or copy the file again; errors='skip' (--errors skip) reads the rows that are there."
             found = f"{done:,} rows"
@@ -298,15 +303,15 @@ def write(output: Path | OutputStream, table: RowStream, options: WriteOptions) 
     """
     from vecload.kernels import binary_rows
 
-    holdable = Filter(NAME, _UNHOLDABLE, options.unencodable, empty=True)
+    policy = WordPolicy(NAME, _UNHOLDABLE, options.unencodable, empty=True)
     exact = table.rows is not None and options.unencodable != "skip"
-    with counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
-        for batch in map(holdable, table.batches()):
-            rows = single(batch, NAME).view(np.uint8)
+    with open_counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
+        for batch in map(policy.apply, table.batches()):
+            rows = to_float32(batch, NAME).view(np.uint8)
             out = np.empty(len(batch.data) + len(rows) * (rows.shape[1] + 2), dtype=np.uint8)
             binary_rows.write_rows(read_only(batch.data), read_only(batch.offsets), read_only(rows), out)
             file.write(out, len(rows))
-    return holdable.dropped
+    return policy.dropped
 
 
 FORMAT: Final = Format(

@@ -35,7 +35,8 @@ from vecload.formats.fasttext.layout import (
     parse,
 )
 from vecload.formats.format import Format
-from vecload.formats.sink import Filter, single
+from vecload.formats.writing.values import to_float32
+from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import NgramTable
 from vecload.words import Words, build_hash_table, pack, read_only
 
@@ -222,10 +223,10 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         raise OptionError(f"a fastText .bin cannot hold {what}; Vectors(vectors.words, vectors.matrix) are without it")
     if ngrams is not None and ngrams.eos_ngrams:  # version 12 gives </s> none, so its own row has to be its vector
         ngrams = NgramTable(ngrams.rows, **{**ngrams.settings, "eos_ngrams": False})
-    holdable = Filter(NAME, b"\0", options.unencodable, empty=True)
+    policy = WordPolicy(NAME, b"\0", options.unencodable, empty=True)
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:
-        for batch in map(holdable, table.batches()):
+        for batch in map(policy.apply, table.batches()):
             rows.write(_own_rows(batch, ngrams).data)
             packed.append(batch._replace(rows=batch.rows[:0]))
         count = sum(len(batch.offsets) - 1 for batch in packed)
@@ -247,12 +248,12 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             file.write(np.ascontiguousarray(block, dtype="<f4").data)
         file.write(_MATRIX.pack(0, count, table.dim))
         file.truncate(file.tell() + 4 * count * table.dim)
-    return holdable.dropped
+    return policy.dropped
 
 
 def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32]:
     """The rows that, averaged with those of the n-grams, are the batch's."""
-    values = single(batch, NAME)
+    values = to_float32(batch, NAME)
     if ngrams is None:
         return values
     sums = np.zeros_like(values)

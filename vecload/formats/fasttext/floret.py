@@ -111,7 +111,7 @@ class Reader(BaseReader):
         possible = 0 < header.bucket < 1 << 31 and 0 < self.dim <= MAX_DIM and ngrams and header.seed < 1 << 32
         if not possible or (size and least > size - begin):
             raise FormatError(
-                "the header's sizes cannot be",
+                "invalid sizes in the header",
                 file=source.name,
                 line=1,
                 found=quote(source.head(begin).strip()),

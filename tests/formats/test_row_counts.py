@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
-from vecload.formats.counted import CountedFile
+from vecload.formats.writing.counted import CountedFile
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 2000), st.booleans())
@@ -52,7 +52,7 @@ CASES = {
 def test_converted_native_file_equals_loaded_vectors(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vecload.formats.chunks._CHUNK", 512)
+    monkeypatch.setattr("vecload.formats.text.chunks._CHUNK", 512)
     lines, options = CASES[case]
     data = b"".join(lines)
     vecload.convert(io.BytesIO(data), tmp_path / "v.safetensors", **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Cut a text into chunks of whole lines, which are parsed on worker threads."""
+"""Cut a text into chunks of whole lines, which worker threads parse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
     unended: bool
     """Whether the file ends with the last line of this chunk, without a line feed."""
 
-    def bytes(self) -> npt.NDArray[np.uint8]:
+    def array(self) -> npt.NDArray[np.uint8]:
         """Return the buffer as kernels take it."""
         return np.frombuffer(self.buffer, dtype=np.uint8)
 
@@ -40,7 +40,7 @@ def line_too_long(name: str, line: int | None, byte: int) -> FormatError:
     """Return the error for a line of more than `LONGEST_LINE` bytes."""
     hint = "Check that this is a file of word vectors."
     found = f"no line feed in {LONGEST_LINE:,} bytes"
-    return FormatError("a line without end", file=name, line=line, byte=byte, found=found, hint=hint)
+    return FormatError("the line is too long", file=name, line=line, byte=byte, found=found, hint=hint)
 
 
 def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""Writing text vectors: decimals by a kernel, batches on threads, lines in order."""
+"""Write text vectors: a kernel prints the decimals, batches on threads, lines in order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, quote
-from vecload.formats.counted import counted
-from vecload.formats.lines import BOM
-from vecload.formats.sink import Filter
+from vecload.formats.text.grammar import BOM
+from vecload.formats.writing.counted import open_counted
+from vecload.formats.writing.word_policy import WordPolicy
 from vecload.sources import detect_compression
 from vecload.threads import Pool
 from vecload.words import Words, read_only
@@ -27,58 +27,53 @@ if TYPE_CHECKING:
     from vecload.sources import OutputStream
 
 HEADERS: Final = {"glove": False, "word2vec": True, "word2vec text": True, "vec": True}
-"""Whether files have a header line, by the alias that says so. Without an alias, writers make one."""
-_UNHOLDABLE: Final = b" \n\t\r\0"
-_SINGLE: Final = 4  # bytes of a value up to which its float32 is exact
+"""Whether a file has a header line, by the alias that says so. Without an alias, files are written with a header."""
+
+_BAD_BYTES: Final = b" \n\t\r\0"
+_FLOAT32_BYTES: Final = 4
 
 
-def write(
-    output: Path | OutputStream,
-    table: RowStream,
-    options: WriteOptions,
-) -> Counter[str]:
-    """Write text vectors: a word and its values a line, a space before each value.
+def write(output: Path | OutputStream, table: RowStream, options: WriteOptions) -> Counter[str]:
+    """Write text vectors: a word and its values on each line, with a space before each value.
 
     Parameters
     ----------
     output
-        The file, or a stream to it.
+        Path of the file, or a stream.
     table
-        Its rows.
+        The rows to write.
     options
-        The alias "glove" leaves out the header line of rows and dimension. `precision` is 0 to 9. `unencodable` applies
-        to words with a space, tab, line feed, carriage return or NUL, and to the empty word.
+        The alias "glove" omits the header line of rows and dimension. `precision` is 0 to 9. `unencodable` applies to
+        words with a space, tab, line feed, carriage return or NUL, and to the empty word.
 
     Returns
     -------
     Counter
-        Rows left out.
+        Number of dropped rows, by cause.
     """
     from vecload.kernels import workers
 
     check_options(options)
     header = HEADERS.get(options.alias, True)
-    holdable = Filter("text", _UNHOLDABLE, options.unencodable)
+    policy = WordPolicy("text", _BAD_BYTES, options.unencodable)
     pending: deque[Future[tuple[npt.NDArray[np.uint8], int]]] = deque()
 
     def first_line(rows: int) -> bytes:
         return f"{rows} {table.dim}\n".encode() if header else b""
 
     exact = table.rows is not None and options.unencodable != "skip"
-    with (
-        counted(output, table.expected, first_line, exact=exact) as file,
-        Pool(workers()) as pool,
-    ):
-        batches: Iterator[Batch] = map(holdable, table.batches())
+    with open_counted(output, table.expected, first_line, exact=exact) as file, Pool(workers()) as pool:
+        batches: Iterator[Batch] = map(policy.apply, table.batches())
         first = not header
         while True:
+            # One batch more than there are threads, so that no thread waits while this one writes.
             while len(pending) <= workers() and (batch := next(batches, None)) is not None:
                 if first and len(batch.rows):
                     _check_first(batch)
                     first = False
-                pending.append(pool.submit(printed, batch, options.precision))
+                pending.append(pool.submit(format_lines, batch, options.precision))
             if not pending:
-                return holdable.dropped
+                return policy.dropped
             file.write(*pending.popleft().result())
 
 
@@ -94,9 +89,9 @@ def check_options(options: WriteOptions) -> None:
 
 
 def _check_first(batch: Batch) -> None:
-    """Refuse a first word that would have the file taken for something else.
+    """Refuse a first word with which readers would take the file for something else.
 
-    A byte order mark is dropped by whoever reads the file; the magic number of a compression has it unpacked.
+    Readers drop a byte order mark, and decompress a file that begins with the magic number of a compression.
     """
     word = Words(batch.data, batch.offsets).bytes(0)
     kind = detect_compression(word)
@@ -108,10 +103,10 @@ def _check_first(batch: Batch) -> None:
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
 
 
-def printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8], int]:
-    """The lines of a batch, and their number."""
-    if batch.rows.dtype.itemsize > _SINGLE:
-        return _printed_double(batch, precision), len(batch.rows)
+def format_lines(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8], int]:
+    """Return the lines of a batch as bytes, and their number."""
+    if batch.rows.dtype.itemsize > _FLOAT32_BYTES:
+        return _format_doubles(batch, precision), len(batch.rows)
     from vecload.kernels import float_formatting
 
     rows = np.ascontiguousarray(batch.rows, dtype=np.float32)
@@ -122,8 +117,8 @@ def printed(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.uint8],
     return out[:count], len(rows)
 
 
-def _printed_double(batch: Batch, precision: int | None) -> npt.NDArray[np.uint8]:
-    """float64 is rare enough for Python's own shortest decimals."""
+def _format_doubles(batch: Batch, precision: int | None) -> npt.NDArray[np.uint8]:
+    """Return the lines of float64 rows. They are rare enough for Python's own shortest decimals."""
     spell = repr if precision is None else f"{{:.{precision}f}}".format
     found = Words(batch.data, batch.offsets)
     rows = enumerate(batch.rows.tolist())

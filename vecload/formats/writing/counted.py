@@ -1,12 +1,10 @@
-"""Rows after a header of their number, which is known only when the last row is written."""
+"""Files whose header gives the number of rows, which is known only after the last row is written."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from vecload.sources import OutputStream
 
@@ -15,16 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    import numpy as np
     import numpy.typing as npt
 
-_PIECE: Final = 1 << 20  # bytes copied together
+_COPY_BYTES: Final = 1 << 20
 
 
 class CountedFile:
-    r"""A file that begins with a header of its number of rows, which is known when the last is written.
+    r"""A file that begins with a header of its row count, which is written last.
 
-    Room is made for the header of `guess` rows. If the true one has another length, which takes a guess on the wrong
-    side of a power of ten, all that follows is moved.
+    Space is left for the header of `expected` rows. If the header of the actual count has another length, as with 100
+    instead of 99 rows, everything after it is moved.
 
     Examples
     --------
@@ -38,13 +37,13 @@ class CountedFile:
     (b'100\nxx', 104)
     """
 
-    def __init__(self, path: Path, guess: int, header: Callable[[int], bytes]) -> None:
+    def __init__(self, path: Path, expected: int, header: Callable[[int], bytes]) -> None:
         self._header = header
-        self._room = len(header(guess))  # may raise, so no file is open yet
+        self._space = len(header(expected))  # may raise, so it is called before the file is opened
         self._file = path.open("wb+", buffering=0)
         self._end = 0
         self._rows = 0
-        self.write(bytes(self._room), 0)
+        self.write(bytes(self._space), 0)
 
     def __enter__(self) -> CountedFile:
         return self
@@ -52,9 +51,7 @@ class CountedFile:
     def write(self, text: bytes | npt.NDArray[np.uint8], rows: int) -> None:
         """Append the bytes of the given number of rows."""
         self._file.seek(self._end)
-        rest = memoryview(text)  # type: ignore[arg-type]
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        self._write_all(memoryview(text))  # type: ignore[arg-type] # an array is a buffer
         self._end += len(text)
         self._rows += rows
 
@@ -63,7 +60,7 @@ class CountedFile:
             if kind is not None:
                 return
             header = self._header(self._rows)
-            longer = len(header) - self._room
+            longer = len(header) - self._space
             if longer:
                 self._move(longer)
             if file.seek(0, os.SEEK_END) > self._end + longer:
@@ -71,26 +68,29 @@ class CountedFile:
             file.seek(0)
             file.write(header)
 
-    def _move(self, by: int) -> None:
-        """Move the rows by some bytes, in pieces that begin at the end they move towards.
+    def _write_all(self, rest: memoryview) -> None:
+        # A file without a buffer may write less than it is given.
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
-        The file is not mapped into memory for it: on a full disk, touching a new page of a mapped file kills the
+    def _move(self, by: int) -> None:
+        """Move everything after the header by some bytes, in pieces, beginning at the end it moves towards.
+
+        The file is not mapped into memory for this: on a full disk, touching a new page of a mapped file kills the
         process, while a write raises OSError.
         """
-        starts = range(self._room, self._end, _PIECE)
+        starts = range(self._space, self._end, _COPY_BYTES)
         for start in reversed(starts) if by > 0 else starts:
             self._file.seek(start)
-            piece = self._file.read(min(_PIECE, self._end - start))
+            piece = self._file.read(min(_COPY_BYTES, self._end - start))
             self._file.seek(start + by)
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            self._write_all(memoryview(piece))
 
 
 class CountedStream:
-    r"""As `CountedFile`, for an output that cannot be positioned: a pipe, a device, a compressed file.
+    r"""A `CountedFile` for an output without random access: a pipe, a device, a compressed file.
 
-    If the header depends on the number of rows and that is not known, the rows wait in a temporary file for it.
+    If the header depends on the row count and that is not known, the rows are kept in a temporary file until it is.
 
     Examples
     --------
@@ -103,15 +103,15 @@ class CountedStream:
     b'1\nx'
     """
 
-    def __init__(self, stream: OutputStream, guess: int, header: Callable[[int], bytes], *, exact: bool) -> None:
+    def __init__(self, stream: OutputStream, expected: int, header: Callable[[int], bytes], *, exact: bool) -> None:
         self._stream = stream
         self._header = header
         self._rows = 0
         self._spool: IO[bytes] | None = None
-        if exact or not header(guess):
-            stream.write(header(guess))
+        if exact or not header(expected):
+            stream.write(header(expected))
         else:
-            self._spool = tempfile.TemporaryFile(dir=stream.folder)  # noqa: SIM115 - closed at the end
+            self._spool = tempfile.TemporaryFile(dir=stream.folder)  # noqa: SIM115 - __exit__ closes it
 
     def __enter__(self) -> CountedStream:
         return self
@@ -132,14 +132,26 @@ class CountedStream:
                 return
             self._stream.write(self._header(self._rows))
             spool.seek(0)
-            while piece := spool.read(_PIECE):
+            while piece := spool.read(_COPY_BYTES):
                 self._stream.write(piece)
 
 
-def counted(
-    output: Path | OutputStream, guess: int, header: Callable[[int], bytes], *, exact: bool
+def open_counted(
+    output: Path | OutputStream, expected: int, header: Callable[[int], bytes], *, exact: bool
 ) -> CountedFile | CountedStream:
-    """Return what writes rows after a header of their number; `exact` says whether that is `guess` for certain."""
+    """Return a context manager that writes rows after a header of their count.
+
+    Parameters
+    ----------
+    output
+        Path of a file, or an output stream.
+    expected
+        Expected number of rows.
+    header
+        Return the header for a number of rows.
+    exact
+        Whether `expected` is the exact number.
+    """
     if isinstance(output, OutputStream):
-        return CountedStream(output, guess, header, exact=exact)
-    return CountedFile(output, guess, header)
+        return CountedStream(output, expected, header, exact=exact)
+    return CountedFile(output, expected, header)

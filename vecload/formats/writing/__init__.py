@@ -1,0 +1,1 @@
+"""Shared parts of writers: words a format cannot represent, rounding, and headers with a row count."""
