@@ -17,7 +17,10 @@ import vecload
 
 ROOT = Path(__file__).parent.parent
 TOUR = ROOT / "docs" / "tour.md"  # its cells belong together: see test_examples.py
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {TOUR})]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted(set((ROOT / "docs").glob("*.md")) - {TOUR}),
+]
 SNIPPETS = [
     pytest.param(code, id=f"{page.name}-{at}")
     for page in PAGES

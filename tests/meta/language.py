@@ -22,6 +22,8 @@ SOURCES = (
     "examples/*.py",
     "docs/*.md",
     "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
 )
 
