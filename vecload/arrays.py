@@ -42,13 +42,36 @@ def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
     """
     import torch  # so that everything that reads and aligns vectors works without loading torch
 
-    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     # torch knows the bits of ml_dtypes' bfloat16, not the NumPy type.
     brain = native.dtype.name == "bfloat16"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
         tensor = torch.from_numpy(native.view(np.int16) if brain else native)
     return tensor.view(torch.bfloat16) if brain else tensor
+
+
+def as_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    """Return a tensor's values as a read-only array, on its memory if that is the CPU's.
+
+    bfloat16 becomes the NumPy type of `ml_dtypes`. Instances of tensor subclasses are read as plain tensors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> as_numpy(torch.ones(2, dtype=torch.bfloat16)).dtype
+    dtype(bfloat16)
+    """
+    import torch
+
+    with torch._C.DisableTorchFunctionSubclass():
+        plain = tensor.detach().cpu().contiguous()
+        brain = plain.dtype == torch.bfloat16
+        # Tensor.numpy() would forbid resizing the storage, which is how FSDP2 frees rows that it has collected.
+        array: npt.NDArray[Any] = np.from_dlpack(plain.view(torch.int16) if brain else plain)
+    array = array.view(type_of("bfloat16")) if brain else array
+    array.flags.writeable = False
+    return array
 
 
 def type_of(name: str) -> np.dtype[Any]:

@@ -68,7 +68,7 @@ def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
 
 def test_pool_file_warns_if_no_text_has_a_word(tmp_path: Path) -> None:
     pooler = SentencePooler(Vectors(["the"], np.ones((1, 2), dtype=np.float32)))
-    said = "no word of the 2 texts has a vector: the texts begin with 'THE', 'x'; the words there begin with 'the'"
+    said = "no word of the 2 texts has a vector: the texts begin with 'THE', 'x', the words of the vectors with 'the'"
     with pytest.warns(VecloadWarning, match=said):
         assert pool_file(pooler, ["THE", "x"], tmp_path / "out.npy") == 2
     with warnings.catch_warnings():

@@ -53,17 +53,17 @@ def test_model2vec(mode: Any, normalize: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pooler", "message"),
     [
-        (lambda: made("max"), "mode 'max' is no mean of one row a word"),
-        (lambda: made("tfidf"), "with normalize=True it can be"),
+        (lambda: made("max"), "mode 'max' is not a mean of one row per word"),
+        (lambda: made("tfidf"), "normalize=True makes up for that"),
         (lambda: made("mean", tokenize=str.split), "this pooler has another"),
-        (lambda: SentencePooler(with_ngrams(), unknown="ngrams"), "cannot do unknown='ngrams'"),
-        (lambda: SentencePooler(with_ngrams(), "fasttext"), "cannot do unknown='ngrams'"),
+        (lambda: SentencePooler(with_ngrams(), unknown="ngrams"), "has no unknown='ngrams'"),
+        (lambda: SentencePooler(with_ngrams(), "fasttext"), "has no unknown='ngrams'"),
     ],
 )
 def test_what_a_mean_cannot_be_is_refused(pooler: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=message):
         pooler().export(tmp_path / "model")
-    with pytest.raises(OptionError, match="layout='onnx' is not one of"):
+    with pytest.raises(OptionError, match="unknown layout 'onnx'; choose from: sentence-transformers, model2vec"):
         made("mean").export(tmp_path / "model", "onnx")
     assert not (tmp_path / "model").exists()
 

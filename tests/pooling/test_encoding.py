@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.builders import random_rows, small_vectors
 from vecload import MissingDependencyError, OptionError, Vectors, Vocab, Words, align
 from vecload.ngrams import NgramTable
-from vecload.pooling import SentencePooler, encoding
+from vecload.pooling import SentencePooler
+from vecload.pooling.encoding import joined
 from vecload.words import read_only
 
 WORDS = [
@@ -42,7 +43,7 @@ def slow(texts: list[str], words: Words) -> list[list[int]]:
 def found(texts: list[str], words: Words) -> list[list[int]]:
     from vecload.kernels import hash_table
 
-    raw = encoding.joined(texts, lowercase=False)
+    raw = joined(texts, lowercase=False)
     text = np.frombuffer(raw, dtype=np.uint8)
     end = len(raw) - 8
     rows, starts, stops = np.empty((3, (end + 1) // 2), dtype=np.int64)
@@ -197,7 +198,7 @@ def test_encode_given_one_string_raises() -> None:
         SentencePooler(VECTORS).encode("the cat")
     with pytest.raises(OptionError, match="texts must be a list of strings"):
         next(SentencePooler(VECTORS).stream("the cat"))
-    with pytest.raises(OptionError, match="batch_size=0"):
+    with pytest.raises(OptionError, match="batch_size must be 1 or more, got 0"):
         SentencePooler(VECTORS).encode(["the"], batch_size=0)
 
 

@@ -97,7 +97,7 @@ def test_pool_with_a_saved_pooler(folder: Path) -> None:
     assert np.array_equal(read(folder / "out.parquet"), pooler.encode(TEXTS))
     code, _, error = run(*command, "--mode", "mean", "--force")
     assert code == 2
-    assert "is a pooler of mode 'sif': leave --mode out" in error
+    assert "is a pooler with mode 'sif'; leave out --mode" in error
 
 
 def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
@@ -124,7 +124,7 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("texts.txt", "-o", "out.csv"), "out.csv: choose an output that ends in .npy"),
-        (("texts.txt", "-o", "out.npy", "--mode", "nope"), "mode='nope' is not one of"),
+        (("texts.txt", "-o", "out.npy", "--mode", "nope"), "unknown mode 'nope'; choose from: mean, sum"),
         (("texts.txt", "-o", "out.npy", "--mode", "attention"), "has to be trained"),
         (("none.txt", "-o", "out.npy"), "no such file"),
         (("texts.txt", "./texts.txt", "-o", "folder"), "two of the TEXTS have one name"),

@@ -122,7 +122,7 @@ def test_fewer_dimensions_than_components() -> None:
         ("sif", [], None, "the corpus has no tokens"),
         ("tfidf", TEXTS, [1] * 60, "fit it without counts"),
         ("usif", TEXTS, [1] * 60, "needs a length"),
-        ("sif", TEXTS, [1] * 59, "counts are 60 numbers"),
+        ("sif", TEXTS, [1] * 59, "counts must be 60 numbers"),
         ("sif", TEXTS, {"elsewhere": 1}, "not all zero"),
     ],
 )

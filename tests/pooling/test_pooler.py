@@ -34,7 +34,7 @@ def test_an_unfitted_pooler_raises_in_every_mode_of_execution(mode: str) -> None
     made = SentencePooler(VECTORS, mode).eval()
     torch._dynamo.reset()
     for call in (made, torch.compile(made, backend="eager"), lambda ids: torch.export.export(made, (ids,))):
-        with pytest.raises(OptionError, match=f"mode '{mode}' weighs words by a corpus: call fit"):
+        with pytest.raises(OptionError, match=f"mode '{mode}' estimates word weights from a corpus: call fit"):
             call(IDS)
     with pytest.raises(Exception, match="call fit"):
         torch.compile(made, backend="eager", fullgraph=True)(IDS)

@@ -170,7 +170,7 @@ def test_weights_count_a_token_so_many_times() -> None:
         torch.tensor([1, 2, 5]), torch.tensor(MATRIX), torch.tensor([0]), mode="sum", per_sample_weights=twice
     )
     assert torch.equal(pooler("sum")(torch.tensor([1, 2, 5]), torch.tensor([0]), twice), whole)
-    with pytest.raises(OptionError, match="per_sample_weights do not go with mode 'max'"):
+    with pytest.raises(OptionError, match="per_sample_weights cannot be combined with mode 'max'"):
         pooler("max")(tokens, torch.tensor([0]), torch.ones(5))
 
 
@@ -304,26 +304,26 @@ def test_onnx(mode: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: SentencePooler(VECTORS, "mode"), "mode='mode' is not one of 'mean', 'sum'"),
-        (lambda: SentencePooler(VECTORS, unknown="drop"), "unknown='drop' is not one of"),
-        (lambda: SentencePooler(VECTORS, unknown="unk"), "needs a word for unknown ones"),
+        (lambda: SentencePooler(VECTORS, "mode"), "unknown mode 'mode'; choose from: mean, sum"),
+        (lambda: SentencePooler(VECTORS, unknown="drop"), "unknown='drop' is not an option; choose from: skip"),
+        (lambda: SentencePooler(VECTORS, unknown="unk"), "needs an unknown token"),
         (lambda: SentencePooler(VECTORS, unknown="ngrams"), "needs Vectors with an n-gram table"),
-        (lambda: SentencePooler(VECTORS, words=Words.from_strings(WORDS)), "words are of a layer"),
-        (lambda: SentencePooler(torch.nn.Embedding(3, 2), words=Words.from_strings(WORDS)), "40 words do not go with"),
-        (lambda: SentencePooler(torch.nn.Embedding(3, 2), trainable=True), "a layer says itself what it trains"),
-        (lambda: SentencePooler(torch.nn.Embedding(3, 2)).encode(["a"]), "knows no words"),
+        (lambda: SentencePooler(VECTORS, words=Words.from_strings(WORDS)), "words= applies to layers only"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2), words=Words.from_strings(WORDS)), "40 words do not match"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2), trainable=True), "apply to Vectors and Aligned only"),
+        (lambda: SentencePooler(torch.nn.Embedding(3, 2)).encode(["a"]), "this pooler has no words"),
         (lambda: pooler()(torch.tensor([1])), "1-D input needs offsets"),
-        (lambda: pooler()(torch.tensor([1]), torch.tensor([1])), "offsets begin at 0"),
-        (lambda: pooler()(torch.tensor([1, 2, 3]), torch.tensor([0, 2, 1])), "offsets begin at 0"),
-        (lambda: pooler()(torch.tensor([1]), torch.tensor([], dtype=torch.int64)), "there are tokens and no offsets"),
+        (lambda: pooler()(torch.tensor([1]), torch.tensor([1])), "offsets must begin at 0"),
+        (lambda: pooler()(torch.tensor([1, 2, 3]), torch.tensor([0, 2, 1])), "offsets must begin at 0"),
+        (lambda: pooler()(torch.tensor([1]), torch.tensor([], dtype=torch.int64)), "offsets is empty"),
         (lambda: pooler()(torch.tensor([[ROWS]])), "row 40 is not one of the 40 rows"),
-        (lambda: pooler()(torch.tensor([[1.0]])), "pass row numbers"),
-        (lambda: pooler()(torch.tensor([[[1]]])), "input has 3 dimensions"),
-        (lambda: pooler()(torch.tensor([[1]]), torch.tensor([0])), "offsets go with 1-D input"),
+        (lambda: pooler()(torch.tensor([[1.0]])), "input must be row numbers .* got torch.float32"),
+        (lambda: pooler()(torch.tensor([[[1]]])), "got 3 dimensions"),
+        (lambda: pooler()(torch.tensor([[1]]), torch.tensor([0])), "offsets need 1-D input"),
         (lambda: pooler()(torch.tensor([[1, 2]]), mask=torch.tensor([[True]])), "mask has shape"),
-        (lambda: sif(a=0), "a=0 is not positive"),
+        (lambda: sif(a=0), "a must be positive, got 0"),
         (lambda: pmeans([]), "at least one power"),
-        (lambda: pmeans([0.5]), "power 0.5 is neither"),
+        (lambda: pmeans([0.5]), "powers must be positive integers, inf or -inf, got 0.5"),
     ],
 )
 def test_refusals(call: Any, message: str) -> None:

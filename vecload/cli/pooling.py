@@ -112,7 +112,7 @@ def _pooler(vectors: str, mode: str | None, texts: list[str], column: str, readi
     from vecload.errors import OptionError
     from vecload.loading import load
     from vecload.pooling import SentencePooler
-    from vecload.pooling.modes import FITTED, of
+    from vecload.pooling.modes import FITTED, as_mode
     from vecload.text_input import read_texts
 
     if _is_saved(vectors):
@@ -122,7 +122,7 @@ def _pooler(vectors: str, mode: str | None, texts: list[str], column: str, readi
         if reading["limit"] or reading["dtype"] or reading["errors"] != "raise":
             raise OptionError(f"{vectors} is a saved pooler; leave out --limit, --dtype and --errors")
         return pooler
-    chosen = of(mode or "mean")
+    chosen = as_mode(mode or "mean")
     pooler = SentencePooler(load(vectors, **reading), chosen)
     if chosen.name in FITTED:
         pooler.fit(chain.from_iterable(read_texts(path, column=column) for path in texts))
@@ -147,9 +147,9 @@ def _check_repeatable(texts: list[str], mode: str | None) -> None:
 def _check_options(mode: str | None, texts: list[str]) -> None:
     """Raise an error for a mode that is unknown or has to be trained first, and for a missing package."""
     from vecload.errors import OptionError, require
-    from vecload.pooling.modes import of
+    from vecload.pooling.modes import as_mode
 
-    if of(mode or "mean").name == "attention":
+    if as_mode(mode or "mean").name == "attention":
         raise OptionError("mode 'attention' has to be trained: save a trained pooler, and name its folder")
     if any(text.endswith(".parquet") for text in texts):
         require("pyarrow.parquet", "arrow")

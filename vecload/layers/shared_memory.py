@@ -223,24 +223,6 @@ def shared_rows(matrix: npt.NDArray[Any]) -> torch.nn.Parameter:
     return BorrowedRows(as_tensor(matrix), requires_grad=False)
 
 
-def array_of(parameter: torch.Tensor) -> npt.NDArray[Any]:
-    """Return a tensor as a read-only array, on its memory if that is the CPU's; bfloat16 as the type of `ml_dtypes`.
-
-    Borrowed rows are not copied for it.
-    """
-    with torch._C.DisableTorchFunctionSubclass():
-        tensor = parameter.detach().cpu().contiguous()
-        brain = tensor.dtype == torch.bfloat16
-        # Tensor.numpy() would forbid to resize the storage, which is how FSDP2 frees rows that it has collected.
-        array: npt.NDArray[Any] = np.from_dlpack(tensor.view(torch.int16) if brain else tensor)
-    if brain:
-        import ml_dtypes
-
-        array = array.view(ml_dtypes.bfloat16)
-    array.flags.writeable = False
-    return array
-
-
 def table_of(matrix: npt.NDArray[Any], *, trainable: bool, dtype: torch.dtype | None = None) -> torch.nn.Embedding:
     """Return rows as a layer: a copy to train, or frozen rows that share the memory or the file of `matrix`.
 

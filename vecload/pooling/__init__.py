@@ -1,6 +1,8 @@
-"""Word vectors → sentence vectors: `SentencePooler`, a module that pools row numbers and reads text.
+"""Sentence vectors from word vectors: `SentencePooler`, a module that pools row numbers and reads texts.
 
-One capability a file: the module, its modes, the reduction in torch and in kernels, tokenizers, the way from text.
+Three values follow each other: a `vecload.tokenizers.Tokenizer` (text → tokens), a `RowLookup` (tokens → row numbers)
+and a `RowPooler` (row numbers → vectors). `SentencePooler` is a `RowPooler` that has the other two; encoding, fitting,
+saving and exporting are functions of the three.
 """
 
 from vecload.keywords import explain_public

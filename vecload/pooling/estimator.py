@@ -1,10 +1,11 @@
-"""`SentenceVectorizer`: a pooler as a scikit-learn transformer."""
+"""`SentenceVectorizer`: a `SentencePooler` as a scikit-learn transformer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
 from vecload.errors import require
+from vecload.pooling.modes import FITTED
 from vecload.pooling.sentence_pooler import SentencePooler
 
 if TYPE_CHECKING:
@@ -19,19 +20,19 @@ _base: Any = require("sklearn.base", "sklearn")
 
 
 class SentenceVectorizer(_base.TransformerMixin, _base.BaseEstimator):  # type: ignore[misc]
-    """Texts → sentence vectors, as a step of a ``Pipeline``.
+    """Transformer from texts to sentence vectors, for a scikit-learn ``Pipeline``.
 
     Parameters
     ----------
     vectors
-        The word vectors.
+        Word vectors.
     mode, unknown, normalize, tokenize, lowercase
         As for `SentencePooler`.
 
     Attributes
     ----------
     pooler_ : SentencePooler
-        Made by `fit`, which fits it to the texts where its mode has to be.
+        The pooler that `fit` made.
 
     Examples
     --------
@@ -59,9 +60,7 @@ class SentenceVectorizer(_base.TransformerMixin, _base.BaseEstimator):  # type: 
         self.lowercase = lowercase
 
     def fit(self, X: Iterable[str], y: object = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
-        """Make the pooler, and fit it to the texts where its mode has to be."""
-        from vecload.pooling.modes import FITTED
-
+        """Make the pooler, and fit it to the texts if its mode needs a corpus."""
         self.pooler_ = SentencePooler(
             self.vectors,
             self.mode,
@@ -75,13 +74,13 @@ class SentenceVectorizer(_base.TransformerMixin, _base.BaseEstimator):  # type: 
         return self
 
     def transform(self, X: Iterable[str]) -> npt.NDArray[Any]:  # noqa: N803
-        """Vectors of texts, float32, (n, output_dim)."""
+        """Return the vectors of texts, float32, shape (n, output_dim)."""
         _validation().check_is_fitted(self)
         vectors: npt.NDArray[Any] = self.pooler_.encode(X, progress=False)
         return vectors
 
     def get_feature_names_out(self, input_features: object = None) -> list[str]:  # noqa: ARG002
-        """A name for each value of a vector."""
+        """Return a name for each value of a vector."""
         _validation().check_is_fitted(self)
         return [f"vector{at}" for at in range(self.pooler_.output_dim)]
 

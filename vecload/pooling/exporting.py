@@ -1,7 +1,8 @@
-"""A pooler as a model of sentence-transformers or model2vec, which average one row a word.
+"""Export a pooler as a model of sentence-transformers or model2vec, which average one row per word.
 
-Word weights go into the rows. So does the removal of common components: it is linear, and the mean of rows without them
-is the mean without them. What is divided by differs between modes, and falls out where results are normalised.
+Word weights are multiplied into the rows. Common components are removed from the rows, which is the same as removing
+them from the mean, because both are linear. The modes divide by different numbers, but a positive factor does not
+change a normalized vector.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.pooling.sentence_pooler import SentencePooler
+    from vecload.pooling.row_lookup import RowLookup
+    from vecload.pooling.row_pooler import RowPooler
+    from vecload.tokenizers import Tokenizer
 
 LAYOUTS = ("sentence-transformers", "model2vec")
 
+# Modes that are a mean of rows, and modes that are a mean up to a positive factor.
 _MEANS = ("mean", "sif", "usif", "fasttext")
 _DIRECTIONS = ("sum", "sqrt-n", "tfidf")
 _NORMALIZE = {
@@ -37,48 +41,52 @@ _NORMALIZE = {
 }
 
 
-def export(pooler: SentencePooler, folder: str | os.PathLike[str], layout: str) -> None:
+def export(
+    tokenizer: Tokenizer, lookup: RowLookup | None, pooling: RowPooler, folder: str | os.PathLike[str], layout: str
+) -> None:
     """Write a folder that another library loads: see `SentencePooler.export`."""
     if layout not in LAYOUTS:
-        raise OptionError(f"layout={layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
-    _refuse(pooler, layout)
-    pooler.check_fitted()
+        raise OptionError(f"unknown layout {layout!r}; choose from: {', '.join(LAYOUTS)}")
+    _check_representable(tokenizer, lookup, pooling, layout)
+    pooling.check_fitted()
     check_target(folder, folder=True)
-    vectors = Vectors(vectors_of(pooler).words, rows_of(pooler))
+    vectors = vectors_of(lookup, pooling)
+    vectors = Vectors(vectors.words, _weighted_rows(vectors.matrix, pooling))
     with atomic_write(folder, folder=True) as part:
         vectors.save(part, layout)
-        if pooler.tokenizer.lowercase:
+        if tokenizer.lowercase:
             _lowercase(part / "tokenizer.json")
-        if pooler.normalize:
+        if pooling.normalize:
             _normalize(part, layout)
 
 
-def _refuse(pooler: SentencePooler, layout: str) -> None:
-    """Raise for what a mean of rows cannot be."""
-    mode, reason = pooler.mode.name, ""
-    if mode not in _MEANS + _DIRECTIONS or pooler.trained is not None:
-        reason = f"mode {mode!r} is no mean of one row a word"
-    elif mode in _DIRECTIONS and not pooler.normalize:
-        reason = f"mode {mode!r} divides by something else than the number of words: with normalize=True it can be"
-    elif pooler.unknown != "skip":
-        reason = f"it passes over words it does not know, and cannot do unknown={pooler.unknown!r}"
-    elif pooler.tokenizer.cut is not None:
-        reason = "vecload writes a tokenizer that cuts at white space, and this pooler has another"
+def _check_representable(tokenizer: Tokenizer, lookup: RowLookup | None, pooling: RowPooler, layout: str) -> None:
+    """Raise `OptionError` for a pooler that is not a mean of one row per word."""
+    mode, reason = pooling.mode.name, ""
+    supervised = lookup is not None and lookup.supervised is not None
+    if mode not in _MEANS + _DIRECTIONS or supervised:
+        reason = f"mode {mode!r} is not a mean of one row per word"
+    elif mode in _DIRECTIONS and not pooling.normalize:
+        reason = f"mode {mode!r} does not divide by the number of words; normalize=True makes up for that"
+    elif lookup is not None and lookup.unknown != "skip":
+        reason = f"it skips unknown words, and has no unknown={lookup.unknown!r}"
+    elif tokenizer.cut is not None:
+        reason = "vecload writes a tokenizer that cuts at white space, and this pooler has another one"
     if reason:
-        raise OptionError(f"{layout} cannot hold this pooler: {reason}")
+        raise OptionError(f"{layout} cannot represent this pooler: {reason}")
 
 
-def rows_of(pooler: SentencePooler) -> npt.NDArray[np.float32]:
-    """The rows whose mean is what a pooler makes, but for its divisor and the length: float32, (rows, dim)."""
-    rows = vectors_of(pooler).matrix.astype(np.float64)
-    if len(pooler.token_weights):
-        rows *= pooler.token_weights.double().cpu().numpy()[:, None]
-    elif pooler.mode.name == "fasttext":
+def _weighted_rows(matrix: npt.NDArray[Any], pooling: RowPooler) -> npt.NDArray[np.float32]:
+    """Return rows whose mean has the direction of the pooled vector, float32, shape (rows, dim)."""
+    rows = matrix.astype(np.float64)
+    if len(pooling.token_weights):
+        rows *= pooling.token_weights.double().cpu().numpy()[:, None]
+    elif pooling.mode.name == "fasttext":
         rows *= inverse_norms(rows)[:, None]
-    components = pooler.components.double().cpu().numpy()
-    rows -= (rows @ components.T * pooler.shares.double().cpu().numpy()) @ components
-    if pooler.padding_idx is not None:
-        rows[pooler.padding_idx] = 0
+    components = pooling.components.double().cpu().numpy()
+    rows -= (rows @ components.T * pooling.shares.double().cpu().numpy()) @ components
+    if pooling.padding_idx is not None:
+        rows[pooling.padding_idx] = 0
     return rows.astype(np.float32)
 
 

@@ -1,38 +1,54 @@
-"""What fastText's ``get_sentence_vector`` does beside taking means, for supervised models.
+"""The lines of supervised fastText models: what ``get_sentence_vector`` does besides taking a mean.
 
-A supervised model averages *rows*, not vectors: of each word its own and those of its n-grams, of the end of the line,
-and of the n-grams of words it was trained with. A word's vector is the mean of its rows, so it is weighted by their
-number. (Models that are not supervised average unit vectors; that needs no more than the mode.)
+A supervised model averages *rows* of its matrix, not vectors of words: for each word its own row and those of its
+n-grams, then the row of the end of the line, then those of the n-grams of words (``Dictionary::getLine``,
+``addSubwords`` and ``addWordNgrams`` in fastText's dictionary.cc). The vector of a word is the mean of its rows, so a
+mean of word vectors weighted by their numbers of rows is the same. Other fastText models average unit vectors, which
+the mode "fasttext" does without this module.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.pooling.kernel_pooling import Extra
+from vecload.pooling.kernel_pooling import ComposedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from vecload.pooling.sentence_pooler import SentencePooler
+    from vecload.ngrams import NgramTable
     from vecload.vectors import Vectors
+    from vecload.words import Words
 
 _END = "</s>"
-_LABEL = b"__label__"  # fastText's; a model does not say whether it was trained with another
+_LABEL = b"__label__"  # fastText's default; a model file does not say whether another one was used
 
 
-def supervised(vectors: Vectors) -> dict[str, Any] | None:
-    """What a supervised model was trained with; None for other vectors."""
-    arguments = vectors.meta.get("args", {})
-    return dict(arguments) if arguments.get("model") == "supervised" else None
+@dataclass(frozen=True)
+class SupervisedModel:
+    """Training arguments of a supervised fastText model, by which `load` also recognizes one."""
+
+    arguments: dict[str, Any]
+
+    @staticmethod
+    def of(vectors: Vectors) -> SupervisedModel | None:
+        """Return the arguments if the vectors are from a supervised model."""
+        arguments = vectors.meta.get("args", {})
+        return SupervisedModel(dict(arguments)) if arguments.get("model") == "supervised" else None
+
+    @property
+    def word_ngrams(self) -> int:
+        """Largest number of words in an n-gram of words."""
+        return int(self.arguments["wordNgrams"])
 
 
 def row_counts(vectors: Vectors) -> npt.NDArray[np.float32]:
-    """How many rows of the model each word's vector is the mean of, float32 (words,)."""
+    """Return how many rows of the model the vector of each word is the mean of, float32, shape (words,)."""
     counts = np.ones(len(vectors), dtype=np.float32)
     if vectors.ngrams is not None:
         counts += vectors.ngrams.counts(vectors.words)
@@ -40,45 +56,68 @@ def row_counts(vectors: Vectors) -> npt.NDArray[np.float32]:
 
 
 def end_lines(
-    pooler: SentencePooler,
+    model: SupervisedModel,
+    words: Words,
+    ngrams: NgramTable | None,
     rows: npt.NDArray[np.int64],
-    bags: npt.NDArray[np.int64],
-    extra: Extra,
+    offsets: npt.NDArray[np.int64],
+    composed: ComposedRows | None,
     token: Callable[[int], bytes],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Extra]:
-    """Add to each line its end and its n-grams of words; take out labels and what stands behind a literal ``</s>``.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], ComposedRows | None]:
+    """Drop labels and the text after a literal ``</s>``; then add the end of each line and its n-grams of words.
 
-    `token` gives the bytes of a token by its number.
+    Parameters
+    ----------
+    model, words, ngrams
+        The model.
+    rows, offsets, composed
+        Row numbers of the tokens, where each line begins, and vectors of tokens without a row.
+    token
+        Function from the number of a token to its bytes.
+
+    Returns
+    -------
+    rows, offsets, composed
+        The same with one more token per line, or two if the model has n-grams of words.
     """
-    assert pooler.words is not None
-    end = pooler.words.get(_END)
+    end = words.get(_END)
     rows = rows.copy()
+    # Labels are not among the words of a model, so only tokens without a row can be labels.
     for at in np.flatnonzero(rows < 0).tolist():
         if token(at).startswith(_LABEL):
             rows[at] = -1
-    for bag in np.unique(np.searchsorted(bags, np.flatnonzero(rows == end), side="right") - 1) if end >= 0 else ():
-        begin, stop = int(bags[bag]), int(bags[bag + 1])
+    for line in np.unique(np.searchsorted(offsets, np.flatnonzero(rows == end), side="right") - 1) if end >= 0 else ():
+        begin, stop = int(offsets[line]), int(offsets[line + 1])
         first = begin + int(np.argmax(rows[begin:stop] == end))
-        rows[first:stop] = -1  # the end itself comes below
-    length = int(pooler.trained["wordNgrams"]) if pooler.trained else 1
-    more = np.full((len(bags) - 1, 1 if length < 2 else 2), end, dtype=np.int64)
-    if length > 1:
-        assert pooler.ngrams is not None
-        made = np.zeros((len(bags) - 1, pooler.embedding_dim), dtype=np.float32)
-        counts = np.zeros(len(made), dtype=np.float32)
-        for bag in range(len(made)):
-            raws = [token(at) for at in range(bags[bag], bags[bag + 1])]
-            raws = raws[: raws.index(_END.encode())] if _END.encode() in raws else raws
-            words = [raw.decode("utf-8", "surrogateescape") for raw in raws if not raw.startswith(_LABEL)]
-            total, count = pooler.ngrams.sum_word_ngrams([*words, _END], length)
-            counts[bag] = count
-            made[bag] = total / max(1, count)
-        more[:, 1] = np.where(counts > 0, -2 - len(extra.matrix) - np.arange(len(made)), -1)
-        assert extra.weights is not None
-        extra = Extra(np.concatenate([extra.matrix, made]), np.concatenate([extra.weights, counts]))
-    width = more.shape[1]
+        # The end itself is dropped as well, because every line gets one below.
+        rows[first:stop] = -1
+    width = 1 if model.word_ngrams < 2 else 2
+    added = np.full((len(offsets) - 1, width), end, dtype=np.int64)
+    if width == 2:
+        assert ngrams is not None
+        assert composed is not None
+        assert composed.weights is not None
+        phrases, counts = _phrases(model.word_ngrams, ngrams, offsets, token)
+        added[:, 1] = np.where(counts > 0, -2 - len(composed.matrix) - np.arange(len(added)), -1)
+        composed = ComposedRows(np.concatenate([composed.matrix, phrases]), np.concatenate([composed.weights, counts]))
     return (
-        np.insert(rows, np.repeat(bags[1:], width), more.reshape(-1)),
-        bags + width * np.arange(len(bags)),
-        extra,
+        np.insert(rows, np.repeat(offsets[1:], width), added.reshape(-1)),
+        offsets + width * np.arange(len(offsets)),
+        composed,
     )
+
+
+def _phrases(
+    length: int, ngrams: NgramTable, offsets: npt.NDArray[np.int64], token: Callable[[int], bytes]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the mean row of the n-grams of words of each line, shape (lines, dim), and their number."""
+    made = np.zeros((len(offsets) - 1, ngrams.dim), dtype=np.float32)
+    counts = np.zeros(len(made), dtype=np.float32)
+    for line in range(len(made)):
+        tokens = [token(at) for at in range(offsets[line], offsets[line + 1])]
+        tokens = tokens[: tokens.index(_END.encode())] if _END.encode() in tokens else tokens
+        words = [raw.decode("utf-8", "surrogateescape") for raw in tokens if not raw.startswith(_LABEL)]
+        total, count = ngrams.sum_word_ngrams([*words, _END], length)
+        counts[line] = count
+        made[line] = total / max(1, count)
+    return made, counts

@@ -1,9 +1,10 @@
-"""Write sentence vectors to files."""
+"""Write sentence vectors to files: `pool_file`, which joins `SentencePooler` with one of three writers."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -12,18 +13,22 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vecload.errors import OptionError, require, sample, warn
-from vecload.pooling import encoding
+from vecload.pooling.encoding import BATCH_SIZE, stream
+from vecload.saved.npy import npy_header
 from vecload.sources import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
     from vecload.pooling.sentence_pooler import SentencePooler
 
-_HEADER = 256  # bytes of a header that waits for the number of rows
 COLUMN = "vector"
+"""Column of the sentence vectors in Parquet files and Arrow tables."""
+
+_FLOAT = np.dtype("<f4")
+_SAFETENSORS_HEADER = 248  # characters; with its length of 8 bytes, the rows begin at a multiple of 64
 
 
 def pool_file(
@@ -42,10 +47,10 @@ def pool_file(
     texts
         Any iterable of texts.
     output
-        ``.npy`` (n, dim); ``.safetensors``, the same under "vectors"; ``.parquet``, a column "vector" of lists of a
-        fixed size. It appears whole or not at all.
+        Path of the file, which appears whole or not at all: ``.npy``, shape (n, dim); ``.safetensors``, the same in a
+        tensor "vectors"; ``.parquet``, a column "vector" of lists of a fixed size.
     progress
-        Whether to show a bar; None when standard error is a terminal.
+        Whether to show a progress bar; None shows one if standard error is a terminal.
 
     Raises
     ------
@@ -54,18 +59,21 @@ def pool_file(
     """
     kind = suffix_of(output)
     count = tokens = 0
-    stream = iter(texts)
-    head = list(islice(stream, 3))
-    with atomic_write(output) as part, _SINKS[kind](part, pooler.output_dim) as sink:
-        for batch, pooled in encoding.stream(pooler, chain(head, stream), progress=progress):
-            sink.write(batch)
+    remaining = iter(texts)
+    head = list(islice(remaining, 3))
+    batches = stream(
+        pooler.tokenizer, pooler.lookup, pooler, chain(head, remaining), batch_size=BATCH_SIZE, progress=progress
+    )
+    with atomic_write(output) as part, _WRITERS[kind](part, pooler.output_dim) as writer:
+        for batch, pooled in batches:
+            writer.write(batch)
             count += len(batch)
             tokens += int(pooled.sum())
     if count and not tokens:
-        sides = (
-            f"the texts begin with {sample(map(str, head))}; the words there begin with {sample(pooler.words or ())}"
+        begins = (
+            f"the texts begin with {sample(map(str, head))}, the words of the vectors with {sample(pooler.words or ())}"
         )
-        warn(f"{output}: no word of the {count:,} texts has a vector: {sides}; check the language and the case")
+        warn(f"{output}: no word of the {count:,} texts has a vector: {begins}; check the language and the case")
     return count
 
 
@@ -80,34 +88,40 @@ def suffix_of(output: str | os.PathLike[str]) -> str:
         If a package that writes the format is not installed.
     """
     kind = Path(output).suffix
-    if kind not in _SINKS:
-        raise OptionError(f"{os.fspath(output)}: choose an output that ends in {', '.join(_SINKS)}")
+    if kind not in _WRITERS:
+        raise OptionError(f"{os.fspath(output)}: choose an output that ends in {', '.join(_WRITERS)}")
     if kind == ".parquet":
         require("pyarrow.parquet", "arrow")
     return kind
 
 
-class _Sink(Protocol):
-    def __enter__(self) -> _Sink: ...
+class _Writer(Protocol):
+    def __enter__(self) -> _Writer: ...
     def __exit__(self, *_: object) -> None: ...
     def write(self, rows: npt.NDArray[Any]) -> None: ...
 
 
-class _Raw:
-    """Rows one behind the other; the header is written in front, into its room, when their number is known."""
+class _RawWriter:
+    """Rows after a header that is written again once their number is known.
+
+    Parameters
+    ----------
+    header
+        Function from the number of rows and of columns to a header, whose length must not depend on the rows.
+    """
 
     def __init__(self, path: Path, dim: int, header: Callable[[int, int], bytes]) -> None:
         self._dim = dim
         self._header = header
         self._count = 0
         self._file: IO[bytes] = path.open("wb")
-        self._file.write(b"\0" * _HEADER)
+        self._file.write(header(0, dim))
 
-    def __enter__(self) -> _Raw:
+    def __enter__(self) -> _RawWriter:
         return self
 
     def write(self, rows: npt.NDArray[Any]) -> None:
-        self._file.write(np.ascontiguousarray(rows, dtype="<f4").data)
+        self._file.write(np.ascontiguousarray(rows, dtype=_FLOAT).data)
         self._count += len(rows)
 
     def __exit__(self, *_: object) -> None:
@@ -117,20 +131,19 @@ class _Raw:
 
 
 def _npy(count: int, dim: int) -> bytes:
-    """Version 1 of ``numpy.lib.format``: magic, two bytes of length, a dictionary ended by a line feed."""
-    described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
-    length = _HEADER - 10
-    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + described.ljust(length - 1).encode() + b"\n"
+    # NumPy pads the header for any number of rows, so that files can grow in place.
+    return npy_header((count, dim), _FLOAT)
 
 
 def _safetensors(count: int, dim: int) -> bytes:
-    """A header of one tensor, filled up with spaces."""
+    # Padded with spaces to the length of the largest number of rows. By the first key of the header, other functions
+    # recognize a file of sentence vectors.
     entry = {"dtype": "F32", "shape": [count, dim], "data_offsets": [0, 4 * count * dim]}
-    length = _HEADER - 8
-    return length.to_bytes(8, "little") + json.dumps({"vectors": entry}).ljust(length).encode()
+    header = json.dumps({"vectors": entry}).ljust(_SAFETENSORS_HEADER).encode()
+    return len(header).to_bytes(8, "little") + header
 
 
-class _Parquet:
+class _ParquetWriter:
     def __init__(self, path: Path, dim: int) -> None:
         self._arrow: Any = require("pyarrow", "arrow")
         parquet: Any = require("pyarrow.parquet", "arrow")
@@ -138,7 +151,7 @@ class _Parquet:
         self._schema = self._arrow.schema([(COLUMN, self._kind)])
         self._writer = parquet.ParquetWriter(path, self._schema)
 
-    def __enter__(self) -> _Parquet:
+    def __enter__(self) -> _ParquetWriter:
         return self
 
     def write(self, rows: npt.NDArray[Any]) -> None:
@@ -148,15 +161,15 @@ class _Parquet:
         self._writer.close()
 
 
-_SINKS: dict[str, Callable[[Path, int], _Sink]] = {
-    ".npy": partial(_Raw, header=_npy),
-    ".parquet": _Parquet,
-    ".safetensors": partial(_Raw, header=_safetensors),
+_WRITERS: dict[str, Callable[[Path, int], _Writer]] = {
+    ".npy": partial(_RawWriter, header=_npy),
+    ".parquet": _ParquetWriter,
+    ".safetensors": partial(_RawWriter, header=_safetensors),
 }
 
 
 def column_of(rows: npt.NDArray[Any]) -> Any:
-    """Vectors, (n, dim), as an Arrow array of lists of a fixed size, without a copy."""
+    """Return vectors, shape (n, dim), as an Arrow array of lists of a fixed size, without a copy."""
     arrow: Any = require("pyarrow", "arrow")
     flat = arrow.array(np.ascontiguousarray(rows, dtype=np.float32).reshape(-1))
     return arrow.FixedSizeListArray.from_arrays(flat, rows.shape[1])

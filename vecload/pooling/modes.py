@@ -1,6 +1,6 @@
-"""The ways to pool, as values: what is weighted, what a sum is divided by, what is removed afterwards.
+"""Pooling modes as values: word weights, divisor and common components.
 
-A mode without arguments is named by a string; `sif`, `usif` and `pmeans` make one with arguments.
+A mode without arguments can be given by its name; `sif`, `usif` and `pmeans` make modes with arguments.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 NAMES = ("mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention", "fasttext")
 FITTED = ("sif", "usif", "tfidf")
-"""Modes whose word weights come from a corpus."""
+"""Modes whose word weights are estimated from a corpus."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to pool.
+    """Pooling mode with its arguments.
 
     Parameters
     ----------
     name
         One of `NAMES`.
     a
-        Of "sif": the weight of a word of probability p is a / (a + p).
+        For "sif": a word of probability p has the weight a / (a + p).
     length
-        Of "usif": the expected number of words in a sentence; None for the mean of the corpus.
+        For "usif": expected number of words in a sentence; None for the mean of the corpus.
     components
-        Of "sif" and "usif": how many common components are removed.
+        For "sif" and "usif": number of common components to remove.
     powers
-        Of "pmeans": the power means that are put side by side.
+        For "pmeans": powers of the means that are concatenated.
     """
 
     name: str
@@ -47,28 +47,30 @@ class Mode:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise OptionError(
-                f"mode={self.name!r} is not one of {', '.join(map(repr, NAMES))}{did_you_mean(self.name, NAMES)}"
+                f"unknown mode {self.name!r}; choose from: {', '.join(NAMES)}{did_you_mean(self.name, NAMES)}"
             )
         if not self.a > 0:
-            raise OptionError(f"a={self.a} is not positive")
+            raise OptionError(f"a must be positive, got {self.a}")
         if self.length is not None and not self.length > 0:
-            raise OptionError(f"length={self.length} is not positive")
+            raise OptionError(f"length must be positive, got {self.length}")
         if self.components < 0:
-            raise OptionError(f"components={self.components} is negative")
+            raise OptionError(f"components must be 0 or more, got {self.components}")
         for power in self.powers:
             if not math.isinf(power) and (power < 1 or power != int(power)):
-                raise OptionError(f"power {power} is neither a positive integer nor infinite")
+                raise OptionError(f"powers must be positive integers, inf or -inf, got {power}")
 
 
 def sif(*, a: float = 1e-3, components: int = 1) -> Mode:
-    """Smooth inverse frequency (Arora, Liang and Ma, ICLR 2017): mean of a / (a + p(w)) · v(w), less what is common.
+    """Make the mode "sif", smooth inverse frequency (Arora, Liang and Ma, ICLR 2017).
+
+    Sentence vectors are the mean of a / (a + p(w)) · v(w), without the first principal components of the corpus.
 
     Parameters
     ----------
     a
-        The smaller, the less frequent words weigh; the paper uses 1e-4 to 1e-3.
+        The smaller, the less frequent words count. The paper uses 1e-4 to 1e-3.
     components
-        How many of the first principal components of the corpus' sentences are removed; the paper removes one.
+        Number of principal components of the corpus's sentences to remove. The paper removes one.
 
     Examples
     --------
@@ -79,19 +81,21 @@ def sif(*, a: float = 1e-3, components: int = 1) -> Mode:
 
 
 def usif(*, length: float | None = None, components: int = 5) -> Mode:
-    """Unsupervised smooth inverse frequency (Ethayarajh, RepL4NLP 2018): weights a / (a/2 + p(w)) without a parameter.
+    """Make the mode "usif", unsupervised smooth inverse frequency (Ethayarajh, RepL4NLP 2018).
+
+    The weights a / (a/2 + p(w)) have no free parameter: a follows from the length of sentences.
 
     Parameters
     ----------
     length
-        Expected number of words in a sentence, from which a follows; None for the mean of the corpus.
+        Expected number of words in a sentence; None for the mean of the corpus.
     components
-        How many common components are removed, each in part: by its share of their variance.
+        Number of common components to remove, each in proportion to its share of their variance.
 
     Notes
     -----
-    As in the paper's algorithm. The author's script also divides, within each sentence, every dimension by its norm
-    over the sentence's words, of which the algorithm says nothing.
+    This is the algorithm of the paper. The author's script also divides, within each sentence, every dimension by its
+    norm over the words of the sentence, which the paper does not mention.
 
     Examples
     --------
@@ -102,12 +106,14 @@ def usif(*, length: float | None = None, components: int = 5) -> Mode:
 
 
 def pmeans(powers: Sequence[float] = (1, math.inf, -math.inf)) -> Mode:
-    """Power means side by side (Rücklé et al. 2018): the result is len(powers) times as wide.
+    """Make the mode "pmeans", concatenated power means (Rücklé et al. 2018).
+
+    Sentence vectors are len(powers) times as long as word vectors.
 
     Parameters
     ----------
     powers
-        1 is the mean, inf the largest, -inf the smallest value of each dimension; an odd integer keeps the sign.
+        1 is the mean, inf the largest and -inf the smallest value of each dimension. An odd integer keeps the sign.
 
     Examples
     --------
@@ -119,8 +125,8 @@ def pmeans(powers: Sequence[float] = (1, math.inf, -math.inf)) -> Mode:
     return Mode("pmeans", powers=tuple(powers))
 
 
-def of(mode: str | Mode) -> Mode:
-    """The mode of a name, or the mode itself."""
+def as_mode(mode: str | Mode) -> Mode:
+    """Return the mode with a name and default arguments, or the mode itself."""
     if isinstance(mode, Mode):
         return mode
     makers: dict[str, Callable[[], Mode]] = {"sif": sif, "usif": usif, "pmeans": pmeans}

@@ -1,7 +1,11 @@
-"""Bags of tokens → one vector each, in torch operations that autograd, torch.compile and ONNX know.
+"""Reduce bags of word vectors to one vector each, in torch operations.
 
-A bag's tokens are found by the number of its bag, so ragged and padded input take the same way, and nothing depends on
-the data's size at run time.
+This is the general implementation: autograd, torch.compile, torch.export and ONNX know all of its operations, and it
+works on any layer and device. Where nothing is traced or differentiated, `vecload.pooling.kernel_pooling` and torch's
+own ``embedding_bag`` compute the same faster.
+
+Every token carries the number of its bag, and bags are summed by ``scatter_add``. So ragged and padded input are
+handled alike, and no shape depends on the values of the input, which a trace could not express.
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.autograd.forward_ad import unpack_dual
 
 from vecload.errors import OptionError
 
@@ -21,10 +24,20 @@ Tensor = torch.Tensor
 
 
 class Bags(NamedTuple):
-    """Tokens in a row, and where their bags begin.
+    """Row numbers of tokens, one bag after the other.
 
-    `tokens` int64 (n,), `offsets` int64 (bags,), `size` the number of bags, `weights` float (n,) or None, `keep` bool
-    (n,) or None for all.
+    Parameters
+    ----------
+    tokens
+        Row numbers, int64, shape (n,).
+    offsets
+        Where each bag begins, int64, shape (bags,).
+    size
+        Number of bags.
+    weights
+        How often each token counts, float, shape (n,), or None for once.
+    keep
+        Which tokens count, bool, shape (n,), or None for all.
     """
 
     tokens: Tensor
@@ -34,23 +47,25 @@ class Bags(NamedTuple):
     keep: Tensor | None
 
     def numbers(self) -> Tensor:
-        """Number of the bag of each token, int64 (n,)."""
+        """Return the number of the bag of each token, int64, shape (n,)."""
+        # Count the bags that begin at each token, and add up. Empty bags begin where the next one does, so several
+        # may begin at one token; the extra element at the end takes those that begin after the last token.
         marks = torch.zeros(self.tokens.shape[0] + 1, dtype=torch.int64, device=self.tokens.device)
         marks = marks.scatter_add(0, self.offsets, torch.ones_like(self.offsets))
         return marks.cumsum(0)[:-1] - 1
 
 
 def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask: Tensor | None) -> Bags:
-    """Flatten what `SentencePooler.forward` takes: 1-D with offsets, 2-D, or nested.
+    """Check and flatten the input of `SentencePooler.forward`: 1-D with offsets, 2-D, or nested.
 
     Raises
     ------
     OptionError
-        When shapes do not go together.
+        For shapes or types that do not match.
     """
     tracing = torch.compiler.is_compiling() or transformed()
     if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
-        raise OptionError(f"input is {tokens.dtype}: pass row numbers (int32 or int64)")
+        raise OptionError(f"input must be row numbers (int32 or int64), got {tokens.dtype}")
     if offsets is not None and (offsets.dim() != 1 or offsets.dtype not in (torch.int32, torch.int64)):
         found = f"{offsets.dtype} of shape {tuple(offsets.shape)}"
         raise OptionError(f"offsets must be 1-D, int32 or int64: where each bag begins; got {found}")
@@ -58,7 +73,7 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
         raise OptionError(f"per_sample_weights must be real numbers, got {weights.dtype}")
     if tokens.is_nested:
         if offsets is not None or mask is not None:
-            raise OptionError("a nested tensor says itself where its bags begin: pass no offsets and no mask")
+            raise OptionError("offsets and mask cannot be combined with a nested tensor, which has its own bags")
         parts = tokens.unbind()
         lengths = torch.tensor([0, *(len(part) for part in parts[:-1])], device=tokens.device)
         offsets = lengths.cumsum(0)[: len(parts)]
@@ -66,51 +81,48 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
         weights = torch.cat(weights.unbind()) if weights is not None and weights.is_nested else weights
     elif tokens.dim() == 2:
         if offsets is not None:
-            raise OptionError("offsets go with 1-D input; each row of 2-D input is a bag")
+            raise OptionError("offsets need 1-D input; each row of 2-D input is a bag")
         count, width = tokens.shape
         offsets = torch.arange(count, device=tokens.device) * width
-        for name, given in (("mask", mask), ("per_sample_weights", weights)):
-            if given is not None and given.shape != tokens.shape:
-                raise OptionError(f"{name} has shape {tuple(given.shape)}, the input {tuple(tokens.shape)}")
+        _check_shapes(tokens, mask, weights)
         tokens = tokens.reshape(-1)
         mask = None if mask is None else mask.reshape(-1)
         weights = None if weights is None else weights.reshape(-1)
     elif tokens.dim() != 1:
-        raise OptionError(f"input has {tokens.dim()} dimensions: pass 1-D with offsets, 2-D or a nested tensor")
+        raise OptionError(f"input must be 1-D with offsets, 2-D or a nested tensor, got {tokens.dim()} dimensions")
     elif offsets is None:
         raise OptionError("1-D input needs offsets: where each bag begins")
     elif not tracing and len(offsets):
         steps = offsets[1:] - offsets[:-1]
         if int(offsets[0]) != 0 or int(offsets[-1]) > len(tokens) or bool((steps < 0).any()):
-            raise OptionError("offsets begin at 0, never fall and end within the input")
+            raise OptionError("offsets must begin at 0, never decrease and end within the input")
     elif not tracing and len(tokens):
-        raise OptionError("there are tokens and no offsets: the first bag begins at 0")
+        raise OptionError("input has tokens but offsets is empty: the first bag begins at 0")
+    _check_shapes(tokens, mask, weights)
+    keep = None if mask is None else mask.bool()
+    # len(offsets) would be a constant in a trace; shape[0] stays symbolic.
+    return Bags(tokens.long(), offsets.long(), offsets.shape[0], weights, keep)
+
+
+def _check_shapes(tokens: Tensor, mask: Tensor | None, weights: Tensor | None) -> None:
     for name, given in (("mask", mask), ("per_sample_weights", weights)):
         if given is not None and given.shape != tokens.shape:
             raise OptionError(f"{name} has shape {tuple(given.shape)}, the input {tuple(tokens.shape)}")
-    keep = None if mask is None else mask.bool()
-    return Bags(tokens.long(), offsets.long(), offsets.shape[0], weights, keep)  # len() would fix it in a trace
 
 
 def transformed() -> bool:
-    """Return whether a transform of torch.func (vmap, grad, jvp) is at work, so that values cannot be looked at."""
+    """Return whether a transform of torch.func (vmap, grad, jvp) is active, so that values cannot be inspected."""
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-def has_tangent(*tensors: Tensor | None) -> bool:
-    """Return whether tensors take part in forward-mode differentiation, which kernels and torch's own bag lack."""
-    given = (tensor for tensor in tensors if tensor is not None)
-    return any(unpack_dual(tensor).tangent is not None for tensor in given)  # type: ignore[no-untyped-call]
-
-
 def sums(values: Tensor, numbers: Tensor, count: int) -> Tensor:
-    """Sums of rows by bag: (n, d) → (count, d), or (n,) → (count,)."""
+    """Return the sum of each bag: (n, d) → (count, d), or (n,) → (count,)."""
     index = numbers if values.dim() == 1 else numbers[:, None].expand_as(values)
     return values.new_zeros(count, *values.shape[1:]).scatter_add(0, index, values)
 
 
 def largest(values: Tensor, numbers: Tensor, count: int, keep: Tensor) -> Tensor:
-    """Largest values by bag, zero where nothing is kept: (n, d) → (count, d), or (n,) → (count,)."""
+    """Return the largest values of each bag, zero where no token is kept: (n, d) → (count, d), or (n,) → (count,)."""
     wide = keep if values.dim() == 1 else keep[:, None]
     index = numbers if values.dim() == 1 else numbers[:, None].expand_as(values)
     low = values.new_full((count, *values.shape[1:]), -math.inf)
@@ -129,28 +141,30 @@ def pool(
     table: Tensor | None,
     query: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """One vector a bag, and how many tokens it is made of.
+    """Return one vector per bag, and the number of tokens that it was made from.
 
     Parameters
     ----------
     mode
-        The way.
+        Pooling mode.
     values
-        The tokens' vectors, float (n, d), zero where not kept.
+        Vectors of the tokens, float, shape (n, d), zero where not kept.
     numbers, count
-        The tokens' bags, int64 (n,), and how many bags there are.
+        Bag of each token, int64, shape (n,), and the number of bags.
     keep
-        Which tokens count, bool (n,).
+        Which tokens count, bool, shape (n,).
     weights
-        How often each token counts, (n,), or None for once.
+        How often each token counts, shape (n,), or None for once.
     table
-        The weight of each token's word, (n,); None where the mode has none.
+        Weight of each token's word, shape (n,), or None if the mode has no word weights.
     query
-        Of "attention", (d,).
+        For "attention", shape (d,).
     """
     once = keep.to(values.dtype)
     by_weight = mode.name in ("tfidf", "fasttext")
-    if mode.name == "fasttext" and table is None:  # no supervised model: unit vectors, of those that can be
+    # Without the word weights of a supervised model, "fasttext" is the mean of unit vectors. fastText leaves vectors
+    # of length zero out of the count (FastText::getSentenceVector), and so does this.
+    if mode.name == "fasttext" and table is None:
         by_weight = False
         lengths = values.norm(dim=1)
         keep = keep & (lengths > 0)
@@ -163,6 +177,8 @@ def pool(
         return torch.cat([_power_mean(p, values, numbers, count, keep, tokens) for p in mode.powers], 1), tokens
     if mode.name == "attention":
         assert query is not None
+        # Softmax within each bag. Subtracting the largest score of the bag keeps exp() from overflowing; it cancels
+        # out of the result, so it needs no gradient.
         scores = values @ query.to(values.dtype)
         top = largest(scores.detach(), numbers, count, keep)
         shares = torch.where(keep, (scores - top[numbers]).clamp(max=0), 0).exp() * once
@@ -189,5 +205,6 @@ def _power_mean(power: float, values: Tensor, numbers: Tensor, count: int, keep:
     mean = sums(values ** int(power), numbers, count) / tokens.clamp(min=1)[:, None]
     if power == 1:
         return mean
-    size = torch.where(mean == 0, 1, mean.abs()) ** (1 / power)  # the root's slope at zero is infinite
+    # The slope of a root at zero is infinite, and zero times infinity would make gradients NaN.
+    size = torch.where(mean == 0, 1, mean.abs()) ** (1 / power)
     return mean.sign() * size

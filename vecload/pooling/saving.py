@@ -1,28 +1,28 @@
-"""A pooler in a folder: its vectors in vecload's own format, which opens by mapping, its state, and JSON. No pickle.
+"""Save a pooler to a folder and read it back: safetensors and JSON, no pickle.
 
 ::
 
-    pooler.json            mode, tokenizer and the rest of the settings
-    vectors.safetensors    words, rows and n-gram table: `load` reads it too
-    state.safetensors      word weights, common components, the query
+    pooler.json            mode, tokenizer and the other settings
+    vectors.safetensors    words, rows and n-gram table in vecload's own format: `load` reads it too
+    state.safetensors      word weights, common components, the query of "attention"
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from vecload.errors import FormatError, OptionError, as_format_errors
-from vecload.layers.shared_memory import array_of
+from vecload.arrays import as_numpy, as_tensor
+from vecload.errors import FormatError, OptionError
 from vecload.loading import load
 from vecload.pooling.modes import Mode
-from vecload.pooling.sentence_pooler import SentencePooler
 from vecload.saved import (
     check_settings,
     check_tensors,
@@ -38,27 +38,65 @@ from vecload.tokenizers import Tokenizer
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
+    from vecload.pooling.row_lookup import RowLookup, Unknown
+    from vecload.pooling.row_pooler import RowPooler
+
 _SETTINGS, _VECTORS, _STATE = "pooler.json", "vectors.safetensors", "state.safetensors"
-_MOST_POWER = 1000
+_LARGEST_POWER = 1000
 
 
-def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
-    """Write a pooler to a new folder, which appears whole or not at all: see `SentencePooler.save`."""
+@dataclass(frozen=True)
+class SavedPooler:
+    """Checked contents of a folder that `save` wrote."""
+
+    vectors: Vectors
+    mode: Mode
+    normalize: bool
+    unknown: Unknown
+    unk_idx: int | None
+    padding_idx: int | None
+    tokenizer: Tokenizer
+    state: dict[str, npt.NDArray[Any]]
+
+    def restore(self, pooling: RowPooler) -> None:
+        """Copy the saved buffers and the query to a pooling module, without touching its rows.
+
+        Raises
+        ------
+        ValueError
+            If one is missing or has another shape.
+        """
+        own = _own_state(pooling)
+        if missing := own.keys() - self.state.keys():
+            raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                saved = self.state[name]
+                if tuple(tensor.shape) != saved.shape:
+                    raise ValueError(f"{name} has shape {saved.shape}; expected {tuple(tensor.shape)}")
+                tensor.copy_(as_tensor(saved))
+
+
+def save(tokenizer: Tokenizer, lookup: RowLookup | None, pooling: RowPooler, folder: str | os.PathLike[str]) -> None:
+    """Write a new folder, which appears whole or not at all: see `SentencePooler.save`."""
     check_target(folder, folder=True)
-    vectors = vectors_of(pooler)
+    vectors = vectors_of(lookup, pooling)
+    assert lookup is not None
     settings = {
         "format": POOLER.mark,
         "version": int(POOLER.version),
-        "mode": {**asdict(pooler.mode), "powers": [str(power) for power in pooler.mode.powers]},
-        "unknown": pooler.unknown,
-        "normalize": pooler.normalize,
-        "padding_idx": pooler.padding_idx,
-        "unk_idx": pooler.unk_idx,
-        "tokenizer": pooler.tokenizer.to_json(),
+        "mode": {**asdict(pooling.mode), "powers": [str(power) for power in pooling.mode.powers]},
+        "unknown": lookup.unknown,
+        "normalize": pooling.normalize,
+        "padding_idx": pooling.padding_idx,
+        "unk_idx": lookup.unk_idx,
+        "tokenizer": tokenizer.to_json(),
     }
-    state = {name: array_of(tensor.detach()) for name, tensor in _own_state(pooler).items()}
+    state = {name: as_numpy(tensor) for name, tensor in _own_state(pooling).items()}
     with atomic_write(folder, folder=True) as part:
         part.mkdir()
         vectors.save(part / _VECTORS)
@@ -67,13 +105,16 @@ def save(pooler: SentencePooler, folder: str | os.PathLike[str]) -> None:
         (part / _SETTINGS).write_text(json.dumps(plain(settings), indent=1), encoding="utf-8")
 
 
-def load_pooler(folder: str | os.PathLike[str], *, tokenize: Any = None, trainable: bool = False) -> SentencePooler:
-    """Open what `save` wrote; rows that are not trained stay in the file, mapped: see `SentencePooler.load`."""
-    with as_format_errors(os.fspath(folder)):
-        return _load(Path(folder), tokenize, trainable=trainable)
+def read(folder: Path, tokenize: Any) -> SavedPooler:
+    """Read a folder that `save` wrote; `tokenize` replaces a tokenizer that could not be saved.
 
-
-def _load(folder: Path, tokenize: Any, *, trainable: bool) -> SentencePooler:
+    Raises
+    ------
+    FormatError
+        If the folder holds something else, or values out of range.
+    OptionError
+        If `tokenize` is needed and missing, or of another kind than the saved tokenizer.
+    """
     if not (folder / _SETTINGS).is_file():
         raise other_kind(folder, POOLER)
     name = str(folder / _SETTINGS)
@@ -82,23 +123,33 @@ def _load(folder: Path, tokenize: Any, *, trainable: bool) -> SentencePooler:
     check_settings(POOLER_TOKENIZER, kept["tokenizer"], f"{name} (tokenizer)")
     tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
     vectors = load(folder / _VECTORS)
-    try:
+    with matching_parts(folder):
         mode = Mode(**{**kept["mode"], "powers": tuple(_power(power) for power in kept["mode"]["powers"])})
-        state = _state(folder / _STATE, vectors, mode)
-        pooler = SentencePooler(vectors, mode, normalize=kept["normalize"], trainable=trainable, tokenize=tokenizer)
-        pooler.unknown = kept["unknown"]
-        pooler.unk_idx, pooler.padding_idx = (_row(kept, name, len(vectors)) for name in ("unk_idx", "padding_idx"))
-        pooler.check()
-        _restore(pooler, state)
+        return SavedPooler(
+            vectors,
+            mode,
+            kept["normalize"],
+            kept["unknown"],
+            _row(kept, "unk_idx", len(vectors)),
+            _row(kept, "padding_idx", len(vectors)),
+            tokenizer,
+            _state(folder / _STATE, vectors, mode),
+        )
+
+
+@contextlib.contextmanager
+def matching_parts(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Report options that contradict each other as an error of the file that they were read from."""
+    try:
+        yield
+    except FormatError:
+        raise
     except (OptionError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"the parts of the pooler do not fit each other: {error}", file=os.fspath(folder)) from error
-    return pooler
+        raise FormatError(f"the parts of the pooler do not match: {error}", file=os.fspath(folder)) from error
 
 
 def _state(path: Path, vectors: Vectors, mode: Mode) -> dict[str, npt.NDArray[Any]]:
-    """Return the checked buffers, so that nothing is allocated that the file does not hold."""
+    """Return the saved buffers, after checking that no size in the settings exceeds what the file holds."""
     if not path.is_file():
         raise FormatError("missing file", file=str(path), hint="Save the pooler again.")
     arrays = parse_safetensors(np.fromfile(path, dtype=np.uint8), str(path)).arrays
@@ -115,60 +166,41 @@ def _state(path: Path, vectors: Vectors, mode: Mode) -> dict[str, npt.NDArray[An
 def _power(text: str) -> float:
     if text in ("inf", "-inf"):
         return float(text)
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_POWER:
-        raise ValueError(f"power {text!r} is neither infinite nor a whole number from 1 to {_MOST_POWER}")
+    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_POWER:
+        raise ValueError(f"power {text!r} is neither infinite nor a whole number from 1 to {_LARGEST_POWER}")
     return int(text)
 
 
 def _row(kept: dict[str, Any], name: str, rows: int) -> int | None:
-    """Return the number of a row, which compiled code follows without looking."""
+    """Return a row number after checking it: the kernels do not check bounds."""
     row: int | None = kept[name]
     if row is not None and row >= rows:
         raise ValueError(f"{name}={row} is not one of {rows:,} rows")
     return row
 
 
-def _restore(pooler: SentencePooler, state: dict[str, npt.NDArray[Any]]) -> None:
-    """Set buffers and query without touching the rows."""
-    own = _own_state(pooler)
-    if missing := own.keys() - state.keys():
-        raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            if tuple(tensor.shape) != state[name].shape:
-                raise ValueError(f"{name} has shape {state[name].shape}; expected {tuple(tensor.shape)}")
-            tensor.copy_(_as_tensor(state[name]))
-
-
-def _own_state(pooler: SentencePooler) -> dict[str, torch.Tensor]:
-    """Return what a pooler's state_dict holds beside the rows, which may be too large to copy for it."""
-    kept = {
-        name: tensor for name, tensor in pooler.named_buffers(recurse=False)
-        if name not in pooler._non_persistent_buffers_set
+def _own_state(pooling: RowPooler) -> dict[str, torch.Tensor]:
+    """Return the state dict without the rows, for which ``state_dict()`` might need a copy."""
+    saved = {
+        name: tensor for name, tensor in pooling.named_buffers(recurse=False)
+        if name not in pooling._non_persistent_buffers_set
     }  # fmt: skip
-    return kept | dict(pooler.named_parameters(recurse=False))
+    return saved | dict(pooling.named_parameters(recurse=False))
 
 
-def vectors_of(pooler: SentencePooler) -> Vectors:
-    """The rows of a pooler with their words; those of a layer that trains are as they are now.
+def vectors_of(lookup: RowLookup | None, pooling: RowPooler) -> Vectors:
+    """Return the rows of a pooling module as they are now, with their words.
 
     Raises
     ------
     OptionError
-        When it knows no words.
+        If there are no words.
     """
-    if pooler.words is None:
-        raise OptionError("this pooler knows no words: save its state_dict instead")
-    layer = pooler.embedding
+    if lookup is None:
+        raise OptionError("this pooler has no words: save its state_dict instead")
+    layer = pooling.embedding
     with torch.no_grad():
-        every = torch.arange(pooler.num_embeddings)
-        matrix = array_of(layer.weight if type(layer) is torch.nn.Embedding else layer(every))
-    meta = {} if pooler.trained is None else {"args": pooler.trained}  # by which `load` knows a supervised model
-    return Vectors(pooler.words, matrix, meta, pooler.ngrams)
-
-
-def _as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    """Return a tensor of the same bits, in memory of its own."""
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
-    return torch.from_numpy(array.copy())
+        every = torch.arange(pooling.num_embeddings)
+        matrix = as_numpy(layer.weight if type(layer) is torch.nn.Embedding else layer(every))
+    meta = {} if lookup.supervised is None else {"args": lookup.supervised.arguments}
+    return Vectors(lookup.words, matrix, meta, lookup.ngrams)

@@ -1,64 +1,39 @@
-"""`SentencePooler`: from texts or row numbers to pooled vectors."""
+"""`SentencePooler`: tokenizer, row lookup and pooling module joined, from texts or row numbers to sentence vectors."""
 
 from __future__ import annotations
 
 import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy.typing as npt
 import torch
 
-from vecload.errors import OptionError
+from vecload.errors import OptionError, as_format_errors
 from vecload.keywords import explain_keywords
-from vecload.layers.shared_memory import table_of
-from vecload.ngrams import DenseRows, NgramTable
-from vecload.pooling import fasttext_sentences, modes
+from vecload.pooling import encoding, exporting, fitting, saving
+from vecload.pooling.encoding import BATCH_SIZE
+from vecload.pooling.modes import as_mode
+from vecload.pooling.pooler_sources import VocabularyRows, read_source
+from vecload.pooling.row_lookup import RowLookup, Unknown, check_unknown
 from vecload.pooling.row_pooler import RowPooler
-from vecload.sources import MappedRange
-from vecload.tokenizers import Tokenize
+from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from vecload.ngrams import NgramTable
     from vecload.pooling.modes import Mode
     from vecload.words import Words
 
-Unknown = Literal["skip", "unk", "ngrams"]
-
-_UNKS = ("<unk>", "[UNK]")
-
-
-class VocabularyRows(Protocol):
-    """Anything with a vocabulary and one row for each of its words, such as `vecload.Aligned`."""
-
-    @property
-    def vocab(self) -> Vocab:
-        """Words of the rows."""
-        ...
-
-    @property
-    def matrix(self) -> npt.NDArray[Any]:
-        """Rows, shape (len(vocab), dim)."""
-        ...
-
-
-class _MappedNgrams(NamedTuple):
-    """What a pickle holds of an n-gram table in a mapped file."""
-
-    place: MappedRange
-    kept: npt.NDArray[np.int32] | None
-    settings: dict[str, Any]
-
-    def open(self) -> NgramTable:
-        return NgramTable(DenseRows(self.place.open()), kept=self.kept, **self.settings)
-
 
 class SentencePooler(RowPooler):
-    """Pools the vectors of a sentence's words into one: an ``nn.EmbeddingBag`` with more modes that also reads text.
+    """Module that pools the vectors of a sentence's words: an ``nn.EmbeddingBag`` with more modes that also reads text.
 
     Parameters
     ----------
@@ -66,28 +41,36 @@ class SentencePooler(RowPooler):
         `Aligned`, `Vectors`, or a layer that maps row numbers to vectors (``nn.Embedding`` and those of
         `vecload.layers`), which is shared, not copied.
     mode
-        "mean", "sum", "max", "sqrt-n" (sum over the square root of the number of words), "sif", "usif" and "tfidf" (to
-        be fitted), "pmeans", "attention" (one learned query, at first zero, which is the mean), "fasttext" (what
-        fastText's ``get_sentence_vector`` gives); or a `Mode` with arguments, made by `vecload.pooling.sif` and others.
+        "mean", "sum", "max", "sqrt-n" (the sum divided by the square root of the number of words), "sif", "usif" and
+        "tfidf" (which have to be fitted), "pmeans", "attention" (one learned query; zero at first, which is the mean),
+        "fasttext" (the result of fastText's ``get_sentence_vector``); or a `Mode` with arguments, made by
+        `vecload.pooling.sif` and others.
     words
-        For a layer: the `Vocab` or `Words` of its rows. Without them it pools row numbers only.
+        For a layer: the `Vocab` or `Words` of its rows. Without them only row numbers can be pooled.
     unknown
-        What to do about words without a row: "skip"; "unk", the row of the word for unknown ones; "ngrams", a vector
-        composed from character n-grams, which fastText models have.
+        Policy for words without a row: "skip"; "unk", use the row of the unknown token; "ngrams", compose a vector from
+        character n-grams, which fastText models have.
     normalize
-        Whether results have length 1.
+        Whether sentence vectors have length 1.
     trainable
         Whether to train the rows of `Aligned` or `Vectors`, on a copy. Frozen rows share their memory or their file; a
-        write to them (an init function, DDP, an optimizer) goes to a copy and never to the `Vectors`.
+        write to them (an init function, DDP, an optimizer) changes a copy and never the `Vectors`.
     dtype
         Type of the rows of `Aligned` or `Vectors`. None keeps the type of frozen rows; trained rows and float64 rows
         become float32.
     tokenize
-        How texts are split, as in `Vocab.from_texts`: None or "whitespace" at ASCII white space; a function from a text
+        How to split texts, as in `Vocab.from_texts`: None or "whitespace" at ASCII white space; a function from a text
         to its tokens; a compiled regular expression, whose matches are the tokens; "basic_english" (torchtext's rules);
         "sudachi" or "fugashi" for Japanese; a Hugging Face tokenizer.
     lowercase
-        Whether texts are lower-cased first, by Unicode's rules.
+        Whether to lower-case texts first, by Unicode's rules.
+
+    Attributes
+    ----------
+    tokenizer : Tokenizer
+        Splits texts into tokens.
+    lookup : RowLookup or None
+        Maps tokens to row numbers. None without words.
 
     Examples
     --------
@@ -116,78 +99,53 @@ class SentencePooler(RowPooler):
         tokenize: Tokenize = None,
         lowercase: bool = False,
     ) -> None:
-        from vecload.tokenizers import Tokenizer
-
-        mode = modes.of(mode)
-        ngrams: NgramTable | None = None
-        trained: dict[str, Any] | None = None
-        row_weights = None
-        if isinstance(source, torch.nn.Module):
-            if trainable or dtype is not None:
-                raise OptionError(
-                    "trainable= and dtype= apply to Vectors and Aligned only; a layer says itself what it trains: "
-                    "set its requires_grad, and convert it with .to(dtype)"
-                )
-            embedding = source
-        else:
-            if words is not None:
-                raise OptionError("words are of a layer; Aligned and Vectors have theirs")
-            words = source.words if isinstance(source, Vectors) else source.vocab
-            embedding = table_of(source.matrix, trainable=trainable, dtype=dtype)
-            if isinstance(source, Vectors):
-                ngrams = source.ngrams
-                trained = fasttext_sentences.supervised(source) if mode.name == "fasttext" else None
-                row_weights = None if trained is None else torch.from_numpy(fasttext_sentences.row_counts(source))
-        padding_idx = getattr(embedding, "padding_idx", None)
-        if isinstance(words, Vocab):
-            padding_idx = words.padding_idx if padding_idx is None else padding_idx
-            unk_idx, words = words.unk_idx, words.words
-        else:
-            found = [] if words is None else [row for unk in _UNKS if (row := words.get(unk)) >= 0]
-            unk_idx = found[0] if found else None
-        super().__init__(embedding, mode, normalize=normalize, padding_idx=padding_idx, row_weights=row_weights)
-        self.words: Words | None = words
-        self.unk_idx = unk_idx
-        self.ngrams = ngrams
-        self.trained = trained  # what a supervised fastText model was trained with
-        self.unknown = "ngrams" if mode.name == "fasttext" and ngrams is not None else unknown
+        mode = as_mode(mode)
+        parts = read_source(source, mode, words, trainable=trainable, dtype=dtype)
+        super().__init__(
+            parts.embedding,
+            mode,
+            normalize=normalize,
+            padding_idx=parts.padding_idx,
+            row_weights=parts.row_weights,
+        )
         self.tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
-        self.check()
+        self.lookup: RowLookup | None = None
+        if mode.name == "fasttext" and parts.ngrams is not None:
+            unknown = "ngrams"
+        if parts.words is None:
+            check_unknown(unknown, None, None)
+            return
+        self.lookup = RowLookup(parts.words, unknown, parts.unk_idx, parts.padding_idx, parts.ngrams, parts.supervised)
+        if len(parts.words) != self.num_embeddings:
+            raise OptionError(f"{len(parts.words):,} words do not match a layer of {self.num_embeddings:,} rows")
 
-    def check(self) -> None:
-        """Raise `OptionError` for settings that do not go together."""
-        if self.unknown not in ("skip", "unk", "ngrams"):
-            raise OptionError(f"unknown={self.unknown!r} is not one of 'skip', 'unk', 'ngrams'")
-        if self.unknown == "unk" and self.unk_idx is None:
-            raise OptionError("unknown='unk' needs a word for unknown ones: Vocab's unk, or '<unk>' among the words")
-        if self.unknown == "ngrams" and self.ngrams is None:
-            raise OptionError(
-                "unknown='ngrams' needs Vectors with an n-gram table: those of a fastText or floret model"
-            )
-        if self.words is not None and len(self.words) != self.num_embeddings:
-            raise OptionError(f"{len(self.words):,} words do not go with a layer of {self.num_embeddings:,} rows")
+    @property
+    def words(self) -> Words | None:
+        """Words of the rows."""
+        return None if self.lookup is None else self.lookup.words
+
+    @property
+    def unknown(self) -> Unknown:
+        """Policy for words without a row."""
+        return "skip" if self.lookup is None else self.lookup.unknown
+
+    @property
+    def unk_idx(self) -> int | None:
+        """Row of the unknown token."""
+        return None if self.lookup is None else self.lookup.unk_idx
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Table that vectors of unknown words are composed from."""
+        return None if self.lookup is None else self.lookup.ngrams
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SentencePooler:
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        # Words, n-grams and tokenizer never change, so a copy can share them.
-        memo.update((id(shared), shared) for shared in (self.words, self.ngrams, self.tokenizer) if shared is not None)
+        # Tokenizer and lookup never change, so a copy can share them.
+        memo.update((id(shared), shared) for shared in (self.tokenizer, self.lookup) if shared is not None)
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
-
-    def __getstate__(self) -> dict[str, Any]:
-        state, ngrams = dict(self.__dict__), self.ngrams
-        place = (
-            MappedRange.of(ngrams.rows.matrix) if ngrams is not None and isinstance(ngrams.rows, DenseRows) else None
-        )
-        if ngrams is not None and place is not None:
-            state["ngrams"] = _MappedNgrams(place, ngrams.kept, ngrams.settings)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        if isinstance(self.ngrams, _MappedNgrams):
-            self.ngrams = self.ngrams.open()
 
     @overload
     def encode(
@@ -234,7 +192,7 @@ class SentencePooler(RowPooler):
         self,
         texts: Iterable[str],
         *,
-        batch_size: int = 16_384,
+        batch_size: int = BATCH_SIZE,
         progress: bool | None = None,
         as_numpy: bool = True,
         return_empty: bool = False,
@@ -265,14 +223,19 @@ class SentencePooler(RowPooler):
         OptionError
             For one string instead of several, a pooler without words, or one that is not fitted.
         """
-        from vecload.pooling import encoding
-
         return encoding.encode(
-            self, texts, batch_size=batch_size, progress=progress, as_numpy=as_numpy, return_empty=return_empty
+            self.tokenizer,
+            self.lookup,
+            self,
+            texts,
+            batch_size=batch_size,
+            progress=progress,
+            as_numpy=as_numpy,
+            return_empty=return_empty,
         )
 
     def stream(
-        self, texts: Iterable[str], *, batch_size: int = 16_384, progress: bool | None = None
+        self, texts: Iterable[str], *, batch_size: int = BATCH_SIZE, progress: bool | None = None
     ) -> Iterator[npt.NDArray[Any]]:
         """Yield the vectors of texts, a batch at a time, in bounded memory.
 
@@ -295,9 +258,8 @@ class SentencePooler(RowPooler):
         OptionError
             For one string instead of several, a pooler without words, or one that is not fitted.
         """
-        from vecload.pooling import encoding
-
-        return (batch for batch, _ in encoding.stream(self, texts, batch_size=batch_size, progress=progress))
+        batches = encoding.stream(self.tokenizer, self.lookup, self, texts, batch_size=batch_size, progress=progress)
+        return (batch for batch, _ in batches)
 
     def fit(
         self,
@@ -311,18 +273,18 @@ class SentencePooler(RowPooler):
         Parameters
         ----------
         texts
-            Any iterable of texts. Between counting and pooling, their row numbers wait in a temporary file.
+            Any iterable of texts. Between counting and pooling, their row numbers are in a temporary file.
         counts
-            How often each word occurs elsewhere, by word or one number a row: then only components come from `texts`,
-            and nothing is written.
+            How often each word occurs elsewhere, by word or as one number per row. Then only components are estimated
+            from `texts`, and no temporary file is written.
         progress
-            Whether to show a bar; None when standard error is a terminal.
+            Whether to show a progress bar; None shows one if standard error is a terminal.
 
         Returns
         -------
         SentencePooler
-            Itself. A word's probability is its share of all tokens, those without a row among them. Components are
-            those of words with a row: what n-grams compose takes no part.
+            The pooler itself. The probability of a word is its share of all tokens, including tokens without a row.
+            Components are those of words with a row; vectors composed from n-grams are left out.
 
         Examples
         --------
@@ -331,65 +293,80 @@ class SentencePooler(RowPooler):
         >>> SentencePooler(vectors, "tfidf").fit(["a a b", "b"]).encode(["a b"]).round(3)
         array([[0.584, 0.416]], dtype=float32)
         """
-        from vecload.pooling import fitting
-
-        fitting.fit(self, texts, counts=counts, progress=progress)
+        fitting.fit(self.tokenizer, self.lookup, self, texts, counts=counts, progress=progress)
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write words, rows, state and settings to a new folder: safetensors and JSON, no pickle.
 
-        Rows of another layer than ``nn.Embedding`` are written as they are now, and come back as such a one.
+        The rows of a layer other than ``nn.Embedding`` are written as they are now, and read back as ``nn.Embedding``.
 
         Raises
         ------
         OptionError
-            When the pooler knows no words, or something is in the folder.
+            If the pooler has no words, or the folder is not empty.
         """
-        from vecload.pooling import saving
-
-        saving.save(self, folder)
+        saving.save(self.tokenizer, self.lookup, self, folder)
 
     @classmethod
     def load(
         cls, folder: str | os.PathLike[str], *, tokenize: Tokenize = None, trainable: bool = False
     ) -> SentencePooler:
-        """Open what `save` wrote. Rows that are not trained are mapped from the file, not read.
+        """Read what `save` wrote. Rows that are not trained are mapped from the file, not read.
 
         Parameters
         ----------
         folder
-            Where it is.
+            Path of the folder.
         tokenize
-            The function that cut texts, if it was one: functions are not saved.
+            The tokenizer, if it was a function: functions are not saved.
         trainable
-            Whether the rows are trained; they are copied then.
+            Whether to train the rows, on a copy.
 
         Raises
         ------
         FormatError
-            When the folder holds something else.
+            If the folder holds something else.
         """
-        from vecload.pooling import saving
-
-        return saving.load_pooler(folder, tokenize=tokenize, trainable=trainable)
+        with as_format_errors(os.fspath(folder)):
+            saved = saving.read(Path(folder), tokenize)
+            with saving.matching_parts(folder):
+                pooler = cls(
+                    saved.vectors,
+                    saved.mode,
+                    normalize=saved.normalize,
+                    trainable=trainable,
+                    tokenize=saved.tokenizer,
+                )
+                pooler.padding_idx = saved.padding_idx
+                assert pooler.lookup is not None
+                pooler.lookup = replace(
+                    pooler.lookup, unknown=saved.unknown, unk_idx=saved.unk_idx, padding_idx=saved.padding_idx
+                )
+                saved.restore(pooler)
+            return pooler
 
     def export(self, folder: str | os.PathLike[str], layout: str = "sentence-transformers") -> None:
-        """Write a folder that ``SentenceTransformer(folder)`` loads, or ``StaticModel.from_pretrained(folder)``.
+        """Write a folder that ``SentenceTransformer(folder)`` or ``StaticModel.from_pretrained(folder)`` loads.
 
-        Weights and common components are in its rows. sentence-transformers counts unknown words when it divides, which
-        `normalize` makes no difference to. `layout` is "sentence-transformers" or "model2vec".
+        Word weights and common components become part of its rows. sentence-transformers includes unknown words in the
+        number that it divides by, which makes no difference with `normalize`.
+
+        Parameters
+        ----------
+        folder
+            Path of the new folder.
+        layout
+            "sentence-transformers" or "model2vec".
 
         Raises
         ------
         OptionError
-            For what a mean of one row a word cannot be.
+            For a pooler that is not a mean of one row per word.
         """
-        from vecload.pooling import exporting
-
-        exporting.export(self, folder, layout)
+        exporting.export(self.tokenizer, self.lookup, self, folder, layout)
 
     def extra_repr(self) -> str:
-        """What torch prints of the module."""
+        """Return the text that ``print`` shows for the module."""
         words = "" if self.words is None else f", words={len(self.words):,}"
         return f"mode={self.mode.name!r}, unknown={self.unknown!r}, normalize={self.normalize}{words}"
