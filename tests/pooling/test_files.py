@@ -111,10 +111,10 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
     kept = (out / "texts.txt.safetensors").stat()
     code, shown, _ = run(*command)
     assert code == 0
-    assert shown.splitlines() == ["1 of 2 files are there already", f"{out / 'more.txt.safetensors'}: 1 x 2 float32"]
+    assert shown.splitlines() == ["1 of 2 files exist already", f"{out / 'more.txt.safetensors'}: 1 x 2 float32"]
     assert (out / "texts.txt.safetensors").stat().st_mtime_ns == kept.st_mtime_ns
     assert read(out / "more.txt.safetensors").tolist() == [[1, 0]]
-    assert run(*command)[1] == "2 of 2 files are there already\n"
+    assert run(*command)[1] == "2 of 2 files exist already\n"
     code, _, error = run(*command, "--mode", "max")
     assert code == 2
     assert "holds vectors made with other settings" in error
@@ -127,7 +127,7 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
         (("texts.txt", "-o", "out.npy", "--mode", "nope"), "unknown mode 'nope'; choose from: mean, sum"),
         (("texts.txt", "-o", "out.npy", "--mode", "attention"), "has to be trained"),
         (("none.txt", "-o", "out.npy"), "no such file"),
-        (("texts.txt", "./texts.txt", "-o", "folder"), "two of the TEXTS have one name"),
+        (("texts.txt", "./texts.txt", "-o", "folder"), "two of the TEXTS have the same file name"),
     ],
 )
 def test_pool_refuses(folder: Path, arguments: tuple[str, ...], message: str) -> None:
