@@ -117,7 +117,7 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
     assert run(*command)[1] == "2 of 2 files exist already\n"
     code, _, error = run(*command, "--mode", "max")
     assert code == 2
-    assert "holds vectors made with other settings" in error
+    assert "were written with other settings" in error
 
 
 @pytest.mark.parametrize(

@@ -14,22 +14,20 @@ import torch
 
 from vecload.errors import OptionError, as_format_errors
 from vecload.keywords import explain_keywords
+from vecload.ngrams import NgramTable
 from vecload.pooling import encoding, exporting, fitting, saving
 from vecload.pooling.encoding import BATCH_SIZE
-from vecload.pooling.modes import as_mode
+from vecload.pooling.modes import Mode, as_mode
 from vecload.pooling.pooler_sources import VocabularyRows, read_source
 from vecload.pooling.row_lookup import RowLookup, Unknown, check_unknown
 from vecload.pooling.row_pooler import RowPooler
 from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
+from vecload.words import Words
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from vecload.ngrams import NgramTable
-    from vecload.pooling.modes import Mode
-    from vecload.words import Words
 
 
 class SentencePooler(RowPooler):
