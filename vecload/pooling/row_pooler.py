@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -15,9 +16,6 @@ from vecload.pooling import reduction
 from vecload.pooling.embedding_bag import has_bag, pool_in_torch, weighted_means
 from vecload.pooling.kernel_pooling import ComposedRows, KernelPlan, kernel_plan
 from vecload.pooling.modes import FITTED, Mode
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 Tensor = torch.Tensor
 
