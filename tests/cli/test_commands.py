@@ -114,7 +114,7 @@ def test_embed(glove: Path, tmp_path: Path) -> None:
         out,
     )
     assert (code, err) == (0, "")
-    assert "not found: cow" in shown
+    assert "not found: 'cow'\n" in shown
     aligned = vecload.Aligned.load(out)
     assert list(aligned.vocab) == ["<pad>", "the", "PARIS", "cow"]
     assert aligned.matrix[:3].tolist() == [[0, 0], [0.5, 0.5], [1, 0]]

@@ -32,9 +32,9 @@ app = typer.Typer(
     name="vecload",
     help="""Use files of pretrained word vectors: look at them, convert them, prepare a model.
 
-    FILE is any file in a format that `vecload formats` lists, plain or compressed (gzip, bzip2, xz, zstd, zip, tar).
-    Formats are detected from content. `-` is standard input, `archive.zip/member` is one file in an archive, and a name
-    that `vecload catalog` lists is downloaded once.
+    FILE is a path, a URL, or a name from the catalog of public files, which is downloaded once. `-` is standard input,
+    and `archive.zip/member` one file in an archive. The format is detected from the content of the file, which may be
+    compressed with gzip, bzip2, xz, zstd, zip or tar.
 
     Example: vecload neighbors glove.6B.50d frog toad
     """,

@@ -39,7 +39,7 @@ def embed(
     Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
     """
     from vecload import alignment
-    from vecload.errors import OptionError
+    from vecload.errors import OptionError, quote
     from vecload.oov import chain
     from vecload.vocab import Vocab
 
@@ -65,7 +65,7 @@ def embed(
         return
     say(aligned.coverage)
     if not_found:
-        say("not found: " + " ".join(not_found))
+        say("not found: " + ", ".join(quote(word.encode("utf-8", "surrogateescape")) for word in not_found))
     say(f"{output}: {rows:,} x {dim} {aligned.matrix.dtype}")
 
 
