@@ -74,14 +74,15 @@ def map_(
     """
     from vecload.evaluation import induction
     from vecload.loading import load
-    from vecload.mapping import SEEDS, map_spaces, read_dictionary, split_pairs
-    from vecload.mapping.learning import check_options, looks_at_pairs_only, steps_of
+    from vecload.mapping import map_spaces, read_dictionary, split_pairs
+    from vecload.mapping.dictionaries import SEEDS
+    from vecload.mapping.learning import check_options, needs_only_pairs, normalization_steps
     from vecload.reports import SUFFIXES, check_report
     from vecload.reports import report as write_report
 
     page = output.with_suffix(".html")
     given = ",".join(split_list(normalize or [])) or None
-    steps = steps_of(method, [] if given == "none" else given)
+    steps = normalization_steps(method, [] if given == "none" else given)
     check_options(method, dictionary, limit)
     pages = [(page, SUFFIXES)] if report else []
     if report:
@@ -98,7 +99,7 @@ def map_(
     if test and not isinstance(pairs, str):
         pairs, held_out = split_pairs(pairs, test=test, seed=seed)
     read = partial(load, dtype=dtype, errors=errors)
-    pairs_only = not isinstance(pairs, str) and looks_at_pairs_only(method, steps)
+    pairs_only = not isinstance(pairs, str) and needs_only_pairs(method, steps)
     known = [{pair[side] for pair in pairs} for side in (0, 1)] if pairs_only else [None, None]
     vectors, goal = read(source, vocab=known[0]), read(target, vocab=known[1])
     found = map_spaces(

@@ -61,7 +61,8 @@ def report(
     from vecload.evaluation import evaluate as measure
     from vecload.evaluation import read_all
     from vecload.loading import load
-    from vecload.mapping import SEEDS, read_dictionary
+    from vecload.mapping import read_dictionary
+    from vecload.mapping.dictionaries import SEEDS
     from vecload.oov import chain
     from vecload.reports import SUFFIXES, check_report
     from vecload.reports import report as write_report

@@ -2,12 +2,11 @@
 
 from vecload.keywords import explain_public
 from vecload.mapping.diachronic import Stability, map_series, stability
-from vecload.mapping.dictionaries import SEEDS, Pairing, find_pairs, read_dictionary, split_pairs
+from vecload.mapping.dictionaries import Pairing, find_pairs, read_dictionary, split_pairs
 from vecload.mapping.learning import map_spaces
 from vecload.mapping.spacemap import SpaceMap
 
 __all__ = [
-    "SEEDS",
     "Pairing",
     "SpaceMap",
     "Stability",

@@ -1,4 +1,4 @@
-"""Several spaces of the same words, as of one language at several times: brought onto one, and compared."""
+"""Several spaces of the same words, such as one language in several decades: mapped onto one, and compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vecload.errors import OptionError, refuse_string
 from vecload.mapping.dictionaries import find_pairs
 from vecload.mapping.learning import map_spaces
 from vecload.mapping.spacemap import SpaceMap
-from vecload.search import nearest
+from vecload.search.overlap import count_common_neighbors
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -29,34 +29,38 @@ def map_series(
     anchors: Collection[str] | None = None,
     normalize: Sequence[str] = ("unit", "center"),
 ) -> list[SpaceMap]:
-    """Maps of several spaces onto one of them by orthogonal Procrustes on the words they share.
+    """Map several spaces onto one of them, by orthogonal Procrustes on the words they share.
 
     Hamilton, Leskovec and Jurafsky, "Diachronic word embeddings reveal statistical laws of semantic change" (ACL 2016).
 
     Parameters
     ----------
     spaces
-        The spaces, as from one decade to the next.
+        The spaces, for example one for each decade.
     reference
-        Which of them the others are mapped onto.
+        Number of the space that the others are mapped onto; -1 is the last.
     anchors
-        Words whose meaning is taken to have stayed; None for all that two spaces share.
+        Words that are assumed to keep their meaning; None for all words that two spaces share.
     normalize
         As for `map_spaces`.
 
     Returns
     -------
     list of SpaceMap
-        One a space, the reference's own included.
+        One for each space, including the reference.
+
+    Raises
+    ------
+    OptionError
+        If there is no such space, or two spaces share no words.
 
     Examples
     --------
-    >>> from vecload import Words
     >>> rows = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
-    >>> space = Vectors(Words.from_strings(map(str, range(50))), rows)
-    >>> turned = Vectors(space.words, rows[:, ::-1].copy())
-    >>> maps = map_series([turned, space], normalize=())
-    >>> bool(np.allclose(maps[0].apply(turned).matrix, rows, atol=1e-5))
+    >>> space = Vectors([str(number) for number in range(50)], rows)
+    >>> reversed_space = Vectors(space.words, rows[:, ::-1].copy())
+    >>> maps = map_series([reversed_space, space], normalize=())
+    >>> bool(np.allclose(maps[0].apply(reversed_space).matrix, rows, atol=1e-5))
     True
     """
     if not -len(spaces) <= reference < len(spaces):
@@ -69,16 +73,16 @@ def map_series(
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """How much words stayed where they were between two spaces.
+    """Stability of words between two spaces; made by `stability`.
 
     Parameters
     ----------
     words
-        The words both spaces have (or those asked for), in the first one's order.
+        The words that were compared.
     overlap
-        Share of each word's nearest words that are the same in both spaces, float32 (n,).
+        Share of the nearest words of each word that are the same in both spaces, float32, shape (n,).
     cosine
-        Of each word's two vectors after the first space was mapped onto the second, float32 (n,).
+        Cosine of the two vectors of each word, after mapping the first space onto the second, float32, shape (n,).
     """
 
     words: Words
@@ -87,32 +91,37 @@ class Stability:
 
 
 def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k: int = 10) -> Stability:
-    """How much each word stayed where it was between two spaces.
+    """Measure how stable each word is between two spaces.
 
-    The overlap of neighbourhoods needs no map (Wendlandt, Kummerfeld and Mihalcea, "Factors influencing the surprising
-    instability of word embeddings", NAACL 2018); the cosine is that after `map_series` (Hamilton et al. 2016).
+    The overlap of neighborhoods needs no map (Wendlandt, Kummerfeld and Mihalcea, "Factors influencing the surprising
+    instability of word embeddings", NAACL 2018). The cosine is the one after `map_series` (Hamilton et al. 2016).
 
     Parameters
     ----------
     a, b
         The spaces.
     words
-        Which words to look at; None for all both have. Neighbours are always sought among all of those.
+        Words to compare; None for all words that both spaces have, in the order of the first. Neighbors are always
+        searched among all of these.
     k
-        Size of a neighbourhood.
+        Number of neighbors.
+
+    Raises
+    ------
+    OptionError
+        For words that are not in both spaces, and for a k out of range.
 
     Examples
     --------
-    >>> from vecload import Words
     >>> rows = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
-    >>> space = Vectors(Words.from_strings(map(str, range(50))), rows)
+    >>> space = Vectors([str(number) for number in range(50)], rows)
     >>> moved = stability(space, space, words=["7", "8"], k=5)
     >>> list(moved.words), moved.overlap.tolist(), moved.cosine.round(4).tolist()
     (['7', '8'], [1.0, 1.0], [1.0, 1.0])
     """
     common = find_pairs(a, b, "identical")
     if not 0 < k < len(common.source):
-        raise OptionError(f"k={k} is not between 1 and the {len(common.source):,} words in common, less one")
+        raise OptionError(f"k={k} is not between 1 and {len(common.source) - 1:,}, the other words in both spaces")
     shared = a.words.take(common.source)
     refuse_string("words", words)
     at = np.arange(len(shared)) if words is None else shared.lookup(words)
@@ -124,8 +133,5 @@ def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k
     found = map_spaces(first, second, pairs="identical", normalize=("unit", "center"))
     sides = found.apply(first).matrix[at], found.apply_target(second).matrix[at]
     cosine = paired_cosines(*sides).astype(np.float32)
-    near, far = (
-        nearest(vectors.matrix, vectors.matrix[at], k, exclude=at[:, None]).rows.tolist() for vectors in (first, second)
-    )
-    overlap = [len(set(one) & set(other)) / k for one, other in zip(near, far, strict=True)]
-    return Stability(shared.take(at), np.array(overlap, dtype=np.float32), cosine)
+    overlap = count_common_neighbors(first.matrix, second.matrix, at, k) / k
+    return Stability(shared.take(at), overlap.astype(np.float32), cosine)

@@ -1,6 +1,6 @@
-"""Dictionaries found by the spaces themselves: mutual neighbours, refinement, self-learning, and a start from nothing.
+"""Dictionaries induced from the spaces themselves: mutual neighbors, self-learning, and a start without any pairs.
 
-Everything here works on the rows of the most frequent words, float32 of unit length, so that a product is a cosine.
+All functions take the rows of the most frequent words, float32 of unit length, so that a product of two is a cosine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vecload.arrays import row_blocks
-from vecload.mapping.normalization import normalization
+from vecload.mapping.normalization import fit_normalization
 from vecload.mapping.solvers import NEIGHBORHOOD, procrustes
 from vecload.search.csls import mean_similarity
 from vecload.search.products import QUERIES
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float64]
 
 _REFINEMENTS = 5
-_START = 4000  # words that the unsupervised start compares
-_FIRST_KEEP, _GROWTH = 0.1, 2.0  # of stochastic dictionary induction
+# Words that the start without pairs compares (section 3.2 of Artetxe et al., ACL 2018).
+_START = 4000
+# Stochastic dictionary induction (section 3.3 of the same): the first probability of keeping a similarity, its growth,
+# the rounds without progress after which it grows, and the least progress that counts.
+_FIRST_KEEP = 0.1
+_GROWTH = 2.0
 _PATIENCE = 10
 _PROGRESS = 1e-6
 _MOST_ROUNDS = 1000
@@ -35,7 +39,10 @@ _ALL64 = (1 << 64) - 1
 
 
 class Dictionary(NamedTuple):
-    """Rows of source and target that belong together, and how near the words of both spaces are in the mean."""
+    """Corresponding rows of source and target, and how near the words of both spaces are on average.
+
+    `source` and `target` are int64, shape (n,). `objective` grows as the map improves, and needs no known pairs.
+    """
 
     source: Ids
     target: Ids
@@ -43,19 +50,23 @@ class Dictionary(NamedTuple):
 
 
 def mutual_neighbors(x: Rows, y: Rows) -> Dictionary:
-    """Rows that are each other's nearest by CSLS, and the mean CSLS of all (Conneau et al. 2018, section 2.3)."""
-    here, there = mean_similarity(x, y, NEIGHBORHOOD), mean_similarity(y, x, NEIGHBORHOOD)
-    ahead, cosines = _nearest(x, y, there)
-    behind, _ = _nearest(y, x, here)
+    """Return the rows that are each other's nearest by CSLS, and the mean CSLS of all nearest rows.
+
+    Conneau et al. (ICLR 2018), section 2.3.
+    """
+    to_target, to_source = mean_similarity(x, y, NEIGHBORHOOD), mean_similarity(y, x, NEIGHBORHOOD)
+    forward, cosines = _nearest(x, y, to_source)
+    backward, _ = _nearest(y, x, to_target)
     rows = np.arange(len(x))
-    mutual = behind[ahead] == rows
-    return Dictionary(rows[mutual], ahead[mutual], float((2 * cosines - here - there[ahead]).mean()))
+    mutual = backward[forward] == rows
+    return Dictionary(rows[mutual], forward[mutual], float((2 * cosines - to_target - to_source[forward]).mean()))
 
 
 def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
-    """Procrustes on mutual neighbours, five times over (Conneau et al. 2018); the best round's matrix.
+    """Repeat Procrustes on mutual neighbors five times, and return the matrix of the best round.
 
-    The best is the one whose words have the nearest neighbours by CSLS on the average, which needs no dictionary.
+    Conneau et al. (ICLR 2018). The best round is the one with the largest mean CSLS of nearest neighbors, their
+    criterion for choosing a model without known pairs.
     """
     best, best_score = matrix, -np.inf
     for _ in range(_REFINEMENTS + 1):
@@ -68,30 +79,31 @@ def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
     return best
 
 
-def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[int, float], object]) -> Dictionary:
-    """A dictionary grown from a first, perhaps doubtful map (Artetxe, Labaka and Agirre, ACL 2018, section 3.3).
+def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, on_round: Callable[[int, float], object]) -> Dictionary:
+    """Grow a dictionary from a first map that may be poor.
 
-    Map by the dictionary, find each word's neighbour in the other space, both ways, and begin again, until that brings
-    nothing more. Similarities are kept with probability p only, which grows from 0.1 to 1 whenever ten rounds brought
-    nothing, so that a bad start is left behind.
+    Artetxe, Labaka and Agirre, "A robust self-learning method for fully unsupervised cross-lingual mappings of word
+    embeddings" (ACL 2018), section 3.3. Each round finds the nearest neighbor of every word in the other space, in both
+    directions, and maps again by that dictionary. Similarities are dropped at random, so that a poor start is escaped:
+    each is kept with a probability that doubles, from 0.1 to 1, whenever ten rounds brought no progress.
 
     Parameters
     ----------
     x, y
-        Normalised rows of both spaces.
+        Normalized rows of both spaces.
     matrix
         The first map.
     seed
-        Of the similarities left out.
-    tell
-        Called with the round and its objective.
+        Random seed of the dropped similarities.
+    on_round
+        Called with the number and the objective of each round.
     """
     draws = np.random.default_rng(seed % _ALL64)
     keep, best, since = _FIRST_KEEP, -np.inf, 0
     for number in range(_MOST_ROUNDS):
         found = induce(_mapped(x, matrix), y, keep=keep, seed=int(draws.integers(1 << 62)))
         matrix = procrustes(x[found.source], y[found.target])
-        tell(number, found.objective)
+        on_round(number, found.objective)
         if found.objective > best + _PROGRESS:
             best, since = found.objective, 0
             continue
@@ -104,21 +116,27 @@ def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, tell: Callable[[i
 
 
 def induce(x: Rows, y: Rows, *, keep: float = 1.0, seed: int = 0) -> Dictionary:
-    """Each row's nearest in the other space by CSLS, both ways, when a similarity counts with probability `keep`."""
-    ahead, near = _nearest(x, y, mean_similarity(y, x, NEIGHBORHOOD), keep, 2 * seed)
-    behind, far = _nearest(y, x, mean_similarity(x, y, NEIGHBORHOOD), keep, 2 * seed + 1)
-    source = np.concatenate([np.arange(len(x)), behind])
-    target = np.concatenate([ahead, np.arange(len(y))])
+    """Return the nearest row of each row by CSLS, in both directions; similarities count with probability `keep`."""
+    forward, near = _nearest(x, y, mean_similarity(y, x, NEIGHBORHOOD), keep, 2 * seed)
+    backward, far = _nearest(y, x, mean_similarity(x, y, NEIGHBORHOOD), keep, 2 * seed + 1)
+    source = np.concatenate([np.arange(len(x)), backward])
+    target = np.concatenate([forward, np.arange(len(y))])
     return Dictionary(source, target, float(near.mean() + far.mean()) / 2)
 
 
-def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int = 0) -> tuple[Ids, Rows]:
-    """The row nearest to each query by CSLS, and its cosine; `hubs` are the rows' mean similarities."""
+def _nearest(queries: Rows, rows: Rows, similarity: Rows, keep: float = 1.0, seed: int = 0) -> tuple[Ids, Rows]:
+    """Return the row nearest to each query by CSLS, and its cosine.
+
+    `similarity` is the mean similarity of each row to the other space. That of the queries is left out, because it is
+    the same for all rows.
+    """
     from vecload.kernels import stochastic_nearest
 
     nearest = np.empty(len(queries), dtype=np.int64)
     cosines = np.empty(len(queries), dtype=np.float32)
-    shift, limit = read_only(hubs / 2), np.uint64(min(int(keep * _ALL64), _ALL64))
+    shift = read_only(similarity / 2)
+    # A similarity is kept if its 64 random bits are at most this.
+    limit = np.uint64(min(int(keep * _ALL64), _ALL64))
     for some in row_blocks(len(queries), QUERIES):
         products = queries[some] @ rows.T
         stochastic_nearest.nearest_with_dropout(
@@ -128,23 +146,24 @@ def _nearest(queries: Rows, rows: Rows, hubs: Rows, keep: float = 1.0, seed: int
 
 
 def unsupervised_start(x: Rows, y: Rows) -> Dictionary:
-    """A first dictionary from the shapes of the spaces alone (Artetxe, Labaka and Agirre, ACL 2018, section 3.2).
+    """Return a first dictionary that is found from the shapes of the spaces alone.
 
-    A word's similarities to all others, sorted, are a signature that needs no common axes. The square root of the
-    similarity matrix is used, which the paper found to give better signatures.
+    Artetxe, Labaka and Agirre (ACL 2018), section 3.2. The sorted similarities of a word to all others are a signature
+    that can be compared between spaces without common axes.
     """
     count = min(len(x), len(y), _START)
-    return induce(_signature(x[:count]), _signature(y[:count]))
+    return induce(_signatures(x[:count]), _signatures(y[:count]))
 
 
-def _signature(rows: Rows) -> Rows:
+def _signatures(rows: Rows) -> Rows:
+    """Return the sorted rows of the square root of the similarity matrix, which works better than the matrix itself."""
     u, scales, _ = np.linalg.svd(rows, full_matrices=False)
     similar: Rows = (u * scales) @ u.T
     similar.sort(axis=1)
-    return normalization(similar, ("unit", "center", "unit"))[1]
+    return fit_normalization(similar, ("unit", "center", "unit"))[1]
 
 
 def _mapped(x: Rows, matrix: Matrix) -> Rows:
-    """Mapped rows; an orthogonal matrix keeps them at unit length."""
+    """Return mapped rows, which an orthogonal matrix keeps at unit length."""
     mapped: Rows = x @ matrix.astype(np.float32)
     return mapped

@@ -1,4 +1,4 @@
-"""What is done to the rows of a space before it is mapped: unit length and a mean of zero, in a declared order."""
+"""Normalization of a space before it is mapped: unit length and a mean of zero, in a given order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 STEPS: Final = ("unit", "center")
+# Iterative normalization: after five rounds, rows of unit length have a mean of zero to three digits or more (Zhang et
+# al., "Are girls neko or shōjo? Cross-lingual alignment of non-isomorphic embeddings with iterative normalization",
+# ACL 2019).
 ITERATIVE: Final = (*("unit", "center") * 5, "unit")
-"""Iterative normalisation: after five rounds rows of unit length have a mean of zero to the third digit and more
-(Zhang et al., "Are girls neko or shōjo?", ACL 2019)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Normalization:
-    """Steps and, for each "center", the mean that was taken away: float64, shape (number of centers, dim)."""
+    """Steps that were fitted to a space; made by `fit_normalization`.
+
+    Parameters
+    ----------
+    steps
+        "unit" and "center", in order.
+    means
+        Mean that each "center" subtracts, float64, shape (number of centers, dim).
+    """
 
     steps: tuple[str, ...]
     means: npt.NDArray[np.float64]
@@ -35,48 +44,48 @@ class Normalization:
 
     @property
     def shift(self) -> npt.NDArray[np.float64]:
-        """The sum of the means, shape (dim,)."""
+        """Sum of the means, shape (dim,)."""
         total: npt.NDArray[np.float64] = self.means.sum(axis=0)
         return total
 
     def apply(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Normalised rows, float32, shape (n, dim); rows of zeros stay zeros under "unit"."""
-        made = rows.astype(np.float32)
+        """Return normalized rows, float32, shape (n, dim); "unit" keeps rows of zeros."""
+        normalized = rows.astype(np.float32)
         at = 0
         for step in self.steps:
             if step == "unit":
-                scale_to_unit(made)
+                scale_to_unit(normalized)
             else:
-                made -= self.means[at].astype(np.float32)
+                normalized -= self.means[at].astype(np.float32)
                 at += 1
-        return made
+        return normalized
 
 
-def normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normalization, npt.NDArray[np.float32]]:
-    """Fit the steps to a space: what was done, and the rows so made.
+def fit_normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normalization, npt.NDArray[np.float32]]:
+    """Fit the steps to a space, and return them with the normalized rows.
 
     Raises
     ------
     OptionError
-        For a step that is none.
+        For an unknown step.
 
     Examples
     --------
-    >>> fitted, rows = normalization(np.array([[3.0, 4.0], [0.0, 2.0]]), ["unit", "center"])
+    >>> fitted, rows = fit_normalization(np.array([[3.0, 4.0], [0.0, 2.0]]), ["unit", "center"])
     >>> fitted.means.round(4).tolist(), (10 * rows).round().tolist()
     ([[0.3, 0.9]], [[3.0, -1.0], [-3.0, 1.0]])
     """
     check_steps(steps)
-    made = rows.astype(np.float32, copy=bool(steps))
+    normalized = rows.astype(np.float32, copy=bool(steps))
     means = []
     for step in steps:
         if step == "unit":
-            scale_to_unit(made)
+            scale_to_unit(normalized)
         else:
-            means.append(made.mean(axis=0, dtype=np.float64))
-            made -= means[-1].astype(np.float32)
+            means.append(normalized.mean(axis=0, dtype=np.float64))
+            normalized -= means[-1].astype(np.float32)
     stacked = np.array(means, dtype=np.float64).reshape(len(means), rows.shape[1])
-    return Normalization(tuple(steps), stacked), made
+    return Normalization(tuple(steps), stacked), normalized
 
 
 def check_steps(steps: Sequence[str]) -> None:

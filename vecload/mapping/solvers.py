@@ -1,12 +1,12 @@
-"""The linear map that takes the rows of one space to those of another, by several criteria.
+"""Linear maps from the rows of one space to those of another, by several criteria.
 
-All take paired rows, `x` (n, d) of the source and `y` (n, e) of the target, and give float64 matrices that multiply
-rows from the right: ``x @ matrix``.
+All functions take paired rows, `x` (n, d) of the source and `y` (n, e) of the target, and return float64 matrices that
+rows are multiplied by from the right: ``x @ matrix``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
     Matrix = npt.NDArray[np.float64]
 
-# Neighbors in the mean similarities of CSLS (Conneau et al. 2018) and RCSLS (Joulin et al. 2018).
-NEIGHBORHOOD = 10
-_EPOCHS, _STEP = 20, 1.0  # of RCSLS, as in the paper: the loss alone would go on to fit the pairs too well
+# Neighbors in the mean similarities of CSLS (Conneau et al. 2018) and of RCSLS (Joulin et al. 2018).
+NEIGHBORHOOD: Final = 10
+# Epochs and first step of RCSLS, as in the paper. More epochs lower the loss further, and overfit the pairs.
+_EPOCHS: Final = 20
+_STEP: Final = 1.0
 
 
 def least_squares(x: Rows, y: Rows) -> Matrix:
-    """The matrix with the least squared error, of least norm where pairs leave a choice (Mikolov et al. 2013).
+    """Return the matrix with the least squared error, and the least norm if several have it.
+
+    Mikolov, Le and Sutskever, "Exploiting similarities among languages for machine translation" (2013).
 
     Examples
     --------
@@ -39,9 +43,11 @@ def least_squares(x: Rows, y: Rows) -> Matrix:
 
 
 def procrustes(x: Rows, y: Rows) -> Matrix:
-    """The orthogonal matrix with the least squared error (Schönemann 1966; Smith et al. 2017).
+    """Return the orthogonal matrix with the least squared error.
 
-    With different dimensions its rows or columns are orthonormal.
+    Schönemann, "A generalized solution of the orthogonal Procrustes problem" (1966); for word vectors: Smith et al.,
+    "Offline bilingual word vectors, orthogonal transformations and the inverted softmax" (ICLR 2017). If the dimensions
+    differ, the rows or columns are orthonormal.
 
     Examples
     --------
@@ -49,25 +55,25 @@ def procrustes(x: Rows, y: Rows) -> Matrix:
     >>> procrustes(x, x @ [[0.6, 0.8], [-0.8, 0.6]]).round(6).tolist()
     [[0.6, 0.8], [-0.8, 0.6]]
     """
-    u, _, vt = np.linalg.svd(_product(x, y), full_matrices=False)
+    u, _, vt = np.linalg.svd(_cross_product(x, y), full_matrices=False)
     polar: Matrix = u @ vt
     return polar
 
 
 def vecmap(x: Rows, y: Rows) -> tuple[Matrix, Matrix]:
-    """Matrices for both sides: whitening, orthogonal map, re-weighting, de-whitening.
+    """Return a matrix for each side: whitening, orthogonal mapping, re-weighting and de-whitening.
 
     Artetxe, Labaka and Agirre, "Generalizing and improving bilingual word embedding mappings with a multi-step
-    framework of linear transformations" (AAAI 2018), steps S1 to S4: both sides are weighted by the square root of the
-    cross-correlation and de-whitened each by its own side.
+    framework of linear transformations" (AAAI 2018), steps S1 to S4: both sides are re-weighted by the square root of
+    the cross-correlation, and de-whitened with respect to their own side.
 
     Raises
     ------
     OptionError
-        When the pairs do not span the dimensions, so that there is no whitening.
+        If the pairs do not span all dimensions, so that whitening is impossible.
     """
     white_x, white_y = _whitening(x), _whitening(y)
-    u, weights, vt = np.linalg.svd(white_x @ _product(x, y) @ white_y, full_matrices=False)
+    u, weights, vt = np.linalg.svd(white_x @ _cross_product(x, y) @ white_y, full_matrices=False)
     root, v = np.sqrt(weights), vt.T
     left = white_x @ (u * root) @ (u.T @ np.linalg.inv(white_x) @ u)
     right = white_y @ (v * root) @ (v.T @ np.linalg.inv(white_y) @ v)
@@ -75,25 +81,27 @@ def vecmap(x: Rows, y: Rows) -> tuple[Matrix, Matrix]:
 
 
 def rcsls(x: Singles, y: Singles, source: Singles, target: Singles) -> Matrix:
-    """The matrix with the least relaxed CSLS loss, of spectral norm at most 1.
+    """Return the matrix with the least relaxed CSLS loss, and a spectral norm of at most 1.
 
-    Joulin et al., "Loss in translation: learning bilingual word mapping with a retrieval criterion" (EMNLP 2018):
-    pairs are drawn together and away from the ten nearest rows of the other space, by projected subgradient descent
-    from the Procrustes solution: 20 epochs, a step that does not help is taken back and halved.
+    Joulin, Bojanowski, Mikolov, Jégou and Grave, "Loss in translation: learning bilingual word mapping with a retrieval
+    criterion" (EMNLP 2018). Pairs are moved together, and away from the ten nearest rows of the other space. Projected
+    subgradient descent starts from the Procrustes solution; a step that does not reduce the loss is undone and the step
+    size halved.
 
     Parameters
     ----------
     x, y
         Paired rows of unit length.
     source, target
-        The rows of each space that may be neighbours.
+        Rows of each space that may be neighbors.
     """
     matrix = procrustes(x, y)
     loss, slope = _rcsls_loss(matrix, x, y, source, target)
     step = _STEP
     for _ in range(_EPOCHS):
+        # Singular values above 1 become 1: the projection onto matrices of spectral norm 1.
         u, scales, vt = np.linalg.svd(matrix - step * slope, full_matrices=False)
-        moved = (u * np.minimum(scales, 1.0)) @ vt  # onto the unit ball of the spectral norm
+        moved = (u * np.minimum(scales, 1.0)) @ vt
         new_loss, new_slope = _rcsls_loss(moved, x, y, source, target)
         if new_loss < loss:
             matrix, loss, slope = moved, new_loss, new_slope
@@ -103,32 +111,34 @@ def rcsls(x: Singles, y: Singles, source: Singles, target: Singles) -> Matrix:
 
 
 def _rcsls_loss(matrix: Matrix, x: Singles, y: Singles, source: Singles, target: Singles) -> tuple[float, Matrix]:
-    """The loss of equation 6 and its subgradient."""
+    """Return the loss (equation 6 of the paper) and its subgradient."""
     single = matrix.astype(np.float32)
-    mapped: Singles = x @ single
-    ahead = largest_products(mapped, target, NEIGHBORHOOD).rows
-    turned: Singles = source @ single
-    behind = largest_products(y, turned, NEIGHBORHOOD).rows
-    near = target[ahead].mean(axis=1)  # (n, e): what each mapped row must stay away from
-    far = source[behind].mean(axis=1)
-    loss = -2 * _dots(mapped, y) + _dots(mapped, near) + _dots(far @ single, y)
-    slope = (-2 * _product(x, y) + _product(x, near) + _product(far, y)) / len(x)
+    mapped_x: Singles = x @ single
+    mapped_source: Singles = source @ single
+    # The loss is linear in the mean of the neighbors, so their mean is computed first.
+    near_x = target[largest_products(mapped_x, target, NEIGHBORHOOD).rows].mean(axis=1)  # (n, e)
+    near_y = source[largest_products(y, mapped_source, NEIGHBORHOOD).rows].mean(axis=1)  # (n, d)
+    loss = -2 * _sum_of_dots(mapped_x, y) + _sum_of_dots(mapped_x, near_x) + _sum_of_dots(near_y @ single, y)
+    slope = (-2 * _cross_product(x, y) + _cross_product(x, near_x) + _cross_product(near_y, y)) / len(x)
     return loss / len(x), slope
 
 
-def _dots(a: Rows, b: Rows) -> float:
+def _sum_of_dots(a: Rows, b: Rows) -> float:
     return float(np.einsum("ij,ij->", a, b, dtype=np.float64))
 
 
-def _product(x: Rows, y: Rows) -> Matrix:
+def _cross_product(x: Rows, y: Rows) -> Matrix:
     return x.T.astype(np.float64) @ y.astype(np.float64)
 
 
 def _whitening(rows: Rows) -> Matrix:
-    """(rowsᵀ rows)^-1/2."""
-    scales, axes = np.linalg.eigh(_product(rows, rows))
+    """Return (rowsᵀ rows)^-1/2."""
+    scales, axes = np.linalg.eigh(_cross_product(rows, rows))
     if scales[0] <= scales[-1] * len(scales) * np.finfo(np.float64).eps:
-        found = f"{len(rows):,} pairs that span {int(np.sum(scales > scales[-1] * 1e-12))} of {len(scales)} dimensions"
-        raise OptionError(f"whitening needs pairs that span every dimension, found {found}: use method='procrustes'")
+        spanned = int(np.sum(scales > scales[-1] * 1e-12))
+        raise OptionError(
+            f"whitening needs pairs that span all {len(scales)} dimensions; {len(rows):,} pairs span {spanned}; "
+            "use more pairs, or method='procrustes'"
+        )
     white: Matrix = (axes / np.sqrt(scales)) @ axes.T
     return white

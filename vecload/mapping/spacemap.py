@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import row_blocks
 from vecload.errors import OptionError, as_format_errors
 from vecload.mapping.normalization import Normalization
 from vecload.saved import read_saved, write_saved
 from vecload.saved.schemas import SPACE_MAP
 from vecload.vectors import Vectors
-
-_ROWS = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,20 +26,20 @@ class SpaceMap:
     Parameters
     ----------
     source, target
-        How the rows of each side are normalised first.
+        Normalization of the rows of each side.
     matrix
-        What source rows are then multiplied by: float64, shape (source dim, dim).
+        Matrix that normalized source rows are multiplied by, float64, shape (source dim, dim).
     target_matrix
-        The same for target rows, shape (target dim, dim); None where they stay as they are.
+        The same for target rows, shape (target dim, dim); None if they are not multiplied.
     method
-        How it was learned.
+        Method by which the map was learned.
     info
-        How many pairs it was learned from, and what else there is to know.
+        Number of pairs that it was learned from, and other details.
 
     Notes
     -----
-    `apply` takes source words and `apply_target` target words to the space where both can be compared by cosine.
-    Unless target rows are scaled to unit length or multiplied, that space is the target's own.
+    `apply` and `apply_target` map source and target words into a common space, where they can be compared by cosine.
+    This is the target space itself, unless target rows are scaled to unit length or multiplied by a matrix.
     """
 
     source: Normalization
@@ -54,18 +53,24 @@ class SpaceMap:
         object.__setattr__(self, "info", MappingProxyType(dict(self.info)))
 
     def apply(self, vectors: Vectors) -> Vectors:
-        """Source vectors in the common space: float32, the same words.
+        """Map source vectors into the common space: float32, the same words.
 
         Raises
         ------
         OptionError
-            When the vectors have another dimension than those that were mapped.
+            If the vectors have another dimension than the source space.
         """
         shift = self.target.shift if self._raw_target else None
         return self._moved(vectors, self.source, self.matrix, shift)
 
     def apply_target(self, vectors: Vectors) -> Vectors:
-        """Target vectors in the common space: float32, the same words."""
+        """Map target vectors into the common space: float32, the same words.
+
+        Raises
+        ------
+        OptionError
+            If the vectors have another dimension than the target space.
+        """
         if self._raw_target:
             self._check(vectors, self.target)
             return vectors
@@ -73,12 +78,13 @@ class SpaceMap:
 
     @property
     def _raw_target(self) -> bool:
+        """Whether the common space is the target space itself."""
         return self.target.linear and self.target_matrix is None
 
     def inverse(self) -> SpaceMap:
-        """The map from target to source, by the (pseudo-)inverse matrix.
+        """Return the map from target to source, by the (pseudo-)inverse matrix.
 
-        It takes back what `apply` did to directions; lengths that unit norm took away do not come back.
+        It restores directions. Norms that a "unit" step removed are not restored.
         """
         back: npt.NDArray[Any] = np.linalg.pinv(self.matrix)
         if self.target_matrix is not None:
@@ -87,7 +93,9 @@ class SpaceMap:
 
     def _check(self, vectors: Vectors, side: Normalization) -> None:
         if vectors.dim != side.means.shape[1]:
-            raise OptionError(f"the map is of {side.means.shape[1]} dimensions, the vectors have {vectors.dim}")
+            raise OptionError(
+                f"this side of the map has {side.means.shape[1]} dimensions, the vectors have {vectors.dim}"
+            )
 
     def _moved(
         self,
@@ -100,13 +108,13 @@ class SpaceMap:
         single = None if matrix is None else matrix.astype(np.float32)
         dim = vectors.dim if single is None else single.shape[1]
         moved = np.empty((len(vectors), dim), dtype=np.float32)
-        for begin in range(0, len(vectors), _ROWS):
-            rows = side.apply(vectors.matrix[begin : begin + _ROWS])
+        for at in row_blocks(len(vectors)):
+            rows = side.apply(vectors.matrix[at])
             if single is not None:
                 rows = rows @ single
             if shift is not None:
                 rows += shift.astype(np.float32)
-            moved[begin : begin + _ROWS] = rows
+            moved[at] = rows
         return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method})
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -114,7 +122,7 @@ class SpaceMap:
         return SpaceMap, (self.source, self.target, self.matrix, self.target_matrix, self.method, dict(self.info))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file that `load` reads."""
+        """Write a safetensors file that `load` reads."""
         tensors = {
             "matrix": self.matrix,
             "source.means": self.source.means,
@@ -132,12 +140,12 @@ class SpaceMap:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SpaceMap:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises
         ------
         FormatError
-            When the file is of another kind, which is named where it is known, or damaged.
+            If the file is damaged, or of another kind.
         """
         with as_format_errors(os.fspath(path)):
             tensors, kept = read_saved(path, SPACE_MAP)
