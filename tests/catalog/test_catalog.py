@@ -1,4 +1,4 @@
-"""The catalog's facts, names in place of files, and the cache."""
+"""Tests of the catalog's entries, of names instead of files, and of the cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TEXTS = {
 # ------------------------------------------------------------------------------------------------------------ the facts
 
 
-def test_every_family_the_issue_asks_for() -> None:
+def test_catalog_has_every_family() -> None:
     for name in (
         "glove.6B.50d glove.6B.100d glove.6B.200d glove.6B.300d glove.42B.300d glove.840B.300d glove.twitter.27B.25d "
         "glove.2024.dolma.300d glove.2024.wikigiga.300d GoogleNews-vectors-negative300 wiki-news-300d-1M "
@@ -63,7 +63,7 @@ def test_every_family_the_issue_asks_for() -> None:
         ("muse.{lang}-en{part}", 44),
     ],
 )
-def test_languages_are_as_many_as_the_publishers_say(template: str, languages: int) -> None:
+def test_families_have_as_many_languages_as_the_publisher_lists(template: str, languages: int) -> None:
     assert len({entry.languages for entry in catalog.entries() if entry.template == template}) == languages
 
 
@@ -71,7 +71,7 @@ TEMPLATES = sorted({entry.template for entry in catalog.entries()})
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_entries(template: str) -> None:
+def test_entries_of_a_family_are_consistent(template: str) -> None:
     for entry in catalog.entries():
         if entry.template == template:
             check(entry)
@@ -104,8 +104,8 @@ def test_files_that_share_an_archive_agree() -> None:
     assert [file for file, facts in by_file.items() if len(facts) > 1] == []
 
 
-def test_hashes() -> None:
-    """177 of a project's list of 180: three are the hash of nothing, for names the publisher does not list."""
+def test_known_hashes_are_those_of_published_lists() -> None:
+    """177 of a project's 180 hashes are used: three are the hash of an empty file, for unpublished names."""
     known = [entry for entry in catalog.entries() if entry.template == "wiki.{lang}" and entry.sha256]
     assert len(known) == 173
     names = {"glove.6B.zip", "glove.42B.300d.zip", "glove.840B.300d.zip", "glove.twitter.27B.zip"}
@@ -127,8 +127,8 @@ def test_hashes() -> None:
 @pytest.mark.parametrize(
     ("kind", "value"), [("sha256", EMPTY), ("md5", hashlib.md5(b"").hexdigest()), ("md5", EMPTY), ("sha256", "x" * 64)]
 )
-def test_hashes_of_nothing_are_refused(kind: str, value: str) -> None:
-    with pytest.raises(OptionError, match=r"empty file|is no"):
+def test_digest_refuses_hashes_of_an_empty_file(kind: str, value: str) -> None:
+    with pytest.raises(OptionError, match=r"empty file|is not"):
         Digest(kind, value)  # type: ignore[arg-type]
 
 
@@ -145,14 +145,14 @@ license = "unknown"
 """
 
 
-def test_bad_catalogs() -> None:
+def test_parse_refuses_invalid_catalogs() -> None:
     def toy(name: str, file: str = "f", more: str = "") -> str:
         return TOY.format(name=name, file=file) + more
 
     with pytest.raises(OptionError, match="two files named 'toy:a'"):
         parse(toy("a") + toy("a"))
     for path in ("../f", "/etc/passwd", ".hidden", "a/b", ""):
-        with pytest.raises(OptionError, match="no plain file name"):
+        with pytest.raises(OptionError, match="not a plain file name"):
             parse(toy("a", path))
     with pytest.raises(OptionError, match="sha256 of an empty file"):
         parse(toy("a", more=f'sha256 = "{EMPTY}"'))
@@ -160,7 +160,7 @@ def test_bad_catalogs() -> None:
         parse(toy("a", more='licensed = "MIT"'))
 
 
-def test_find() -> None:
+def test_find_matches_all_words_of_a_query() -> None:
     assert [entry.name for entry in catalog.find("GLOVE 840b")] == ["glove.840B.300d"]
     assert {entry.languages for entry in catalog.find(lang="ja")} == {("ja",), ("en", "ja"), ("ja", "en")}
     assert "gensim:glove-twitter-25" in [entry.full_name for entry in catalog.find("lower-cased twitter")]
@@ -186,7 +186,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def archive(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A zip archive of two files on a server, in the catalog as toy.2d and toy.3d."""
+    """Serve a zip archive of two files, which the catalog lists as toy.2d and toy.3d."""
     with zipfile.ZipFile(tmp_path / "toy.zip", "w", zipfile.ZIP_DEFLATED) as made:
         for dim, text in TEXTS.items():
             made.writestr(f"toy.{dim}d.txt", text)
@@ -217,12 +217,12 @@ def archive(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def listed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Put a catalog of the test's own in the place of ours."""
+    """Replace the catalog by the given text."""
     toys = parse(text)
     monkeypatch.setattr(listing, "entries", lambda: toys)
 
 
-def test_a_name_is_loaded_and_kept(archive: Site, cache: Path) -> None:
+def test_load_of_a_name_downloads_once(archive: Site, cache: Path) -> None:
     vectors = vecload.load("toy.3d")
     assert (len(vectors.words), vectors.matrix.shape) == (3000, (3000, 3))
     assert (cache / "toy" / "toy.zip").read_bytes() == archive.data
@@ -232,7 +232,7 @@ def test_a_name_is_loaded_and_kept(archive: Site, cache: Path) -> None:
     assert len(archive.asked) == 1
 
 
-def test_few_words_are_read_from_the_server(archive: Site, cache: Path) -> None:
+def test_load_of_few_words_streams_from_the_server(archive: Site, cache: Path) -> None:
     vectors = vecload.load("toy.2d", vocab=["w7", "w2999", "absent"])
     assert list(vectors.words) == ["w7", "w2999"]
     assert vectors["w2999"].tolist() == [5998.0, 5998.125]
@@ -242,7 +242,7 @@ def test_few_words_are_read_from_the_server(archive: Site, cache: Path) -> None:
     assert aligned.matrix[0].tolist() == [3.0, 3.125, 3.25]
 
 
-def test_few_words_come_over_a_bad_line(archive: Site) -> None:
+def test_streaming_survives_broken_connections(archive: Site) -> None:
     expected = vecload.load("toy.3d", vocab=WORDS[::2]).matrix
     archive.always = cut(2000)
     again = vecload.load("toy.3d", vocab=WORDS[::2])
@@ -252,7 +252,7 @@ def test_few_words_come_over_a_bad_line(archive: Site) -> None:
     assert np.array_equal(vecload.load("toy.3d", vocab=WORDS[::2]).matrix, expected)
 
 
-def test_without_ranges_it_is_kept(archive: Site, cache: Path) -> None:
+def test_load_of_few_words_downloads_if_the_server_has_no_ranges(archive: Site, cache: Path) -> None:
     archive.ranges = False
     assert vecload.load("toy.2d", vocab=["w7"])["w7"].tolist() == [14.0, 14.125]
     assert (cache / "toy" / "toy.zip").exists()
@@ -260,10 +260,10 @@ def test_without_ranges_it_is_kept(archive: Site, cache: Path) -> None:
     assert len(vecload.load("toy.2d", vocab=["w8"]).words) == 1  # from the cache
 
 
-def test_a_stream_that_is_no_archive_or_damaged(archive: Site) -> None:
+def test_streaming_a_damaged_archive_raises(archive: Site) -> None:
     good = archive.data
     archive.data = b"not a zip archive" * 1000
-    with pytest.raises(FormatError, match="no zip archive"):
+    with pytest.raises(FormatError, match="cannot read the zip archive"):
         vecload.load("toy.2d", vocab=["w7"])
     archive.data = good.replace(b"toy.2d", b"toy.9d")
     with pytest.raises(FormatError, match="no such member"):
@@ -275,7 +275,7 @@ def test_a_stream_that_is_no_archive_or_damaged(archive: Site) -> None:
         vecload.load("toy.2d", vocab=["w7"], errors="skip")
 
 
-def test_a_file_that_changes_while_it_is_read(archive: Site) -> None:
+def test_streaming_a_changed_file_raises(archive: Site) -> None:
     def change(handler: object) -> None:
         archive.etag = '"two"'
         cut(100)(handler)  # type: ignore[arg-type]
@@ -285,14 +285,14 @@ def test_a_file_that_changes_while_it_is_read(archive: Site) -> None:
         vecload.load("toy.2d", vocab=["w7"])
 
 
-def test_a_file_of_that_name_wins(archive: Site, tmp_path: Path) -> None:
+def test_existing_file_takes_precedence_over_a_name(archive: Site, tmp_path: Path) -> None:
     (tmp_path / "toy.2d").write_text("mine 1 2\n")
     assert list(vecload.load("toy.2d").words) == ["mine"]
     assert list(vecload.load("toy:toy.2d", vocab=["w0"]).words) == ["w0"]
     assert vecload.info("toy.2d").words == ("mine",)
 
 
-def test_names_that_are_not_there(cache: Path) -> None:
+def test_unknown_name_suggests_similar_names(cache: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"the catalog has glove\.6B\.50d"):
         vecload.load("glove.6B.50")
     with pytest.raises(FileNotFoundError, match=r"fasttext:cc\.ja\.300\.bin"):
@@ -301,14 +301,14 @@ def test_names_that_are_not_there(cache: Path) -> None:
         vecload.load("nothing.txt")
 
 
-def test_info_and_convert_take_names(archive: Site, tmp_path: Path) -> None:
+def test_info_and_convert_accept_names(archive: Site, tmp_path: Path) -> None:
     assert vecload.info("toy.2d").dim == 2
     assert vecload.convert("toy.2d", tmp_path / "toy.vec").written == 3000
 
 
 @pytest.fixture
 def sets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A dictionary on a server, which reads as word pairs do not."""
+    """Serve a dictionary whose content is not a file of vectors."""
     data = "".join(f"w{at} w{at}\n" for at in range(20)).encode()
     with serving(Site(data)) as site:
         listed(
@@ -328,7 +328,7 @@ def sets(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield site
 
 
-def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Callable[..., str]) -> None:
+def test_data_sets_are_found_by_name(sets: Site, cache: Path, tmp_path: Path, run: Callable[..., str]) -> None:
     from vecload.evaluation import find
     from vecload.mapping import read_dictionary
 
@@ -343,8 +343,10 @@ def test_data_sets_go_by_name(sets: Site, cache: Path, tmp_path: Path, run: Call
     assert read_dictionary("toy.en-de.txt") == [("mine", "too")]
 
 
-def test_a_set_is_called_what_it_was_asked_for_by(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not by the file in its archive."""
+def test_results_use_the_catalog_name_of_a_data_set(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The name in the results is not that of the file in the archive."""
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as made:
         made.writestr("inner/combined.tab", "Word 1\tWord 2\tHuman\nw1\tw2\t3.5\nw2\tw3\t1.5\n")
     data = (tmp_path / "toy.zip").read_bytes()
@@ -370,7 +372,7 @@ def test_a_set_is_called_what_it_was_asked_for_by(cache: Path, monkeypatch: pyte
     assert (figure.dataset, figure.used, figure.total) == ("Toy-2", 2, 2)
 
 
-def test_a_data_set_is_no_vectors(sets: Site) -> None:
+def test_load_of_a_data_set_raises(sets: Site) -> None:
     with pytest.raises(FormatError, match=r"found dictionary, expected vectors.*for evaluate and map"):
         vecload.load("toy.en-de.txt")
     assert sets.asked == []
@@ -378,7 +380,7 @@ def test_a_data_set_is_no_vectors(sets: Site) -> None:
         vecload.evaluation.find("toy.en-fr.txt")
 
 
-def test_the_native_form_is_preferred(archive: Site, cache: Path) -> None:
+def test_load_prefers_the_native_form(archive: Site, cache: Path) -> None:
     done = CliRunner().invoke(app, ["download", "toy.3d", "--native"])
     assert done.exit_code == 0, done.output
     native = cache / "toy" / "toy.3d.safetensors"
@@ -390,7 +392,7 @@ def test_the_native_form_is_preferred(archive: Site, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("few", [None, ["w7"]])
-def test_offline(archive: Site, monkeypatch: pytest.MonkeyPatch, few: list[str] | None) -> None:
+def test_offline_forbids_downloads(archive: Site, monkeypatch: pytest.MonkeyPatch, few: list[str] | None) -> None:
     monkeypatch.setenv("VECLOAD_OFFLINE", "1")
     with pytest.raises(DownloadError, match=r"toy:toy.2d is not in the cache, .*VECLOAD_OFFLINE forbids"):
         vecload.load("toy.2d", vocab=few)
@@ -401,14 +403,14 @@ def test_offline(archive: Site, monkeypatch: pytest.MonkeyPatch, few: list[str] 
     assert vecload.load("toy.2d", vocab=few).matrix.shape[1] == 2
 
 
-def test_two_families_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ambiguous_name_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     listed(monkeypatch, TOY.format(name="a", file="f") + TOY.format(name="a", file="g").replace('"toy"', '"other"'))
-    with pytest.raises(VocabularyError, match="several files are named 'a': say which: toy:a, other:a"):
+    with pytest.raises(VocabularyError, match="several files are named 'a'; use a full name: toy:a, other:a"):
         vecload.load("a")
 
 
-def test_what_can_only_be_had_by_hand(cache: Path) -> None:
-    with pytest.raises(DownloadError, match=r"only be had by hand, from https://github\.com/hottolink"):
+def test_download_of_a_file_without_address_names_its_page(cache: Path) -> None:
+    with pytest.raises(DownloadError, match=r"must be downloaded manually from https://github\.com/hottolink"):
         vecload.load("hottosns-w2v")
 
 
@@ -417,17 +419,19 @@ def test_what_can_only_be_had_by_hand(cache: Path) -> None:
 
 @pytest.fixture
 def unhashed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A file nobody states the hash of. Its site is http, which needs one: that rule, tested elsewhere, is lifted."""
+    """Serve a file without a known hash over http, which is normally refused: that check is disabled here."""
     from vecload.catalog import http
 
-    ask = http.ask
-    monkeypatch.setattr(http, "ask", lambda *given, known, policy: ask(*given, known=True, policy=policy))
+    request = http.request
+    monkeypatch.setattr(
+        http, "request", lambda *given, hash_known, policy: request(*given, hash_known=True, policy=policy)
+    )
     with serving(Site(b"w0 1 2\n")) as site:
         listed(monkeypatch, TOY.format(name="free", file="free.txt").replace("https://127.0.0.1/", site.url))
         yield site
 
 
-def test_pinned_on_first_download(unhashed: Site, cache: Path) -> None:
+def test_file_without_a_hash_is_pinned_on_first_download(unhashed: Site, cache: Path) -> None:
     vecload.load("free")
     receipt = json.loads((cache / "toy" / "free.txt.json").read_text())
     assert receipt["sha256"] == hashlib.sha256(b"w0 1 2\n").hexdigest()
@@ -436,13 +440,13 @@ def test_pinned_on_first_download(unhashed: Site, cache: Path) -> None:
     vecload.load("free")  # the same again
     catalog.remove("free.txt")
     unhashed.data = b"w0 2 2\n"
-    with pytest.raises(FormatError, match=r"To accept it as the new one, delete .*free.txt.json"):
+    with pytest.raises(FormatError, match=r"To accept the new file, delete .*free.txt.json"):
         vecload.load("free")
     (cache / "toy" / "free.txt.json").unlink()
     assert vecload.load("free")["w0"].tolist() == [2.0, 2.0]
 
 
-def test_verify(archive: Site, cache: Path) -> None:
+def test_verify_reports_changed_files(archive: Site, cache: Path) -> None:
     vecload.load("toy.2d")
     ((file, wrong),) = catalog.verify()
     assert (file.path, wrong, file.state) == (cache / "toy" / "toy.zip", "", "verified: sha256")
@@ -457,12 +461,12 @@ def test_verify(archive: Site, cache: Path) -> None:
         catalog.verify("other")
 
 
-def test_remove_takes_all_of_it(archive: Site, cache: Path) -> None:
+def test_remove_deletes_all_files_of_an_entry(archive: Site, cache: Path) -> None:
     archive.plan.append(whole(b"PK\x03\x04 wrong"))
     with pytest.raises(FormatError):
         vecload.load("toy.2d")
     assert [(file.path.name, file.state) for file in catalog.cached()] == [
-        ("toy.zip.rejected", "not the file asked for")
+        ("toy.zip.rejected", "not the requested file")
     ]
     archive.plan.extend([cut(100), status(404)])
     with pytest.raises(DownloadError):
@@ -489,7 +493,7 @@ def run(cache: Path) -> Callable[..., str]:
     return invoke
 
 
-def test_catalog_command(run: Callable[..., str]) -> None:
+def test_catalog_command_lists_and_shows_entries(run: Callable[..., str]) -> None:
     everything = run("catalog").splitlines()
     assert len(everything) < 100  # families are one line
     assert any(line.startswith("fasttext:cc.{lang}.300 ") and "158 files: af als am" in line for line in everything)
@@ -507,7 +511,7 @@ def test_catalog_command(run: Callable[..., str]) -> None:
     assert "no file matches" in run("catalog", "nonsense")
 
 
-def test_download_and_cache_commands(archive: Site, run: Callable[..., str], cache: Path) -> None:
+def test_download_and_cache_commands_work_together(archive: Site, run: Callable[..., str], cache: Path) -> None:
     assert "toy.zip (unknown; sha256 from other projects)" in run("download", "toy.2d", "toy.3d")
     assert len(archive.asked) == 1
     assert "in the cache" in run("catalog", "toy.2d")
@@ -519,11 +523,11 @@ def test_download_and_cache_commands(archive: Site, run: Callable[..., str], cac
     assert run("cache", "ls").split()[0] == "0"
 
 
-def test_unknown_names_are_one_paragraph() -> None:
+def test_error_for_an_unknown_name_is_one_paragraph() -> None:
     done = subprocess.run([sys.executable, "-m", "vecload.cli", "download", "glove.7B"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "vecload: the catalog has no 'glove.7B'; `vecload catalog` lists all names\n"
 
 
-def test_the_catalog_is_in_the_package() -> None:
+def test_catalog_is_part_of_the_package() -> None:
     assert Path(catalog.__file__).with_name("catalog.toml").exists()

@@ -17,9 +17,9 @@ from tests.serving import Answer, Handler, Site, raw, send, serving, status, who
 from vecload import DownloadError, FormatError, catalog
 from vecload.catalog import listing
 from vecload.catalog.cache import cache_path, native_path
-from vecload.catalog.http import Policy, number, span
+from vecload.catalog.http import Policy, content_range, parse_number
 from vecload.catalog.listing import Digest
-from vecload.catalog.remote import Member
+from vecload.catalog.remote_zip import Member
 from vecload.catalog.transfer import fetch
 
 DATA = random.Random(0).randbytes(100_000)
@@ -75,7 +75,7 @@ def folder_size(folder: Path) -> int:
 
 def test_more_bytes_than_the_catalog_announces_are_refused(site: Site, tmp_path: Path) -> None:
     site.always = chunked(400, b"x" * 50_000)
-    with pytest.raises(DownloadError, match="more bytes arrived than the 100,000 that were announced"):
+    with pytest.raises(DownloadError, match="received more bytes than the announced 100,000"):
         fetch([site.url], tmp_path / "v", size=len(DATA), digest=SHA256, policy=QUICK)
     assert folder_size(tmp_path) < 100_000
 
@@ -85,7 +85,7 @@ def test_more_bytes_than_the_server_announces_for_the_rest_are_refused(site: Sit
     site.plan.append(lambda handler: handler.wfile.write(handler.body()[:60_000]) and None)
     span_header = f"bytes 60000-99999/{len(DATA)}"
     site.always = raw(206, b"x" * 5_000_000, Content_Range=span_header, Content_Length="5000000", ETag=site.etag)
-    with pytest.raises(DownloadError, match="more bytes arrived than the 100,000"):
+    with pytest.raises(DownloadError, match="received more bytes than the announced 100,000"):
         fetch([site.url], tmp_path / "v", digest=SHA256, policy=QUICK)
     assert folder_size(tmp_path) <= 100_000
 
@@ -120,7 +120,7 @@ def test_slow_member_of_an_archive_is_given_up(site: Site) -> None:
     )[0]
     slow = Policy(tries=3, backoff=0.001, connect=5, read=0.2, answer=5, slowest=10_000, grace=0.5)
     with pytest.raises(DownloadError):
-        Member([site.url], "v.txt", known=True, policy=slow)
+        Member([site.url], "v.txt", hash_known=True, policy=slow)
 
 
 def test_steady_transfer_above_the_slowest_speed_ends_well(site: Site, tmp_path: Path) -> None:
@@ -189,12 +189,12 @@ def test_any_content_length_ends_in_a_download_error_or_the_file(length: str, si
     "value", ["bytes 5-9/" + "9" * 5000, "bytes ²-9/10", "bytes -5-9/10", "lines 5-9/10", "bytes", ""]
 )
 def test_any_content_range_is_parsed_or_ignored(value: str) -> None:
-    assert all(part is None or 0 <= part < 10**18 for part in span({"Content-Range": value}))
+    assert all(part is None or 0 <= part < 10**18 for part in content_range({"Content-Range": value}))
 
 
 @pytest.mark.parametrize("text", ["9" * 19, "-1", "+1", " 1", "1_0", "²", "१", ""])
 def test_numbers_of_headers_are_ascii_digits(text: str) -> None:
-    assert number(text) is None
+    assert parse_number(text) is None
 
 
 @pytest.mark.parametrize("tag", ['"' + "x" * 60_000 + '"', '"\x7f"', '"é"'])

@@ -1,12 +1,12 @@
-"""Where downloads are kept: one folder, a file each, with a receipt beside it.
+"""The cache of downloaded files: one folder per family, and a receipt for each file.
 
 ::
 
-    FAMILY/FILE               as it came
-    FAMILY/FILE.json          where from, how long, its SHA-256, what it was held against
-    FAMILY/FILE.part[.json]   a download that ended early: the next one goes on from there
-    FAMILY/FILE.rejected      what came but was not the file
-    FAMILY/NAME.safetensors   the same in native form
+    FAMILY/FILE               the file as it was downloaded
+    FAMILY/FILE.json          its receipt: address, size, SHA-256, and the hash that it was verified with
+    FAMILY/FILE.part[.json]   an unfinished download, which the next one continues
+    FAMILY/FILE.rejected      a downloaded file that was not the expected one
+    FAMILY/NAME.safetensors   the same vectors in native form
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vecload.catalog.listing import Digest, Entry
 from vecload.catalog.transfer import digests, fetch, receipt_path
 from vecload.errors import DownloadError, FormatError, VocabularyError
 
-_BESIDE = {".part": "unfinished: the next download goes on from here", ".rejected": "not the file asked for"}
+_SIDE_FILES = {".part": "unfinished: the next download continues it", ".rejected": "not the requested file"}
 
 
 def cache_folder() -> Path:
-    """The cache: what ``VECLOAD_CACHE`` names, else the platform's place for such things."""
+    """Return the folder of the cache: ``VECLOAD_CACHE``, or by default the user's cache folder of the platform."""
     import platformdirs
 
     named = os.environ.get("VECLOAD_CACHE")
@@ -35,60 +35,60 @@ def cache_folder() -> Path:
 
 
 def offline() -> bool:
-    """Whether ``VECLOAD_OFFLINE`` forbids the network."""
+    """Return whether ``VECLOAD_OFFLINE`` forbids network access."""
     return os.environ.get("VECLOAD_OFFLINE", "0") not in ("", "0")
 
 
 def refuse_offline(name: str) -> None:
-    """Raise when the network is forbidden."""
+    """Raise `DownloadError` if network access is forbidden."""
     if offline():
         raise DownloadError(
-            f"{name} is not in the cache, {cache_folder()}, and VECLOAD_OFFLINE forbids to download it: "
-            f"unset that, or run `vecload download {name}` where there is a network and copy the folder"
+            f"{name} is not in the cache, {cache_folder()}, and VECLOAD_OFFLINE forbids downloads: "
+            f"unset it, or run `vecload download {name}` on a machine with network access and copy the folder"
         )
 
 
 def cache_path(entry: Entry) -> Path:
-    """Where the download of an entry is or will be."""
+    """Return the path of the download of an entry, whether it exists or not."""
     return cache_folder() / entry.family / entry.file
 
 
 def native_path(entry: Entry) -> Path:
-    """Where its native form is or will be."""
+    """Return the path of the native form of an entry, whether it exists or not."""
     return cache_folder() / entry.family / f"{entry.name.replace('/', '--')}.safetensors"
 
 
 def download(entry: Entry, *, progress: bool | None = None, policy: Policy | None = None) -> Path:
-    """Bring a file of the catalog into the cache, unless it is there.
+    """Download a file of the catalog into the cache, unless it is there already, and return its path.
 
     Parameters
     ----------
     entry
-        From `catalog.get` or `catalog.find`.
+        Result of `catalog.get` or `catalog.find`.
     progress
-        Whether to show a bar; None: when standard error is a terminal.
+        Whether to show a progress bar; None shows one if standard error is a terminal.
     policy
-        How patient to be.
+        Time limits and retries.
 
     Returns
     -------
     Path
-        The file as it came.
+        The downloaded file.
 
     Raises
     ------
     DownloadError
-        When it cannot be fetched, or only by hand, or the network is forbidden.
+        If it cannot be downloaded, must be downloaded manually, or network access is forbidden.
     FormatError
-        When what came is not the file, or the file in the cache is another.
+        If the downloaded file, or the file in the cache, is not the expected one.
 
     Notes
     -----
-    The cache is a folder that no other user can read or write. A file that another user may have written (in a folder
-    that ``VECLOAD_CACHE`` names) is hashed and compared each time before it is used.
+    By default the cache is a folder that no other user can read or write. A file that another user may have written (in
+    a folder that ``VECLOAD_CACHE`` names) is hashed and compared each time before it is used.
 
-    A file whose hash nobody states is pinned: its first download's SHA-256 stays in its receipt, also after the file
-    was removed from the cache, and later downloads have to have it.
+    A file without a published hash is pinned: the SHA-256 of its first download is kept in its receipt, even after the
+    file is removed from the cache, and later downloads must have the same hash.
     """
     target = cache_path(entry)
     _make_folder()
@@ -97,7 +97,8 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
             _verify_shared(entry, target)
         return target
     if not entry.urls:
-        raise DownloadError(f"{entry.full_name} can only be had by hand, from {entry.page}: {'; '.join(entry.notes)}")
+        notes = "; ".join(entry.notes)
+        raise DownloadError(f"{entry.full_name} must be downloaded manually from {entry.page}: {notes}")
     refuse_offline(entry.full_name)
     pin = None if entry.digest else _receipt(target).get("sha256")
     digest = entry.digest or (Digest("sha256", str(pin)) if pin else None)
@@ -114,13 +115,13 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
         )
     except FormatError as error:
         if pin and error.hint:
-            error.hint += f" To accept it as the new one, delete {receipt_path(target)}."
+            error.hint += f" To accept the new file, delete {receipt_path(target)}."
         raise
     return target
 
 
 def _make_folder() -> None:
-    """Make the cache a folder of this user alone; one that ``VECLOAD_CACHE`` names is left as it is."""
+    """Create the folder of the cache, accessible to this user only; leave a folder that ``VECLOAD_CACHE`` names."""
     root = cache_folder()
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -130,22 +131,22 @@ def _make_folder() -> None:
 
 
 def is_private(path: Path) -> bool:
-    """Return whether only this user can have written a file of the cache."""
-    if os.name != "posix":  # permissions are not told by the mode
+    """Return whether no other user can have written a file of the cache."""
+    if os.name != "posix":  # the mode does not show the permissions
         return True
     found = [each.stat() for each in (path, path.parent, cache_folder())]
     return all(each.st_uid == os.geteuid() and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in found)
 
 
 def _verify_shared(entry: Entry, target: Path) -> None:
-    """Hash a file that others may have written, and compare.
+    """Verify the hash of a file that other users may have written.
 
     Raises
     ------
     FormatError
-        When it is not the file of the catalog.
+        If it is not the file of the catalog.
     DownloadError
-        When there is no hash to compare it with, but perhaps one that others may have written too.
+        If there is no hash to compare it with, or only one that other users may have written too.
     """
     digest, receipt = entry.digest, receipt_path(target)
     if digest is None and receipt.exists() and is_private(receipt):
@@ -182,25 +183,25 @@ class Cached:
     path: Path
     size: int
     names: tuple[str, ...]
-    """The entries it serves."""
+    """Names of the catalog entries that use it."""
     state: str
-    """What it was held against, or what is unfinished."""
+    """How it was verified, or that it is unfinished."""
     sha256: str | None
-    """As its receipt says."""
+    """SHA-256 in its receipt."""
 
 
 def cached() -> list[Cached]:
-    """What is in the cache, by name."""
+    """Return the files in the cache, sorted by name."""
     found = []
     for path in sorted(cache_folder().glob("*/*")):
         if path.name.startswith(".") or path.suffix == ".json" or not path.is_file():
             continue
-        beside = next((suffix for suffix in _BESIDE if path.name.endswith(suffix)), "")
-        target = path.with_name(path.name.removesuffix(beside))
-        serves = [entry for entry in listing.entries() if target in (cache_path(entry), native_path(entry))]
+        side_file = next((suffix for suffix in _SIDE_FILES if path.name.endswith(suffix)), "")
+        target = path.with_name(path.name.removesuffix(side_file))
+        users = [entry for entry in listing.entries() if target in (cache_path(entry), native_path(entry))]
         receipt = _receipt(target)
-        if beside:
-            state = _BESIDE[beside]
+        if side_file:
+            state = _SIDE_FILES[side_file]
         elif path.suffix == ".safetensors":
             state = "native form"
         elif not receipt:
@@ -208,19 +209,19 @@ def cached() -> list[Cached]:
         else:
             stated = _known_digest(path)
             state = f"verified: {stated.kind}" if stated else "pinned on first download"
-        sha256 = receipt.get("sha256") if not beside else None
-        names = tuple(entry.full_name for entry in serves)
+        sha256 = receipt.get("sha256") if not side_file else None
+        names = tuple(entry.full_name for entry in users)
         found.append(Cached(path, path.stat().st_size, names, state, str(sha256) if sha256 else None))
     return found
 
 
 def _known_digest(path: Path) -> Digest | None:
-    """The hash that the catalog states for a file of the cache."""
+    """Return the hash in the catalog for a file of the cache, or None."""
     return next((entry.digest for entry in listing.entries() if cache_path(entry) == path and entry.digest), None)
 
 
-def _select(name: str, known: list[Cached]) -> list[Cached]:
-    found = [file for file in known if name in (file.path.name, str(file.path)) or name in _names(file)]
+def _select(name: str, files: list[Cached]) -> list[Cached]:
+    found = [file for file in files if name in (file.path.name, str(file.path)) or name in _names(file)]
     if not found:
         raise VocabularyError(f"nothing in the cache, {cache_folder()}, is named {name!r}")
     return found
@@ -231,45 +232,46 @@ def _names(file: Cached) -> set[str]:
 
 
 def remove(name: str) -> list[Path]:
-    """Remove a file from the cache, with what is unfinished or rejected of it and its native form.
+    """Remove a file from the cache, together with unfinished and rejected downloads and its native form.
 
     Parameters
     ----------
     name
-        Of an entry, or of a file that `cached` lists. Of an archive that serves several entries all goes.
+        Name of an entry, or of a file that `cached` lists. An archive is removed even if several entries use it.
 
     Returns
     -------
     list of Path
-        What was removed. The receipt of a pinned file stays: it is the pin.
+        The removed files. The receipt of a pinned file is kept, because it is the pin.
 
     Raises
     ------
     VocabularyError
-        When the cache has nothing of this name.
+        If the cache has no file of this name.
     """
-    gone = []
+    removed = []
     for file in _select(name, cached()):
-        if _known_digest(file.path) or file.path.suffix == ".part":  # the note of a part looks like a receipt
+        # The note of an unfinished download has the name of a receipt.
+        if _known_digest(file.path) or file.path.suffix == ".part":
             receipt_path(file.path).unlink(missing_ok=True)
         file.path.unlink()
-        gone.append(file.path)
-    return gone
+        removed.append(file.path)
+    return removed
 
 
 def verify(name: str | None = None) -> list[tuple[Cached, str]]:
-    """Hold files of the cache against their receipts and the catalog.
+    """Compare files of the cache with their receipts and with the catalog.
 
     Parameters
     ----------
     name
-        As for `remove`; None for all.
+        Name of a file or an entry, as for `remove`; None for all files.
 
     Returns
     -------
     list of (Cached, str)
-        With what is wrong, empty where nothing is. Unfinished files, native forms and files without receipt or known
-        hash have nothing to be held against and are not listed.
+        Each file and the difference found, or "". Unfinished files, native forms, and files without a
+        receipt and a known hash cannot be compared and are not listed.
     """
     files = cached()
     verdicts = []

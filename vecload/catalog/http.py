@@ -1,7 +1,8 @@
-"""Asking a web server for bytes, with little trust: schemes, redirects, tokens, retries.
+"""Request files from web servers that are not trusted: schemes, redirects, tokens, retries, minimum rate.
 
-Redirects are followed here, one by one, so that each address is checked before it is asked and no header meant for one
-host reaches another. Proxies, certificates and .netrc come from the environment, as `requests` reads them.
+Redirects are followed here one by one, and not by `requests`, so that every address is checked before it is requested,
+and no token for one host is sent to another. Proxies, certificates and .netrc are read from the environment by
+`requests`.
 """
 
 from __future__ import annotations
@@ -25,54 +26,56 @@ from vecload.errors import DownloadError, shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_HOPS = 10
-_MOST_DIGITS = 18
-_LONGEST_NAME = 1024  # of a state of a file, by which the server is asked for the rest of it
-_TOKENS = {"huggingface.co": "HF_TOKEN"}  # host → the variable that holds a token for it, and for it alone
+_MAX_REDIRECTS = 10
+_MAX_DIGITS = 18  # of a number in a header; more would not fit in 64 bits
+_LONGEST_VALIDATOR = 1024  # characters of an ETag or date that is stored and sent back to the server
+_TOKENS = {"huggingface.co": "HF_TOKEN"}  # host → environment variable with a token that is sent to this host only
 _log = logging.getLogger("vecload")
 
-_LATER = {408, 425, 429, 500, 502, 503, 504}
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}  # status codes that may be different at the next try
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient to be."""
+    """Time limits and retries of downloads."""
 
     tries: int = 6
-    """Tries in a row that bring nothing new before a server is given up."""
+    """Maximum number of tries in a row without progress."""
     backoff: float = 1.0
-    """Seconds before the second try; twice as long before each further one."""
+    """Seconds before the second try; doubled before each further one."""
     longest: float = 120.0
-    """Longest wait between tries, in seconds; a server that asks for more is told of, not obeyed."""
+    """Longest wait between tries, in seconds. If a server requests a longer one, the download fails."""
     connect: float = 15.0
     """Seconds to wait for a connection."""
     read: float = 60.0
     """Seconds to wait for the next bytes."""
     answer: float = 120.0
-    """Seconds to wait for all headers of an answer, however steadily they arrive."""
+    """Seconds to wait for all headers of a response, even if they arrive steadily."""
     slowest: float = 8192.0
-    """Bytes per second that a transfer must reach on average, pauses included."""
+    """Minimum average rate of a transfer in bytes per second, pauses included."""
     grace: float = 300.0
-    """Seconds that a transfer may take in addition."""
+    """Seconds that a transfer may take in addition to its size divided by the minimum rate."""
 
 
-class Again(Exception):  # noqa: N818 - no failure yet
-    """What went wrong may go right at the next try, `wait` seconds later where the server said so."""
+class RetryError(Exception):
+    """A temporary error: the request can be tried again, after `wait` seconds if the server said so."""
 
     def __init__(self, problem: str, *, wait: float | None = None) -> None:
         super().__init__(problem)
         self.wait = wait
 
 
-class Pace:
-    """Ends a transfer that is slower than the policy allows, so that its total time is bounded.
+class MinimumRate:
+    """Check that ends transfers slower than the policy allows, so that their total time is bounded.
 
-    Waiting for single bytes does not help against a server that sends one a minute.
+    A time-out for single reads is not enough: a server that sends one byte per minute never exceeds it.
 
     Parameters
     ----------
     url
-        What error messages name.
+        Address to name in errors.
+    policy
+        Time limits.
     """
 
     def __init__(self, url: str, policy: Policy) -> None:
@@ -82,12 +85,12 @@ class Pace:
         self._received = 0
 
     def count(self, received: int = 0) -> None:
-        """Count bytes that arrived.
+        """Count received bytes.
 
         Raises
         ------
         DownloadError
-            When the transfer is too slow.
+            If the transfer is too slow.
         """
         self._received += received
         elapsed = time.monotonic() - self._begin
@@ -97,13 +100,15 @@ class Pace:
             )
 
 
-class Patience:
-    """Counts tries in a row that bring nothing new, and waits between them.
+class Retries:
+    """Counter of tries in a row without progress, with growing waits between them.
 
     Parameters
     ----------
     url
-        What error messages name.
+        Address to name in errors.
+    policy
+        Number of tries and waits.
     """
 
     def __init__(self, url: str, policy: Policy) -> None:
@@ -112,26 +117,26 @@ class Patience:
         self._failures = 0
         self._mark = 0
 
-    def wait(self, cause: Again, mark: int) -> None:
-        """Wait for the next try.
+    def wait(self, cause: RetryError, mark: int) -> None:
+        """Wait before the next try.
 
         Parameters
         ----------
         cause
-            Why the last one ended.
+            Error that ended the last try.
         mark
-            Bytes that have come: more than ever before, and counting starts again.
+            Number of bytes received so far. If it has grown, counting starts again.
 
         Raises
         ------
         DownloadError
-            When there were enough of them, or the server asks to wait for very long.
+            If the maximum number of tries is reached, or the server requests a wait that is too long.
         """
         if mark > self._mark:
             self._mark, self._failures = mark, 0
         self._failures += 1
         if cause.wait is not None and cause.wait > self._policy.longest:
-            raise DownloadError(f"{self._url}: {cause}; the server asks to come back in {cause.wait:,.0f} seconds")
+            raise DownloadError(f"{self._url}: {cause}; the server asks to try again in {cause.wait:,.0f} seconds")
         if self._failures >= self._policy.tries:
             raise DownloadError(f"{self._url}: {cause}, {self._failures} times in a row; try again later") from cause
         pause = self._policy.backoff * 2 ** (self._failures - 1) * random.uniform(0.75, 1.25)
@@ -142,53 +147,59 @@ class Patience:
 
 
 def session() -> Any:
-    """A `requests.Session` that says who asks."""
+    """Return a `requests.Session` whose user agent names vecload."""
     import requests
 
     made = requests.Session()
     made.headers["User-Agent"] = f"vecload/{__version__}"
-    made.headers["Accept-Encoding"] = "identity"  # the bytes of the file, not a packed form of them
+    made.headers["Accept-Encoding"] = "identity"  # the bytes of the file, not compressed for transfer
     return made
 
 
-def ask(session: Any, url: str, headers: Mapping[str, str], *, known: bool, policy: Policy) -> Any:
-    """GET an address; returns the streaming response, of status 200, 206 or 416.
+def request(session: Any, url: str, headers: Mapping[str, str], *, hash_known: bool, policy: Policy) -> Any:
+    """Send a GET request; return the streaming response, of status 200, 206 or 416.
 
     Parameters
     ----------
     session
-        From `session`.
-    known
-        Whether the file's hash is known, which is what makes http bearable.
+        Session of `session()`.
+    url
+        Address of the file.
+    headers
+        Headers to send.
+    hash_known
+        Whether the hash of the file is known. Only then is plain http allowed, because a changed file is detected.
+    policy
+        Time limits.
 
     Raises
     ------
-    Again
-        For what may pass: no connection, a time-out, 429 and 5xx.
+    RetryError
+        For temporary errors: no connection, a time-out, status 429 and 5xx.
     DownloadError
-        For what will not: 404 and its like, a certificate that does not verify, http where no hash is known, a
-        redirect to another scheme or in circles.
+        For permanent errors: status 404 and similar ones, an invalid certificate, http without a known hash, a redirect
+        to another scheme, or too many redirects.
     """
     from requests import exceptions
     from urllib3.exceptions import HTTPError
 
     scheme = urlsplit(url).scheme
-    if scheme != "https" and not (scheme == "http" and known):
-        why = "" if scheme != "http" else ", and no hash of the file is known to hold it against"
+    if scheme != "https" and not (scheme == "http" and hash_known):
+        why = "" if scheme != "http" else ", and no hash of the file is known to verify it"
         raise DownloadError(f"{url}: only https is trusted{why}")
     first = url
-    for _ in range(_HOPS):
+    for _ in range(_MAX_REDIRECTS):
         try:
             get = functools.partial(session.get, url, headers={**headers, **_token(url)}, stream=True)
             get = functools.partial(get, allow_redirects=False, timeout=(policy.connect, policy.read))
-            response = _within(policy.answer, get)
+            response = _call_with_timeout(policy.answer, get)
         except exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise DownloadError(f"{url}: the server's certificate cannot be verified ({error})") from error
-            raise Again(f"the secure connection failed ({error})") from error
+            raise RetryError(f"the secure connection failed ({error})") from error
         except (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError) as error:
-            raise Again(f"no answer ({type(error).__name__})") from error
-        # An invalid address, an odd proxy, headers that urllib3 refuses. Some raise plain ValueErrors.
+            raise RetryError(f"no answer ({type(error).__name__})") from error
+        # Invalid addresses, proxies or headers. Some of these errors are plain ValueErrors of urllib3.
         except (exceptions.RequestException, HTTPError, ValueError) as error:
             raise DownloadError(f"{shorten(url)}: {shorten(str(error))}") from error
         status = response.status_code
@@ -201,24 +212,23 @@ def ask(session: Any, url: str, headers: Mapping[str, str], *, known: bool, poli
         if status in (200, 206, 416):
             return response
         response.close()
-        if status in _LATER:
-            raise Again(f"status {status} {shorten(str(response.reason))}", wait=_retry_after(response.headers))
+        if status in _TEMPORARY:
+            raise RetryError(f"status {status} {shorten(str(response.reason))}", wait=_retry_after(response.headers))
         raise DownloadError(f"{shorten(url)}: status {status} {shorten(str(response.reason))}")
-    raise DownloadError(f"{first}: redirected more than {_HOPS} times")
+    raise DownloadError(f"{first}: redirected more than {_MAX_REDIRECTS} times")
 
 
-def _within(seconds: float, get: Callable[[], Any]) -> Any:
-    """Call `get` on a thread, and wait for its response for some time at most.
-
-    The time-outs of requests are for single reads of the socket, and headers may arrive byte by byte.
-    """
+def _call_with_timeout(seconds: float, get: Callable[[], Any]) -> Any:
+    """Call `get` on a thread, and wait at most the given time for its response."""
+    # The time-outs of requests apply to single reads of the socket, but headers may arrive byte by byte, for ever. The
+    # thread is a daemon, so a server that never answers does not keep the program from ending.
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
     late = threading.Event()
 
     def work() -> None:
         try:
             response = get()
-        except BaseException as error:  # for the caller
+        except BaseException as error:  # raised again below
             outcome.put((None, error))
             return
         outcome.put((response, None))
@@ -230,14 +240,14 @@ def _within(seconds: float, get: Callable[[], Any]) -> Any:
         response, error = outcome.get(timeout=seconds)
     except queue.Empty:
         late.set()
-        raise Again(f"no answer within {seconds:g} seconds") from None
+        raise RetryError(f"no answer within {seconds:g} seconds") from None
     if error is not None:
         raise error
     return response
 
 
 def read_some(response: Any, most: int) -> bytes:
-    """Return the next bytes of a streaming response as soon as there are any; none at its end."""
+    """Return the next bytes of a streaming response as soon as some arrive; no bytes at its end."""
     piece: bytes = response.raw.read1(most, decode_content=False)
     return piece
 
@@ -245,7 +255,7 @@ def read_some(response: Any, most: int) -> bytes:
 def _redirected(first: str, url: str, location: str) -> str:
     try:
         found = urljoin(url, location)
-        _ = urlsplit(found).port  # parsed only when it is asked for
+        _ = urlsplit(found).port  # an invalid port raises only when it is accessed
     except ValueError as error:
         raise DownloadError(f"{first}: redirected to an invalid address, {shorten(location)}") from error
     return found
@@ -258,49 +268,51 @@ def _token(url: str) -> dict[str, str]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the header asks for, as a number or as a date (RFC 9110, 10.2.3); None without one."""
+    """Return the seconds in the Retry-After header, a number or a date (RFC 9110, 10.2.3); None without one."""
     value = headers.get("Retry-After", "").strip()
-    seconds = number(value)
+    seconds = parse_number(value)
     if seconds is not None:
         return float(seconds)
     try:
         date = email.utils.parsedate_to_datetime(value)
-        # A date with the zone -0000 has none for Python; RFC 9110 has only GMT.
+        # Python parses the zone -0000 as no zone. All dates of RFC 9110 are in GMT.
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         return max(0.0, (date - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
-def number(text: str) -> int | None:
-    """Return a count of bytes or seconds in a header; None for anything else, and for numbers beyond 18 digits.
+def parse_number(text: str) -> int | None:
+    """Return a number of bytes or seconds in a header; None for anything else, and for more than 18 digits.
 
     Examples
     --------
-    >>> number("1000"), number("-1"), number("9" * 5000), number("")
+    >>> parse_number("1000"), parse_number("-1"), parse_number("9" * 5000), parse_number("")
     (1000, None, None, None)
     """
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def validator(headers: Mapping[str, str]) -> str:
-    """What `If-Range` may name: a strong ETag, else the date of the last change, else nothing (RFC 9110, 13.1.5)."""
+    """Return the value for `If-Range`: a strong ETag, the date of the last change, or "" (RFC 9110, 13.1.5)."""
     tag = headers.get("ETag", "")
     name: str = tag if tag.startswith('"') else headers.get("Last-Modified", "")
-    return name if name.isascii() and name.isprintable() and len(name) <= _LONGEST_NAME else ""
+    return name if name.isascii() and name.isprintable() and len(name) <= _LONGEST_VALIDATOR else ""
 
 
-def span(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """First byte and total of a `Content-Range`, None for what it does not say.
+def content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return the first byte and the total size of a `Content-Range` header, None for missing values.
 
     Examples
     --------
-    >>> span({"Content-Range": "bytes 500-999/1000"}), span({"Content-Range": "bytes */1000"}), span({})
-    ((500, 1000), (None, 1000), (None, None))
+    >>> content_range({"Content-Range": "bytes 500-999/1000"})
+    (500, 1000)
+    >>> content_range({"Content-Range": "bytes */1000"}), content_range({})
+    ((None, 1000), (None, None))
     """
     unit, _, rest = headers.get("Content-Range", "").partition(" ")
     at, _, total = rest.partition("/")
     begin = at.partition("-")[0]
     if unit != "bytes":
         return None, None
-    return number(begin), number(total)
+    return parse_number(begin), parse_number(total)

@@ -1,4 +1,4 @@
-"""What the catalog says of a file, and how an entry is found. `catalog.toml` explains its own layout."""
+"""Entries of the catalog, and how to find them. `catalog.toml` documents its own layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ MARKS = {
     "3p": "stated by other projects that had the file",
     "R": "recalled, not checked",
 }
-_EMPTY_FILE = {  # what a failed download has; one list of hashes in use pins it for three languages
+# Hashes of an empty file, which a failed download leaves. A published list of hashes has them for three languages, so
+# they are never accepted.
+_EMPTY_FILE = {
     "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "md5": "d41d8cd98f00b204e9800998ecf8427e",
 }
@@ -30,12 +32,12 @@ _EMPTY_FILE = {  # what a failed download has; one list of hashes in use pins it
 
 @dataclass(frozen=True)
 class Digest:
-    """A hash to hold a file against.
+    """Hash to verify a file with.
 
     Raises
     ------
     OptionError
-        When it has the wrong length, or is the hash of an empty file.
+        If it has the wrong length, or is the hash of an empty file.
 
     Examples
     --------
@@ -49,39 +51,40 @@ class Digest:
     def __post_init__(self) -> None:
         empty = _EMPTY_FILE[self.kind]
         if len(self.value) != len(empty) or set(self.value) - set("0123456789abcdef"):
-            raise OptionError(f"{self.value!r} is no {self.kind} in lower-case hexadecimal digits")
+            raise OptionError(f"{self.value!r} is not a {self.kind} in lower-case hexadecimal digits")
         if self.value == empty:
-            raise OptionError(f"{self.value} is the {self.kind} of an empty file: nothing can be held against it")
+            raise OptionError(f"{self.value} is the {self.kind} of an empty file, which verifies nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One file of the catalog.
 
-    Numbers are None and texts empty where nobody states them; `marks` says of each field how it is known.
+    Unknown numbers are None and unknown texts are empty. `marks` says for each field how it is known.
     """
 
     family: str
     name: str
     template: str
-    """Name of the group of files it belongs to, as ``cc.{lang}.300``; its own name when it stands alone."""
+    """Name of the group of files it belongs to, as ``cc.{lang}.300``; its own name if it belongs to none."""
     languages: tuple[str, ...]
     dim: int | None = None
-    """None for a data set that vectors are measured by."""
+    """Number of values per vector; None for a data set for evaluation."""
     words: int | None = None
     size: int | None = None
-    """Bytes of the download."""
+    """Number of bytes of the download."""
     file_size: int | None = None
-    """Bytes of the file of vectors itself, unpacked."""
+    """Number of bytes of the extracted file of vectors."""
     about: str = ""
-    """What the publisher's page says of sizes, rounded."""
+    """Rounded sizes, as stated on the publisher's page."""
     urls: tuple[str, ...]
-    """Where it is, the first choice first; none when it can only be had by hand from `page`."""
+    """Addresses of the file, in the order to try them; empty if it must be downloaded manually from `page`."""
     file: str
-    """Its name in the cache: never taken from a URL or an archive."""
+    """File name in the cache. It is never taken from a URL or an archive."""
     container: str | None = None
+    """Kind of the archive or compression, as "zip" or "gzip"."""
     member: str | None = None
-    """Which file of the archive it is, where there are several."""
+    """Name of the archive member, if the archive has several."""
     format: str
     license: str
     license_url: str = ""
@@ -94,17 +97,17 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not self.file or self.file.startswith(".") or set(self.file) & set("/\\:"):
-            raise OptionError(f"{self.file!r} is no plain file name")
+            raise OptionError(f"{self.file!r} is not a plain file name")
         _ = self.digest
 
     @property
     def full_name(self) -> str:
-        """Family and name, as ``fasttext:cc.ja.300``."""
+        """Family and name, such as ``fasttext:cc.ja.300``."""
         return f"{self.family}:{self.name}"
 
     @property
     def digest(self) -> Digest | None:
-        """The hash to verify with, the stronger where there are two."""
+        """Hash to verify the file with: SHA-256 if it is known, else MD5, else None."""
         if self.sha256 is not None:
             return Digest("sha256", self.sha256)
         return None if self.md5 is None else Digest("md5", self.md5)
@@ -123,7 +126,7 @@ class Entry:
 
     @property
     def checked_by(self) -> str:
-        """What a download is held against, in words."""
+        """Description of how a download is verified."""
         if self.digest is None:
             return "pinned on first download"
         source = "the publisher's list" if self.marks.get(self.digest.kind) == "V" else "other projects"
@@ -131,12 +134,12 @@ class Entry:
 
 
 def parse(text: str) -> tuple[Entry, ...]:
-    """All entries of a catalog's text, the families written out.
+    """Return all entries of the text of a catalog, one for each file of a family.
 
     Raises
     ------
     OptionError
-        When two files share a full name, a hash is that of an empty file, a placeholder is unknown.
+        If two files share a full name, or a hash is that of an empty file.
 
     Examples
     --------
@@ -178,7 +181,7 @@ def _expand(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entry]:
 
 
 def _fill_in(value: object, chosen: dict[str, str]) -> Any:
-    """A field of a family for one of its files."""
+    """Return the value of a family's field for one of its files."""
     if isinstance(value, str):
         return value.format_map(chosen)
     if isinstance(value, list):
@@ -190,19 +193,19 @@ def _fill_in(value: object, chosen: dict[str, str]) -> Any:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All files of the catalog, in its order."""
+    """Return all files of the catalog, in its order."""
     return parse(Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8"))
 
 
 def find(query: str = "", *, lang: str | None = None) -> list[Entry]:
-    """Files whose description has all words of a query.
+    """Return the files whose description contains all words of a query.
 
     Parameters
     ----------
     query
-        Words, any case, anywhere in name, family, format, license or notes. A whole name finds that file alone.
+        Words to find in the name, family, format, license and notes, in any case. A complete name finds only that file.
     lang
-        Only files for this language, as ISO 639 writes it ("ja"); files for many languages are "mul".
+        Code of a language (ISO 639), such as "ja", to return only its files; "mul" for multilingual files.
 
     Examples
     --------
@@ -225,12 +228,12 @@ def _described(entry: Entry) -> str:
 
 
 def get(name: str) -> Entry | None:
-    """The file of this name, ``family:name`` or, where only one family has it, ``name``; None when there is none.
+    """Return the file with a name, ``family:name`` or ``name``; return None for an unknown name.
 
     Raises
     ------
     VocabularyError
-        When several families have the name.
+        If several families have a file of this name.
 
     Examples
     --------
@@ -242,12 +245,12 @@ def get(name: str) -> Entry | None:
     found = [entry for entry in entries() if name in (entry.full_name, entry.name)]
     if len(found) > 1:
         names = ", ".join(entry.full_name for entry in found)
-        raise VocabularyError(f"several files are named {name!r}: say which: {names}")
+        raise VocabularyError(f"several files are named {name!r}; use a full name: {names}")
     return found[0] if found else None
 
 
 def close_names(name: str) -> list[str]:
-    """Names that a mistyped one may have meant, the nearest first.
+    """Return the names most similar to a mistyped one, the most similar first.
 
     Examples
     --------

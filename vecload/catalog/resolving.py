@@ -14,7 +14,7 @@ from typing import IO, cast
 from vecload.catalog.cache import cache_path, download, is_private, native_path, refuse_offline
 from vecload.catalog.http import Policy
 from vecload.catalog.listing import Entry, close_names, get
-from vecload.catalog.remote import Member, NoRangesError
+from vecload.catalog.remote_zip import Member, NoRangesError
 from vecload.errors import FormatError
 
 
@@ -105,7 +105,7 @@ def _stream_member(entry: Entry, policy: Policy | None) -> Member | None:
         return None
     refuse_offline(entry.full_name)
     try:
-        return Member(entry.urls, entry.member, known=entry.digest is not None, policy=policy)
+        return Member(entry.urls, entry.member, hash_known=entry.digest is not None, policy=policy)
     except NoRangesError:
         return None
 

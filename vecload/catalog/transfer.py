@@ -1,8 +1,9 @@
-"""One file from a web server to a path: whole and right, or not there.
+"""Download one file from a web server: the target appears complete and verified, or not at all.
 
-The bytes go to ``NAME.part`` beside the target, with a note of where they come from in ``NAME.part.json``. Whatever
-ends the transfer - a cut connection, Ctrl-C, a kill - the next one asks for the rest, and `If-Range` makes the server
-send all of it when the file has changed meanwhile. The part takes the target's name when length and hash are right.
+The bytes are written to ``NAME.part`` next to the target, and their address to ``NAME.part.json``. If the transfer ends
+early (a broken connection, Ctrl-C, a killed process), the next one requests the rest. The `If-Range` header makes the
+server send the whole file if it has changed in the meantime (RFC 9110, 13.1.5). The part is renamed to the target when
+its length and hash are correct.
 """
 
 from __future__ import annotations
@@ -28,30 +29,30 @@ if TYPE_CHECKING:
     from vecload.catalog.listing import Digest
 
 _PIECE = 1 << 16
-_MOST = 1 << 35  # bytes of a file of unknown length
-_KEPT = 1 << 20  # bytes of such a file that are kept to look at when it is not the one asked for
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")  # what servers send in place of a file
+_MAX_UNKNOWN = 1 << 35  # most bytes of a file whose length is not known
+_KEPT = 1 << 20  # bytes of such a file that are kept for inspection if it is not the requested one
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")  # error pages that servers send instead of a file
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What came, kept beside the file as ``NAME.json``."""
+    """Facts about a downloaded file, stored next to it as ``NAME.json``."""
 
     url: str
     size: int
     sha256: str
-    held_against: str
-    """The hash it had to have, as ``md5 c289bc...``; empty when none was known, and its own is the pin from now on."""
+    expected_digest: str
+    """Hash that the file was verified with, as ``md5 c289bc...``; "" if none was known, and `sha256` is now the pin."""
 
 
 def receipt_path(target: Path) -> Path:
-    """Where the receipt of a file is."""
+    """Return the path of the receipt of a file."""
     return target.with_name(f"{target.name}.json")
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is known of the file before it comes, and how to go about it."""
+    """The expected properties of a file, and the options of its download."""
 
     size: int | None
     digest: Digest | None
@@ -61,7 +62,7 @@ class _Job:
 
 
 class _Part:
-    """The bytes that have come, and where from."""
+    """The partial file, and the note about its origin."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
@@ -71,8 +72,8 @@ class _Part:
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def begun(self, url: str) -> tuple[int, str]:
-        """Bytes there are of this address, and what the server calls that state of the file."""
+    def resume_point(self, url: str) -> tuple[int, str]:
+        """Return the number of bytes received from this address, and the server's validator of that version."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -81,7 +82,8 @@ class _Part:
         return (self.size, str(note.get("validator", ""))) if same else (0, "")
 
     def restart(self, url: str, validator: str) -> None:
-        """Empty, then say where the bytes will be from: in this order, so that a kill between leaves nothing wrong."""
+        """Empty the part, then note the address of the bytes to come."""
+        # In this order: if the process is killed in between, an empty part with the old note is still consistent.
         self.path.write_bytes(b"")
         self._note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
 
@@ -109,36 +111,36 @@ def fetch(
     progress: bool | None = None,
     policy: http.Policy | None = None,
 ) -> Receipt | None:
-    """Bring a file.
+    """Download a file.
 
     Parameters
     ----------
     urls
-        Where it is, the first choice first: a mirror is asked when all before it failed.
+        Addresses of the file. Each one is tried if all before it failed.
     target
-        Where it goes; its folder is made.
+        Path to write; its folder is created.
     size, digest
-        What it has to have, where known.
+        Expected size and hash, if known.
     magic
-        What it has to begin with.
+        Expected first bytes.
     progress
-        Whether to show a bar; None: when standard error is a terminal.
+        Whether to show a progress bar; None shows one if standard error is a terminal.
     policy
-        How patient to be.
+        Time limits and retries.
 
     Returns
     -------
     Receipt or None
-        None when the file was there already: another process may have brought it meanwhile.
+        None if the file exists already, for example because another process has downloaded it in the meantime.
 
     Raises
     ------
     DownloadError
-        When no address gives the file. What has come so far stays, and the next call goes on from there.
+        If no address delivers the file. Received bytes are kept, and the next call continues after them.
     FormatError
-        When what came is not the file; it is kept as ``NAME.rejected`` to look at, and the target is untouched.
+        If the received file is not the expected one. It is kept as ``NAME.rejected``, and the target is unchanged.
     OSError
-        When the disk is full.
+        If the disk is full.
     """
     from filelock import FileLock
 
@@ -161,21 +163,22 @@ def fetch(
 
 
 def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
-    """Bring a file from one address."""
+    """Download a file from one address."""
     part = _Part(target)
-    patience, pace = http.Patience(url, job.policy), http.Pace(url, job.policy)
+    retries, rate = http.Retries(url, job.policy), http.MinimumRate(url, job.policy)
     while True:
         try:
-            whole, announced = _receive(session, url, part, job, pace)
-            held_against = f"{job.digest.kind} {job.digest.value}" if job.digest else ""
-            receipt = Receipt(url, part.size, digests(part.path, "sha256")["sha256"], held_against)
-            problem = _wrong(part.path, job, receipt)
+            whole, announced = _receive(session, url, part, job, rate)
+            expected_digest = f"{job.digest.kind} {job.digest.value}" if job.digest else ""
+            receipt = Receipt(url, part.size, digests(part.path, "sha256")["sha256"], expected_digest)
+            problem = _find_mismatch(part.path, job, receipt)
             if problem is None:
                 part.become(target, receipt)
                 return receipt
-            if not whole:  # the part of an earlier try may be to blame
+            if not whole:
+                # The bytes of an earlier try may be wrong, so the whole file is downloaded once more.
                 part.discard()
-                raise http.Again(str(problem.problem))
+                raise http.RetryError(str(problem.problem))
             rejected = target.with_name(f"{target.name}.rejected")
             if part.size > announced:
                 os.truncate(part.path, announced)
@@ -183,104 +186,108 @@ def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
             part.discard()
             problem.file = str(rejected)
             raise problem
-        except http.Again as cause:
-            patience.wait(cause, part.size)
+        except http.RetryError as cause:
+            retries.wait(cause, part.size)
 
 
-def _receive(session: Any, url: str, part: _Part, job: _Job, pace: http.Pace) -> tuple[bool, int]:
-    """Ask for what is missing and append it.
+def _receive(session: Any, url: str, part: _Part, job: _Job, rate: http.MinimumRate) -> tuple[bool, int]:
+    """Request the missing bytes and append them.
 
-    Returns whether it came in one piece from the first byte on, and the announced length.
+    Returns whether the server sent the whole file in one response, and its announced length.
     """
-    begin, known_as = part.begun(url)
+    begin, validator = part.resume_point(url)
     headers = {}
-    if begin and (known_as or job.digest):
-        headers = {"Range": f"bytes={begin}-", **({"If-Range": known_as} if known_as else {})}
-    with http.ask(session, url, headers, known=job.digest is not None, policy=job.policy) as response:
-        name = http.validator(response.headers)
-        first, total = http.span(response.headers)
-        if response.status_code == 416:  # there is nothing behind what we have
+    # Without a validator, the server cannot say whether the file has changed. Then the download is resumed only if a
+    # hash will show whether the parts fit together.
+    if begin and (validator or job.digest):
+        headers = {"Range": f"bytes={begin}-", **({"If-Range": validator} if validator else {})}
+    with http.request(session, url, headers, hash_known=job.digest is not None, policy=job.policy) as response:
+        new_validator = http.validator(response.headers)
+        first, total = http.content_range(response.headers)
+        if response.status_code == 416:  # range not satisfiable: the file ends where the part ends, or before
             if total == begin:
                 return False, begin
             part.discard()
-            raise http.Again("the file has another length than before")
+            raise http.RetryError("the file has another length than before")
         if response.status_code == 206:
-            changed = bool(known_as and name and name != known_as)
+            changed = bool(validator and new_validator and new_validator != validator)
             if first != begin or changed:
                 part.discard()
-                raise http.Again("the file has changed" if changed else "the server sent another range than asked for")
+                raise http.RetryError(
+                    "the file has changed" if changed else "the server sent another range than asked for"
+                )
         else:
-            begin, total = 0, http.number(response.headers.get("Content-Length", ""))
-        _check_answer(url, response, total, job)  # before what has come is given up for it
+            begin, total = 0, http.parse_number(response.headers.get("Content-Length", ""))
+        _check_answer(url, response, total, job)  # before the received bytes are discarded for this response
         _check_space(part, (total or job.size or 0) - begin)
         if response.status_code == 200:
-            part.restart(url, name)
+            part.restart(url, new_validator)
         name = part.path.name.removesuffix(".part")
         with progress_bar(total or job.size, name=name, shown=job.progress, initial=begin) as bar:
-            _append(response, url, part, total or job.size or _MOST, bar.advance, pace)
+            _append(response, url, part, total or job.size or _MAX_UNKNOWN, bar.advance, rate)
     if total is not None and part.size != total:
         if part.size > total:
             part.discard()
-        raise http.Again(f"the connection ended at byte {part.size:,} of {total:,}")
+        raise http.RetryError(f"the connection ended at byte {part.size:,} of {total:,}")
     return begin == 0, job.size or total or _KEPT
 
 
 def _check_answer(url: str, response: Any, total: int | None, job: _Job) -> None:
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise DownloadError(f"{url}: a web page came in place of the file: does this network ask to log in first?")
+        raise DownloadError(f"{url}: received a web page instead of the file; does this network require a login?")
     if total is None:
         chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         if not chunked and job.size is None and job.digest is None:
-            raise DownloadError(f"{url}: nobody says how long the file is, so its end would not be noticed")
+            raise DownloadError(f"{url}: the length of the file is unknown, so a truncated file would not be noticed")
     elif job.size not in (None, total):
         raise DownloadError(
-            f"{url}: the server has a file of {total:,} bytes, the catalog one of {job.size:,}: it is not the same file"
+            f"{url}: the file on the server has {total:,} bytes, but the catalog lists {job.size:,}: they differ"
         )
 
 
 def _check_space(part: _Part, needed: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     if needed > free:
-        raise _full(part, f"{needed:,} bytes are to come and {free:,} are free")
+        raise _full(part, f"{needed:,} bytes are needed and {free:,} are free")
 
 
 def _full(part: _Part, why: str) -> OSError:
-    hint = "make room or set VECLOAD_CACHE to a folder on another disk; what has come is kept"
+    hint = "free some space or set VECLOAD_CACHE to a folder on another disk; the received bytes are kept"
     return OSError(errno.ENOSPC, f"the disk is full: {why}: {hint}", str(part.path))
 
 
-def _append(response: Any, url: str, part: _Part, most: int, advance: Any, pace: http.Pace) -> None:
-    """Append the bytes of a response, up to a length of `most` bytes in all."""
+def _append(response: Any, url: str, part: _Part, most: int, advance: Any, rate: http.MinimumRate) -> None:
+    """Append the bytes of a response to the part, up to `most` bytes in total."""
     from urllib3.exceptions import HTTPError
 
     with part.path.open("ab", buffering=0) as file:
         left = most - part.size
         while True:
-            pace.count()
+            rate.count()
             try:
                 piece = http.read_some(response, _PIECE)
             except (HTTPError, OSError, ValueError) as error:
-                raise http.Again(f"the connection broke ({type(error).__name__})") from error
+                raise http.RetryError(f"the connection broke ({type(error).__name__})") from error
             if not piece:
                 return
             left -= len(piece)
             if left < 0:
                 part.discard()
-                raise DownloadError(f"{url}: more bytes arrived than the {most:,} that were announced")
-            pace.count(len(piece))
+                raise DownloadError(f"{url}: received more bytes than the announced {most:,}")
+            rate.count(len(piece))
             view = memoryview(piece)
             try:
                 while view:
                     view = view[file.write(view) :]
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise _full(part, "no more can be written") from error
+                    raise _full(part, "the rest cannot be written") from error
                 raise
             advance(len(piece))
 
 
-def _wrong(path: Path, job: _Job, receipt: Receipt) -> FormatError | None:
-    """Why a complete part is not the file; None when it is."""
+def _find_mismatch(path: Path, job: _Job, receipt: Receipt) -> FormatError | None:
+    """Return the error if a complete part is not the expected file, or None."""
     with path.open("rb") as file:
         head = file.read(64)
     if job.digest is not None:
@@ -288,23 +295,23 @@ def _wrong(path: Path, job: _Job, receipt: Receipt) -> FormatError | None:
         value = receipt.sha256 if kind == "sha256" else digests(path, kind)[kind]
         if value != job.digest.value:
             return FormatError(
-                f"what came from {receipt.url} is not the file of the catalog",
+                f"the file from {receipt.url} is not that of the catalog",
                 found=f"{kind} {value} ({receipt.size:,} bytes)",
                 expected=job.digest.value,
-                hint="The publisher may have replaced the file, or somebody on the way did. Look at it before you "
-                "trust it; nothing of yours was changed.",
+                hint="The publisher may have replaced the file, or it was changed in transit. Inspect it before you "
+                "use it; your files are unchanged.",
             )
     if job.size not in (None, receipt.size):
         found = f"{receipt.size:,} bytes"
-        return FormatError(f"what came from {receipt.url} has the wrong length", found=found, expected=job.size)
+        return FormatError(f"the file from {receipt.url} has the wrong length", found=found, expected=job.size)
     if head.lstrip().lower().startswith(_PAGES) or not head.startswith(job.magic) or not head:
         hint = "The server may have answered with an error page, or the file has moved."
-        return FormatError(f"what came from {receipt.url} is no file of vectors", found=f"{head[:16]!r}", hint=hint)
+        return FormatError(f"the file from {receipt.url} is not a file of vectors", found=f"{head[:16]!r}", hint=hint)
     return None
 
 
 def digests(path: Path, *kinds: Literal["sha256", "md5"]) -> dict[str, str]:
-    """Hashes of a file's bytes, in one reading.
+    """Return several hashes of a file, reading it once.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""One member of a zip archive on a server, without the rest of the archive and without the disk.
+"""Stream one member of a zip archive from a server, without downloading the rest and without writing to the disk.
 
-A zip archive keeps its table of contents at its end, so a few requests for ranges find a member and one more brings it.
+A zip archive has its table of contents at the end. So a few range requests find a member, and one more reads it.
 """
 
 from __future__ import annotations
@@ -19,33 +19,34 @@ if TYPE_CHECKING:
 
 
 class NoRangesError(DownloadError):
-    """The server gives whole files only."""
+    """Error for a server that does not support range requests."""
 
 
 class _Remote(io.RawIOBase):
-    """A file on a server, as `zipfile` wants one: it reads on where it is, and asks anew after a jump."""
+    """Seekable file on a server, for `zipfile`. It continues a response, and sends a new request only after a seek."""
 
-    def __init__(self, url: str, *, known: bool, policy: http.Policy) -> None:
+    def __init__(self, url: str, *, hash_known: bool, policy: http.Policy) -> None:
         self._url = url
-        self._known = known
+        self._hash_known = hash_known
         self._policy = policy
         self._session = http.session()
         self._response: Any = None
-        self._at = 0  # where the response is
-        self._position = 0  # where the reader is
+        self._at = 0  # position of the response
+        self._position = 0  # position of the reader
         self._received = 0
         self._validator = ""
-        self._patience, self._pace = http.Patience(url, policy), http.Pace(url, policy)
+        self._retries, self._rate = http.Retries(url, policy), http.MinimumRate(url, policy)
         while True:
             try:
-                with http.ask(self._session, url, {"Range": "bytes=0-0"}, known=known, policy=policy) as response:
+                first_byte = {"Range": "bytes=0-0"}
+                with http.request(self._session, url, first_byte, hash_known=hash_known, policy=policy) as response:
                     self._validator = http.validator(response.headers)
-                    _, total = http.span(response.headers)
+                    _, total = http.content_range(response.headers)
                 break
-            except http.Again as cause:
-                self._patience.wait(cause, 0)
+            except http.RetryError as cause:
+                self._retries.wait(cause, 0)
         if total is None:
-            raise NoRangesError(f"{url}: the server gives whole files only, no ranges")
+            raise NoRangesError(f"{url}: the server does not support range requests")
         self._size = total
 
     def readable(self) -> bool:
@@ -66,27 +67,27 @@ class _Remote(io.RawIOBase):
 
         view = memoryview(buffer)
         while self._position < self._size and len(view):
-            self._pace.count()
+            self._rate.count()
             try:
                 if self._response is None or self._at != self._position:
                     self._open()
                 piece = http.read_some(self._response, len(view))
                 if not piece:
-                    raise http.Again(f"the connection ended at byte {self._position:,} of {self._size:,}")
+                    raise http.RetryError(f"the connection ended at byte {self._position:,} of {self._size:,}")
             except (HTTPError, OSError, ValueError) as error:
                 self._drop()
                 if isinstance(error, DownloadError):
                     raise
-                self._patience.wait(http.Again(f"the connection broke ({type(error).__name__})"), self._received)
-            except http.Again as cause:
+                self._retries.wait(http.RetryError(f"the connection broke ({type(error).__name__})"), self._received)
+            except http.RetryError as cause:
                 self._drop()
-                self._patience.wait(cause, self._received)
+                self._retries.wait(cause, self._received)
             else:
                 view[: len(piece)] = piece
                 self._position += len(piece)
                 self._at = self._position
                 self._received += len(piece)
-                self._pace.count(len(piece))
+                self._rate.count(len(piece))
                 return len(piece)
         return 0
 
@@ -95,8 +96,8 @@ class _Remote(io.RawIOBase):
         headers = {"Range": f"bytes={self._position}-"}
         if self._validator:
             headers["If-Range"] = self._validator
-        response = http.ask(self._session, self._url, headers, known=self._known, policy=self._policy)
-        if response.status_code != 206 or http.span(response.headers) != (self._position, self._size):
+        response = http.request(self._session, self._url, headers, hash_known=self._hash_known, policy=self._policy)
+        if response.status_code != 206 or http.content_range(response.headers) != (self._position, self._size):
             response.close()
             raise DownloadError(f"{self._url}: the file changed while it was read; read it again")
         self._response, self._at = response, self._position
@@ -113,34 +114,36 @@ class _Remote(io.RawIOBase):
 
 
 class Member(io.RawIOBase):
-    """The bytes of one member, in order.
+    """Stream of the bytes of one archive member.
 
     Parameters
     ----------
     urls
-        Where the archive is, the first choice first.
+        Addresses of the archive. Each one is tried if all before it failed.
     member
-        Its name in the archive.
-    known
-        Whether the archive's hash is known, as for `http.ask`.
+        Name of the member.
+    hash_known
+        Whether the hash of the archive is known, as for `http.request`.
     policy
-        How patient to be.
+        Time limits and retries.
 
     Raises
     ------
     NoRangesError
-        When no server gives ranges.
+        If no server supports range requests.
     DownloadError
-        When no server gives the file.
+        If no server delivers the file.
     FormatError
-        When it is no zip archive, has no such member, or is damaged: a member has a checksum of its own.
+        If it is not a zip archive, has no such member, or is damaged. Every member has its own checksum (CRC-32).
     """
 
-    def __init__(self, urls: Sequence[str], member: str, *, known: bool, policy: http.Policy | None = None) -> None:
+    def __init__(
+        self, urls: Sequence[str], member: str, *, hash_known: bool, policy: http.Policy | None = None
+    ) -> None:
         failures: list[DownloadError] = []
         for url in urls:
             try:
-                self._remote = _Remote(url, known=known, policy=policy or http.Policy())
+                self._remote = _Remote(url, hash_known=hash_known, policy=policy or http.Policy())
                 break
             except DownloadError as error:
                 failures.append(error)
@@ -156,11 +159,12 @@ class Member(io.RawIOBase):
             self._remote.close()
             if isinstance(error, DownloadError):
                 raise
-            if isinstance(error.__context__, DownloadError):  # to zipfile, whatever cannot be read is no archive
+            # zipfile reports every error of reading as "not a zip file". The real error is its context.
+            if isinstance(error.__context__, DownloadError):
                 raise error.__context__ from None
-            raise FormatError(f"this is no zip archive to read ({error})", file=self.name) from error
+            raise FormatError(f"cannot read the zip archive ({error})", file=self.name) from error
 
-    def readable(self) -> bool:  # noqa: D102 - as io says
+    def readable(self) -> bool:  # noqa: D102 - documented in io
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: D102
