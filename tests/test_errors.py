@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from vecload import OptionError, VecloadWarning
-from vecload.errors import refuse_string, warn
+from vecload import VecloadWarning
+from vecload.errors import OptionError, refuse_string, warn
 
 
 @pytest.mark.parametrize("value", ["the cat", b"the cat", ""])

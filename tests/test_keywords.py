@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import OptionError, SentencePooler, UnknownKeywordError, Vectors, Vocab, keywords
+from vecload import SentencePooler, Vectors, Vocab, keywords
+from vecload.errors import OptionError, UnknownKeywordError
 
 VECTORS = Vectors(["cat", "dog"], np.eye(2, dtype=np.float32))
 ALIGNED = vecload.align(VECTORS, Vocab.from_words(["cat"], pad_token="<pad>"))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import NgramTable, OptionError, SentencePooler, Vectors, Vocab, Words, align, evaluate, load
+from vecload import NgramTable, SentencePooler, Vectors, Vocab, Words, align, evaluate, load
+from vecload.errors import OptionError
 from vecload.mapping import map_series, stability
 from vecload.transforms import transform
 from vecload.transforms.pruning import prune

@@ -6,20 +6,18 @@ Every process maps the pooler's file, so a node holds its rows once, however man
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from vecload import conversion
+from vecload.conversion import Conversion
 from vecload.errors import OptionError, require
 from vecload.pooling import SentencePooler, files
+from vecload.reading import DType
 from vecload.sources import atomic_write, check_target
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from vecload.conversion import Conversion
-    from vecload.reading import DType
+__all__ = ["PoolBatch", "convert_files", "pool_parquet"]
 
 B = TypeVar("B")
 

@@ -19,25 +19,33 @@ Each class is also the builtin that people already catch.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import os
-import reprlib
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vecload.message_text import quote, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-_LONGEST_QUOTE = 60
-_SAMPLE = 5
+__all__ = [
+    "DownloadError",
+    "FormatError",
+    "MissingDependencyError",
+    "MissingWordError",
+    "OptionError",
+    "UnknownKeywordError",
+    "VecloadError",
+    "VecloadWarning",
+    "VocabularyError",
+]
+
 _PACKAGE = str(Path(__file__).parent)
-_LONGEST_PART = 200
 _LONGEST_PROBLEM = 600
 _LONGEST_HINT = 2000
 
@@ -248,17 +256,6 @@ def list_of_strings(argument: str, values: Iterable[str]) -> list[str]:
     return listed
 
 
-def sample(words: Iterable[str]) -> str:
-    """Return the first words of an iterable in quotes, for a message.
-
-    Examples
-    --------
-    >>> print(sample(["the cat", "x" * 70]))
-    'the cat', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'
-    """
-    return ", ".join(quote(word.encode("utf-8", "surrogatepass")) for word in islice(words, _SAMPLE)) or "none"
-
-
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional package, or say how to get it.
 
@@ -342,58 +339,3 @@ def allocating(shape: tuple[int, ...], dtype: object) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise MemoryError(f"not enough memory for an array of shape {shape} and type {dtype}") from error
-
-
-class _Bounded(reprlib.Repr):
-    """`repr` in bounded time and length, whatever the value holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 2
-        self.maxstring = self.maxother = self.maxlong = _LONGEST_QUOTE
-
-    def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write integers of more than 4300 digits, and needs quadratic time for shorter ones.
-        if x.bit_length() > _LONGEST_PART:
-            return f"an integer of {x.bit_length():,} bits"
-        return super().repr_int(x, level)
-
-
-def shorten(value: object, longest: int = _LONGEST_PART) -> str:
-    """Return a value as text of at most `longest` characters, cut in the middle.
-
-    Examples
-    --------
-    >>> shorten("catalog"), shorten("abcdefghijklmnop", 9)
-    ('catalog', 'abc...nop')
-    >>> shorten((1, 10**5000))
-    '(1, an integer of 16,610 bits)'
-    """
-    text = value if isinstance(value, str) else _Bounded().repr(value)
-    if len(text) <= longest:
-        return text
-    kept = longest - 3
-    return f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
-
-
-def quote(raw: bytes) -> str:
-    r"""Show bytes of a file in an error message: printable, short, in quotes.
-
-    Examples
-    --------
-    >>> quote(b"caf\xc3\xa9"), quote(b"\xff\x00")
-    ("'café'", "'\\udcff\\x00'")
-    """
-    text = raw[: 4 * _LONGEST_QUOTE].decode("utf-8", "surrogateescape")
-    shown = ascii(text) if any(0xDC80 <= ord(char) <= 0xDCFF for char in text) else repr(text)
-    return shown if len(shown) <= _LONGEST_QUOTE else shown[: _LONGEST_QUOTE - 4] + "...'"
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return the choice nearest to a mistyped name as the end of a sentence, or an empty string.
-
-    >>> did_you_mean("casfold", ["casefold", "nfc"]), did_you_mean("x", ["casefold"])
-    ("; did you mean 'casefold'?", '')
-    """
-    near = difflib.get_close_matches(name, choices, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from vecload.catalog.resolving import resolve_source
-from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, sample, warn
+from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
 from vecload.formats import guarding
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, strip_prefix
 from vecload.formats.registry import detect_format
+from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode

@@ -17,20 +17,11 @@ from safetensors.numpy import load_file, save_file
 import vecload
 from tests.builders import small_vectors
 from tests.strategies import SEEDS
-from vecload import (
-    Aligned,
-    FormatError,
-    MissingWordError,
-    OptionError,
-    Vectors,
-    Vocab,
-    VocabularyError,
-    Words,
-    align,
-    oov,
-)
+from vecload import Aligned, Vectors, Vocab, Words, align, oov
+from vecload.errors import FormatError, MissingWordError, OptionError, VocabularyError
 from vecload.formats.contract import ReadRequest
 from vecload.loading import load_rows
+from vecload.oov.steps import BLOCK
 
 # Chains are shown on words that the vectors lack; tests/alignment/test_nothing_found.py is about the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
@@ -158,11 +149,11 @@ def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed
 
 
 def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
-    words = [f"w{at}" for at in range(2 * oov.BLOCK + 7)]
+    words = [f"w{at}" for at in range(2 * BLOCK + 7)]
     step = oov.normal(0, 1)
     together = align(VECTORS, words, oov=[step]).matrix
     assert np.array_equal(together[::-1], align(VECTORS, words[::-1], oov=[step]).matrix)
-    for some in (slice(0, 1), slice(oov.BLOCK - 1, oov.BLOCK + 1), slice(-3, None)):
+    for some in (slice(0, 1), slice(BLOCK - 1, BLOCK + 1), slice(-3, None)):
         assert np.array_equal(together[some], align(VECTORS, words[some], oov=[step]).matrix)
 
 
@@ -324,7 +315,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert kept["coverage"]["normal"] == {"types": 2, "tokens": 4}
     for cut in (0, 7, 100, -1):
         (tmp_path / "cut").write_bytes(file.read_bytes()[:cut])
-        with pytest.raises(vecload.FormatError):
+        with pytest.raises(vecload.errors.FormatError):
             Aligned.load(tmp_path / "cut")
 
 
@@ -421,7 +412,7 @@ def test_offsets_of_a_file_are_not_believed(tmp_path: Path) -> None:
         header = opened.metadata()
     for offsets in ([0, 3, 7], [0, 9, 6], [1, 3, 6], [0, -3, 6], [], [0, 2**60, 6]):
         save_file(tensors | {"words.offsets": np.array(offsets, dtype=np.int64)}, file, metadata=header)
-        with pytest.raises(vecload.FormatError, match=r"words\.offsets"):
+        with pytest.raises(vecload.errors.FormatError, match=r"words\.offsets"):
             Aligned.load(file)
 
 

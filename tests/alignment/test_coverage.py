@@ -17,21 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload import (
-    Coverage,
-    FormatError,
-    NgramTable,
-    OptionError,
-    VecloadWarning,
-    Vectors,
-    Vocab,
-    Words,
-    align,
-    check,
-    load,
-)
+from vecload import Coverage, NgramTable, VecloadWarning, Vectors, Vocab, Words, align, check, load
 from vecload.alignment import checking
 from vecload.alignment.causes import CAUSES, spellings
+from vecload.errors import FormatError, OptionError
 from vecload.provenance import Explanation
 from vecload.reading import read_words
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from vecload import OptionError, Vectors, align, load, transform
+from vecload import Vectors, align, load, transform
 from vecload.cli import app
-from vecload.errors import VocabularyError, did_you_mean
+from vecload.errors import OptionError, VocabularyError
 from vecload.evaluation import read_all
+from vecload.message_text import did_you_mean
 from vecload.pooling import SentencePooler
 
 VECTORS = Vectors(["cat", "dog"], [[1.0, 0], [0, 1]])

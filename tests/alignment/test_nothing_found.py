@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import FormatError, NgramTable, SentencePooler, VecloadWarning, Vectors, Vocab, align, convert, load
+from vecload import NgramTable, SentencePooler, VecloadWarning, Vectors, Vocab, align, convert, load
+from vecload.errors import FormatError
 from vecload.pooling.files import pool_file
 
 GLOVE = "the 0.5 0.5\nof 3 4\ncat 1 0\n"

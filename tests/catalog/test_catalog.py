@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 
 import vecload
 from tests.serving import Site, cut, serving, status, whole
-from vecload import DownloadError, FormatError, OptionError, VocabularyError, catalog
+from vecload import catalog
 from vecload.catalog import listing
 from vecload.catalog.listing import MARKS, Digest, Entry, close_names, parse
 from vecload.cli import app
+from vecload.errors import DownloadError, FormatError, OptionError, VocabularyError
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 WORDS = [f"w{at}" for at in range(3000)]

@@ -250,7 +250,7 @@ def test_python_functions_check_outputs_first(folder: Path) -> None:
         (found.save, "m.npy", "does not end in .safetensors"),
         (lambda path: vecload.report(vectors, path), "r.pdf", "does not end in .html or .htm"),
     ):
-        with pytest.raises(vecload.OptionError, match=message):
+        with pytest.raises(vecload.errors.OptionError, match=message):
             write(name)
         with pytest.raises(FileNotFoundError, match="no such folder to write to"):
             write(f"nodir/{name.partition('.')[0]}.{'html' if name == 'r.pdf' else 'safetensors'}")

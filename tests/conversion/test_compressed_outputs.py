@@ -19,7 +19,8 @@ from gensim.models import KeyedVectors
 
 import vecload
 from tests.builders import small_vectors
-from vecload import MissingDependencyError, Vectors, sources
+from vecload import Vectors, sources
+from vecload.errors import MissingDependencyError
 
 LIBRARIES: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
@@ -63,7 +64,7 @@ def test_gensim_and_gunzip_read_what_is_compressed(vectors: Vectors, tmp_path: P
 
 def test_failure_while_compressing_leaves_nothing(tmp_path: Path) -> None:
     rows = b"".join(b"w%d 1 2\n" % at for at in range(300_000)) + b"bad\n"
-    with pytest.raises(vecload.FormatError):
+    with pytest.raises(vecload.errors.FormatError):
         vecload.convert(io.BytesIO(rows), tmp_path / "v.vec.gz")
     assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,8 @@ import pytest
 from gensim.models import KeyedVectors
 
 import vecload
-from vecload import FormatError, OptionError, Vectors, Words, conversion
+from vecload import Vectors, Words, conversion
+from vecload.errors import FormatError, OptionError
 from vecload.formats.writing.counted import CountedFile
 from vecload.ngrams import NgramTable
 

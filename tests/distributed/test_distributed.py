@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecload import OptionError, Vectors, Words, distributed, load
+from vecload import Vectors, Words, distributed, load
 from vecload.distributed import PoolBatch
+from vecload.errors import OptionError
 from vecload.pooling import SentencePooler
 
 WORDS = [f"w{at}" for at in range(100)]

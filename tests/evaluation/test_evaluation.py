@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from tests.cli.test_commands import run
 from tests.search.test_search import gensim_of
-from vecload import OptionError, Vectors, VocabularyError, Words, compare, evaluate, evaluation, load
+from vecload import Vectors, Words, compare, evaluate, evaluation, load
 from vecload.cli import app
-from vecload.errors import FormatError
+from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.evaluation import Analogies, Pairs, Protocol
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.ngrams import NgramTable

@@ -16,7 +16,8 @@ import pytest
 
 import vecload
 from tests.formats.tables import same
-from vecload import FormatError, Vectors, Words
+from vecload import Vectors, Words
+from vecload.errors import FormatError
 
 
 @dataclass(frozen=True)

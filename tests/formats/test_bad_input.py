@@ -16,8 +16,8 @@ import vecload
 GOOD = b"the 0.1 0.2 0.3\nof 0.4 0.5 0.6\n"
 
 
-def refused(data: bytes, **options: object) -> vecload.FormatError:
-    with pytest.raises(vecload.FormatError) as caught:
+def refused(data: bytes, **options: object) -> vecload.errors.FormatError:
+    with pytest.raises(vecload.errors.FormatError) as caught:
         vecload.load(io.BytesIO(data), **options)  # type: ignore[arg-type]
     return caught.value
 
@@ -113,7 +113,7 @@ def test_a_line_without_end() -> None:
 
 
 def test_a_directory_and_no_file(tmp_path: Path) -> None:
-    with pytest.raises(vecload.FormatError, match="a directory, not a file"):
+    with pytest.raises(vecload.errors.FormatError, match="a directory, not a file"):
         vecload.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no such file.*nothing\.txt"):
         vecload.load(tmp_path / "nothing.txt")
@@ -135,10 +135,10 @@ def test_damaged_archives(tmp_path: Path) -> None:
         archive.writestr("v.txt", GOOD)
     raw = file.read_bytes()
     file.write_bytes(raw.replace(b"0.5", b"0.6"))
-    with pytest.raises(vecload.FormatError, match="zip member is damaged"):
+    with pytest.raises(vecload.errors.FormatError, match="zip member is damaged"):
         vecload.load(file)
     file.write_bytes(raw[:60])
-    with pytest.raises(vecload.FormatError, match="cut short or damaged"):
+    with pytest.raises(vecload.errors.FormatError, match="cut short or damaged"):
         vecload.load(file)
 
 
@@ -147,7 +147,7 @@ def test_the_size_of_a_member_is_not_believed(tmp_path: Path) -> None:
     member.size = 1 << 44
     path = tmp_path / "v.tar"
     path.write_bytes(member.tobuf() + GOOD * 5_000)
-    with pytest.raises(vecload.FormatError, match="tar member is damaged"):
+    with pytest.raises(vecload.errors.FormatError, match="tar member is damaged"):
         vecload.load(path / "v.txt")
 
 
@@ -166,13 +166,13 @@ def test_nothing_left_to_skip_is_an_error() -> None:
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
-    with pytest.raises(vecload.OptionError) as caught:
+    with pytest.raises(vecload.errors.OptionError) as caught:
         vecload.load(io.BytesIO(GOOD), **options)  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
 def test_text_mode_is_refused() -> None:
-    with pytest.raises(vecload.OptionError, match="open it with mode 'rb'"):
+    with pytest.raises(vecload.errors.OptionError, match="open it with mode 'rb'"):
         vecload.load(io.StringIO("cat 1 2"))  # type: ignore[arg-type]
 
 

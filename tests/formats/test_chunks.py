@@ -18,7 +18,7 @@ def peak_of_loading(data: bytes, **options: Any) -> int:
     """Return the most bytes that Python and NumPy had allocated while the text was loaded."""
     tracemalloc.start()
     try:
-        with pytest.raises(vecload.FormatError):
+        with pytest.raises(vecload.errors.FormatError):
             vecload.load(io.BytesIO(data), **options)
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -54,7 +54,7 @@ def test_text_with_short_lines_gives_the_rows_and_errors_of_one_line_at_a_time(
             try:
                 vecload.load(io.BytesIO(data), format="glove", dtype=dtype)
                 errors.append("")
-            except vecload.FormatError as error:
+            except vecload.errors.FormatError as error:
                 errors.append(str(error))
     assert results[0] == results[1]
     assert errors[0] == errors[1]

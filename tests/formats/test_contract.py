@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import OptionError, formats
+from vecload import formats
 from vecload.arrays import narrowed, type_of
+from vecload.errors import OptionError
 from vecload.formats import Format
 
 READABLE = [form for form in formats.all_formats() if form.detect is not None]

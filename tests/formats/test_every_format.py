@@ -16,7 +16,8 @@ from tests import strategies
 from tests.builders import small_vectors
 from tests.formats import battery
 from tests.formats.battery import Case
-from vecload import FormatError, Vectors, Words, formats
+from vecload import Vectors, Words, formats
+from vecload.errors import FormatError
 
 CASES = {
     "word2vec text": Case("word2vec text", exact=False),

@@ -19,8 +19,8 @@ import pytest
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
-from vecload import FormatError
 from vecload.arrays import type_of
+from vecload.errors import FormatError
 from vecload.formats.gensim import keyed_vectors
 
 gensim = pytest.importorskip("gensim")

@@ -18,7 +18,8 @@ from safetensors.numpy import load_file, save_file
 import vecload
 from tests.builders import small_vectors
 from tests.formats.tables import same
-from vecload import FormatError, OptionError, Vectors, Words
+from vecload import Vectors, Words
+from vecload.errors import FormatError, OptionError
 from vecload.ngrams import NgramTable, QuantizedRows
 
 WORDS = [f"w{at}" for at in range(100)]

@@ -19,7 +19,7 @@ import pytest
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.formats import npz
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.formats.gensim.pickled_types import KeyValuePairs
 from vecload.formats.gensim.restricted_unpickler import unpickle
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.formats.gensim.restricted_unpickler import PickledArray, PickledObject, unpickle
 
 

@@ -17,7 +17,8 @@ import vecload
 from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
 from tests.strategies import raw_words
-from vecload import FormatError, MissingDependencyError, Vectors, Words
+from vecload import Vectors, Words
+from vecload.errors import FormatError, MissingDependencyError
 from vecload.formats import spacy as format_spacy
 from vecload.formats.contract import WriteOptions
 from vecload.formats.spacy import _hashes
@@ -62,7 +63,7 @@ def test_hashes_against_the_reference(raws: list[bytes]) -> None:
 def test_hashes_against_spacy(text: str) -> None:
     try:
         words = Words.from_strings([text])
-    except vecload.VocabularyError:
+    except vecload.errors.VocabularyError:
         return
     assert _hashes(words)[0] == hash_string(text)
 

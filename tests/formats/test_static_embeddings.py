@@ -15,7 +15,7 @@ import pytest
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
-from vecload import FormatError, OptionError
+from vecload.errors import FormatError, OptionError
 from vecload.formats import static_embeddings, tensorboard
 from vecload.formats.contract import WriteOptions
 

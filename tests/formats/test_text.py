@@ -112,7 +112,9 @@ def test_a_wrong_header_count_is_reported(claimed: int, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING, logger="vecload"):
         assert len(load(data)) == 2
     assert f"the header says {claimed} rows, the file holds 2" in caplog.text
-    with pytest.raises(vecload.FormatError, match=f"header's count is wrong: found 2 rows, expected {claimed:,}"):
+    with pytest.raises(
+        vecload.errors.FormatError, match=f"header's count is wrong: found 2 rows, expected {claimed:,}"
+    ):
         load(data, strict=True)
 
 
@@ -122,7 +124,7 @@ def test_the_first_row_of_a_word_wins() -> None:
     assert list(vectors.words) == ["a", "b", "c"]
     assert vectors.matrix.tolist() == [[1, 1], [2, 2], [4, 4]]
     assert vectors.meta["duplicates"] == 2
-    with pytest.raises(vecload.FormatError, match="come twice"):
+    with pytest.raises(vecload.errors.FormatError, match="come twice"):
         load(data, strict=True)
 
 
@@ -165,7 +167,9 @@ def test_dtypes(dtype: str) -> None:
 
 def test_not_finite_only_when_allowed() -> None:
     data = b"a 1 2\nb nan -Infinity\nc 1e39 1.#QNAN\n"
-    with pytest.raises(vecload.FormatError, match="line 2, byte 8: a value that is not finite in float32: found 'nan'"):
+    with pytest.raises(
+        vecload.errors.FormatError, match="line 2, byte 8: a value that is not finite in float32: found 'nan'"
+    ):
         load(data)
     kept = load(data, allow_nonfinite=True).matrix
     assert np.isnan(kept[1, 0])
@@ -217,9 +221,11 @@ def test_zip_members(tmp_path: Path) -> None:
         archive.writestr("g.100d.txt", b"x 1 2 3\n")
     assert len(vecload.load(one)) == 2
     assert vecload.load(many / "g.100d.txt").dim == 3
-    with pytest.raises(vecload.FormatError, match=r"archive of 2 files.*many.zip/g.50d.txt, .*many.zip/g.100d.txt"):
+    with pytest.raises(
+        vecload.errors.FormatError, match=r"archive of 2 files.*many.zip/g.50d.txt, .*many.zip/g.100d.txt"
+    ):
         vecload.load(many)
-    with pytest.raises(vecload.FormatError, match=r"no member 'g.txt'. It holds: g.50d.txt, g.100d.txt"):
+    with pytest.raises(vecload.errors.FormatError, match=r"no member 'g.txt'. It holds: g.50d.txt, g.100d.txt"):
         vecload.load(many / "g.txt")
 
 
@@ -331,7 +337,9 @@ def test_zeros_in_front_are_no_digits_that_count() -> None:
 @pytest.mark.parametrize("word", [b"(\xb5/\xfd", b"BZhou"])
 def test_a_first_word_that_looks_compressed(word: bytes, tmp_path: Path) -> None:
     vectors = vecload.Vectors(vecload.Words.from_bytes([word, b"cat"]), np.eye(2, dtype=np.float32))
-    with pytest.raises(vecload.FormatError, match=r"begins as a file compressed with \w+ does. Write it with a header"):
+    with pytest.raises(
+        vecload.errors.FormatError, match=r"begins as a file compressed with \w+ does. Write it with a header"
+    ):
         vectors.save(tmp_path / "first.txt", "glove")
     vectors.save(tmp_path / "first.txt", "word2vec")
     assert vecload.load(tmp_path / "first.txt").words == vectors.words

@@ -80,14 +80,14 @@ def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
     try:
         vectors = vecload.load(io.BytesIO(data), errors="skip" if skip else "raise", dtype=dtype)
         refused = None
-    except vecload.FormatError as error:
+    except vecload.errors.FormatError as error:
         refused = error
     if word2vec.detect(data, "fuzz"):  # not one row is left that could be text: never read as anything
         assert refused is not None
         return
     try:
         layout = find_layout(data, "fuzz", size=len(data), header=None)
-    except vecload.FormatError as error:
+    except vecload.errors.FormatError as error:
         assert refused is not None
         assert refused.problem in (error.problem, FOREIGN)
         return

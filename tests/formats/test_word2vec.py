@@ -105,7 +105,7 @@ def test_cut_at_every_byte(stream: bool) -> None:
     data = file_of(ROWS, 2, feed=b"")
     for cut in range(4, len(data)):
         file = Trickle(data[:cut], 64) if stream else io.BytesIO(data[:cut])
-        with pytest.raises(vecload.FormatError, match=r"cut short|shorter than its header"):
+        with pytest.raises(vecload.errors.FormatError, match=r"cut short|shorter than its header"):
             vecload.load(file, format="word2vec binary")
     partial = vecload.load(io.BytesIO(data[:-1]), errors="skip")
     assert list(partial.words) == ["cat", "caf\udce9"]
@@ -117,7 +117,7 @@ def test_cut_at_every_byte(stream: bool) -> None:
 def test_a_lying_header_takes_no_memory(header: bytes, stream: bool) -> None:
     data = header + b"cat " + bytes(64)
     tracemalloc.start()
-    with pytest.raises(vecload.FormatError, match=r"shorter than its header|invalid sizes|cut short"):
+    with pytest.raises(vecload.errors.FormatError, match=r"shorter than its header|invalid sizes|cut short"):
         vecload.load(Trickle(data, 64) if stream else io.BytesIO(data), format="word2vec binary")
     assert tracemalloc.get_traced_memory()[1] < 40_000_000
     tracemalloc.stop()
@@ -125,9 +125,11 @@ def test_a_lying_header_takes_no_memory(header: bytes, stream: bool) -> None:
 
 def test_values_that_are_not_finite() -> None:
     data = file_of([(b"a", [1.0, 2.0]), (b"b", [float("nan"), 1.0]), (b"c", [float("inf"), 1.0])], 2)
-    with pytest.raises(vecload.FormatError, match=r"byte 17: a value that is not finite in float32: .* row of 'b'"):
+    with pytest.raises(
+        vecload.errors.FormatError, match=r"byte 17: a value that is not finite in float32: .* row of 'b'"
+    ):
         vecload.load(io.BytesIO(data))
-    with pytest.raises(vecload.FormatError, match="not finite in float16"):  # 65520 and more round to infinity
+    with pytest.raises(vecload.errors.FormatError, match="not finite in float16"):  # 65520 and more round to infinity
         vecload.load(io.BytesIO(file_of([(b"a", [1e6, 2.0])], 2)), dtype="float16")
     assert vecload.load(io.BytesIO(data), errors="skip").meta["skipped"] == {"a value that is not finite in float32": 2}
     assert len(vecload.load(io.BytesIO(data), allow_nonfinite=True)) == 3
@@ -139,13 +141,13 @@ def test_a_header_that_says_too_few_rows() -> None:
         vectors = vecload.load(io.BytesIO(data))
     assert len(vectors) == 1
     assert "bytes after" in vectors.meta["doubt"]
-    with pytest.raises(vecload.FormatError, match="bytes after the last row"):
+    with pytest.raises(vecload.errors.FormatError, match="bytes after the last row"):
         vecload.load(io.BytesIO(data), strict=True)
 
 
 def test_a_word_without_end() -> None:
     data = b"2 2\ncat " + bytes(8) + b"x" * 200_000
-    with pytest.raises(vecload.FormatError, match="the word is too long: found no space in 65,536 bytes"):
+    with pytest.raises(vecload.errors.FormatError, match="the word is too long: found no space in 65,536 bytes"):
         vecload.load(io.BytesIO(data))
 
 

@@ -41,7 +41,7 @@ def said_of(data: bytes, **options: object) -> tuple[str | None, str | None]:
         warnings.simplefilter("always")
         try:
             doubt = vecload.load(io.BytesIO(data), format="word2vec binary", **options).meta.get("doubt")  # type: ignore[arg-type]
-        except vecload.FormatError as error:
+        except vecload.errors.FormatError as error:
             return str(error), None
     assert bool(doubt) == any(issubclass(warning.category, vecload.VecloadWarning) for warning in caught)
     return None, doubt
@@ -151,7 +151,7 @@ def test_words_that_word2vec_cut_inside_a_character_raise_no_doubt() -> None:
 
 def test_convert_refuses_a_file_sent_as_text(tmp_path: Path) -> None:
     target = tmp_path / "out.vec"
-    with pytest.raises(vecload.FormatError, match="out of step"):
+    with pytest.raises(vecload.errors.FormatError, match="out of step"):
         vecload.convert(io.BytesIO(sent_as_text(file_of(rows_of(300), DIM))), target)
     assert not target.exists()
 

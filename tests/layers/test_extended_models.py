@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from vecload import OptionError, PartialEmbedding, extend_embedding
+from vecload import PartialEmbedding, extend_embedding
+from vecload.errors import OptionError
 from vecload.layers import Extension, PartialHead, TiedEmbedding, TiedHead
 
 transformers = pytest.importorskip("transformers")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import OptionError, PartialEmbedding, Vectors, Vocab, Words, extend_embedding
+from vecload import PartialEmbedding, Vectors, Vocab, Words, extend_embedding
+from vecload.errors import OptionError
 from vecload.layers import PartialHead, TiedHead
 
 WORDS = ["<pad>", *(f"w{at}" for at in range(30))]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import Aligned, OptionError, Vectors, Vocab, Words, align
+from vecload import Aligned, Vectors, Vocab, Words, align
+from vecload.errors import OptionError
 from vecload.layers import PartialEmbedding
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.parallel import DistributedDataParallel
 
-from vecload import OptionError, Vectors, Vocab, Words, align
+from vecload import Vectors, Vocab, Words, align
+from vecload.errors import OptionError
 from vecload.layers import PartialEmbedding, StoredEmbedding
 
 ROWS, DIM, PAD = 12, 4, 3

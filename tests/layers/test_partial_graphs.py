@@ -14,8 +14,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn.utils import parametrize, prune
 
-from vecload import OptionError, PartialEmbedding, StoredEmbedding
-from vecload.layers import TiedHead
+from vecload import PartialEmbedding
+from vecload.errors import OptionError
+from vecload.layers import StoredEmbedding, TiedHead
 
 ROWS, DIM = 12, 4
 IDS = torch.tensor([[0, 1, 2, 3], [3, 3, 5, 11]])

@@ -20,7 +20,9 @@ from torch.optim.swa_utils import (
     get_swa_multi_avg_fn,
 )
 
-from vecload import OptionError, PartialEmbedding, StoredEmbedding
+from vecload import PartialEmbedding
+from vecload.errors import OptionError
+from vecload.layers import StoredEmbedding
 from vecload.layers.assembled_weight import AssembledWeight
 
 ROWS, DIM = 12, 4

@@ -15,7 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from vecload import FormatError, SentencePooler, StoredEmbedding, Vectors, Words, load
+from vecload import SentencePooler, Vectors, Words, load
+from vecload.errors import FormatError
+from vecload.layers import StoredEmbedding
 from vecload.layers.shared_memory import BorrowedRows, MappedRows
 from vecload.ngrams import NgramTable
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import OptionError, Vectors, Vocab, Words, load
+from vecload import Vectors, Vocab, Words, load
+from vecload.errors import OptionError
 from vecload.layers import PartialEmbedding, StoredEmbedding
 
 IDS = torch.tensor([[2, 0], [1, 1]])

@@ -13,7 +13,9 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import embedding_bag
 
-from vecload import OptionError, PartialEmbedding, SentencePooler, StoredEmbedding, Vectors, Words
+from vecload import PartialEmbedding, SentencePooler, Vectors, Words
+from vecload.errors import OptionError
+from vecload.layers import StoredEmbedding
 
 # Forward-mode differentiation compiles parts of torch with torch.jit.script.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from vecload import OptionError, Vocab
+from vecload import Vocab
+from vecload.errors import OptionError
 from vecload.layers import PartialEmbedding, anchor, frequency_bands, param_groups, unfreeze_after
 
 BANDS = torch.tensor([0, 1, 2, 2, 3, 1])

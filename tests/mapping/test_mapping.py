@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.reference import mapping as slow
-from vecload import OptionError, Vectors, Words
+from vecload import Vectors, Words
+from vecload.errors import OptionError
 from vecload.mapping import SpaceMap, find_pairs, map_series, map_spaces, read_dictionary, split_pairs, stability
 from vecload.mapping.induction import unsupervised_start
 from vecload.mapping.normalization import ITERATIVE, fit_normalization
@@ -115,7 +116,7 @@ def test_saved_map_loads_and_maps_the_same(tmp_path: Path) -> None:
         assert again.apply_target(target).matrix.tobytes() == found.apply_target(target).matrix.tobytes()
         assert (repr(again), dict(again.info)) == (repr(found), dict(found.info))
     (tmp_path / "other.safetensors").write_bytes(b"nothing")
-    with pytest.raises(vecload.FormatError, match="not a map between two spaces that vecload saved"):
+    with pytest.raises(vecload.errors.FormatError, match="not a map between two spaces that vecload saved"):
         SpaceMap.load(tmp_path / "other.safetensors")
 
 
@@ -286,7 +287,7 @@ def test_read_dictionary_reads_pairs_and_reports_malformed_lines(tmp_path: Path)
         ("a b\nc\n", "line 2"),
     ):
         file.write_text(content)
-        with pytest.raises(vecload.FormatError, match=problem):
+        with pytest.raises(vecload.errors.FormatError, match=problem):
             read_dictionary(file)
 
 

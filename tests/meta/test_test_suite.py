@@ -22,6 +22,7 @@ COVERED_ELSEWHERE = {
     "inspection": "tests/cli, tests/formats",
     "lazy": "tests/meta/test_structure.py",
     "loading": "tests/formats, tests/alignment",
+    "message_text": "tests/test_errors.py",
     "provenance": "tests/alignment, tests/layers",
     "reading": "tests/formats, tests/conversion",
 }

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
-from vecload import Aligned, OptionError, Vectors, Vocab, Words, align, oov
+from vecload import Aligned, Vectors, Vocab, Words, align, oov
+from vecload.errors import OptionError
 from vecload.formats.contract import ReadRequest
 from vecload.loading import load_rows
 from vecload.ngrams import NgramTable

@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import SEEDS, UTF8_CHARACTERS
-from vecload import OptionError, Words, oov
-from vecload.oov import Found, chain, find, names, respellings, uniform_draws
+from vecload import Words, oov
+from vecload.errors import OptionError
+from vecload.oov import Found
+from vecload.oov.chain_builder import make_rows, parse_chain, step_name, step_names
+from vecload.oov.initializers import uniform_draws
+from vecload.oov.normalizers import find_spellings, respellings
+from vecload.oov.steps import BLOCK
 
 
 class Nothing:
@@ -105,7 +110,7 @@ def test_draws_look_independent_and_evenly_spread() -> None:
     assert abs(np.corrcoef(draws.ravel(), other.ravel())[0, 1]) < 0.01  # seed with seed
 
 
-@pytest.mark.parametrize("rows", [1, oov.BLOCK, 2 * oov.BLOCK + 1])
+@pytest.mark.parametrize("rows", [1, BLOCK, 2 * BLOCK + 1])
 def test_mean_and_spread_of_the_rows_found(rows: int) -> None:
     these = found(rows)
     np.testing.assert_allclose(these.mean, these.rows.astype(np.float64).mean(axis=0), rtol=1e-12)
@@ -183,7 +188,7 @@ def test_xavier_and_kaiming_are_torchs(name: str) -> None:
     torch = pytest.importorskip("torch")
     weight = torch.empty(3000, 25)
     getattr(torch.nn.init, f"{name}_uniform_")(weight, generator=torch.Generator().manual_seed(0))
-    _, (step,) = chain([name])
+    _, (step,) = parse_chain([name])
     ours = step.fill([f"w{at}" for at in range(3000)], found(dim=25, num_embeddings=3000), 0)
     assert np.abs(ours).max() == pytest.approx(weight.abs().max().item(), rel=1e-3)
     assert ours.std() == pytest.approx(weight.std().item(), rel=0.02)
@@ -223,32 +228,32 @@ def test_zeros_and_mean() -> None:
     ],
 )
 def test_respellings(steps: list[str], word: str, expected: list[tuple[str, int]]) -> None:
-    assert respellings(word, chain(steps)[0]) == expected
+    assert respellings(word, parse_chain(steps)[0]) == expected
 
 
 def test_the_first_spelling_that_is_there_wins() -> None:
-    spellings, _ = chain(["casefold", "digits"])
+    spellings, _ = parse_chain(["casefold", "digits"])
     there = Words.from_strings(["CAT", "Cat", "b#", "b0"])
-    assert list(find(there, ["cat", "B7", "cow"], spellings)) == [(1, 0), (2, 1), (-1, -1)]
+    assert list(find_spellings(there, ["cat", "B7", "cow"], spellings)) == [(1, 0), (2, 1), (-1, -1)]
 
 
 def test_names_stand_for_steps() -> None:
     for made in (oov.normal, oov.uniform, oov.xavier, oov.kaiming, oov.zeros, oov.mean):
         for spelled in (made.__name__, made, made()):
-            _, (step,) = chain([spelled])
+            _, (step,) = parse_chain([spelled])
             assert isinstance(step, oov.Filling)
             assert step.name == made.__name__
     own = oov.Spelling("reversed", lambda word: [word[::-1]])
-    spellings, fillings = chain((own, "casefold"))
+    spellings, fillings = parse_chain((own, "casefold"))
     assert [step.name for step in spellings] == ["reversed", "casefold"]
-    assert [oov.name_of(step) for step in fillings] == ["zeros"]
+    assert [step_name(step) for step in fillings] == ["zeros"]
 
 
 def test_each_name_is_given_once() -> None:
     def exact(words: list[str], dim: int, rng: np.random.Generator) -> None: ...
 
     steps = [exact, exact, oov.Filling("exact 2", oov.zeros().fill), oov.zeros()]
-    assert names(steps, taken=["exact"]) == ("exact", "exact 2", "exact 3", "exact 2 2", "zeros")
+    assert step_names(steps, taken=["exact"]) == ("exact", "exact 2", "exact 3", "exact 2 2", "zeros")
 
 
 def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -279,7 +284,7 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
 )
 def test_chains_that_cannot_be(steps: list[object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
-        chain(steps)
+        parse_chain(steps)
     assert str(caught.value) == message
 
 
@@ -326,7 +331,7 @@ def test_what_a_step_of_ones_own_may_not_give(made: object, message: str) -> Non
 
     words = Words.from_strings(["a", "b", "c"])
     with pytest.raises(OptionError) as caught:
-        list(oov.rows(step, words, np.array([0, 2]), found(), NOTHING, seed=0, number=0))
+        list(make_rows(step, words, np.array([0, 2]), found(), NOTHING, seed=0, number=0))
     assert str(caught.value) == message
 
 
@@ -335,4 +340,4 @@ def test_an_error_in_a_step_of_ones_own_is_its_own() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match=r"^mine$"):
-        list(oov.rows(step, Words.from_strings(["a"]), np.array([0]), found(), NOTHING, seed=0, number=0))
+        list(make_rows(step, Words.from_strings(["a"]), np.array([0]), found(), NOTHING, seed=0, number=0))

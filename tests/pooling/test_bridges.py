@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.builders import small_vectors
-from vecload import OptionError, Vectors
+from vecload import Vectors
+from vecload.errors import OptionError
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif
 

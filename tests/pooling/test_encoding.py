@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import random_rows, small_vectors
-from vecload import MissingDependencyError, OptionError, Vectors, Vocab, Words, align
+from vecload import Vectors, Vocab, Words, align
+from vecload.errors import MissingDependencyError, OptionError
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler
 from vecload.pooling.encoding import joined

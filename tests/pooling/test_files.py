@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import FormatError, OptionError, VecloadWarning, Vectors, load
+from vecload import VecloadWarning, Vectors, load
+from vecload.errors import FormatError, OptionError
 from vecload.pooling import SentencePooler, files
 
 TEXTS = ["the cat", "", "cat dog", "no words", "the the"]

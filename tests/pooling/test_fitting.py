@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.reference import pooling as reference
-from vecload import OptionError, VecloadWarning, Vectors, Words
+from vecload import VecloadWarning, Vectors, Words
+from vecload.errors import OptionError
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, sif, usif
 

@@ -13,7 +13,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tests.builders import small_vectors
-from vecload import OptionError, SentencePooler, StoredEmbedding, Vocab, align
+from vecload import SentencePooler, Vocab, align
+from vecload.errors import OptionError
+from vecload.layers import StoredEmbedding
 from vecload.pooling import usif
 
 ROWS, DIM = 8, 3

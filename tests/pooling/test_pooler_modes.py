@@ -14,7 +14,8 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from tests.builders import small_vectors
-from vecload import OptionError, Vectors, Vocab, Words, align
+from vecload import Vectors, Vocab, Words, align
+from vecload.errors import OptionError
 from vecload.pooling import Mode, SentencePooler, pmeans, sif, usif
 
 ROWS, DIM = 40, 7

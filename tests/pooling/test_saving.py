@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from tests.builders import small_vectors
-from vecload import FormatError, OptionError, Vocab, Words, align, load
+from vecload import Vocab, Words, align, load
+from vecload.errors import FormatError, OptionError
 from vecload.ngrams import NgramTable
 from vecload.pooling import SentencePooler, pmeans, sif
 

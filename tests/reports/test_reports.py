@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import OptionError, Vectors, Vocab
+from vecload import Vectors, Vocab
+from vecload.errors import OptionError
 from vecload.reports import report
 from vecload.reports.labels import label_order
 from vecload.reports.layouts import place
@@ -307,7 +308,7 @@ def test_missing_package_is_reported_with_its_extra(
     package: str, layout: Any, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(vecload.MissingDependencyError, match=rf"vecload\[{extra}\]"):
+    with pytest.raises(vecload.errors.MissingDependencyError, match=rf"vecload\[{extra}\]"):
         report(space(), tmp_path / "page.html", layout=layout)
     assert list(tmp_path.iterdir()) == []
 

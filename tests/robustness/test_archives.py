@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import vecload
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.sources import open_source
 
 GOOD = b"cat 1 2\ndog 3 4\n"
@@ -170,7 +170,7 @@ def test_bomb_of_200_mb_ends_in_bounded_memory(kind: str, tmp_path: Path) -> Non
         "vecload.load(io.BytesIO(b'cat 1 2\\n' * 100))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try:\n    vecload.load(sys.argv[1])\n"
-        "except vecload.FormatError:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "except vecload.errors.FormatError:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True, timeout=60)
     assert int(done.stdout) < 96 * 1024, resource.getpagesize()

@@ -14,13 +14,14 @@ import pytest
 
 import vecload
 from tests.serving import Answer, Handler, Site, raw, send, serving, status, whole
-from vecload import DownloadError, FormatError, catalog
+from vecload import catalog
 from vecload.catalog import listing
 from vecload.catalog.cache import cache_path, native_path
 from vecload.catalog.http import Policy, content_range, parse_number
 from vecload.catalog.listing import Digest
 from vecload.catalog.remote_zip import Member
 from vecload.catalog.transfer import fetch
+from vecload.errors import DownloadError, FormatError
 
 DATA = random.Random(0).randbytes(100_000)
 SHA256 = Digest("sha256", hashlib.sha256(DATA).hexdigest())

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 import vecload
-from vecload import FormatError, OptionError, Words
+from vecload import Words
+from vecload.errors import FormatError, OptionError
 from vecload.formats.fasttext.layout import ARGUMENTS, MAGIC, SIZES
 from vecload.ngrams import LONGEST_MARK, NgramTable
 

@@ -21,10 +21,11 @@ from numba.core.errors import TypingError
 
 import vecload
 from tests.strategies import NESTED_VALUES
-from vecload import FormatError, OptionError, VocabularyError, formats
-from vecload.errors import as_format_errors, shorten
+from vecload import formats
+from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.formats import Format, Preview, guarding, text
 from vecload.formats.contract import ReadRequest
+from vecload.message_text import shorten
 from vecload.sources import open_source
 
 GOOD = b"cat 1 2\ndog 3 4\n"

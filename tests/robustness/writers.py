@@ -201,7 +201,7 @@ def _together(name: str, target: str, writers: int, times: int) -> list[str]:
 
     def work(value: int) -> None:
         for _ in range(times):
-            with contextlib.suppress(vecload.OptionError) if name in FOLDERS else contextlib.nullcontext():
+            with contextlib.suppress(vecload.errors.OptionError) if name in FOLDERS else contextlib.nullcontext():
                 WRITERS[name](Path(target), value)
 
     children = []

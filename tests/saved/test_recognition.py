@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 
 import vecload
 from tests.saved.samples import pooler, space_map, vectors, vocab
-from vecload import FormatError, Vectors
+from vecload import Vectors
+from vecload.errors import FormatError
 from vecload.pooling import SentencePooler
 from vecload.pooling.files import pool_file
 from vecload.text_input import read_texts

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.saved.samples import SAMPLES, Sample, change, place, write
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.saved.validation import Setting, parse_dimension
 
 OTHER_TYPES: tuple[Any, ...] = (None, True, 1.5, 7, "x", [], {}, [1], ["x"], {"x": 1}, 10**40, float("nan"), [[]])

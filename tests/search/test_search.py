@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vecload import MissingDependencyError, OptionError, Vectors, VocabularyError, Words, kernels, load, search
-from vecload.errors import FormatError
+from vecload import Vectors, Words, kernels, load, search
+from vecload.errors import FormatError, MissingDependencyError, OptionError, VocabularyError
 from vecload.ngrams import NgramTable
 from vecload.search import exact, products
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vecload import OptionError
+from vecload.errors import OptionError
 from vecload.sources import atomic_write
 
 

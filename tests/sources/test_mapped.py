@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.sources import MappedRange
 
 DATA = np.random.default_rng(0).integers(0, 256, 40_000).astype(np.uint8).tobytes()

@@ -20,7 +20,7 @@ import fsspec
 import pytest
 import zstandard
 
-from vecload import FormatError, MissingDependencyError, OptionError
+from vecload.errors import FormatError, MissingDependencyError, OptionError
 from vecload.sources import open_source
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import OptionError, Vectors
+from vecload import Vectors
+from vecload.errors import OptionError
 from vecload.sources import atomic_write, check_inputs, check_outputs_differ, check_target
 
 ROWS = b"cat 3 4\ndog 0 2\n"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecload import FormatError
+from vecload.errors import FormatError
 from vecload.text_input import lines as module
 from vecload.text_input import read_lines
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import TABLE_CELLS
-from vecload import FormatError, OptionError, Vectors, evaluation, map_spaces
+from vecload import Vectors, evaluation, map_spaces
+from vecload.errors import FormatError, OptionError
 from vecload.mapping import find_pairs, read_dictionary, split_pairs
 from vecload.text_input import read_scored_pairs, read_scored_sentences, read_word_pairs
 

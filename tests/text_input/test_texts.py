@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecload import FormatError, OptionError, SentencePooler, Vectors, Vocab
+from vecload import SentencePooler, Vectors, Vocab
+from vecload.errors import FormatError, OptionError
 from vecload.text_input import read_texts
 
 TEXTS = ["the cat", "", "größe 犬", '{"no": JSON', "[music] a"]

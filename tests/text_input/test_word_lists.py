@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import LIST_WORDS
-from vecload import FormatError, VecloadWarning, Vocab, VocabularyError
+from vecload import VecloadWarning, Vocab
+from vecload.errors import FormatError, VocabularyError
 
 COUNTED = (["the", "of", "New York"], [1061396, 593677, 5])
 

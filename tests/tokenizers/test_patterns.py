@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 
 from tests.strategies import REGEXES
-from vecload import OptionError, Vectors
+from vecload import Vectors
+from vecload.errors import OptionError
 from vecload.pooling import SentencePooler
 from vecload.tokenizers.patterns import safe_pattern
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vecload
-from vecload import OptionError, SentencePooler, Vectors, Vocab
+from vecload import SentencePooler, Vectors, Vocab
+from vecload.errors import OptionError
 from vecload.tokenizers import Tokenizer, basic_english
 
 TORCHTEXT = [

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from vecload import OptionError, Vectors, VocabularyError, Words, load, transforms
+from vecload import Vectors, Words, load, transforms
 from vecload.cli import app
+from vecload.errors import OptionError, VocabularyError
 
 
 def made(rows: Any) -> Vectors:

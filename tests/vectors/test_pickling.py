@@ -108,8 +108,10 @@ VALUES: dict[str, Callable[[], Any]] = {
     "int8 Quantized": lambda: vecload.transforms.int8(vectors()),
     "Info": lambda: vecload.info(io.BytesIO(b"cat 1 2\n")),
     "Comparison": lambda: vecload.compare(vectors(), vectors()),
-    "FormatError": lambda: vecload.FormatError("x", file="f", line=3, byte=9, found="y", expected="z", hint="Stop."),
-    "MissingWordError": lambda: vecload.MissingWordError("'x' is missing", ["x"]),
+    "FormatError": lambda: vecload.errors.FormatError(
+        "x", file="f", line=3, byte=9, found="y", expected="z", hint="Stop."
+    ),
+    "MissingWordError": lambda: vecload.errors.MissingWordError("'x' is missing", ["x"]),
     **{
         name: lambda name=name: getattr(vecload, name)("a sentence")
         for name in ("OptionError", "VocabularyError", "DownloadError", "MissingDependencyError", "VecloadError")

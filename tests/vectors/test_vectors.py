@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import vecload
-from vecload import MissingWordError, OptionError, VecloadError, Vectors, Vocab, VocabularyError, Words, align
+from vecload import VecloadError, Vectors, Vocab, Words, align
+from vecload.errors import MissingWordError, OptionError, VocabularyError
 
 
 def pets() -> Vectors:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from vecload import MissingWordError, OptionError, Vectors, VocabularyError
+from vecload import Vectors
+from vecload.errors import MissingWordError, OptionError, VocabularyError
 
 
 def table(dtype: str = "float32") -> Vectors:

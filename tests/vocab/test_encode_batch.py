@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pad_sequence
 
-from vecload import MissingWordError, OptionError, Vocab
+from vecload import Vocab
+from vecload.errors import MissingWordError, OptionError
 
 VOCAB = Vocab.from_texts(["the cat sat on the mat"], specials=["<pad>", "<unk>"])
 TEXTS = st.lists(st.lists(st.sampled_from(["the", "cat", "cow", "mat"])).map(" ".join))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.strategies import UTF8_CHARACTERS
-from vecload import OptionError, Vocab, VocabularyError
+from vecload import Vocab
+from vecload.errors import OptionError, VocabularyError
 
 TOKENS = st.lists(st.text(UTF8_CHARACTERS, min_size=1, max_size=4), max_size=80)
 

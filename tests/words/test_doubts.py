@@ -146,7 +146,7 @@ def test_load_removes_spaces_that_all_words_share(form: str, side: str, header: 
         assert list(vecload.load(io.BytesIO(data), limit=2).words) == ["w0", "w1"]
     with pytest.warns(vecload.VecloadWarning):
         assert list(vecload.load(io.BytesIO(data), prefix="w29").words)[:2] == ["", "0"]
-    with pytest.raises(vecload.FormatError, match="the words are doubtful: found all words checked"):
+    with pytest.raises(vecload.errors.FormatError, match="the words are doubtful: found all words checked"):
         vecload.load(io.BytesIO(data), strict=True)
     look = vecload.info(io.BytesIO(data))
     assert look.words[0] == "w0"
@@ -178,7 +178,7 @@ def test_load_warns_of_doubtful_words(form: str, text: str) -> None:
         vectors = vecload.load(io.BytesIO(data))
     assert text in vectors.meta["doubt"]
     assert text in (vecload.info(io.BytesIO(data)).doubt or "")
-    with pytest.raises(vecload.FormatError, match=text):
+    with pytest.raises(vecload.errors.FormatError, match=text):
         vecload.load(io.BytesIO(data), strict=True)
 
 
@@ -200,26 +200,26 @@ def numbers_of(dim: int, separator: str = "\t") -> bytes:
 @pytest.mark.parametrize("separator", ["\t", " "])
 def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> None:
     data = numbers_of(5, separator)
-    with pytest.raises(vecload.FormatError, match="numbers only, without words"):
+    with pytest.raises(vecload.errors.FormatError, match="numbers only, without words"):
         vecload.load(io.BytesIO(data))
-    with pytest.raises(vecload.FormatError, match="numbers only, without words"):
+    with pytest.raises(vecload.errors.FormatError, match="numbers only, without words"):
         vecload.convert(io.BytesIO(data), tmp_path / "out.vec")
     assert not (tmp_path / "out.vec").exists()
     assert "decimal numbers" in (vecload.info(io.BytesIO(data)).doubt or "")
     with pytest.warns(vecload.VecloadWarning, match="decimal numbers"):  # format= reads them anyway
         assert vecload.load(io.BytesIO(data), format="glove").dim == 4
-    with pytest.raises(vecload.FormatError, match="The row holds numbers only: its word is missing"):
+    with pytest.raises(vecload.errors.FormatError, match="The row holds numbers only: its word is missing"):
         vecload.load(io.BytesIO(b"50 5\n" + data))
     pandas = separator.join(["0.6046", "0.3611", "-1.0777"]) + "\n"  # pandas takes the first row for column names
     pandas += "".join(separator.join(["0", f"{row}.5", "1.8574", "-0.1410"]) + "\n" for row in range(3))
-    with pytest.raises(vecload.FormatError, match="The row holds numbers only: its word is missing"):
+    with pytest.raises(vecload.errors.FormatError, match="The row holds numbers only: its word is missing"):
         vecload.load(io.BytesIO(pandas.encode()))
 
 
 def test_load_refuses_the_vectors_file_of_a_tensorboard_folder(tmp_path: Path) -> None:
     PLAIN.save(tmp_path / "board", format="tensorboard")
     (file,) = (path for path in (tmp_path / "board").iterdir() if "tensor" in path.name or "vectors" in path.name)
-    with pytest.raises(vecload.FormatError, match="numbers only"):
+    with pytest.raises(vecload.errors.FormatError, match="numbers only"):
         vecload.load(file)
 
 
@@ -237,10 +237,10 @@ def test_native_file_stores_the_doubt(tmp_path: Path, monkeypatch: pytest.Monkey
     again = tmp_path / "again.safetensors"
     vectors.save(again)
     assert "end in a comma" in (vecload.info(again).doubt or "")
-    with pytest.raises(vecload.FormatError, match="end in a comma"):
+    with pytest.raises(vecload.errors.FormatError, match="end in a comma"):
         vecload.load(again, strict=True)
     for doubt in (["a"], "x" * 5000):
-        with pytest.raises(vecload.OptionError, match="doubt"):
+        with pytest.raises(vecload.errors.OptionError, match="doubt"):
             vecload.Vectors(vectors.words, vectors.matrix, {"doubt": doubt}).save(again)
     PLAIN.save(native)
     assert "doubt" not in vecload.load(native, strict=True).meta
@@ -255,7 +255,7 @@ def test_convert_strips_and_reports_like_load(suffix: str, tmp_path: Path) -> No
         if suffix == "safetensors":
             warnings.simplefilter("ignore", vecload.VecloadWarning)
         assert vecload.load(target).words == PLAIN.words
-    with pytest.raises(vecload.FormatError, match="all words checked began with a space"):
+    with pytest.raises(vecload.errors.FormatError, match="all words checked began with a space"):
         vecload.convert(io.BytesIO(text_of(" {} ")), tmp_path / f"strict.{suffix}", strict=True)
     assert not (tmp_path / f"strict.{suffix}").exists()
 
@@ -285,9 +285,9 @@ def test_load_checks_tables_that_are_not_text(suffix: str, tmp_path: Path) -> No
 def test_load_names_lone_carriage_returns(packed: bool, header: bytes) -> None:
     data = header + text_of("{} ").replace(b"\n", b"\r")
     data = gzip.compress(data) if packed else data
-    with pytest.raises(vecload.FormatError, match="lines end in carriage returns, not in line feeds"):
+    with pytest.raises(vecload.errors.FormatError, match="lines end in carriage returns, not in line feeds"):
         vecload.load(io.BytesIO(data))
-    with pytest.raises(vecload.FormatError, match="lines end in carriage returns"):
+    with pytest.raises(vecload.errors.FormatError, match="lines end in carriage returns"):
         vecload.info(io.BytesIO(data))
 
 
@@ -297,7 +297,7 @@ def test_load_reads_carriage_returns_before_line_feeds() -> None:
 
 def test_load_names_commas_after_values() -> None:
     data = b"".join(b"w%d, 0.5, -1.25, 3\n" % at for at in range(9))
-    with pytest.raises(vecload.FormatError, match=r"commas after the values: found 'w0, 0\.5, -1\.25, 3'"):
+    with pytest.raises(vecload.errors.FormatError, match=r"commas after the values: found 'w0, 0\.5, -1\.25, 3'"):
         vecload.load(io.BytesIO(data))
     assert list(vecload.load(io.BytesIO(b"cat, dog 1\ncat 0.5\n"), strict=True).words) == ["cat, dog", "cat"]
 
@@ -306,7 +306,7 @@ def test_load_names_commas_after_values() -> None:
 def test_load_reports_an_ambiguous_header_as_a_doubt(text: bytes) -> None:
     with pytest.warns(vecload.VecloadWarning, match="was read as a row"):
         assert "was read as a row" in vecload.load(io.BytesIO(text)).meta["doubt"]
-    with pytest.raises(vecload.FormatError, match="was read as a row"):
+    with pytest.raises(vecload.errors.FormatError, match="was read as a row"):
         vecload.load(io.BytesIO(text), strict=True)
     assert "doubt" not in vecload.load(io.BytesIO(text), format="glove", strict=True).meta
 

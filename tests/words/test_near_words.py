@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import vecload
-from vecload import MissingWordError, Vectors, Words
+from vecload import Vectors, Words
+from vecload.errors import MissingWordError
 from vecload.words import near_words
 
 

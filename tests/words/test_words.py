@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import raw_words
-from vecload import VocabularyError, Words
+from vecload import Words
+from vecload.errors import VocabularyError
 from vecload.words import UniqueWords, build_hash_table
 
 

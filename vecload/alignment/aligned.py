@@ -18,7 +18,8 @@ from vecload.errors import FormatError, OptionError, VocabularyError, as_format_
 from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
-from vecload.provenance import Coverage, Origin, coverage_of, rows_of_kind, special_rows
+from vecload.provenance.coverage import Coverage, coverage_of
+from vecload.provenance.origins import Origin, rows_of_kind, special_rows
 from vecload.reading import SeenWords
 from vecload.saved import read_saved, write_saved
 from vecload.saved.schemas import ALIGNED

@@ -10,14 +10,16 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vecload import oov as oov_steps
 from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
 from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
-from vecload.provenance import EXACT, PADDING, SPECIAL, Origin, rows_of_kind, special_rows
+from vecload.oov.chain_builder import make_rows, parse_chain, step_names
+from vecload.oov.normalizers import respellings
+from vecload.oov.steps import Composition, Filling, Found, Spelling
+from vecload.provenance.origins import EXACT, PADDING, SPECIAL, Origin, rows_of_kind, special_rows
 from vecload.reading import DType, Errors, Progress, make_request, warn_few_found
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -117,7 +119,7 @@ def align(
     several = isinstance(vectors, (list, tuple))
     sources: list[Any] = list(vectors) if isinstance(vectors, (list, tuple)) else [vectors]
     _check(sources, combine, several=several)
-    steps = oov_steps.chain(oov)
+    steps = parse_chain(oov)
     special = special_rows(vocab)
     request: ReadRequest | None = None
     loaded = []
@@ -183,16 +185,16 @@ def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> Non
 def _requested_words(
     vocab: Vocab,
     special: npt.NDArray[np.bool_],
-    spellings: tuple[oov_steps.Spelling, ...],
+    spellings: tuple[Spelling, ...],
     others: tuple[Any, ...],
 ) -> Collection[str]:
     """Return the words of the vocabulary, their spellings, their parts and the spellings of those."""
     wanted = dict.fromkeys(vocab)
-    splits = [step.parts for step in others if isinstance(step, oov_steps.Composition)]
+    splits = [step.parts for step in others if isinstance(step, Composition)]
     for word in vocab.words.take(np.flatnonzero(~special)):
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
-            wanted.update((spelling, None) for spelling, _ in oov_steps.respellings(part, spellings))
+            wanted.update((spelling, None) for spelling, _ in respellings(part, spellings))
     return wanted.keys()
 
 
@@ -200,7 +202,7 @@ def _align(
     sources: list[Vectors],
     vocab: Vocab,
     special: npt.NDArray[np.bool_],
-    steps: tuple[tuple[oov_steps.Spelling, ...], tuple[Any, ...]],
+    steps: tuple[tuple[Spelling, ...], tuple[Any, ...]],
     declared: int,
     seed: int,
     *,
@@ -220,34 +222,32 @@ def _align(
     winner = 0 if average else found_by.argmin(axis=0)
     origin = np.where(found, first_found + found_by.min(axis=0) * ways + winner, padding)
     absent = ~found & (np.arange(len(vocab)) != vocab.padding_idx)
-    known = oov_steps.Found(matrix[found], len(vocab), lookup.dim)
+    known = Found(matrix[found], len(vocab), lookup.dim)
     for number, step in enumerate(others, start=len(spellings)):
         # The last step also fills special tokens, and so do the zeros after it, if it leaves words to them.
         last = number >= declared - 1
         requested = np.flatnonzero(absent if last else absent & ~special)
-        for at, made in oov_steps.rows(step, vocab.words, requested, known, lookup, seed=seed, number=number):
+        for at, made in make_rows(step, vocab.words, requested, known, lookup, seed=seed, number=number):
             matrix[at], absent[at] = made, False
             origin[at] = np.where(special[at], special_token, first_made + number - len(spellings))
     meta = sources[0].meta if len(sources) == 1 else _meta(source.meta for source in sources)
     return Aligned(vocab, matrix, origin.astype(np.uint8), origins, meta)
 
 
-def _origins(
-    spellings: Sequence[oov_steps.Spelling], others: Sequence[Any], ways: int
-) -> tuple[tuple[Origin, ...], int]:
+def _origins(spellings: Sequence[Spelling], others: Sequence[Any], ways: int) -> tuple[tuple[Origin, ...], int]:
     """Return the origins in the order in which they are tried, and the position of the first that makes rows.
 
     Padding and special tokens come first. Each way to find a word follows, once for each of the `ways` sources.
     """
     fixed = [PADDING.name, SPECIAL.name, EXACT.name]
-    names = oov_steps.names([*spellings, *others], taken=fixed)[len(fixed) :]
+    names = step_names([*spellings, *others], taken=fixed)[len(fixed) :]
     found = [
         Origin(name if way == 0 else f"{name} ({way + 1})", "found")
         for name in (EXACT.name, *names[: len(spellings)])
         for way in range(ways)
     ]
     made = [
-        Origin(name, "drawn" if isinstance(step, oov_steps.Filling) else "composed")
+        Origin(name, "drawn" if isinstance(step, Filling) else "composed")
         for name, step in zip(names[len(spellings) :], others, strict=True)
     ]
     origins = (PADDING, SPECIAL, *found, *made)

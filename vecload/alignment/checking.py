@@ -9,11 +9,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from vecload import oov as oov_steps
 from vecload.alignment.explaining import explain_seen
 from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
-from vecload.provenance import EXACT, PADDING, SPECIAL, Coverage, coverage_of, special_rows
+from vecload.oov.chain_builder import parse_chain, step_name, step_names
+from vecload.oov.normalizers import find_spellings
+from vecload.oov.steps import BLOCK
+from vecload.provenance.coverage import Coverage, coverage_of
+from vecload.provenance.origins import EXACT, PADDING, SPECIAL, special_rows
 from vecload.reading import Progress, SeenWords, first_words, read_words
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -69,22 +72,22 @@ def check(
     refuse_string("vocab", vocab)
     refuse_string("oov", oov)
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
-    spellings, others = oov_steps.chain(oov)
+    spellings, others = parse_chain(oov)
     if len(spellings) < len(oov):
-        raise OptionError(f"check looks words up: oov takes spelling steps, not {oov_steps.name_of(others[0])!r}")
+        raise OptionError(f"check looks words up: oov takes spelling steps, not {step_name(others[0])!r}")
     seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, limit=limit, progress=progress)
     words = seen.words
     special = special_rows(vocab)
     fixed = (PADDING.name, SPECIAL.name, EXACT.name)
-    names = (*oov_steps.names(spellings, taken=fixed), "not found")
+    names = (*step_names(spellings, taken=fixed), "not found")
     padding, special_token, exact, missing = 0, 1, 2, len(names) - 1
     origin = np.where(words.lookup(vocab.words) >= 0, exact, np.where(special, special_token, missing))
     if vocab.padding_idx is not None:
         origin[vocab.padding_idx] = padding
     requested = np.flatnonzero(origin == missing)
-    for begin in range(0, len(requested), oov_steps.BLOCK):
-        block = requested[begin : begin + oov_steps.BLOCK]
-        hits = oov_steps.find(words, vocab.words.take(block), spellings)
+    for begin in range(0, len(requested), BLOCK):
+        block = requested[begin : begin + BLOCK]
+        hits = find_spellings(words, vocab.words.take(block), spellings)
         for at, (row, step) in zip(block.tolist(), hits, strict=True):
             if row >= 0:
                 origin[at] = exact + 1 + step

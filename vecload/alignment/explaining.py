@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vecload.alignment.causes import CAUSES, spellings
-from vecload.oov import BLOCK
 from vecload.oov.composers import COMPOSITIONS
 from vecload.oov.initializers import FILLINGS
 from vecload.oov.normalizers import SPELLINGS
+from vecload.oov.steps import BLOCK
 from vecload.provenance import Difference, Explanation, Reason
 
 if TYPE_CHECKING:

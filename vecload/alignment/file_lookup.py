@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.oov import BLOCK, Spelling, find
+from vecload.oov.normalizers import find_spellings
+from vecload.oov.steps import BLOCK, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ class FileLookup:
         for number, source in enumerate(self.sources):
             missing = rows[number] < 0 if self.average else (rows < 0).all(axis=0)
             asked = np.flatnonzero(missing & ~literal) if self.spellings else np.empty(0, dtype=np.int64)
-            hits = find(source.words, [words[at] for at in asked.tolist()], self.spellings)
+            hits = find_spellings(source.words, [words[at] for at in asked.tolist()], self.spellings)
             for at, (row, step) in zip(asked.tolist(), hits, strict=True):
                 if row >= 0:
                     rows[number, at], steps[number, at] = row, 1 + step

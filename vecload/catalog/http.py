@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from vecload._version import __version__
-from vecload.errors import DownloadError, shorten
+from vecload.errors import DownloadError
+from vecload.message_text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

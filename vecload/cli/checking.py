@@ -44,7 +44,7 @@ def check(
     """
     from vecload import alignment
     from vecload.errors import OptionError
-    from vecload.oov import chain
+    from vecload.oov.chain_builder import parse_chain
     from vecload.tokenizers import Tokenizer
     from vecload.vocab import Vocab
 
@@ -52,7 +52,7 @@ def check(
     if source is None or (vocab and texts):
         raise OptionError("name the words to check by either --vocab WORDS or --texts TEXTS")
     steps = split_list(oov or [])
-    chain(steps)
+    parse_chain(steps)
     tokenizer = Tokenizer.of(tokenize)
     check_outputs([file, source], force=False)
     messages(quiet=quiet)

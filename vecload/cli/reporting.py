@@ -63,7 +63,7 @@ def report(
     from vecload.loading import load
     from vecload.mapping import read_dictionary
     from vecload.mapping.dictionaries import SEEDS
-    from vecload.oov import chain
+    from vecload.oov.chain_builder import parse_chain
     from vecload.reports import SUFFIXES, check_report
     from vecload.reports import report as write_report
     from vecload.vocab import Vocab
@@ -71,7 +71,7 @@ def report(
     if vocab is not None and (against is not None or evaluate):
         raise OptionError("--vocab shows the rows of a vocabulary only; leave out --against and --evaluate")
     steps = split_list(oov)
-    chain(steps)  # raises for an unknown step
+    parse_chain(steps)  # raises for an unknown step
     check_report(limit, layout)
     inputs = [file, *(one for one in (vocab, against) if one is not None), *dictionary_files(dictionary)]
     check_outputs(inputs, force=force, others=[(output, SUFFIXES)])

@@ -39,12 +39,13 @@ def embed(
     Example: vecload embed glove.6B.50d.txt --vocab words.txt --oov casefold,normal -o embedding.safetensors
     """
     from vecload import alignment
-    from vecload.errors import OptionError, quote
-    from vecload.oov import chain
+    from vecload.errors import OptionError
+    from vecload.message_text import quote
+    from vecload.oov.chain_builder import parse_chain
     from vecload.vocab import Vocab
 
     steps = split_list(oov)
-    chain(steps)  # raises for an unknown step
+    parse_chain(steps)  # raises for an unknown step
     check_outputs([file, vocab], force=force, tensors=[output])
     say = messages(quiet=quiet, instead=as_json)
     words = Vocab.load(vocab)

@@ -9,10 +9,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from vecload.arrays import paired_cosines
-from vecload.errors import OptionError, VocabularyError, sample
+from vecload.errors import OptionError, VocabularyError
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
+from vecload.message_text import sample
 from vecload.search import csls, nearest
 from vecload.text_input import list_of_pairs
 from vecload.vectors import Vectors

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from vecload.errors import VocabularyError, sample
+from vecload.errors import VocabularyError
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Analogies, Pairs
 from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
+from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.search import Method, solve_analogies
 from vecload.vectors import Vectors

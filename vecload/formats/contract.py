@@ -10,15 +10,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from vecload.ngrams import NgramTable
 from vecload.words import Words, pack
-
-if TYPE_CHECKING:
-    from vecload.ngrams import NgramTable
 
 _BATCH: Final = 1 << 20  # bytes of the rows of a batch
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vecload.errors import quote
+from vecload.message_text import quote
 from vecload.words.doubts import is_utf8
 
 if TYPE_CHECKING:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from vecload.errors import OptionError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from vecload.formats.contract import Preview, Reader, ReadRequest, RowStream, WriteOptions
-    from vecload.sources import OutputStream, Source
+from vecload.formats.contract import Preview, Reader, ReadRequest, RowStream, WriteOptions
+from vecload.sources import OutputStream, Source
 
 SURE: Final = 90
 """Answer of `Format.detect` from which no other format is asked."""

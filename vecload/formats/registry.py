@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from vecload.errors import FormatError, OptionError, did_you_mean, warn
+from vecload.errors import FormatError, OptionError, warn
 from vecload.formats import native, npz, spacy, static_embeddings, tensorboard, text, unsupported, word2vec
 from vecload.formats.arrow import ipc, parquet
 from vecload.formats.fasttext import binary, floret
 from vecload.formats.format import SURE, Format
 from vecload.formats.gensim import keyed_vectors
+from vecload.message_text import did_you_mean
 from vecload.saved import describe_file, describe_folder, describe_head
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from vecload.sources import Source
+from vecload.sources import Source
 
 HEAD: Final = 1 << 16
 """Number of bytes that `Format.detect` sees."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import narrowed, type_of
-from vecload.errors import FormatError, quote
+from vecload.errors import FormatError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
 from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.format import Format
@@ -30,6 +30,7 @@ from vecload.formats.text.grammar import numbers_at_end, split_fields
 from vecload.formats.writing.counted import open_counted
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
+from vecload.message_text import quote
 from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
 

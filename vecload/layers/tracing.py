@@ -20,7 +20,7 @@ def record_call(module: torch.nn.Module, input: torch.fx.Proxy, *rest: Any, **op
     Examples
     --------
     >>> import vecload
-    >>> model = torch.nn.Sequential(vecload.StoredEmbedding(torch.eye(2)), torch.nn.Linear(2, 1))
+    >>> model = torch.nn.Sequential(vecload.layers.StoredEmbedding(torch.eye(2)), torch.nn.Linear(2, 1))
     >>> [node.op for node in torch.fx.symbolic_trace(model).graph.nodes]
     ['placeholder', 'call_module', 'call_module', 'output']
     """

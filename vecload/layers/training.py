@@ -13,7 +13,7 @@ import torch
 from vecload.errors import OptionError
 from vecload.layers.output_layers import SharedRows
 from vecload.layers.partial_rows import PartialRows
-from vecload.provenance import special_rows
+from vecload.provenance.origins import special_rows
 from vecload.vocab import Vocab
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from vecload import text_input
 from vecload.catalog.resolving import resolve_dataset
-from vecload.errors import OptionError, sample
+from vecload.errors import OptionError
+from vecload.message_text import sample
 from vecload.vectors import Vectors
 
 Pair = tuple[str, str]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vecload.errors import OptionError, list_of_strings, shorten
+from vecload.errors import OptionError, list_of_strings
+from vecload.message_text import shorten
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.saved import LONGEST_MARK, LONGEST_NGRAM
 from vecload.threads import Pool

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecload.errors import OptionError, did_you_mean, refuse_string
+from vecload.errors import OptionError, refuse_string
+from vecload.message_text import did_you_mean
 from vecload.oov.composers import COMPOSITIONS, subwords
 from vecload.oov.initializers import FILLINGS, SEEDS, zeros
 from vecload.oov.normalizers import SPELLINGS
@@ -18,7 +19,7 @@ from vecload.words import Words
 Step = Spelling | Composition | Filling | Custom
 
 
-def chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Composition | Filling | Custom, ...]]:
+def parse_chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Composition | Filling | Custom, ...]]:
     """The steps that names stand for: those that spell, then those that make rows, the last of which fills every one.
 
     Raises
@@ -28,7 +29,7 @@ def chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Composition
 
     Examples
     --------
-    >>> spellings, fillings = chain(["casefold", "normal"])
+    >>> spellings, fillings = parse_chain(["casefold", "normal"])
     >>> spellings[0].name, fillings[0].name
     ('casefold', 'normal')
     """
@@ -70,23 +71,23 @@ def _resolved(step: Any) -> Step:
     return made
 
 
-def name_of(step: Step) -> str:
+def step_name(step: Step) -> str:
     """What a step calls itself."""
     if isinstance(step, (Spelling, Composition, Filling)):
         return step.name
     return getattr(step, "__name__", type(step).__name__)
 
 
-def names(steps: Iterable[Step], *, taken: Sequence[str]) -> tuple[str, ...]:
+def step_names(steps: Iterable[Step], *, taken: Sequence[str]) -> tuple[str, ...]:
     """What coverage calls the steps, each name once, behind those `taken`: "<lambda>", "<lambda> 2"."""
     unique = list(taken)
-    for name in map(name_of, steps):
+    for name in map(step_name, steps):
         numbered = (f"{name} {number}" if number > 1 else name for number in range(1, len(unique) + 2))
         unique.append(next(one for one in numbered if one not in unique))
     return tuple(unique)
 
 
-def rows(
+def make_rows(
     step: Composition | Filling | Custom,
     words: Words,
     asked: npt.NDArray[np.int64],
@@ -114,10 +115,10 @@ def rows(
         try:
             made = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise OptionError(f"oov: {name_of(step)} gave no array of numbers ({error})") from error
+            raise OptionError(f"oov: {step_name(step)} gave no array of numbers ({error})") from error
         if made.shape != (len(asked), found.dim):
             expected = (len(asked), found.dim)
-            raise OptionError(f"oov: {name_of(step)} gave rows of shape {made.shape}, expected {expected}")
+            raise OptionError(f"oov: {step_name(step)} gave rows of shape {made.shape}, expected {expected}")
         yield _made(asked, made)
 
 

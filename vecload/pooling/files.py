@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vecload.errors import OptionError, require, sample, warn
+from vecload.errors import OptionError, require, warn
+from vecload.message_text import sample
 from vecload.pooling.encoding import BATCH_SIZE, stream
 from vecload.saved.npy import npy_header
 from vecload.sources import atomic_write

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vecload.errors import OptionError, did_you_mean
+from vecload.errors import OptionError
+from vecload.message_text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vecload.errors import quote, shorten
+from vecload.message_text import quote, shorten
 
 TOKENIZE = r"""tokenize=re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")"""
 """Argument that separates words and punctuation in texts."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vecload.vocab import Vocab
 
 Kind = Literal["padding", "special", "found", "composed", "drawn"]
+"""How a row was made: see `Origin`."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from vecload.alignment import Aligned
 from vecload.arrays import paired_cosines
 from vecload.errors import OptionError
 from vecload.mapping.dictionaries import find_pairs
-from vecload.provenance import rows_of_kind, special_rows
+from vecload.provenance.origins import rows_of_kind, special_rows
 from vecload.reports import panels
 from vecload.reports.panels import Link, Panel, Share, Swatch, grid, paragraph
 from vecload.reports.points import Table

@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from vecload.errors import FormatError, shorten
+from vecload.errors import FormatError
+from vecload.message_text import shorten
 from vecload.saved.validation import MAX_DIM
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Doubles = npt.NDArray[np.float64]
 
 Metric = Literal["cosine", "dot", "euclidean"]
+"""How near two vectors are: their cosine, product or distance."""
 
 # Candidates beyond the requested number, so that float32 rounding loses none of the requested ones.
 _SPARE = 8

@@ -16,7 +16,8 @@ import zlib
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
-from vecload.errors import FormatError, shorten
+from vecload.errors import FormatError
+from vecload.message_text import shorten
 from vecload.sources.compression import MAX_DICTIONARY
 from vecload.sources.stream import Source
 

@@ -12,7 +12,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vecload.errors import FormatError, quote
+from vecload.errors import FormatError
+from vecload.message_text import quote
 from vecload.text_input.numbering import WordList, is_sequence, numbered
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import FormatError, OptionError, quote
+from vecload.errors import FormatError, OptionError
+from vecload.message_text import quote
 from vecload.text_input.lines import Input, input_name, json_or_none, read_lines
 
 if TYPE_CHECKING:

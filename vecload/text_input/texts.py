@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import FormatError, require, shorten
+from vecload.errors import FormatError, require
+from vecload.message_text import shorten
 from vecload.text_input.lines import Input, decode_lines, json_or_none, open_input
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vecload.errors import FormatError, VocabularyError, quote, warn
+from vecload.errors import FormatError, VocabularyError, warn
+from vecload.message_text import quote
 from vecload.text_input.columns import is_number, split_columns
 from vecload.text_input.lines import Input, input_name, json_or_none, read_lines
 from vecload.text_input.numbering import WordList, numbered

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from vecload.errors import OptionError, did_you_mean, refuse_string
+from vecload.errors import OptionError, refuse_string
 from vecload.keywords import explain_keywords
+from vecload.message_text import did_you_mean
 from vecload.transforms import linear, pruning, quantization
 from vecload.vectors import Vectors
 

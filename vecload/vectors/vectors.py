@@ -305,7 +305,7 @@ class Vectors(WordRows):
     def to_torch(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> torch.Tensor:
         """Return a copy of the matrix as a tensor, shape (n, dim).
 
-        It is a copy because a tensor cannot be read-only. `vecload.StoredEmbedding` uses the matrix without one.
+        It is a copy because a tensor cannot be read-only. `vecload.layers.StoredEmbedding` uses the matrix without one.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from vecload.errors import quote
+from vecload.message_text import quote
 from vecload.words.packed import Words, pack
 
 if TYPE_CHECKING:

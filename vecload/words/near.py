@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vecload.errors import MissingWordError, sample
+from vecload.errors import MissingWordError
+from vecload.message_text import sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tests.layers.compatibility.rows import BATCH, COUNT, WEIGHT, Row, assert_same, scores_of, train
-from vecload import SentencePooler, StoredEmbedding
+from vecload import SentencePooler
+from vecload.layers import StoredEmbedding
 
 Check = Callable[[Row, Path], None]
 

@@ -18,7 +18,8 @@ import torch.distributed as dist
 from torch import nn
 
 from tests.layers.compatibility.rows import BATCH, BY_NAME, LABELS, Row, assert_same, scores_of
-from vecload import PartialEmbedding, StoredEmbedding
+from vecload import PartialEmbedding
+from vecload.layers import StoredEmbedding
 
 SIZE = 2
 

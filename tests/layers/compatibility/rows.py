@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from vecload import PartialEmbedding, SentencePooler, StoredEmbedding, Vectors, Words, extend_embedding, load
+from vecload import PartialEmbedding, SentencePooler, Vectors, Words, extend_embedding, load
+from vecload.layers import StoredEmbedding
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-from vecload.errors import MissingDependencyError, OptionError, did_you_mean, require
+from vecload.errors import MissingDependencyError, OptionError, require
+from vecload.message_text import did_you_mean
 from vecload.tokenizers import basic_english
 
 # Name of a tokenizer → module that has it, package to install, and how to get the function.

@@ -12,8 +12,9 @@ import torch
 from vecload import catalog
 from vecload.catalog.listing import close_names
 from vecload.compat.torchtext.advice import advise
-from vecload.errors import OptionError, did_you_mean, list_of_strings
+from vecload.errors import OptionError, list_of_strings
 from vecload.loading import load
+from vecload.message_text import did_you_mean
 
 _CACHE: Final = ".vector_cache"
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz")

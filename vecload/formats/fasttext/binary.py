@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import narrowed, type_of
-from vecload.errors import FormatError, OptionError, quote
+from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Preview
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
@@ -37,6 +37,7 @@ from vecload.formats.fasttext.layout import (
 from vecload.formats.format import Format
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
+from vecload.message_text import quote
 from vecload.ngrams import NgramTable
 from vecload.words import Words, build_hash_table, pack, read_only
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.arrays import type_of
-from vecload.errors import FormatError, OptionError, quote
+from vecload.errors import FormatError, OptionError
 from vecload.formats import text
 from vecload.formats.contract import BaseReader, Preview, Table
 from vecload.formats.format import Format
+from vecload.message_text import quote
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
 from vecload.words import Words

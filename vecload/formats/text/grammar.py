@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
-from vecload.errors import quote
 from vecload.formats.contract import NONFINITE_HINT
+from vecload.message_text import quote
 
 BOM: Final = b"\xef\xbb\xbf"
 """UTF-8 byte order mark, which is dropped at the start of a file."""

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from vecload.errors import FormatError, quote
+from vecload.errors import FormatError
 from vecload.formats.format import SURE
 from vecload.formats.text.grammar import BOM, is_blank, numbers_at_end, parse_value, split_fields
+from vecload.message_text import quote
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 from vecload.words.doubts import SharedSpaces

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vecload.errors import FormatError, OptionError, quote
+from vecload.errors import FormatError, OptionError
 from vecload.formats.text.grammar import BOM
 from vecload.formats.writing.counted import open_counted
 from vecload.formats.writing.word_policy import WordPolicy
+from vecload.message_text import quote
 from vecload.sources import detect_compression
 from vecload.threads import Pool
 from vecload.words import Words, read_only

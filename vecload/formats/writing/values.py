@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import FormatError, quote
+from vecload.errors import FormatError
+from vecload.message_text import quote
 from vecload.words import Words
 
 if TYPE_CHECKING:
