@@ -25,7 +25,7 @@ PATIENCE = 20  # seconds
 
 
 class Browser:
-    """One tab of a headless Chromium."""
+    """Tab of a headless Chromium."""
 
     def __init__(self, folder: Path) -> None:
         self.websocket = pytest.importorskip("websocket", reason="websocket-client is not installed")
@@ -103,7 +103,7 @@ class Browser:
         return [url for url in sent if not url.startswith(("file:", "data:", "blob:", "about:"))]
 
     def errors(self) -> list[str]:
-        """Return what the page threw or logged as an error."""
+        """Return the exceptions and logged errors of the page."""
         thrown = [one["params"] for one in self.events if one["method"] == "Runtime.exceptionThrown"]
         logged = [one["params"]["entry"] for one in self.events if one["method"] == "Log.entryAdded"]
         return [json.dumps(one) for one in (*thrown, *(one for one in logged if one["level"] == "error"))]
@@ -152,7 +152,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browsing() -> Iterator[Browser]:
-    """Start a browser; skip the test where there is none."""
+    """Start a browser, or skip the test if Chromium is not installed."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

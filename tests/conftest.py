@@ -1,4 +1,4 @@
-"""Settings of all tests, and the real files they may use."""
+"""Settings of all tests, and real files for some of them."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ MAKE_GLOVE = Path(__file__).parent.parent.parent / "shared" / "data" / "make_glo
 
 @pytest.fixture(scope="session")
 def real_glove(pytestconfig: pytest.Config) -> Path:
-    """The true glove.6B.50d.txt: what VECLOAD_GLOVE names, else written once by the script beside a checkout."""
+    """Return the real glove.6B.50d.txt: the path in VECLOAD_GLOVE, else a file made by a script of ../shared."""
     given = os.environ.get("VECLOAD_GLOVE")
     if given:
         return Path(given)
     if not MAKE_GLOVE.exists():
-        pytest.skip("set VECLOAD_GLOVE to glove.6B.50d.txt")
+        pytest.skip("needs glove.6B.50d.txt: set VECLOAD_GLOVE to its path")
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("glove")
     with FileLock(folder / "lock"):

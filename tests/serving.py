@@ -1,4 +1,4 @@
-"""A web server on loopback that misbehaves on order."""
+"""A web server on the loopback interface that misbehaves on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = Callable[["Handler"], None]
 
 @dataclass
 class Site:
-    """What is served, what is to go wrong with the next requests, and what was asked."""
+    """Served data, planned failures of the next requests, and the requests received."""
 
     data: bytes
     etag: str = '"one"'
@@ -30,7 +30,7 @@ class Site:
 
     @property
     def from_bytes(self) -> list[str]:
-        """The Range headers, in order."""
+        """Range headers of the requests, in order."""
         return [headers.get("Range", "") for _, headers in self.asked]
 
 
@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def body(self) -> bytes:
-        """The bytes asked for, with their head sent."""
+        """Send the head, and return the requested bytes."""
         site = self.server.site
         asked = self.headers.get("Range", "")
         current = self.headers.get("If-Range") in (None, site.etag or site.modified)
@@ -81,7 +81,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     site: Site
 
-    def handle_error(self, *_: object) -> None:  # a client that was killed
+    def handle_error(self, *_: object) -> None:  # the client was killed
         pass
 
 
@@ -107,7 +107,7 @@ def serving(site: Site, *, certificate: Path | None = None) -> Iterator[Site]:
 
 
 def send(*, piece: int | None = None, pause: float = 0.0) -> Answer:
-    """What was asked for; in pieces with pauses between."""
+    """Answer the request; optionally in pieces with pauses."""
 
     def answer(handler: Handler) -> None:
         body = handler.body()
@@ -121,12 +121,12 @@ def send(*, piece: int | None = None, pause: float = 0.0) -> Answer:
 
 
 def cut(at: int) -> Answer:
-    """So many bytes of it, then the connection ends."""
+    """Send the given number of bytes, then close the connection."""
     return lambda handler: handler.wfile.write(handler.body()[:at]) and None
 
 
 def stall(at: int, seconds: float) -> Answer:
-    """So many bytes, then silence."""
+    """Send the given number of bytes, then nothing more."""
 
     def answer(handler: Handler) -> None:
         handler.wfile.write(handler.body()[:at])
@@ -142,7 +142,7 @@ def status(code: int, **headers: str) -> Answer:
 
 
 def whole(body: bytes, **headers: str) -> Answer:
-    """These bytes, whatever was asked for."""
+    """Send these bytes for every request."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def answer(handler: Handler) -> None:
@@ -153,7 +153,7 @@ def whole(body: bytes, **headers: str) -> Answer:
 
 
 def raw(code: int, body: bytes, **headers: str) -> Answer:
-    """This head and body, right or not."""
+    """Send this head and body, valid or not."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def answer(handler: Handler) -> None:

@@ -27,7 +27,7 @@ def run_in_terminal(
     timeout: float = 120,
     **variables: str,
 ) -> tuple[int, str]:
-    """Return the exit code and everything that the command showed.
+    """Return the exit code and all output of a command.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def run_in_terminal(
         os.close(theirs)
         os.write(ours, typed.encode())
         end = time.monotonic() + timeout
-        # Linux reports a terminal without a program on the other side as an error.
+        # Linux reports an error when the program has closed the terminal.
         with contextlib.suppress(OSError):
             while time.monotonic() < end:
                 if select.select([ours], [], [], 0.2)[0]:

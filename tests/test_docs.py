@@ -1,4 +1,4 @@
-"""Every Python snippet of README and docs runs, on a small file of the real one's shape."""
+"""Every Python snippet of the documentation runs, with small files in place of real ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 import vecload
 
 ROOT = Path(__file__).parent.parent
-TOUR = ROOT / "docs" / "tour.md"  # its cells belong together: see test_examples.py
+TOUR = ROOT / "docs" / "tour.md"  # its cells share variables: see test_examples.py
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(set((ROOT / "docs").glob("*.md")) - {TOUR}),
@@ -49,17 +49,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("code", SNIPPETS)
-def test_snippet(code: str, folder: Path) -> None:
+def test_snippet_runs(code: str, folder: Path) -> None:
     exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
 
 
-def test_there_are_snippets() -> None:
+def test_snippets_are_found() -> None:
     assert len(SNIPPETS) >= 8
 
 
 @pytest.mark.parametrize("page", [*PAGES, TOUR, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Files are there, and a heading that is pointed at."""
+def test_targets_of_links_exist(page: Path) -> None:
+    """Check that linked files and headings exist."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         name, _, heading = target.partition("#")
@@ -73,7 +73,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert heading in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}, target
 
 
-def test_every_page_can_be_reached() -> None:
+def test_readme_links_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in readme]
 
@@ -116,7 +116,7 @@ def example(name: str) -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))
 
 
-def test_the_classifier(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classifier_prints_accuracies(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     main = example("text_classification")["main"]
     monkeypatch.setitem(main.__globals__, "SPLITS", 1)
     monkeypatch.setitem(main.__globals__, "STEPS", 3)
@@ -133,14 +133,14 @@ def test_the_classifier(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert all(30 < float(accuracy) < 100 for _, _, accuracy in rows)
 
 
-def test_one_hot(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_hot_example_prints_matrices_and_gradients(capsys: pytest.CaptureFixture[str]) -> None:
     example("one_hot_and_embedding")["main"]()
     out = capsys.readouterr().out
     assert "one-hot @ weight = layer(ids)  (3, 3)  [[4, 5, 6], [1, 2, 3], [0, 0, 0]]" in out
     assert "padding 0:   [[0, 0, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0]]" in out
 
 
-def test_the_tagger(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tagger_learns_counted_nouns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     main = example("sequence_tagger")["main"]
     monkeypatch.setitem(main.__globals__, "STEPS", 15)
     main()

@@ -1,4 +1,4 @@
-"""The examples print what docs/examples.md says, and the tour what it shows itself."""
+"""The output of the examples agrees with docs/examples.md, and the tour with its own page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 def shown(name: str) -> str:
-    """What the page says that it prints."""
+    """Return the output that docs/examples.md shows for an example."""
     page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
     found = re.search(rf"^\$ python examples/{name}\.py\n(.*?)^```", page, re.M | re.S)
     assert found is not None
@@ -33,17 +33,17 @@ def shown(name: str) -> str:
 
 
 def without_fractions(text: str) -> str:
-    """Scores and times differ in their last digits from machine to machine."""
+    """Replace fractions: scores and times differ between machines."""
     return re.sub(r"\d+\.\d+", "#", text)
 
 
-def test_unseen_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_words_have_neighbors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gensim")
     run("unseen_words", monkeypatch)
     out = capsys.readouterr().out
     said, page = out.splitlines(), shown("unseen_words").splitlines()
     heads = [(line, other) for line, other in zip(said, page, strict=True) if not line.startswith("    near")]
-    assert all(line == other for line, other in heads)  # n-grams are the same everywhere, nearness nearly
+    assert all(line == other for line, other in heads)  # n-grams are equal on every machine, scores only nearly
     nearest = dict(zip(re.findall(r"^  (\w+):", out, re.M), re.findall(r"near (\S+)", out), strict=True))
     assert nearest["goverment"] == "government"
     assert nearest["terrrorist"] == "terrorist"
@@ -51,13 +51,13 @@ def test_unseen_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     assert nearest["新大阪駅"] == "大阪駅"
 
 
-def test_unseen_words_need_ngrams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_words_without_ngrams_exit_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "v.txt").write_text("cat 1 2\n")
     with pytest.raises(SystemExit, match=r"has no n-grams; use a fastText \.bin file"):
         run("unseen_words", monkeypatch, str(tmp_path / "v.txt"), "cat")
 
 
-def test_search_texts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_texts_finds_the_topics(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gensim")
     run("search_texts", monkeypatch)
     out = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_search_texts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     assert "Israeli" in leaders
 
 
-def test_search_texts_with_the_real_vectors(
+def test_search_texts_with_real_vectors_finds_the_topics(
     real_glove: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("gensim")
@@ -80,7 +80,7 @@ def test_search_texts_with_the_real_vectors(
     assert re.search("Cup|Hewitt|tennis|Open|final", tennis)
 
 
-def test_share_vectors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_share_vectors_keeps_one_copy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     run("share_vectors", monkeypatch)
     out = capsys.readouterr().out
     assert without_fractions(out).splitlines()[:3] == without_fractions(shown("share_vectors")).splitlines()[:3]
@@ -89,7 +89,7 @@ def test_share_vectors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     assert own < matrix / 2
 
 
-def test_translate_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_translate_words_is_mostly_right(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gensim")
     run("translate_words", monkeypatch)
     out = capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_translate_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert int(right[1]) >= 12
 
 
-def test_translate_words_from_files(
+def test_translate_words_reads_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("gensim")
@@ -112,7 +112,7 @@ def test_translate_words_from_files(
     assert re.search(r"^  a25 +b25 1.00", capsys.readouterr().out, re.M)
 
 
-def test_translate_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_translate_sentences_learns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gensim")
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     main = example("translate_sentences")["main"]
@@ -127,7 +127,7 @@ def test_translate_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert shares[1][-1] >= 15
 
 
-def test_answer_questions(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_questions_learns_to_answer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gensim")
     main = example("answer_questions")["main"]
     monkeypatch.setitem(main.__globals__, "STEPS", 150)
@@ -142,7 +142,7 @@ def test_answer_questions(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 @pytest.mark.parametrize("real", [False, True], ids=["small", "real"])
-def test_the_tour(
+def test_tour_prints_its_page(
     real: bool,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""The error for a keyword of another library names the one of vecload."""
+"""Errors for keywords of other libraries name the keyword of vecload."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ALIGNED = vecload.align(VECTORS, Vocab.from_words(["cat"], pad_token="<pad>"))
         (Vectors, "vocab", "Vectors() has no keyword 'vocab'"),
     ],
 )
-def test_keyword_of_another_library_is_refused_by_naming_ours(call: Callable, keyword: str, message: str) -> None:
+def test_keyword_of_another_library_raises_and_names_ours(call: Callable, keyword: str, message: str) -> None:
     with pytest.raises(UnknownKeywordError) as caught:
         call(**{keyword: 1})
     assert message.lower() in str(caught.value).lower()

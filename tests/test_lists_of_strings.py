@@ -1,4 +1,4 @@
-"""One string where a list of strings is meant is refused everywhere, with the same words."""
+"""A string in place of a list of strings raises the same error everywhere."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CALLS: dict[str, tuple[str, Callable[[str], object]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_one_string_is_refused(name: str) -> None:
+def test_string_in_place_of_a_list_raises(name: str) -> None:
     argument, call = CALLS[name]
     message = f"{argument} must be a list of strings, not one string: found 'the cat'; pass ['the cat']"
     with pytest.raises(OptionError) as caught:
@@ -72,12 +72,12 @@ def test_one_string_is_refused(name: str) -> None:
         lambda: align(VECTORS, [["the", "cat"]]),  # type: ignore[list-item]
     ],
 )
-def test_other_values_than_strings_are_refused(call: Callable[[], object]) -> None:
+def test_list_of_other_values_than_strings_raises(call: Callable[[], object]) -> None:
     with pytest.raises(OptionError, match=r"(must be strings: found|looked up by word, got) (int|list|NoneType)"):
         call()
 
 
-def test_one_word_is_looked_up_where_that_is_documented() -> None:
+def test_single_word_is_looked_up_where_documented() -> None:
     assert VECTORS["cat"].tolist() == [0, 1, 0]
     assert VECTORS.neighbors("cat", 1) == [(VECTORS.neighbors(["cat"], 1)[0][0])]
     assert VOCAB["cat"] == 2

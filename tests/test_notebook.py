@@ -70,7 +70,7 @@ def test_html_of_every_value_is_well_formed_and_small(name: str) -> None:
     shown = VALUES[name]._repr_html_()  # type: ignore[attr-defined]
     assert text_of(shown)
     assert len(shown) < 20_000
-    json.dumps(shown, ensure_ascii=False).encode("utf-8")  # as a notebook file holds it
+    json.dumps(shown, ensure_ascii=False).encode("utf-8")  # as in a notebook file
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -93,7 +93,7 @@ def test_html_of_every_value_takes_its_colors_from_the_page(name: str) -> None:
         ("Entry", ["license", "dimension"]),
     ],
 )
-def test_html_shows_the_facts(name: str, parts: list[str]) -> None:
+def test_html_shows_sizes_and_coverage(name: str, parts: list[str]) -> None:
     text = text_of(VALUES[name]._repr_html_())  # type: ignore[attr-defined]
     for part in parts:
         assert part in text

@@ -1,4 +1,4 @@
-"""Tests of `ordered_map`: results and errors are in order, and few items are read ahead, whichever thread is slow."""
+"""`ordered_map` returns results and errors in order and reads few items ahead, whichever thread is slow."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ import time
 import warnings
 from pathlib import Path
 
-# Forked children cannot use threads that their parent started: neither OpenMP's nor those of BLAS.
+# Forked children cannot use threads that their parent started, neither those of OpenMP nor those of BLAS.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ["MALLOC_ARENA_MAX"] = "2"
-os.environ["VECLOAD_RAW_ERRORS"] = "1"  # errors that a reader should have raised itself are the finds
+os.environ["VECLOAD_RAW_ERRORS"] = "1"  # do not convert unexpected errors: they are the findings
 
 from tests.fuzz.campaign import FINDS, Campaign, Counts, kept, warm_up  # noqa: E402
 from tests.fuzz.children import settle  # noqa: E402
@@ -28,16 +28,16 @@ from tests.fuzz.use import BROKEN, break_promise, use  # noqa: E402
 
 
 def main() -> int:
-    """Parse the arguments; return 1 if something was found."""
+    """Parse the arguments, and return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=float, help="how long to go on")
-    parser.add_argument("--inputs", type=int, help="how many inputs for each reader, instead of a time")
+    parser.add_argument("--seconds", type=float, help="duration of the campaign in seconds")
+    parser.add_argument("--inputs", type=int, help="number of inputs for each reader, instead of a duration")
     parser.add_argument(
-        "--format", action="append", default=[], help="beginning of the name of a reader; all if not given"
+        "--format", action="append", default=[], help="prefix of a reader's name (default: all readers)"
     )
-    parser.add_argument("--seed", type=int, default=None, help="of the random generator; the time if not given")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at work at the same time")
-    parser.add_argument("--finds", type=Path, default=FINDS, help="folder for what is found")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the random generator (default: the time)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
+    parser.add_argument("--finds", type=Path, default=FINDS, help="folder for findings")
     parser.add_argument("--json", type=Path, help="file for the counts")
     parser.add_argument("--replay", action="store_true", help="run inputs named on standard input, as JSON lines")
     options = parser.parse_args()
@@ -70,7 +70,7 @@ def _campaign(chosen: list[str], options: argparse.Namespace, seed: int) -> Coun
 
 
 def _jobs(options: argparse.Namespace, seed: int) -> Counts:
-    """Run several processes of this program, each with a seed of its own."""
+    """Run several processes of this program with different seeds."""
     counts = Counts()
     with tempfile.TemporaryDirectory() as folder:
         running = []

@@ -1,4 +1,4 @@
-"""A campaign: inputs are changed, read and used until the time is over; what breaks a promise is minimized and kept."""
+"""Fuzzing campaign: change, read and use inputs until time is up; minimize and keep inputs that break a promise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fuzz.use import use
 
 FINDS = Path(__file__).parent / "finds"
 
-_CORPUS = 200  # inputs kept of those that load, and of those refused with an error that is new, for each reader
+_CORPUS = 200  # inputs kept per reader: those that load, and those refused with a new error
 _LARGEST = 1 << 17  # bytes of one of them
 _MINIMIZE = 20.0  # seconds
 
@@ -38,7 +38,7 @@ class Counts:
     refused: Counter[str] = field(default_factory=Counter)
     finds: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    """Different errors by which inputs were refused."""
+    """Distinct errors of refused inputs."""
 
     def to_json(self) -> str:
         """Return the counts as JSON."""
@@ -64,9 +64,9 @@ class Counts:
 
 
 def warm_up(readers: list[str]) -> None:
-    """Use every seed in this process: the children forked from it find the kernels compiled.
+    """Use every seed in this process, so that children forked from it have compiled kernels.
 
-    A seed that does not load is an error of the fuzzer, and ends it.
+    A seed that does not load is an error of the fuzzer and ends it.
     """
     import tempfile
 
@@ -83,14 +83,14 @@ def warm_up(readers: list[str]) -> None:
 
 
 class Campaign:
-    """Fuzzes some readers, one child after another.
+    """Fuzzing loop over some readers, with one child process at a time.
 
     Parameters
     ----------
     readers
         Their names, as in `seeds`.
     seed
-        Of the random generators: the same seed gives the same inputs, where the seed files are the same.
+        Seed of the random generators. Equal seeds and equal seed files give equal inputs.
     finds
         Folder for minimized finds, or None to keep none.
     """
@@ -107,7 +107,7 @@ class Campaign:
         self._child: Child | None = None
 
     def run(self, seconds: float | None = None, inputs: int | None = None) -> None:
-        """Go on for a time, or for a number of inputs for each reader."""
+        """Run for a duration, or for a number of inputs per reader."""
         end = None if seconds is None else time.monotonic() + seconds
         with contextlib.closing(self):
             for round_ in range(sys.maxsize if inputs is None else inputs):
@@ -131,7 +131,7 @@ class Campaign:
         self.counts.inputs[reader] += 1
         self.counts.loaded[reader] += outcome.kind == "loaded"
         self.counts.refused[reader] += outcome.kind == "refused"
-        # A new error means new code was reached, which stands in for a measure of coverage.
+        # A new error means that new code was reached: a cheap replacement for measuring coverage.
         kind = re.sub(r"[0-9]+|'.*?'|\(.*\)|found .*", "", outcome.text)
         if outcome.kind == "refused" and (reader, kind) not in self._seen:
             self._seen.add((reader, kind))
@@ -176,7 +176,7 @@ class Campaign:
 
 
 def _keep(corpus: list[Input], given: Input, rng: random.Random) -> None:
-    """Add an input to those that are changed further, or put it in the place of one."""
+    """Add an input to those that are changed further, or replace one of them."""
     if given.size > _LARGEST:
         return
     if len(corpus) < _CORPUS:
@@ -186,7 +186,7 @@ def _keep(corpus: list[Input], given: Input, rng: random.Random) -> None:
 
 
 def keep(given: Input, outcome: Outcome, folder: Path) -> Path:
-    """Write a find to a folder of its own, with what it was."""
+    """Write a finding to a new folder, with a description."""
     slug = re.sub(r"[^a-z0-9]+", "-", f"{given.reader} {outcome.kind} {given.digest}".lower())
     path = folder / slug
     shutil.rmtree(path, ignore_errors=True)
@@ -197,7 +197,7 @@ def keep(given: Input, outcome: Outcome, folder: Path) -> Path:
 
 
 def kept(folder: Path = FINDS) -> Iterator[tuple[str, Input]]:
-    """Yield the name and the input of every find."""
+    """Yield the name and the input of every finding."""
     for path in sorted(folder.glob("*/find.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
         found = from_folder(about["reader"], path.parent / "input", about["entry"])

@@ -1,11 +1,11 @@
 """Child processes that read one input after another, with limits on time and memory.
 
 A child is forked from a process that has imported everything and compiled the kernels, so it starts in milliseconds.
-When an input ends it (a crash, a signal of a limit), the next input gets a new one.
+If an input ends it (by a crash or a limit), the next input gets a new child.
 
-Time is processor time (`ITIMER_PROF`), so that a busy machine does not look like a hang; a child that waits for ever is
-found by a second, much longer limit of the parent. Memory is what the process really used at its peak (``VmHWM``); a
-limit on addresses only stops a child before it takes the whole machine.
+Time is processor time (`ITIMER_PROF`), so that a busy machine does not look like a hang. A second, much longer limit of
+the parent detects a child that waits forever. Memory is the peak resident memory (``VmHWM``). A limit on addresses only
+protects the machine.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ import vecload
 from tests.fuzz.inputs import Input
 
 SECONDS = 2.0
-"""Processor time an input may take from the call on, kernels compiled."""
+"""Processor time for an input in seconds, from the call, with kernels compiled."""
 MEMORY = 64 << 20
 MEMORY_PER_BYTE = 2
-_ADDRESSES = 2 << 30  # beyond those the child has: threads and mapped files take addresses without taking memory
+_ADDRESSES = 2 << 30  # beyond those of the child: threads and mapped files take addresses but no memory
 _PATIENCE = 30.0  # seconds of waiting for a child that uses no processor time
 _LONGEST_MESSAGE = 4000
 
@@ -42,7 +42,7 @@ Stage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an input ended: `kind` is "loaded", "refused" or a finding, `where` tells findings apart."""
+    """Outcome of an input: `kind` is "loaded", "refused" or a finding; `where` distinguishes findings."""
 
     kind: str
     where: str = ""
@@ -52,22 +52,22 @@ class Outcome:
 
     @property
     def found(self) -> bool:
-        """Whether this breaks a promise."""
+        """Whether the outcome breaks a promise."""
         return self.kind not in ("loaded", "refused")
 
 
-class Difference(AssertionError):  # noqa: N818 - named for what it is in reports
-    """Another reader gives another answer."""
+class Difference(AssertionError):  # noqa: N818 - the name is shown in reports
+    """Different answer of another reader."""
 
 
 class Child:
-    """A forked process that runs `use` on inputs.
+    """Forked process that runs `use` on inputs.
 
     Parameters
     ----------
     use
-        Called with the path to open, the input, and a function that reports the stage reached: "loaded" when a reader
-        accepted the input, "compared" before another library is asked, whose crashes are not ours.
+        Called with the path to open, the input, and a function that reports the stage reached: "loaded" after a reader
+        accepted the input, "compared" before another library reads it, whose crashes are not vecload's.
     """
 
     def __init__(self, use: Use) -> None:
@@ -88,7 +88,7 @@ class Child:
         self.alive = True
 
     def run(self, given: Input, patience: float = 1.0) -> Outcome:
-        """Run one input with limits times `patience`; the child is dead afterwards if a limit or a crash ended it."""
+        """Run one input with limits multiplied by `patience`; a limit or a crash ends the child."""
         _send(self._send, pickle.dumps((given, patience)))
         stage = ""
         deadline = time.monotonic() + _PATIENCE * patience
@@ -128,7 +128,7 @@ class Child:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # warnings and what libraries print
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # warnings and output of libraries
         while (message := _receive(receive)) is not None:
             given, patience = pickle.loads(message)
             outcome = self._measured(given, patience, lambda stage: _send(send, pickle.dumps(stage)))
@@ -139,14 +139,14 @@ class Child:
         allowed = int((MEMORY + MEMORY_PER_BYTE * given.size) * patience)
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + _ADDRESSES + 2 * allowed, hard))
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is reset
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak memory
         before = _status("VmRSS")
         memory = 0
         begin = time.process_time()
 
         def watched(name: str) -> None:
             nonlocal memory
-            if name == "compared":  # from here on another library works, for which nothing is promised
+            if name == "compared":  # another library works from here on, for which vecload promises nothing
                 memory = _status("VmHWM") - before
                 signal.setitimer(signal.ITIMER_PROF, 10 * SECONDS * patience)
             stage(name)
@@ -176,9 +176,10 @@ class Child:
 
 
 def settle(use: Use, given: Input, patience: float = 10.0) -> Outcome:
-    """Run an input in a new child, and where it breaks a promise again with time to compile kernels first.
+    """Run an input in a new child. If it breaks a promise, run it again with time to compile kernels first.
 
-    An input may be the first to need a kernel for its types, which takes seconds and memory once and is no finding.
+    An input may be the first one that needs a kernel for its types. Compiling takes seconds and memory, but is not a
+    finding.
     """
     with contextlib.closing(Child(use)) as child:
         outcome = child.run(given)
@@ -190,7 +191,7 @@ def settle(use: Use, given: Input, patience: float = 10.0) -> Outcome:
 
 
 def _place(error: BaseException) -> str:
-    """Return the innermost function of vecload on the way of an exception, and else the innermost one."""
+    """Return the innermost function of vecload in a traceback, else the innermost function."""
     frames = list(traceback.walk_tb(error.__traceback__))
     root = str(Path(vecload.__file__).parent)
     own = [frame for frame, _ in frames if frame.f_code.co_filename.startswith(root)]
@@ -203,7 +204,7 @@ def _called(frame: FrameType) -> str:
 
 
 def _status(name: str) -> int:
-    """Return a size of this process in bytes, as Linux counts it."""
+    """Return a memory figure of this process in bytes, from /proc."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) << 10
@@ -228,7 +229,7 @@ def _send(descriptor: int, message: bytes) -> None:
 
 
 def _receive(descriptor: int) -> bytes | None:
-    """Read one message, or None at the end."""
+    """Read one message, or return None at the end."""
     parts = []
     for size in (8, None):
         need = struct.unpack("<Q", parts[0])[0] if size is None else size

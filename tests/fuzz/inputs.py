@@ -1,4 +1,4 @@
-"""Inputs of the fuzzer: the files that a reader is given."""
+"""Inputs of the fuzzer: files with the name of their reader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Input:
-    """Files for a reader: `entry` is the one to open, or "" for the folder that holds them."""
+    """Files for a reader. `entry` is the file to open, or "" for the whole folder."""
 
     reader: str
     files: dict[str, bytes]
@@ -23,7 +23,7 @@ class Input:
 
     @property
     def digest(self) -> str:
-        """Short name made of the contents."""
+        """Short name derived from the contents."""
         state = hashlib.sha256()
         for name, data in sorted(self.files.items()):
             state.update(f"{name}\0{len(data)}\0".encode() + data)

@@ -1,4 +1,4 @@
-"""Changes to inputs: to their bytes, and to what a format's structure says about them.
+"""Change inputs: their bytes, and the structure of their format.
 
 Each function takes bytes and a random generator and returns bytes. `mutate` recognizes the structure of a file by its
 first bytes, so that a safetensors file in a zip archive in a folder is changed at every level.
@@ -40,12 +40,12 @@ TOKENS = [
 
 
 def number(rng: random.Random) -> int:
-    """Draw a number that readers may not expect, or one near it."""
+    """Draw a number that readers may not handle, or one close to it."""
     return rng.choice(INTEGERS) + rng.choice([0, 0, 0, 1, -1])
 
 
 def mutate(given: Input, others: Sequence[Input], rng: random.Random) -> Input:
-    """Change one file of an input, or two; once in a while remove, swap or splice files."""
+    """Change one or two files of an input; sometimes remove, swap or splice files."""
     names = sorted(given.files)
     if len(names) > 1 and rng.random() < 0.05:
         return _shuffled(given, names, rng)
@@ -69,18 +69,18 @@ def _shuffled(given: Input, names: list[str], rng: random.Random) -> Input:
 
 
 def _splice(data: bytes, other: Input, rng: random.Random) -> bytes:
-    """The beginning of one file and the end of another."""
+    """Return the beginning of one file followed by the end of another."""
     tail = rng.choice(sorted(other.files.values()))
     return data[: rng.randrange(len(data) + 1)] + tail[rng.randrange(len(tail) + 1) :]
 
 
 def mutate_bytes(data: bytes, rng: random.Random, depth: int = 0) -> bytes:
-    """Change the structure of a file where it is known, and else its bytes."""
+    """Change the structure of a file if its format is known, else its bytes."""
     structured = _structure(data)
     if structured is not None and depth < 4 and rng.random() < 0.7:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # zipfile warns of names that occur twice, which are meant
+                warnings.simplefilter("ignore")  # zipfile warns about duplicate names, which are intended here
                 return structured(data, rng, depth)
         except Exception:
             pass
@@ -163,7 +163,7 @@ def _add(data: bytes, rng: random.Random) -> bytes:
 
 
 def _move(data: bytes, rng: random.Random) -> bytes:
-    """Copy a piece over another place."""
+    """Copy a piece of the data over another piece."""
     at, to = _place(data, rng), _place(data, rng)
     piece = data[at : at + rng.choice([1, 4, 8, 16, rng.randint(1, 100)])]
     return data[:to] + piece + data[to + len(piece) :]
@@ -173,7 +173,7 @@ _BYTES: list[Mutator] = [_set, _set, _flip, _delete, _insert, _repeat, _cut, _in
 
 
 def _place(data: bytes, rng: random.Random) -> int:
-    """Draw an offset: near the start or the end more often than anywhere, for sizes are kept there."""
+    """Draw an offset, often near the start or the end, where formats store sizes."""
     if not data:
         return 0
     near = min(len(data), 128)
@@ -213,7 +213,7 @@ def mutate_json(data: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_value(value: object, rng: random.Random) -> object:
-    """Return a value with a change at one place; text that holds JSON is changed inside."""
+    """Return a value with one change; text that contains JSON is changed inside."""
     if isinstance(value, dict) and value and rng.random() < 0.9:
         key = rng.choice(list(value))
         changed = dict(value)
@@ -249,7 +249,7 @@ _DTYPES = ["F64", "F32", "F16", "BF16", "U64", "I64", "I32", "I16", "I8", "U8", 
 
 
 def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
-    """Change types, shapes, places and settings in the header, or the numbers of a tensor."""
+    """Change types, shapes, offsets and settings in the header, or the numbers of a tensor."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     body = data[8 + length :]
@@ -288,7 +288,7 @@ def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
                 for at in header[other]["data_offsets"]
             ]
         entry["data_offsets"] = [begin, begin + len(grown)]
-    elif action < 0.65 and len(tensors) > 1:  # two tensors trade places, or one is missing
+    elif action < 0.65 and len(tensors) > 1:  # swap two tensors, or remove one
         one, other = rng.sample(tensors, 2)
         header[one], header[other] = header[other], header[one]
     else:
@@ -299,7 +299,7 @@ def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_npy(data: bytes, rng: random.Random) -> bytes:
-    """Change the shape or type that a NumPy array states."""
+    """Change the shape or dtype in the header of a NumPy array."""
     size = 2 if data[6:7] == b"\1" else 4
     length = int.from_bytes(data[8 : 8 + size], "little")
     header = data[8 + size : 8 + size + length].decode("latin1")
@@ -327,7 +327,7 @@ def mutate_npy(data: bytes, rng: random.Random) -> bytes:
 
 
 def _mutate_zip(data: bytes, rng: random.Random, depth: int) -> bytes:
-    """Pack changed members, under other names or twice, or change the fields of the archive."""
+    """Pack changed members, renamed or duplicated, or change fields of the archive."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [(info, archive.read(info)) for info in archive.infolist()]
     packed = io.BytesIO()
@@ -349,7 +349,7 @@ def _mutate_zip(data: bytes, rng: random.Random, depth: int) -> bytes:
 
 
 def _mutate_tar(data: bytes, rng: random.Random, depth: int) -> bytes:
-    """Change the header of a member and set its checksum right, or change its contents."""
+    """Change the header of a member and correct its checksum, or change its contents."""
     blocks = [at for at in range(0, len(data), 512) if data[at + 257 : at + 262] == b"ustar"]
     at = rng.choice(blocks)
     if rng.random() < 0.3:

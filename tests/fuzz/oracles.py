@@ -1,6 +1,6 @@
-"""Compares what loaded with the answers of other readers: the slow ones of `tests.reference`, and the owning libraries.
+"""Compare loaded values with other readers: the slow ones of `tests.reference`, and the libraries that own formats.
 
-An oracle that fails to read an input says nothing: only two different answers are a finding.
+An oracle that cannot read an input has no vote: only two different answers are a finding.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def _differ(what: str, ours: object, theirs: object) -> None:
 
 
 def compare(vectors: Vectors, words: list[str], matrix: Any, *, exact: bool = True) -> None:
-    """Raise `Difference` unless the other reader has the same rows: the first of each word, in its order."""
+    """Raise `Difference` unless the other reader has the same rows: the first row of each word, in the same order."""
     matrix = np.asarray(matrix)
     first: dict[str, int] = {}
     for row, word in enumerate(words):
         first.setdefault(word, row)
     if vectors.meta.get("skipped"):
         return
-    # A damaged native file may repeat words, which are not compared with each other when it is opened.
+    # A damaged native file may contain duplicate words: opening it does not compare words with each other.
     at = list(range(len(words))) if len(vectors) == len(words) else list(first.values())
     if list(vectors.words) != [words[row] for row in at]:
         _differ("words", list(vectors.words)[:10], words[:10])
     if not at:
-        return  # without rows, other readers may have lost the dimension
+        return  # without rows, other readers may not know the dimension
     kept = matrix[at]
     if kept.shape != vectors.matrix.shape:
         _differ("shape", vectors.matrix.shape, kept.shape)
@@ -52,7 +52,7 @@ def compare(vectors: Vectors, words: list[str], matrix: Any, *, exact: bool = Tr
 
 @contextlib.contextmanager
 def _may_fail() -> Any:
-    """Let another library fail as it likes, but pass our own findings on."""
+    """Ignore errors of another library, but propagate findings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -67,7 +67,7 @@ def _text(path: Path, given: Input, vectors: Vectors) -> None:
     from tests.formats.test_text_fuzz import compare as compare_text
 
     if "removed" in str(vectors.meta.get("doubt")):
-        return  # the slow reader keeps a space that all words share
+        return  # the slow reader keeps a space that all words have in common
     data = given.files[given.entry]
     try:
         compare_text(data, skip=False)
@@ -82,7 +82,7 @@ def _word2vec(path: Path, given: Input, vectors: Vectors) -> None:
         return
     with _may_fail():
         other = KeyedVectors.load_word2vec_format(str(path), binary=True, unicode_errors="surrogateescape")
-        # gensim skips line feeds before any word, and takes them as part of it inside.
+        # gensim skips line feeds before a word, and keeps those inside.
         if len(other) == len(vectors) and not any("\n" in word for word in vectors):
             compare(vectors, other.index_to_key, other.vectors)
 
@@ -119,7 +119,7 @@ def _by_fasttext(path: Path, vectors: Vectors) -> None:
     import fasttext
 
     if vectors.meta.get("duplicates"):
-        return  # in a damaged dictionary, the last of equal words wins in fastText, the first one here
+        return  # for duplicate words in a damaged dictionary, fastText uses the last row and vecload the first
     with _may_fail(), contextlib.redirect_stderr(io.StringIO()):
         model = fasttext.load_model(str(path))
         for word in [*list(vectors.words)[:5], "cat", "w5w7"]:

@@ -1,4 +1,4 @@
-"""Changes to the instructions of a pickle."""
+"""Change the instructions of a pickle."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mutate_pickle(data: bytes, rng: random.Random) -> bytes:
 
 
 def _starts(data: bytes) -> list[int]:
-    """Return the offset of each instruction, as far as they can be read."""
+    """Return the offsets of the instructions, up to the first malformed one."""
     starts: list[int] = []
     try:
         for _, _, at in pickletools.genops(data):
@@ -67,7 +67,7 @@ def _starts(data: bytes) -> list[int]:
 
 
 def _argument(piece: bytes, rng: random.Random) -> bytes:
-    """Change what follows the opcode: a length, a number, or text."""
+    """Change the argument of an opcode: a length, a number, or text."""
     if len(piece) == 1:
         return piece
     if piece[:1] in b"XBTr\x8d\x8e\x96jG" and len(piece) >= 5 and rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Good inputs for every reader, written by the libraries that own the formats where these are installed."""
+"""Valid inputs for every reader, written by the libraries that own the formats if these are installed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _fasttext_by_fasttext(folder: Path) -> Iterator[Input]:
     corpus = folder / "corpus.txt"
     lines = [f"__label__{'ab'[n % 2]} w{n % 20}語 é{n % 13} word{n % 7}\n" for n in range(400)]
     corpus.write_text("".join(lines), "utf-8")
-    # With fewer than ten threads, fastText leaves much of its matrices as the memory was.
+    # With fewer than ten threads, fastText leaves parts of its matrices uninitialized.
     options = {"dim": 4, "minn": 2, "maxn": 3, "minCount": 1, "epoch": 1, "bucket": 90, "thread": 12, "verbose": 0}
     fasttext.train_unsupervised(str(corpus), **options).save_model(str(folder / "u.bin"))
     fasttext.train_supervised(str(corpus), wordNgrams=2, **options).save_model(str(folder / "s.bin"))

@@ -1,4 +1,4 @@
-"""The fuzzer itself: a short run with a fixed seed, and what its parts promise."""
+"""Tests of the fuzzer: a short run with a fixed seed, and its parts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reads an input as a user would, and uses what loads: every table that a file brings is followed somewhere.
+"""Read an input as a user would, and use the loaded value: some call follows every table that a file contains.
 
-Errors of vecload end the use; everything else is for `children` to judge.
+Errors of vecload are expected and end the use; `children` judges all others.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.fuzz.inputs import Input
 from vecload import Vectors
 
 ODD = ["", " ", "cat", "北海道", "\u0301", "x" * 300, "🙂" * 20, "<>", "</s>", "\udcff\udc80", "\0", "w5w7", "a\u00a0b"]
-"""Strings to ask for: known, unknown, empty, long, and not UTF-8."""
+"""Strings to look up: known, unknown, empty, long, and not valid UTF-8."""
 TEXTS = ["the cat", "", "unknown words only", "北海道 é cat", "x" * 200]
 
-_ROWS = 2000  # of a table whose rows are looked at one by one
+_ROWS = 2000  # rows of a table that are read one by one
 
 
 def use(path: Path, given: Input, stage: Stage) -> None:
-    """Read an input with its reader, use what loads, and compare it with other readers."""
+    """Read an input with its reader, use the loaded value, and compare it with other readers."""
     loaded = _USES.get(given.reader, _vectors)(path, given)
     stage("loaded")
     if isinstance(loaded, Vectors):
@@ -40,7 +40,7 @@ def use(path: Path, given: Input, stage: Stage) -> None:
 
 
 def _vectors(path: Path, given: Input) -> Vectors:
-    # What to do besides loading follows from the contents, so that an input always meets the same calls.
+    # The contents determine the additional calls, so that an input always gets the same ones.
     choice = zlib.crc32(b"".join(given.files.values()))
     with contextlib.suppress(vecload.VecloadError):
         str(vecload.info(path))
@@ -66,7 +66,7 @@ def use_vectors(vectors: Vectors, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     words = list(vectors.words)[:_ROWS]
     for word in [*words[:3], *words[-1:]]:
-        vectors.get(word)  # a changed hash table may miss it
+        vectors.get(word)  # a changed hash table may not find the word
     for word in ODD:
         vectors.get(word)
     vectors.words.lookup([*ODD, *words])
@@ -84,7 +84,7 @@ def use_vectors(vectors: Vectors, folder: Path) -> None:
 
 
 def _each(*calls: Callable[[], object]) -> None:
-    """Make every call, whether an earlier one was refused or not."""
+    """Make every call, even if an earlier one raised an error."""
     for call in calls:
         with contextlib.suppress(vecload.VecloadError):
             call()
@@ -108,7 +108,7 @@ def _save(vectors: Vectors, folder: Path) -> None:
         with contextlib.suppress(vecload.VecloadError):
             vectors.save(folder / name, form)
             again = vecload.load(folder / name, allow_nonfinite=True)
-            unique = len(set(vectors)) == len(vectors)  # else the first row of each word is read
+            unique = len(set(vectors)) == len(vectors)  # else only the first row of each word is read
             assert again.words == vectors.words or not unique, f"{form} changes words"
 
 
@@ -177,11 +177,11 @@ def _pooler(path: Path, given: Input) -> None:
 
 
 BROKEN = ("crash", "hang", "memory", "raise", "fine")
-"""Ways to break a promise, by which the limits are tested."""
+"""Functions that break a promise, to test the limits."""
 
 
 def break_promise(path: Path, given: Input, stage: Stage) -> None:
-    """Do what no reader may do: the name of the way is the contents of the file."""
+    """Break the promise that the contents of the file name."""
     how = path.read_text(encoding="ascii")
     if how == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -1,1 +1,1 @@
-"""Slow, obvious versions of what the package does fast."""
+"""Slow, obvious implementations to compare the fast ones with."""

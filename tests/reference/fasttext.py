@@ -1,4 +1,4 @@
-"""fastText and floret, slowly and obviously: written from the formats' documents, sharing nothing with the package."""
+"""Slow fastText and floret n-grams, written from the documentation of the formats, independent of the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def characters(raw: bytes) -> list[tuple[int, int]]:
-    """Start and stop of each character: a byte that is no continuation, and the continuations behind it."""
+    """Return the start and stop of each character: a leading byte and the continuation bytes after it."""
     starts = [at for at in range(len(raw)) if raw[at] & 0xC0 != 0x80]
     return [
         (start, starts[number + 1] if number + 1 < len(starts) else len(raw)) for number, start in enumerate(starts)
@@ -111,7 +111,7 @@ def floret_rows(
 
 
 def mean(rows: list[np.ndarray]) -> np.ndarray:
-    """As fastText: float32 sums in order, times one over their number."""
+    """Return the mean as fastText computes it: a float32 sum in order, times the reciprocal of the count."""
     total = np.zeros_like(rows[0], dtype=np.float32)
     for row in rows:
         total += row
@@ -125,7 +125,7 @@ def dictionary_end(raw: bytes, at: int, entries: int) -> int:
 
 
 def modern(old: bytes) -> bytes:
-    """A model from before there was a magic number, as version 12 writes it."""
+    """Return a version 12 model in the older layout without a magic number."""
     head, sizes = old[:56], old[56:76]
     entries = int.from_bytes(sizes[:4], "little")
     end = dictionary_end(old, 76, entries)

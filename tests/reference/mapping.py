@@ -1,4 +1,4 @@
-"""Maps between spaces, written from the papers one word at a time: slow, and with nothing shared with the package."""
+"""Slow mapping methods, written from the papers one word at a time, independent of the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def normalized(rows: np.ndarray) -> np.ndarray:
 
 
 def csls(x: np.ndarray, y: np.ndarray, k: int = 10) -> np.ndarray:
-    """Conneau et al. 2018, equation 3, for rows of unit length."""
+    """Return CSLS scores by equation 3 of Conneau et al. 2018, for rows of unit length."""
     cosines = x @ y.T
     r_x = [sum(sorted(row)[-k:]) / min(k, len(row)) for row in cosines]
     r_y = [sum(sorted(column)[-k:]) / min(k, len(column)) for column in cosines.T]
@@ -23,7 +23,7 @@ def csls(x: np.ndarray, y: np.ndarray, k: int = 10) -> np.ndarray:
 
 
 def procrustes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The polar factor of xᵀy, by Newton's iteration for it (Higham 1986) instead of a singular value decomposition."""
+    """Return the polar factor of xᵀy by Newton's iteration (Higham 1986) instead of a singular value decomposition."""
     factor = x.T @ y
     for _ in range(200):
         factor = (factor + np.linalg.inv(factor).T) / 2
@@ -31,7 +31,7 @@ def procrustes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def refine(x: np.ndarray, y: np.ndarray, matrix: np.ndarray, rounds: int = 5) -> np.ndarray:
-    """Conneau et al. 2018, section 2.2: Procrustes on mutual nearest neighbours."""
+    """Refine by Procrustes on mutual nearest neighbors (Conneau et al. 2018, section 2.2)."""
     best, best_score = matrix, -np.inf
     for _ in range(rounds + 1):
         scores = csls(x @ matrix, y)
@@ -46,13 +46,13 @@ def refine(x: np.ndarray, y: np.ndarray, matrix: np.ndarray, rounds: int = 5) ->
 
 
 def power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """A power of a symmetric positive matrix."""
+    """Return a power of a symmetric positive matrix."""
     values, vectors = np.linalg.eig(matrix)
     return (vectors @ np.diag(values.real**exponent) @ np.linalg.inv(vectors)).real
 
 
 def vecmap(x: np.ndarray, y: np.ndarray, all_x: np.ndarray, all_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Artetxe et al., AAAI 2018, table 1: S1 whitening, S2 orthogonal map, S3 re-weighting, S4 de-whitening."""
+    """Apply the steps of table 1 of Artetxe et al., AAAI 2018: whitening, rotation, re-weighting, de-whitening."""
     white_x, white_y = power(x.T @ x, -0.5), power(y.T @ y, -0.5)
     u, s, vt = np.linalg.svd((x @ white_x).T @ (y @ white_y))
     mapped_x = all_x @ white_x @ u @ np.diag(s**0.5)
@@ -61,7 +61,7 @@ def vecmap(x: np.ndarray, y: np.ndarray, all_x: np.ndarray, all_y: np.ndarray) -
 
 
 def rcsls_loss(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, source: np.ndarray, target: np.ndarray) -> float:
-    """Joulin et al. 2018, equation 6."""
+    """Return the loss of equation 6 of Joulin et al. 2018."""
     total = 0.0
     turned = source @ matrix
     for left, right in zip(x @ matrix, y, strict=True):
@@ -72,7 +72,7 @@ def rcsls_loss(matrix: np.ndarray, x: np.ndarray, y: np.ndarray, source: np.ndar
 
 
 def rcsls(x: np.ndarray, y: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Projected subgradient descent of Joulin et al. 2018: 20 epochs, steps of 1, halved when the loss grows."""
+    """Run the projected subgradient descent of Joulin et al. 2018: 20 epochs, step 1, halved when the loss grows."""
     matrix, step = procrustes(x, y), 1.0
     least = rcsls_loss(matrix, x, y, source, target)
     for _ in range(20):
@@ -94,19 +94,19 @@ def rcsls(x: np.ndarray, y: np.ndarray, source: np.ndarray, target: np.ndarray) 
 
 
 def translations(mapped: np.ndarray, target: np.ndarray) -> list[int]:
-    """The nearest target row of each mapped row by cosine."""
+    """Return the nearest target row of each mapped row by cosine."""
     return [int(np.argmax([row @ other for other in unit(target)])) for row in unit(mapped)]
 
 
 def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The normal equations (Mikolov et al. 2013 descend to the same point)."""
+    """Solve the normal equations; the gradient descent of Mikolov et al. 2013 converges to the same matrix."""
     return np.linalg.inv(x.T @ x) @ x.T @ y
 
 
 def induced(
     x: np.ndarray, y: np.ndarray, keep: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Artetxe et al., ACL 2018, section 3.3: neighbours by CSLS both ways, when a similarity is kept by chance."""
+    """Induce a dictionary by CSLS in both directions with random dropout (Artetxe et al., ACL 2018, section 3.3)."""
     cosines = x @ y.T
     r_x, r_y = np.sort(cosines, axis=1)[:, -10:].mean(axis=1), np.sort(cosines, axis=0)[-10:].mean(axis=0)
     ahead = drawn(2 * cosines - r_x[:, None] - r_y, keep, rng)
@@ -122,7 +122,7 @@ def drawn(scores: np.ndarray, keep: float, rng: np.random.Generator) -> np.ndarr
 
 
 def self_learn(x: np.ndarray, y: np.ndarray, matrix: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same paper's loop, then the supervised map of both sides by the dictionary it ends with."""
+    """Run the self-learning loop of that paper, then the supervised map with its final dictionary."""
     rng, keep, best, since = np.random.default_rng(seed), 0.1, -np.inf, 0
     while True:
         i, j, objective = induced(x @ matrix, y, keep, rng)
@@ -136,7 +136,7 @@ def self_learn(x: np.ndarray, y: np.ndarray, matrix: np.ndarray, seed: int) -> t
 
 
 def signatures(rows: np.ndarray) -> np.ndarray:
-    """Section 3.2: the sorted rows of the square root of the similarity matrix, normalised."""
+    """Return the sorted, normalized rows of the square root of the similarity matrix (section 3.2 of that paper)."""
     values, vectors = np.linalg.eigh(rows @ rows.T)
     root = vectors @ np.diag(np.sqrt(values.clip(min=0))) @ vectors.T
     return normalized(np.array([sorted(row) for row in root]))

@@ -1,4 +1,4 @@
-"""Sentence vectors the slow way, written from the papers: words are strings, sums are loops in doubles."""
+"""Slow sentence vectors, written from the papers: words are strings, sums are loops in double precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Vectors = Mapping[str, npt.NDArray[np.float32]]
 
 
 def sif(sentences: Sequence[Sequence[str]], vectors: Vectors, a: float, components: int) -> Array:
-    """Arora, Liang and Ma (2017), algorithm 1."""
+    """Run algorithm 1 of Arora, Liang and Ma (2017)."""
     counts = Counter(word for sentence in sentences for word in sentence)
     total = sum(counts.values())
     weighted = _means(sentences, vectors, {word: a / (a + count / total) for word, count in counts.items()})
@@ -23,7 +23,7 @@ def sif(sentences: Sequence[Sequence[str]], vectors: Vectors, a: float, componen
 
 
 def usif(sentences: Sequence[Sequence[str]], vectors: Vectors, components: int) -> Array:
-    """Ethayarajh (2018), algorithm 1, with the mean length of the sentences as the expected one."""
+    """Run algorithm 1 of Ethayarajh (2018), with the mean length of the sentences as the expected length."""
     counts = Counter(word for sentence in sentences for word in sentence)
     total = sum(counts.values())
     size = sum(word in vectors for word in counts)

@@ -1,4 +1,4 @@
-"""Read text vectors line by line with nothing but str.split-like steps and float(): the answer the kernels must give.
+"""Read text vectors line by line with simple splitting and float(): the answer that the kernels must give.
 
 Written from the documentation of the format (docs/text-formats.md), not from the package's code.
 """
@@ -12,8 +12,8 @@ import numpy as np
 NONFINITE = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#(inf|ind|qnan|snan)\d*)", re.IGNORECASE)
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error
-    """The line, counted from 1, that is no row."""
+class Refused(Exception):  # noqa: N818 - an expected answer
+    """Number of a malformed line, counted from 1."""
 
 
 def number(field: bytes) -> float | None:
@@ -32,7 +32,7 @@ def is_whole(field: bytes) -> bool:
 
 
 def split_right(line: bytes, count: int) -> tuple[bytes, bytes, list[bytes]] | None:
-    """The word, the separator behind it and the last `count` fields."""
+    """Return the word, the separator after it and the last `count` fields."""
     line = line.rstrip(b" \t")
     fields: list[bytes] = []
     while len(fields) < count:
@@ -49,7 +49,7 @@ def split_right(line: bytes, count: int) -> tuple[bytes, bytes, list[bytes]] | N
 
 
 def row(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool = False) -> tuple[bytes, np.ndarray] | None:
-    """The word and values of a line, or None when it is no row."""
+    """Return the word and the values of a line, or None if it is malformed."""
     if line.endswith(b"\r"):
         line = line[:-1]
     if b"\0" in line:
@@ -77,7 +77,7 @@ def row(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool = False) -> 
 def read(
     data: bytes, dim: int, *, header: bool, dtype: str = "float32", skip: bool = False, allow_nonfinite: bool = False
 ) -> tuple[list[bytes], np.ndarray, int]:
-    """Words, matrix (first row of each word) and the number of lines left out."""
+    """Return words, matrix (first row of each word) and the number of skipped lines."""
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if lines[-1] == b"":
         lines.pop()

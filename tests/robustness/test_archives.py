@@ -1,4 +1,4 @@
-"""Archives and compressed files that ask for more memory, time or stack than their bytes are worth."""
+"""Archives and compressed files whose small size hides large demands on memory, time or stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD = b"cat 1 2\ndog 3 4\n"
 
 @pytest.fixture(autouse=True)
 def raw_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The readers' own checks are tested, so the safety net below them is off."""
+    """Test the checks of the readers themselves: turn off the conversion of unexpected errors."""
     monkeypatch.setenv("VECLOAD_RAW_ERRORS", "1")
 
 

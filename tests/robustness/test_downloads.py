@@ -1,4 +1,4 @@
-"""Servers that send too much, too slowly or nonsense, and a cache that others can write to."""
+"""Servers that send too much, too slowly or invalid data, and a cache that other users can write to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def site() -> Iterator[Site]:
 
 
 def chunked(pieces: int, piece: bytes) -> Answer:
-    """Chunks without a length in the header."""
+    """Serve chunks without a length in the header."""
 
     def answer(handler: Handler) -> None:
         handler.head(200, {"Transfer-Encoding": "chunked"})
@@ -55,7 +55,7 @@ def chunked(pieces: int, piece: bytes) -> Answer:
 
 
 def trickle(pause: float, *, head: bool = False) -> Answer:
-    """Send one byte at a time: of the headers, or of the body."""
+    """Send the headers or the body one byte at a time."""
 
     def answer(handler: Handler) -> None:
         if head:
@@ -103,8 +103,8 @@ def test_rejected_file_is_kept_up_to_the_announced_size(site: Site, tmp_path: Pa
 
 
 @pytest.mark.parametrize("head", [False, True])
-def test_server_that_trickles_is_given_up(head: bool, site: Site, tmp_path: Path) -> None:
-    """Every byte arrives within the time-out of a read, and every try brings new ones."""
+def test_server_that_sends_bytes_too_slowly_times_out(head: bool, site: Site, tmp_path: Path) -> None:
+    """Every byte arrives within the read timeout, and every attempt gets new bytes."""
     site.always = trickle(0.05, head=head)
     slow = Policy(tries=3, backoff=0.001, connect=5, read=5, answer=0.4, slowest=10_000, grace=0.5)
     begin = time.monotonic()
@@ -113,7 +113,7 @@ def test_server_that_trickles_is_given_up(head: bool, site: Site, tmp_path: Path
     assert time.monotonic() - begin < 5
 
 
-def test_slow_member_of_an_archive_is_given_up(site: Site) -> None:
+def test_slow_member_of_an_archive_times_out(site: Site) -> None:
     site.plan.append(lambda handler: handler.body() and None)
     site.always = lambda handler: (
         handler.head(206, {"Content-Range": f"bytes 99000-99999/{len(DATA)}", "Content-Length": "1000"}),
@@ -124,7 +124,7 @@ def test_slow_member_of_an_archive_is_given_up(site: Site) -> None:
         Member([site.url], "v.txt", hash_known=True, policy=slow)
 
 
-def test_steady_transfer_above_the_slowest_speed_ends_well(site: Site, tmp_path: Path) -> None:
+def test_steady_transfer_above_the_minimum_speed_succeeds(site: Site, tmp_path: Path) -> None:
     site.always = send(piece=20_000, pause=0.05)
     policy = Policy(tries=3, backoff=0.001, connect=5, read=5, answer=5, slowest=50_000, grace=0.3)
     assert fetch([site.url], tmp_path / "v", digest=SHA256, policy=policy) is not None
@@ -173,7 +173,8 @@ def test_any_retry_after_is_a_download_error_or_a_pause(date: str, site: Site, t
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib3 drops a socket it refused
+# urllib3 leaves a refused socket to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("length", ["-1", "9" * 5000, "²", "1, 2", "100000, 100000", "0x10", "", "1e5"])
 def test_any_content_length_ends_in_a_download_error_or_the_file(length: str, site: Site, tmp_path: Path) -> None:
     site.always = raw(200, DATA, Content_Length=length)
@@ -199,7 +200,7 @@ def test_numbers_of_headers_are_ascii_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ['"' + "x" * 60_000 + '"', '"\x7f"', '"é"'])
-def test_any_etag_is_survived_after_a_broken_connection(tag: str, site: Site, tmp_path: Path) -> None:
+def test_any_etag_is_accepted_after_a_broken_connection(tag: str, site: Site, tmp_path: Path) -> None:
     def cut_short(handler: Handler) -> None:
         handler.head(200, {"ETag": tag, "Content-Length": str(len(DATA))})
         handler.wfile.write(DATA[:5000])
@@ -234,7 +235,7 @@ def entry_of(digest: Digest | None) -> listing.Entry:
 
 
 def placed(cache: Path, digest: Digest | None, content: bytes = TEXT) -> listing.Entry:
-    """An entry whose file is in the cache."""
+    """Return an entry whose file is in the cache."""
     entry = entry_of(digest)
     path = cache_path(entry)
     path.parent.mkdir(parents=True, mode=0o700)
@@ -257,7 +258,7 @@ def make_shared(how: str, file: Path) -> None:
     try:
         MAKE_SHARED[how](file)
     except PermissionError:
-        pytest.skip("only root can give a file away")
+        pytest.skip("only root can change the owner of a file")
 
 
 @posix

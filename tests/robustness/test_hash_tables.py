@@ -1,4 +1,4 @@
-"""Words whose hashes collide, and hash tables that another process overwrites."""
+"""Words with colliding hashes, and hash tables that another process overwrites."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ COUNT = 20_000
 
 
 def of_one_hash(count: int) -> list[bytes]:
-    """Words whose 64-bit hashes are equal, whatever the hash starts from.
+    """Return words with equal 64-bit hashes for every seed.
 
-    Flipping the top bit of a block flips the top bit of its product with the odd factor, and after the fold bit 31 too;
-    the next block takes both back.
+    Flipping the top bit of a block flips the top bit of its product with the odd factor, and bit 31 after the fold; the
+    next block reverts both.
     """
     pairs = (count - 1).bit_length()
     first = np.frombuffer(b"a" * 8, dtype="<u8")[0]
@@ -49,7 +49,7 @@ def of_one_hash(count: int) -> list[bytes]:
 
 
 def of_hashes(hashes: np.ndarray) -> list[bytes]:
-    """Words of eight bytes with these hashes; some that no text file can hold are left out."""
+    """Return words of eight bytes with these hashes, without those that a text file cannot contain."""
     inverse, half = np.uint64(pow(_FACTOR, -1, 1 << 64)), np.uint64(32)
     state = (hashes ^ hashes >> half) * inverse
     state = (state ^ state >> half) * inverse ^ np.uint64(_SEED ^ 8)
@@ -58,12 +58,12 @@ def of_hashes(hashes: np.ndarray) -> list[bytes]:
 
 
 def of_one_slot(count: int) -> list[bytes]:
-    """Words whose hashes differ in the tag only."""
+    """Return words whose hashes differ only in the tag."""
     return of_hashes(np.arange(1, 5 * count, dtype=np.uint64) << np.uint64(32) | np.uint64(77))[:count]
 
 
 def of_few_slots(count: int) -> list[bytes]:
-    """Words in groups of 400 with one slot: as many as the bound on probes admits without another key."""
+    """Return words in groups of 400 per slot: the most that the bound on probes allows without another key."""
     number = np.arange(5 * count, dtype=np.uint64)
     low = number // np.uint64(1200) * np.uint64(700)
     return of_hashes(number * np.uint64(0x9E3779B1) << np.uint64(32) | low)[:count]
@@ -120,7 +120,7 @@ def compiled() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_growing_words_that_collide_are_kept_once(kind: str) -> None:
+def test_unique_words_with_colliding_hashes_are_kept_once(kind: str) -> None:
     raws = KINDS[kind](COUNT)
     growing = UniqueWords()
     begin = time.perf_counter()
@@ -155,7 +155,7 @@ def test_tables_of_ordinary_words_have_no_key() -> None:
 
 @given(st.lists(st.binary(max_size=70), min_size=FEW + 1, max_size=120, unique=True))
 def test_kernel_and_python_agree_under_a_key(raws: list[bytes]) -> None:
-    """A table that the kernel builds is searched in Python."""
+    """Search a table in Python that the kernel built."""
     from vecload.kernels import hash_table
 
     words = Words.from_bytes(raws)
@@ -167,7 +167,7 @@ def test_kernel_and_python_agree_under_a_key(raws: list[bytes]) -> None:
 
 
 @pytest.mark.skipif(sys.hash_info.algorithm != "siphash13", reason="Python hashes strings with another function")
-def test_siphash_is_that_of_python() -> None:
+def test_siphash_equals_the_one_of_python() -> None:
     raws = [bytes(range(length)) for length in range(1, 60)]
     code = f"print([hash(raw) % 2**64 for raw in {raws!r}])"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": "0"}, capture_output=True, check=True)
@@ -175,7 +175,7 @@ def test_siphash_is_that_of_python() -> None:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 3))
-def test_longest_run_is_that_of_the_ring(taken: list[bool], wider: int) -> None:
+def test_longest_run_wraps_around_the_end_of_the_table(taken: list[bool], wider: int) -> None:
     slots = np.repeat(np.array(taken, dtype=np.uint64), 1 + 40_000 * wider)
     runs = "".join("x" if entry else "." for entry in (taken + taken)).split(".")
     expected = len(slots) if all(taken) else max(map(len, runs)) * (1 + 40_000 * wider)
@@ -183,7 +183,7 @@ def test_longest_run_is_that_of_the_ring(taken: list[bool], wider: int) -> None:
 
 
 def test_table_with_a_long_run_is_replaced_when_it_is_checked() -> None:
-    """Another writer's table, valid but with all words in one run."""
+    """A valid table of another writer, with all words in one run."""
     words = Words.from_strings([f"word{number}" for number in range(5000)])
     entries = words.slots[words.slots != 0]
     hashes = {row: _hash(words.bytes(row), None) for row in range(len(words))}

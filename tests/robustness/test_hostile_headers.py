@@ -1,4 +1,4 @@
-"""Headers of arrays, tables and models that claim or spell what nothing can be made of."""
+"""Invalid headers of arrays, tables and models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vecload.ngrams import LONGEST_MARK, NgramTable
 
 @pytest.fixture(autouse=True)
 def raw_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The readers' own checks are tested, so the safety net below them is off."""
+    """Test the checks of the readers themselves: turn off the conversion of unexpected errors."""
     monkeypatch.setenv("VECLOAD_RAW_ERRORS", "1")
 
 
@@ -158,7 +158,7 @@ def test_floret_table_without_rows_is_refused(tmp_path: Path) -> None:
 
 
 def model(words: list[bytes], maxn: int, *, rows: int | None = None, dim: int = 1, padding: int = 0) -> bytes:
-    """A fastText model without n-gram rows of its own: one bucket."""
+    """Return a fastText model with a single bucket of n-grams."""
     count = len(words)
     head = MAGIC + struct.pack("<i", 12) + ARGUMENTS.pack(dim, 5, 5, 1, 5, 1, 2, 2, 1, 1, maxn, 100, 1e-4)
     head += SIZES.pack(count, count, 0, count) + struct.pack("<q", -1)

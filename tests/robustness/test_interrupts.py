@@ -1,4 +1,4 @@
-"""Ctrl-C ends a call and the program at once, also while a kernel compiles or threads are at work."""
+"""Ctrl-C ends a call and the program at once, also while a kernel compiles or threads run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ USES = {
 
 
 def interrupted(command: list[str | Path], after: float, *, cold: bool) -> tuple[float, float, int, str]:
-    """Seconds until the interrupt is caught and until the process ends; its status, and its output."""
+    """Return the seconds until the interrupt is caught and until the process ends, its status and its output."""
     environment = {**os.environ, **({"VECLOAD_KERNEL_CACHE": "0"} if cold else {})}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -71,7 +71,7 @@ def test_interrupt_while_kernels_compile_is_answered_within_a_second(use: str, t
     before = "pooler = vecload.SentencePooler(vectors)" if "pooler" in USES[use] else ""
     code = PREPARE.format(before=before, use=USES[use].format(target=tmp_path / "v.vec"), after="")
     waits, ends = [], []
-    for after in (0.8, 0.5, 0.3):  # on a busy machine a second may pass before anything runs
+    for after in (0.8, 0.5, 0.3):  # on a busy machine, a second may pass before the process runs
         caught, ended, status, output = interrupted([sys.executable, "-c", code], after, cold=True)
         assert status in (-signal.SIGINT, 1), output
         assert "interrupted" in output, output
@@ -80,10 +80,10 @@ def test_interrupt_while_kernels_compile_is_answered_within_a_second(use: str, t
         if caught < 0.7 and (before or ended < 1.5):
             break
     assert min(waits) < 1
-    assert before or min(ends) < 2  # torch takes its own time to end
+    assert before or min(ends) < 2  # torch takes a while to shut down
 
 
-def test_library_works_on_after_an_interrupt(tmp_path: Path) -> None:
+def test_library_still_works_after_an_interrupt(tmp_path: Path) -> None:
     after = "use(); print('again', flush=True)"
     code = PREPARE.format(before="", use=USES["load text"], after=after)
     _, _, _, output = interrupted([sys.executable, "-c", code], 0.5, cold=True)
@@ -91,7 +91,7 @@ def test_library_works_on_after_an_interrupt(tmp_path: Path) -> None:
 
 
 def test_interrupted_command_ends_at_once(tmp_path: Path) -> None:
-    """The command line, in the middle of a long conversion."""
+    """Interrupt the command line during a long conversion."""
     source = tmp_path / "v.txt"
     row = b" ".join(b"0.%06d" % number for number in range(100)) + b"\n"
     with source.open("wb") as file:
@@ -125,7 +125,7 @@ def test_pool_waits_for_its_work_after_an_error_but_not_after_an_interrupt() -> 
             time.sleep(0.3)
             done.set()
 
-        with pytest.raises(error), Pool(1) as pool:  # noqa: PT012 - what the block does is what is tested
+        with pytest.raises(error), Pool(1) as pool:  # noqa: PT012 - the whole block is tested
             future, waiting = pool.submit(work), pool.submit(work)
             begun.wait()
             raise error
@@ -134,7 +134,7 @@ def test_pool_waits_for_its_work_after_an_error_but_not_after_an_interrupt() -> 
         future.result()
 
 
-def test_interruptible_passes_results_and_errors_on() -> None:
+def test_interruptible_propagates_results_and_errors() -> None:
     assert interruptible(threading.current_thread) is not threading.main_thread()
     for error in (TimeoutError("mine"), ValueError("mine")):
 
@@ -154,7 +154,7 @@ def test_large_hash_table_is_built_on_another_thread(monkeypatch: pytest.MonkeyP
     assert words.lookup(["w999", "absent"] * 50).tolist() == [999, -1] * 50
 
 
-def test_switched_off_compiler_gives_one_sentence(tmp_path: Path) -> None:
+def test_disabled_compiler_gives_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("cat 1 2\ndog 3 4\n")
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "vecload.cli", "convert", tmp_path / "v.txt", tmp_path / "v.bin"]

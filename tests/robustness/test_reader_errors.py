@@ -1,4 +1,4 @@
-"""Readers raise what they promise: FormatError, or errors of the operating system and of memory."""
+"""Readers raise only documented errors: FormatError, or errors of the operating system and of memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXPECTED = [
 
 
 class Broken:
-    """A reader of text that fails in one of its calls."""
+    """Text reader that fails in one of its calls."""
 
     def __init__(self, source: Any, request: ReadRequest, call: str, error: BaseException) -> None:
         self._reader = text.read(source, request)
@@ -76,7 +76,7 @@ class Broken:
 
 @pytest.fixture
 def fail() -> Iterator[Any]:
-    """Register a format that fails the first time it is read, and reads text after that."""
+    """Register a format whose reader fails the first time, and reads text after that."""
 
     def install(call: str, error: BaseException) -> None:
         failures = [error]
@@ -121,21 +121,21 @@ def test_unexpected_error_of_a_reader_becomes_format_error(
 
 @pytest.mark.parametrize("call", ["read", "iteration", "meta"])
 @pytest.mark.parametrize("error", EXPECTED, ids=lambda error: type(error).__name__)
-def test_expected_error_of_a_reader_passes_unchanged(call: str, error: Exception, fail: Any) -> None:
+def test_expected_error_of_a_reader_is_not_converted(call: str, error: Exception, fail: Any) -> None:
     fail(call, error)
     with pytest.raises(type(error)) as caught:
         vecload.load(io.BytesIO(GOOD))
     assert caught.value is error
 
 
-def test_raw_errors_pass_when_the_environment_says_so(fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_not_converted_if_the_environment_says_so(fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VECLOAD_RAW_ERRORS", "1")
     fail("read", IndexError("index 7"))
     with pytest.raises(IndexError):
         vecload.load(io.BytesIO(GOOD))
 
 
-def test_error_of_a_progress_callback_passes_unchanged() -> None:
+def test_error_of_a_progress_callback_is_not_converted() -> None:
     def report(_done: int, _total: int | None) -> None:
         raise IndexError("in the caller's own code")
 
@@ -167,7 +167,7 @@ def test_matrix_that_does_not_fit_in_memory_names_its_size() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child")
-def test_stream_that_grows_beyond_the_memory_names_the_size(tmp_path: Path) -> None:
+def test_stream_larger_than_memory_names_the_size(tmp_path: Path) -> None:
     path = tmp_path / "v.bin.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"100000 1000\n")
@@ -185,7 +185,7 @@ def test_stream_that_grows_beyond_the_memory_names_the_size(tmp_path: Path) -> N
     assert re.search(r"shape \(\d+, 1000\)", done.stdout), done.stdout
 
 
-def test_a_format_without_preview_has_an_empty_one() -> None:
+def test_format_without_preview_has_an_empty_preview() -> None:
     mine = Format(name="mine", read=text.read)
     assert guarding.preview(mine, open_source(io.BytesIO(b"x"))) == Preview()
 

@@ -1,4 +1,4 @@
-"""Every writer gives the same bytes for the same value, in this process and in another with other hash seeds."""
+"""Every writer writes equal bytes for equal values, in this process and in one with another hash seed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def digests(folder: Path, seed: str) -> dict[str, list[str]]:
 
 def test_every_writer_gives_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
     first = digests(tmp_path / "first", "1")
-    time.sleep(1.1)  # times in a file count seconds
+    time.sleep(1.1)  # timestamps in a file count seconds
     second = digests(tmp_path / "second", "2")
     assert set(first) == set(WRITERS)
     assert {name for name in first if first[name] != second[name]} == set()

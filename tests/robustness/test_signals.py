@@ -1,4 +1,4 @@
-"""SIGTERM at random moments of every command that writes: outputs are old or new, and nothing is left next to them."""
+"""SIGTERM at random moments of every command that writes: outputs are old or new, without leftover files."""
 
 from __future__ import annotations
 

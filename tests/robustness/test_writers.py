@@ -1,4 +1,4 @@
-"""Interrupted, limited and competing writers: a target is whole, old or new, and nothing is left next to it."""
+"""Interrupted, limited and competing writers: a target is complete, old or new, without leftover files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 def left_over(folder: Path, name: str) -> list[str]:
-    """Return what is in a folder besides the target and what `write` put next to it."""
+    """Return the names in a folder other than the target and the files that `write` creates."""
     expected = (name, "old")
     return sorted(path.name for path in folder.iterdir() if path.name not in expected)
 

@@ -1,7 +1,7 @@
-"""Every writer of vecload, as a function that writes one of two values to a path.
+"""All writers of vecload, as functions that write one of two values to a path.
 
-`python -m tests.robustness.writers` is a nursery: it compiles and imports everything once, then forks a child for each
-line of JSON on its standard input, so that hundreds of writes can be interrupted without starting Python again.
+`python -m tests.robustness.writers` is a fork server: it imports and compiles everything once, then forks a child for
+each line of JSON on its standard input, so that hundreds of writes can be interrupted without starting Python again.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _save(form: str, ngrams: str = "") -> Write:
 
 
 def _writers() -> dict[str, Write]:
-    """Return the writers by the name of the file or folder that they write."""
+    """Return the writers by the name of their file or folder."""
     found: dict[str, Write] = {}
     for form in formats.all_formats():
         if form.write is not None:
@@ -109,11 +109,11 @@ def _writers() -> dict[str, Write]:
 
 WRITERS = _writers()
 FOLDERS = ("sentence-transformers", "model2vec", "spaCy", "TensorBoard", "pooler", "exported")
-"""Writers of folders, which never replace another folder."""
+"""Names of writers of folders, which never replace another folder."""
 
 
 def digest(path: Path) -> str:
-    """Return a digest of a file, or of the names and contents in a folder; "" if there is nothing."""
+    """Return a digest of a file, or of the names and contents in a folder; "" if the path is missing."""
     if not path.exists():
         return ""
     found = hashlib.sha256()
@@ -124,7 +124,7 @@ def digest(path: Path) -> str:
 
 
 def write(name: str, target: Path, value: int) -> None:
-    """Write a value. An old folder is moved away first, because only new folders are written."""
+    """Write a value. An existing folder is moved away first, because writers only create folders."""
     if name in FOLDERS and target.exists():
         away = target.with_name("old")
         shutil.rmtree(away, ignore_errors=True)
@@ -149,14 +149,14 @@ def _killed(name: str, target: str, seconds: float) -> None:
 
 
 def _forked(work: Callable[[], object], seconds: float) -> str:
-    """Run in a child; return "done", the error that it raised, or how it ended."""
+    """Run a call in a child, and return "done", its error, or how the child ended."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         try:
             work()
             answer = "done"
-        except BaseException as error:  # whatever it is goes to the parent
+        except BaseException as error:  # report every error to the parent
             kind = "OSError" if isinstance(error, OSError) else type(error).__name__
             answer = f"{kind}: {error}"
         os.write(writing, answer.encode()[:2000])
@@ -175,7 +175,7 @@ def _forked(work: Callable[[], object], seconds: float) -> str:
 
 
 def _limited(name: str, target: str, size: int) -> str:
-    """Write while no file may become larger than some bytes, as on a full disk."""
+    """Write with a limit on the size of files, as on a full disk."""
 
     def work() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -197,7 +197,7 @@ def _written(name: str, target: str, user: int | None = None) -> str:
 
 
 def _together(name: str, target: str, writers: int, times: int) -> list[str]:
-    """Write one target from several processes at a time; return how each ended."""
+    """Write one target from several processes at once, and return how each ended."""
 
     def work(value: int) -> None:
         for _ in range(times):
@@ -222,12 +222,12 @@ _TASKS = {"killed": _killed, "limited": _limited, "written": _written, "together
 
 
 def _serve() -> None:
-    """Answer tasks, one line of JSON each."""
+    """Run tasks from standard input, one line of JSON each."""
     warnings.simplefilter("ignore")
     scratch = Path(sys.argv[1])
     names = sys.argv[2:]
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a child prints is not an answer
+    os.dup2(2, 1)  # output of a child is not an answer
     digests = {}
     for name in names:
         digests[name] = []
@@ -245,7 +245,7 @@ def _serve() -> None:
 
 
 class Nursery:
-    """A process that has everything imported and compiled, and forks a child for each task."""
+    """Process that has imported and compiled everything, and forks a child for each task."""
 
     def __init__(self, scratch: Path, names: list[str]) -> None:
         command = [sys.executable, "-m", "tests.robustness.writers", str(scratch), *names]
@@ -264,7 +264,7 @@ class Nursery:
     def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, f"the nursery ended with {self._process.wait()}"
+        assert line, f"the fork server ended with {self._process.wait()}"
         return json.loads(line)
 
     def run(self, task: str, *arguments: object) -> Any:

@@ -1,4 +1,4 @@
-"""One small valid file of every kind that vecload writes for itself, and ways to change one thing in it."""
+"""Small valid files of every kind that only vecload writes, and functions that change one thing in them."""
 
 from __future__ import annotations
 
@@ -73,21 +73,21 @@ def pooler() -> SentencePooler:
 
 @dataclass(frozen=True)
 class Sample:
-    """A kind of file: how to write it, open it and use it, and where its tensors and settings are."""
+    """Kind of file: functions to write, open and use it, and the location of its tensors and settings."""
 
     save: Callable[[Path], None]
-    """Write it to a path, which becomes a folder for a pooler."""
+    """Write the value to a path, which becomes a folder for a pooler."""
     use: Callable[[Path], object]
-    """Open it and use the result."""
+    """Open the file and use the result."""
     schema: Schema
     prefix: str = ""
     """Prefix of the schema's tensors in the file."""
     file: str = ""
-    """File in the folder."""
+    """Name of the file in the folder."""
     key: str = "vecload"
-    """Entry of the metadata that holds the settings; for JSON files, keys that lead to them."""
+    """Entry of the metadata with the settings; for JSON files, the path of keys to them."""
     settings: Mapping[str, Setting] | None = None
-    """Settings, if they are not the schema's."""
+    """Settings, if they differ from the schema."""
 
     @property
     def json(self) -> bool:
@@ -103,7 +103,7 @@ def use_vectors(opened: Vectors) -> None:
     opened.words.lookup([f"w{at}" for at in range(100)])
     opened.neighbors(words[0], 2)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", vecload.errors.VecloadWarning)  # damage may leave no word to find
+        warnings.simplefilter("ignore", vecload.errors.VecloadWarning)  # damage may remove the word
         vecload.align(opened, ["cat", "new"], oov=["casefold", "normal"])
     if opened.ngrams is not None:
         opened.ngrams.vectors(["", "x" * 500, "\udcff", "北海道", "</s>"])
@@ -191,7 +191,7 @@ def place(name: str, folder: Path) -> Path:
 
 
 def write(name: str, path: Path) -> Sample:
-    """Write the sample of a name, made once and then copied."""
+    """Write the sample of a name; it is created once and then copied."""
     made = place(name, Path(_folder().name, name))
     made.parent.mkdir(exist_ok=True)
     if not made.exists():
@@ -210,7 +210,7 @@ def change(
     tensors: Callable[[dict[str, Any]], object] = lambda _tensors: None,
     settings: Callable[[dict[str, Any]], object] = lambda _settings: None,
 ) -> None:
-    """Write the sample's file again with changed tensors (names without prefix) or settings."""
+    """Rewrite the sample's file with changed tensors (names without prefix) or settings."""
     file = path / sample.file if sample.file else path
     if sample.json:
         whole = json.loads(file.read_text())

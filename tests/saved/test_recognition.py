@@ -1,4 +1,4 @@
-"""Files that vecload wrote itself are named with what opens them, whichever function is given them."""
+"""Errors for files of vecload name the kind of file and the function that opens it, in every function."""
 
 from __future__ import annotations
 

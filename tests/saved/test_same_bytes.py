@@ -1,4 +1,4 @@
-"""Equal values are saved as the same bytes, in every process."""
+"""Equal values are saved as equal bytes, in every process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_kind_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Aligned", "SpaceMap"])
-def test_what_is_read_is_saved_as_the_same_bytes(name: str, tmp_path: Path) -> None:
+def test_loaded_value_is_saved_as_the_same_bytes(name: str, tmp_path: Path) -> None:
     SAMPLES[name].save(tmp_path / "first.safetensors")
     getattr(vecload, name).load(tmp_path / "first.safetensors").save(tmp_path / "second.safetensors")
     assert (tmp_path / "second.safetensors").read_bytes() == (tmp_path / "first.safetensors").read_bytes()
@@ -64,7 +64,7 @@ def test_native_file_saved_again_keeps_all_but_its_origin(tmp_path: Path) -> Non
 
 
 class Unprintable:
-    """A value whose text is its address, which differs in every process."""
+    """Value whose text contains its address, which differs in every process."""
 
 
 def test_order_and_addresses_do_not_change_the_text() -> None:

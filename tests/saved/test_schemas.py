@@ -1,4 +1,4 @@
-"""Every tensor and every setting of every saved file: of a wrong type, shape or range, missing, or unknown."""
+"""Every tensor and setting of every saved file with a wrong type, shape or value, missing, or unknown."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_relations_of_settings_are_checked(name: str, kept: dict[str, Any], prob
 
 @pytest.mark.parametrize("name", ["native", "Aligned", "SpaceMap", "pooler state"])
 def test_damaged_bytes_are_refused_or_used(name: str, tmp_path: Path) -> None:
-    """Flip bytes anywhere in a file: what opens can be used, and everything else is a FormatError."""
+    """Flip bytes anywhere in a file: it raises FormatError, or the loaded value can be used."""
     draws = np.random.default_rng(0)
     path = place(name, tmp_path)
     sample = write(name, path)

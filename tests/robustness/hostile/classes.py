@@ -1,7 +1,7 @@
-"""Files made to break a reader, one of each kind that has broken one.
+"""Hostile files: one of each kind that has broken a reader.
 
-Each ends within the limits of `tests.fuzz.children` in an error of vecload, or in the right answer where the file is
-valid. The pickles are in `tests.formats.test_pickle_budget`.
+Each must end within the limits of `tests.fuzz.children`, with an error of vecload, or with the right answer if the file
+is valid. The pickles are in `tests.formats.test_pickle_budget`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROW = b"cat 0.5 0.25\n"
 
 
 def inputs(folder: Path) -> Iterator[tuple[str, Input]]:
-    """Yield the name and the files of each kind."""
+    """Yield the name and the input of each kind of hostile file."""
     for name, raw in {**HOSTILE, **HOSTILE_VECTORS}.items():
         yield f"pickle, {name}", Input("gensim", {"a.kv": raw}, "a.kv")
     for name, data in [*_texts(), *_binaries(), *_archives(), *_arrays()]:
@@ -61,7 +61,7 @@ def _texts() -> Iterator[tuple[str, bytes]]:
 
 
 def _endless_lines() -> Iterator[tuple[str, bytes]]:
-    """Yield 100 MB without a line end, packed in each way that makes little of them."""
+    """Yield 100 MB without a line end, in each compression format."""
     line = b"x" * 100_000_000
     yield "a.gz", gzip.compress(line, 1)
     packed = io.BytesIO()
@@ -140,7 +140,7 @@ def _zip(members: dict[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, data in members.items():
-            member = zipfile.ZipInfo(name)  # a name in its place may not be empty
+            member = zipfile.ZipInfo(name)  # the name may not be empty here
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, data)
     return packed.getvalue()
@@ -177,7 +177,7 @@ MARK = {"format": "vecload vectors", "version": "1"}
 
 
 def _native(folder: Path) -> Iterator[tuple[str, Input]]:
-    """Headers of every kind, and every tensor of every kind of table as another type or with other numbers."""
+    """Yield native files with invalid headers, and with every tensor changed in type or values."""
     name = "a.safetensors"
     bare = {
         "sides of 20,000 big numbers": {"matrix": {"dtype": "F32", "shape": [2**62] * 20_000, "data_offsets": [0, 0]}},
@@ -212,7 +212,7 @@ def _native(folder: Path) -> Iterator[tuple[str, Input]]:
 
 
 def _tensors(reader: str, title: str, data: bytes) -> Iterator[tuple[str, Input]]:
-    """Change the type, the numbers and the settings of a safetensors file, one at a time."""
+    """Yield copies of a safetensors file with one type, tensor or setting changed."""
     name = "a.safetensors"
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
@@ -291,7 +291,7 @@ def _saved(folder: Path) -> Iterator[tuple[str, Input]]:
 
 
 def _folders() -> Iterator[tuple[str, Input]]:
-    """spaCy's folders: settings, shapes and keys."""
+    """Yield spaCy folders with invalid settings, shapes and keys."""
     floret = {
         "mode": "floret",
         "minn": 2,
@@ -319,7 +319,7 @@ def _folders() -> Iterator[tuple[str, Input]]:
 
 
 def shared(folder: Path) -> Iterator[tuple[str, Input]]:
-    """Yield the files of the folder of cases beside a checkout."""
+    """Yield the hostile files of ../shared/cases."""
     for path in [*sorted(folder.iterdir()), *sorted((folder / "held").iterdir())]:
         if path.name in ("README.md", "held"):
             continue

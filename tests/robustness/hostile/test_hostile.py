@@ -1,6 +1,6 @@
-"""Files made to break a reader, and what fuzzing found: each ends within its limits, in a process of its own.
+"""Hostile files, and inputs found by fuzzing: each must end within its limits, in a separate process.
 
-Limits are 2 s of processor time from the call on, kernels compiled, and 64 MB + 2 × the size of the file.
+The limits are 2 s of processor time with compiled kernels, and 64 MB plus twice the size of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHARED = ROOT.parent / "shared" / "cases" / "hostile"
 
 
 class Replay:
-    """A process that has compiled the kernels, and forks a child for each input."""
+    """Start a process that compiles the kernels and forks a child for each input."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", "--replay"]
@@ -59,7 +59,7 @@ def broken(outcomes: Iterable[dict[str, object]]) -> list[str]:
     return [f"{one['name']}: {one['kind']}, {one['where']}\n{one['text']}" for one in found]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="there is no ../shared/cases/hostile beside this checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/cases/hostile next to the checkout")
 def test_hostile_cases_end_within_limits(replay: Replay) -> None:
     outcomes = replay.outcomes(str(SHARED))
     assert len(outcomes) > 90
@@ -84,7 +84,7 @@ def test_finds_of_fuzzing_stay_fixed(replay: Replay) -> None:
 
 
 def test_replay_notices_an_input_that_breaks_a_promise(replay: Replay) -> None:
-    """The checks above can fail: inputs that crash, hang, eat memory or raise are reported as such."""
+    """Report inputs that crash, hang, exhaust memory or raise: the checks above can fail."""
     outcomes = replay.outcomes("broken")
     kinds = {name: outcome["kind"] for name, outcome in outcomes.items()}
     assert kinds == {"crash": "crash", "hang": "hang", "memory": "memory", "raise": "raw exception", "fine": "loaded"}
