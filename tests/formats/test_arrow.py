@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, against pyarrow, pandas and polars."""
+"""Parquet and Arrow files, compared with pyarrow, pandas and polars."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def put(table: Any, path: Path) -> Path:
 @BOTH
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("step", [3, 100])
-def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tmp_path: Path) -> None:
+def test_save_is_read_by_pyarrow(form: ModuleType, dtype: str, step: int, tmp_path: Path) -> None:
     path = tmp_path / f"written{form.FORMAT.suffixes[0]}"
     vectors = small_vectors(TEXT, dtype=dtype)
     form.write(path, TableOf(vectors, step=step), WriteOptions())
@@ -59,7 +59,7 @@ def test_arrow_reads_what_is_written(form: ModuleType, dtype: str, step: int, tm
 
 @BOTH
 @pytest.mark.parametrize("step", [1, 3, 100])
-def test_words_that_are_not_utf8(form: ModuleType, step: int, tmp_path: Path) -> None:
+def test_save_words_that_are_not_utf8_as_bytes(form: ModuleType, step: int, tmp_path: Path) -> None:
     words = [*TEXT[:4], "\udcff", *TEXT[4:], "\udce2\udc82", "\udcac"]  # the last two make a character together
     vectors = small_vectors(words)
     path = tmp_path / f"bytes{form.FORMAT.suffixes[0]}"
@@ -72,7 +72,7 @@ def test_words_that_are_not_utf8(form: ModuleType, step: int, tmp_path: Path) ->
 
 
 @BOTH
-def test_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
+def test_save_is_read_by_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
     import pandas
     import polars
 
@@ -97,7 +97,7 @@ def test_pandas_and_polars(form: ModuleType, tmp_path: Path) -> None:
         assert same(vecload.load(back), vectors)
 
 
-def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
+def test_save_bfloat16_writes_float32(tmp_path: Path) -> None:
     vectors = small_vectors(TEXT, dtype=ml_dtypes.bfloat16)
     vectors.save(tmp_path / "written.arrow")
     assert np.array_equal(vecload.load(tmp_path / "written.arrow").matrix, vectors.matrix.astype(np.float32))
@@ -109,7 +109,7 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "lists", [pa.list_(pa.float32()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 5)], ids=str
 )
-def test_column_types(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -> None:
+def test_load_every_column_type(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -> None:
     vectors = small_vectors(TEXT)
     words = pa.array(TEXT, pa.string())
     words = words.dictionary_encode() if text == "dictionary" else words.cast(text)
@@ -121,7 +121,7 @@ def test_column_types(form: ModuleType, text: Any, lists: Any, tmp_path: Path) -
     assert same(vecload.load(put(half, tmp_path / f"made{form.FORMAT.suffixes[0]}")), vectors)
 
 
-def test_an_arrow_stream(tmp_path: Path) -> None:
+def test_load_arrow_stream(tmp_path: Path) -> None:
     vectors = small_vectors(TEXT)
     vectors.save(tmp_path / "file.arrow")
     table = feather.read_table(tmp_path / "file.arrow")
@@ -131,7 +131,7 @@ def test_an_arrow_stream(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_the_ways_in(form: ModuleType, tmp_path: Path) -> None:
+def test_load_from_path_stream_and_compressed_file(form: ModuleType, tmp_path: Path) -> None:
     vectors = small_vectors([f"w{at}" for at in range(20_000)], dim=2)
     path = tmp_path / f"written{form.FORMAT.suffixes[0]}"
     form.write(path, TableOf(vectors, step=5000), WriteOptions())
@@ -152,7 +152,7 @@ ROWS = {"word": ["a", None, "c", "d", "e"], "vector": [[1.0, 2.0], [3.0, 4.0], [
 
 
 @BOTH
-def test_rows_that_are_none(form: ModuleType, tmp_path: Path) -> None:
+def test_load_malformed_rows_raises_or_skips(form: ModuleType, tmp_path: Path) -> None:
     table = pa.table({**ROWS, "vector": pa.array(ROWS["vector"], pa.list_(pa.float32()))})
     path = put(table, tmp_path / f"bad{form.FORMAT.suffixes[0]}")
     vectors = vecload.load(path, errors="skip")
@@ -189,13 +189,13 @@ def test_rows_that_are_none(form: ModuleType, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_other_tables(form: ModuleType, columns: dict[str, Any], tmp_path: Path) -> None:
+def test_load_table_without_vectors_raises(form: ModuleType, columns: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not a table of word vectors"):
         vecload.load(put(pa.table(columns), tmp_path / f"bad{form.FORMAT.suffixes[0]}"))
 
 
 @BOTH
-def test_two_columns_of_one_name(form: ModuleType, tmp_path: Path) -> None:
+def test_load_table_with_duplicate_column_names_raises(form: ModuleType, tmp_path: Path) -> None:
     columns = [pa.array(["a"]), pa.array(["b"]), pa.array([[1.0]], pa.list_(pa.float32(), 1))]
     table = pa.Table.from_arrays(columns, names=["word", "word", "vector"])
     with pytest.raises(FormatError, match=r"not a table of word vectors: found word: string, word: string, vector"):
@@ -203,7 +203,7 @@ def test_two_columns_of_one_name(form: ModuleType, tmp_path: Path) -> None:
 
 
 @BOTH
-def test_cut_at_every_byte_and_mutated(form: ModuleType, tmp_path: Path) -> None:
+def test_load_cut_or_mutated_file_gives_vectors_or_format_error(form: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / f"cut{form.FORMAT.suffixes[0]}"
     small_vectors(["a", "é"], dim=2).save(path)
     whole = path.read_bytes()

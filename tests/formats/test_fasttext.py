@@ -1,4 +1,4 @@
-"""fastText models against the official library, gensim and published answers; broken and lying ones."""
+"""fastText models compared with the official library, gensim and published values; damaged and hostile files."""
 
 import dataclasses
 import gzip
@@ -51,7 +51,7 @@ UNSEEN = [
 
 
 def official_vector(model: "fasttext.FastText._FastText", word: str) -> np.ndarray:
-    """The official library by bytes: its Python face takes valid UTF-8 only."""
+    """Call the official library with bytes, because its Python interface accepts only valid UTF-8."""
     vector = fasttext.FastText.fasttext.Vector(model.get_dimension())
     model.f.getWordVector(vector, word.encode("utf-8", "surrogateescape"))
     return np.array(vector)
@@ -90,7 +90,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("cbow", 2, 30, 300),
     ],
 )
-def test_unsupervised(corpus: Path, tmp_path: Path, model: str, minn: int, maxn: int, bucket: int) -> None:
+def test_load_unsupervised_model_equals_official_library(
+    corpus: Path, tmp_path: Path, model: str, minn: int, maxn: int, bucket: int
+) -> None:
     trained = fasttext.train_unsupervised(
         str(corpus), model=model, dim=10, minn=minn, maxn=maxn, bucket=bucket, minCount=1, epoch=2, lr=0.01, **QUIET
     )
@@ -115,7 +117,7 @@ def labelled(tmp_path: Path, words: int = 400) -> Path:
 
 
 def sentence(vectors: Vectors, text: str) -> np.ndarray:
-    """fastText's getSentenceVector of a supervised model, from what `load` gives: docs/fasttext.md."""
+    """Compute getSentenceVector of a supervised model from the result of `load`, as in docs/fasttext.md."""
     tokens = [token for token in [*text.split(), "</s>"] if not token.startswith("__label__")]
     table = vectors.ngrams
     composed = [vectors.get(token, table[token]) for token in tokens]
@@ -127,7 +129,9 @@ def sentence(vectors: Vectors, text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("loss", ["softmax", "hs", "ova"])
 @pytest.mark.parametrize(("minn", "maxn", "length"), [(0, 0, 1), (2, 4, 1), (2, 3, 3), (0, 0, 2)])
-def test_supervised(tmp_path: Path, loss: str, minn: int, maxn: int, length: int) -> None:
+def test_load_supervised_model_equals_official_library(
+    tmp_path: Path, loss: str, minn: int, maxn: int, length: int
+) -> None:
     text = labelled(tmp_path, 40)
     options = {"minn": minn, "maxn": maxn, "wordNgrams": length, "bucket": 1000, "loss": loss}
     trained = fasttext.train_supervised(str(text), dim=10, epoch=2, **QUIET, **options)
@@ -142,7 +146,9 @@ def test_supervised(tmp_path: Path, loss: str, minn: int, maxn: int, length: int
 
 @pytest.mark.parametrize("norms", [False, True])
 @pytest.mark.parametrize(("cutoff", "width", "dim"), [(0, 2, 6), (300, 2, 7), (300, 3, 7), (0, 9, 7)])
-def test_quantised(tmp_path: Path, norms: bool, cutoff: int, width: int, dim: int) -> None:
+def test_load_quantized_model_equals_official_library(
+    tmp_path: Path, norms: bool, cutoff: int, width: int, dim: int
+) -> None:
     text = labelled(tmp_path)
     trained = fasttext.train_supervised(str(text), dim=dim, epoch=1, minn=2, maxn=3, bucket=900, wordNgrams=2, **QUIET)
     trained.quantize(input=str(text), qnorm=norms, cutoff=cutoff, dsub=width, retrain=bool(cutoff), epoch=1)
@@ -151,7 +157,7 @@ def test_quantised(tmp_path: Path, norms: bool, cutoff: int, width: int, dim: in
     assert isinstance(vectors.ngrams.rows, QuantizedRows)
     assert bool(vectors.ngrams.rows.norm_codes.size) is norms
     assert (vectors.ngrams.kept is not None) is bool(cutoff)
-    assert vectors.meta["quantised"] is True
+    assert vectors.meta["quantized"] is True
     for line in ("w3語 é5 w7語", "unseen w1語"):
         np.testing.assert_allclose(sentence(vectors, line), trained.get_sentence_vector(line), atol=1e-6)
     with pytest.raises(FormatError, match="shorter"):
@@ -177,7 +183,7 @@ SHIPPED = {
 
 @pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_files_of_gensim(name: str) -> None:
+def test_load_models_in_gensim_test_data_equals_gensim(name: str) -> None:
     words, dim, version, minn, maxn, bucket = SHIPPED[name]
     vectors = vecload.load(DATA / name)
     assert (len(vectors), vectors.dim, vectors.meta["version"]) == (words, dim, version)
@@ -200,7 +206,7 @@ def test_files_of_gensim(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_files_of_gensim_by_the_official_library(name: str, tmp_path: Path) -> None:
+def test_load_models_in_gensim_test_data_equals_official_library(name: str, tmp_path: Path) -> None:
     path = DATA / name
     if SHIPPED[name][2] is None:  # it refuses the oldest ones, so their bytes are put as it writes them today
         path = tmp_path / name
@@ -252,22 +258,22 @@ def test_files_of_gensim_by_the_official_library(name: str, tmp_path: Path) -> N
         ("crime-and-punishment.bin", "", "0 0 0 0 0", 0),
     ],
 )
-def test_published_vectors(name: str, word: str, answer: str, tolerance: float) -> None:
-    """Of gensim's test_fasttext.py."""
+def test_load_gives_published_vectors(name: str, word: str, answer: str, tolerance: float) -> None:
+    """Values of gensim's test_fasttext.py."""
     vectors = vecload.load(DATA / name)
     found = vectors[word] if word in vectors else vectors.ngrams[word]
     np.testing.assert_allclose(found, np.array(answer.split(), dtype=float), atol=tolerance)
 
 
-def test_the_vec_file_of_a_model_is_its_vectors() -> None:
+def test_load_bin_equals_its_vec_file() -> None:
     vectors = vecload.load(DATA / "crime-and-punishment.bin")
     text = vecload.load(DATA / "crime-and-punishment.vec")
     assert list(vectors) == list(text)
     np.testing.assert_allclose(vectors.matrix, text.matrix, atol=1e-5)
 
 
-def test_what_print_ngrams_printed() -> None:
-    """fb-ngrams.txt: for each word its n-grams with their rows, behind a line of zeros for the word itself."""
+def test_ngrams_equal_output_of_print_ngrams() -> None:
+    """fb-ngrams.txt has a line of zeros for each word, followed by its n-grams with their rows."""
     table = vecload.load(DATA / "crime-and-punishment.bin").ngrams
     blocks = (DATA / "fb-ngrams.txt").read_text().split("<start>\n")[1:]
     assert len(blocks) == 6
@@ -280,7 +286,7 @@ def test_what_print_ngrams_printed() -> None:
         np.testing.assert_allclose(table.rows.take(rows, sparse=False), values, atol=1e-5)
 
 
-def test_only_the_words_asked_for_are_composed(tmp_path: Path) -> None:
+def test_load_with_vocab_composes_only_these_words(tmp_path: Path) -> None:
     whole = vecload.load(DATA / "crime-and-punishment.bin")
     some = vecload.load(DATA / "crime-and-punishment.bin", vocab=["not there", "хозяйка", "landlady", "хозяйка"])
     assert sorted(some) == ["landlady", "хозяйка"]
@@ -292,7 +298,7 @@ def test_only_the_words_asked_for_are_composed(tmp_path: Path) -> None:
     assert len(vecload.load(DATA / "crime-and-punishment.bin", vocab=[])) == 0
 
 
-def test_rows_of_a_large_file_are_read_one_by_one(tmp_path: Path) -> None:
+def test_load_few_words_of_large_file_reads_single_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     words = Words.from_strings(f"word{number}" for number in range(3000))
     matrix = rng.normal(size=(3000, 100)).astype("float32")
@@ -310,7 +316,7 @@ def test_rows_of_a_large_file_are_read_one_by_one(tmp_path: Path) -> None:
         some.ngrams.vectors(unseen[:9])
 
 
-def test_compressed_and_streamed(tmp_path: Path) -> None:
+def test_load_compressed_or_streamed_model_equals_plain_file(tmp_path: Path) -> None:
     raw = (DATA / "toy-model.bin").read_bytes()
     answer = vecload.load(DATA / "toy-model.bin")
     (tmp_path / "model.bin.gz").write_bytes(gzip.compress(raw))
@@ -320,14 +326,14 @@ def test_compressed_and_streamed(tmp_path: Path) -> None:
         assert np.array_equal(vectors.ngrams["unseen"], answer.ngrams["unseen"])
 
 
-def test_info() -> None:
+def test_info_describes_model() -> None:
     told = vecload.info(DATA / "lee_fasttext.bin")
     assert (told.rows, told.exact, told.dim, told.format) == (1762, True, 10, "fastText")
     assert "n-grams" in told.values
 
 
 def ways_to(path: Path, tmp_path: Path) -> dict[str, Any]:
-    """The same model as it is packed and passed, by a name for each way."""
+    """Return the same model in every form in which it can be compressed and passed."""
     raw = path.read_bytes()
     (tmp_path / "model.bin.gz").write_bytes(gzip.compress(raw))
     (tmp_path / "model.bin.xz").write_bytes(lzma.compress(raw))
@@ -352,7 +358,7 @@ def ways_to(path: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["toy-model.bin", "lee_fasttext.bin", "crime-and-punishment.bin"])
-def test_info_is_the_same_however_the_model_is_packed(name: str, tmp_path: Path) -> None:
+def test_info_is_equal_for_every_way_to_pass_a_model(name: str, tmp_path: Path) -> None:
     answer = vecload.info(DATA / name)
     for way, source in ways_to(DATA / name, tmp_path).items():
         found = vecload.info(source)
@@ -369,7 +375,7 @@ def test_info_is_the_same_however_the_model_is_packed(name: str, tmp_path: Path)
     assert done.stdout.decode().split("\n")[1:] == [*str(answer).split("\n")[1:], ""]
 
 
-def test_old_model_composes_the_end_of_a_line_as_gensim_does(tmp_path: Path) -> None:
+def test_load_old_model_composes_end_of_line_as_gensim(tmp_path: Path) -> None:
     vectors = vecload.load(DATA / "lee_fasttext.bin")
     printed = vecload.load(DATA / "lee_fasttext.vec")  # by the fastText of that time
     assert list(vectors) == list(printed)
@@ -388,14 +394,14 @@ def test_old_model_composes_the_end_of_a_line_as_gensim_does(tmp_path: Path) -> 
     assert np.array_equal(few["</s>"], vectors["</s>"])
 
 
-def test_newer_models_give_the_end_of_a_line_no_ngrams() -> None:
+def test_load_newer_model_composes_end_of_line_without_ngrams() -> None:
     for name in ("lee_fasttext_new.bin", "toy-model.bin"):
         table = vecload.load(DATA / name).ngrams
         assert table.ngrams("</s>") == []
         assert "eos_ngrams" not in table.settings
 
 
-def test_models_that_gensim_saved_compose_the_end_of_a_line_as_gensim_does(tmp_path: Path) -> None:
+def test_load_model_saved_by_gensim_composes_end_of_line_as_gensim(tmp_path: Path) -> None:
     model = load_facebook_model(str(DATA / "crime-and-punishment.bin"))
     model.save(str(tmp_path / "g.model"))
     vectors = vecload.load(tmp_path / "g.model")
@@ -412,11 +418,11 @@ FIELDS |= {"bucket": 40, "minn": 44, "maxn": 48, "size": 64, "nwords": 68, "nlab
 
 
 def input_at(raw: bytes) -> int:
-    """Where the byte before the input matrix is, in a model of version 12 that is not pruned."""
+    """Return the offset of the byte before the input matrix, in a model of version 12 that is not pruned."""
     return slow.dictionary_end(raw, 92, int.from_bytes(raw[64:68], "little"))
 
 
-def test_cut_short_at_every_byte() -> None:
+def test_load_model_cut_at_any_byte_raises() -> None:
     matrix = input_at(TOY) + 1
     rows, dim = struct.unpack_from("<qq", TOY, matrix)
     whole_input = matrix + 16 + 4 * rows * dim
@@ -428,21 +434,21 @@ def test_cut_short_at_every_byte() -> None:
             load_bytes(TOY[:stop])
 
 
-def test_an_old_model_cut_short() -> None:
+def test_load_old_model_cut_short_raises() -> None:
     for stop in [*range(1, 200), *range(200, len(OLD), 97), len(OLD) - 1]:
         with pytest.raises(FormatError):
             load_bytes(OLD[:stop])
 
 
-def test_bytes_behind_the_model() -> None:
-    with pytest.raises(FormatError, match="behind"):
+def test_load_strict_with_bytes_after_the_model_raises() -> None:
+    with pytest.raises(FormatError, match="bytes after the model"):
         load_bytes(TOY + b"\0", strict=True)
     assert len(load_bytes(TOY + b"\0")) == 22
 
 
 @pytest.mark.parametrize("value", [-1, 2**31 - 1, -(2**31)])
 @pytest.mark.parametrize("field", ["dim", "loss", "model", "bucket", "maxn", "size", "nwords", "nlabels"])
-def test_headers_that_lie_take_no_memory(field: str, value: int) -> None:
+def test_load_wrong_int32_in_header_takes_no_memory(field: str, value: int) -> None:
     raw = bytearray(TOY)
     struct.pack_into("<i", raw, FIELDS[field], value)
     refused_cheaply(bytes(raw))
@@ -450,7 +456,7 @@ def test_headers_that_lie_take_no_memory(field: str, value: int) -> None:
 
 @pytest.mark.parametrize("value", [-(2**63), -2, 2**63 - 1, 10**9])
 @pytest.mark.parametrize("field", ["pruned", "rows", "columns"])
-def test_long_sizes_that_lie_take_no_memory(field: str, value: int) -> None:
+def test_load_wrong_int64_size_takes_no_memory(field: str, value: int) -> None:
     raw = bytearray(TOY)
     matrix = input_at(TOY) + 1
     struct.pack_into("<q", raw, {"pruned": 84, "rows": matrix, "columns": matrix + 8}[field], value)
@@ -469,12 +475,12 @@ def refused_cheaply(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 10, 13, -1])
-def test_other_versions(version: int) -> None:
+def test_load_unknown_version_raises(version: int) -> None:
     with pytest.raises(FormatError, match="version"):
         load_bytes(TOY[:4] + struct.pack("<i", version) + TOY[8:])
 
 
-def test_a_supervised_model_of_version_11_has_no_ngrams(tmp_path: Path) -> None:
+def test_load_supervised_model_of_version_11_has_no_ngrams(tmp_path: Path) -> None:
     trained = fasttext.train_supervised(str(labelled(tmp_path, 40)), dim=10, minn=2, maxn=3, bucket=100, **QUIET)
     trained.save_model(str(tmp_path / "model.bin"))
     raw = (tmp_path / "model.bin").read_bytes()
@@ -484,7 +490,7 @@ def test_a_supervised_model_of_version_11_has_no_ngrams(tmp_path: Path) -> None:
     np.testing.assert_array_equal(older.matrix, rows)
 
 
-def test_pruned_to_nothing_drops_every_ngram_where_quantised(tmp_path: Path) -> None:
+def test_load_quantized_model_pruned_to_nothing_has_no_ngrams(tmp_path: Path) -> None:
     text = labelled(tmp_path)
     trained = fasttext.train_supervised(str(text), dim=10, minn=2, maxn=3, bucket=500, epoch=1, **QUIET)
     trained.quantize(dsub=2)
@@ -496,20 +502,20 @@ def test_pruned_to_nothing_drops_every_ngram_where_quantised(tmp_path: Path) -> 
     assert not vectors.ngrams["w1"].any()
 
 
-def test_zero_for_not_pruned_as_some_files_of_2017_say() -> None:
+def test_load_model_with_zero_kept_buckets_of_2017_is_not_pruned() -> None:
     raw = bytearray(TOY)
     struct.pack_into("<q", raw, 84, 0)
     vectors = load_bytes(bytes(raw))
     assert np.array_equal(vectors.ngrams["quick"], load_bytes(TOY).ngrams["quick"])
 
 
-def test_floret_models_are_named() -> None:
+def test_load_floret_binary_model_raises_and_names_it() -> None:
     raw = TOY[:52] + struct.pack("<2i", 2, 2) + TOY[52:]
     with pytest.raises(FormatError, match="floret"):
         load_bytes(raw)
 
 
-def test_values_that_are_not_finite() -> None:
+def test_load_model_with_nonfinite_values() -> None:
     raw = bytearray(TOY)
     struct.pack_into("<f", raw, input_at(TOY) + 17, np.nan)  # of the first word's own row
     word = next(iter(load_bytes(TOY)))
@@ -546,7 +552,7 @@ print("mutated", fine)
 
 
 @pytest.mark.parametrize("name", ["toy-model.bin", "cp852_fasttext.bin", "pruned.ftz"])
-def test_mutated_models_never_crash_the_process(name: str, tmp_path: Path) -> None:
+def test_load_mutated_models_never_crashes(name: str, tmp_path: Path) -> None:
     path = DATA / name
     if name == "pruned.ftz":
         path = tmp_path / name
@@ -564,7 +570,7 @@ def test_mutated_models_never_crash_the_process(name: str, tmp_path: Path) -> No
 
 
 def write(path: Path, vectors: Vectors, **options: str) -> Counter[str]:
-    """What `Vectors.save` does, without the temporary file."""
+    """Write as `Vectors.save` does, without the temporary file."""
 
     def batches() -> Iterator[Batch]:
         for begin in range(0, len(vectors), 1000):
@@ -578,7 +584,7 @@ def write(path: Path, vectors: Vectors, **options: str) -> Counter[str]:
 WRITTEN = ["cat", "New York", "北海道", "</s>", "a\nb", "\udcff\udce9", "🙂", "nb\u00a0sp", "__label__x", "x" * 300]
 
 
-def test_words_alone_are_read_by_fasttext_and_gensim(tmp_path: Path) -> None:
+def test_save_words_without_ngrams_is_read_by_fasttext_and_gensim(tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(len(WRITTEN), 7)).astype("float32")
     vectors = Vectors(Words.from_strings(WRITTEN), matrix)
     write(tmp_path / "model.bin", vectors)
@@ -595,7 +601,7 @@ def test_words_alone_are_read_by_fasttext_and_gensim(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["crime-and-punishment.bin", "lee_fasttext.bin"])
-def test_words_and_ngrams_come_back(name: str, tmp_path: Path) -> None:
+def test_save_and_load_keeps_words_and_ngrams(name: str, tmp_path: Path) -> None:
     vectors = vecload.load(DATA / name)
     write(tmp_path / "model.bin", vectors)
     model = fasttext.load_model(str(tmp_path / "model.bin"))
@@ -611,8 +617,8 @@ def test_words_and_ngrams_come_back(name: str, tmp_path: Path) -> None:
     assert np.array_equal(back.ngrams.vectors(unseen), vectors.ngrams.vectors(unseen))
 
 
-def test_any_vectors_with_any_table(tmp_path: Path) -> None:
-    """Vectors that have nothing to do with the table's rows: the words' own rows make up for it."""
+def test_save_vectors_unrelated_to_ngrams_keeps_vectors(tmp_path: Path) -> None:
+    """The words' own rows compensate for n-gram rows that have nothing to do with the vectors."""
     rng = np.random.default_rng(0)
     matrix = rng.normal(scale=5, size=(len(WRITTEN), 7)).astype("float32")
     table = NgramTable(rng.normal(size=(50, 7)), minn=1, maxn=6)
@@ -622,7 +628,7 @@ def test_any_vectors_with_any_table(tmp_path: Path) -> None:
         np.testing.assert_allclose(official_vector(model, word), row, atol=2e-6)
 
 
-def test_a_quantised_table_is_written_as_it_decodes(tmp_path: Path) -> None:
+def test_save_quantized_table_writes_decoded_rows(tmp_path: Path) -> None:
     text = labelled(tmp_path)
     trained = fasttext.train_supervised(str(text), dim=10, epoch=1, minn=2, maxn=3, bucket=500, **QUIET)
     trained.quantize(dsub=2)
@@ -634,7 +640,7 @@ def test_a_quantised_table_is_written_as_it_decodes(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.ngrams.vectors(UNSEEN), vectors.ngrams.vectors(UNSEEN), atol=1e-6)
 
 
-def test_tables_a_bin_cannot_hold(tmp_path: Path) -> None:
+def test_save_pruned_or_floret_table_raises(tmp_path: Path) -> None:
     words, matrix = Words.from_strings(["a"]), np.ones((1, 2), dtype="float32")
     pruned = NgramTable(matrix, minn=3, maxn=6, bucket=9, kept=np.array([[1, 0]]))
     with pytest.raises(OptionError, match="pruned"):
@@ -644,7 +650,7 @@ def test_tables_a_bin_cannot_hold(tmp_path: Path) -> None:
         write(tmp_path / "model.bin", Vectors(words, matrix, ngrams=floret))
 
 
-def test_words_with_a_nul(tmp_path: Path) -> None:
+def test_save_words_with_nul_by_unencodable(tmp_path: Path) -> None:
     vectors = Vectors(Words.from_strings(["a\0b", "c"]), np.eye(2, dtype="float32"))
     with pytest.raises(FormatError, match="cannot represent"):
         write(tmp_path / "model.bin", vectors)
@@ -654,7 +660,7 @@ def test_words_with_a_nul(tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "model.bin")) == ["a%00b", "c"]
 
 
-def test_counts_go_with_their_words(tmp_path: Path) -> None:
+def test_save_keeps_counts_of_words(tmp_path: Path) -> None:
     vectors = vecload.load(DATA / "crime-and-punishment.bin")
     some = vectors.select(["landlady", "the"])
     assert some.meta["counts"].tolist() == vectors.meta["counts"][vectors.words.lookup(some.words)].tolist()

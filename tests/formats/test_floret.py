@@ -1,4 +1,4 @@
-"""floret's tables: against the slow reference and spaCy; round trips; broken ones."""
+"""floret tables compared with a slow reference and spaCy; round trips; malformed files."""
 
 import io
 from pathlib import Path
@@ -32,7 +32,7 @@ def expected(word: str, matrix: np.ndarray = MATRIX) -> np.ndarray:
     return slow.mean([matrix[row] for row in rows]) if rows else np.zeros(7)
 
 
-def test_any_word_has_a_vector() -> None:
+def test_load_composes_vectors_of_any_word() -> None:
     vectors = load(text())
     assert len(vectors) == 0
     assert vectors.dim == 7
@@ -40,7 +40,7 @@ def test_any_word_has_a_vector() -> None:
     np.testing.assert_allclose(vectors.ngrams.vectors(WORDS), [expected(word) for word in WORDS], atol=1e-6)
 
 
-def test_spacy_agrees(tmp_path: Path) -> None:
+def test_load_equals_spacy(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy")
     vocab = spacy.vocab.Vocab()
     vocab.vectors = spacy.vectors.Vectors(
@@ -51,13 +51,13 @@ def test_spacy_agrees(tmp_path: Path) -> None:
         np.testing.assert_allclose(table[word], vocab.get_vector(word), atol=1e-6)
 
 
-def test_other_marks_and_types() -> None:
+def test_load_table_with_other_marks_and_dtype() -> None:
     vectors = load(text("50 7 3 3 1 7 « [END]"), dtype="float16")
     assert (vectors.ngrams.bow, vectors.ngrams.eow, vectors.ngrams.seed) == ("«", "[END]", 7)
     assert vectors.ngrams.rows.take(np.arange(50), sparse=False).tolist() == MATRIX.astype("float16").tolist()
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def test_save_and_load_keeps_the_table(tmp_path: Path) -> None:
     vectors = load(text())
     vectors.save(tmp_path / "table.floret")
     back = vecload.load(tmp_path / "table.floret")
@@ -66,7 +66,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (tmp_path / "table.floret").read_text().splitlines()[0] == HEADER
 
 
-def test_converted_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_convert_table_keeps_ngrams_or_raises(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     way = [("v.safetensors", None), ("v", "spacy"), ("v.floret", None)]
     source: object = io.BytesIO(text())
     for name, form in way:
@@ -84,25 +84,25 @@ def test_converted_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert not (tmp_path / target).exists()
 
 
-def test_what_is_no_table_is_not_written(tmp_path: Path) -> None:
+def test_save_vectors_that_are_not_a_table_raises(tmp_path: Path) -> None:
     words, matrix = Words.from_strings(["cat"]), MATRIX[:1]
-    with pytest.raises(OptionError, match="have none"):
+    with pytest.raises(OptionError, match="do not have one"):
         Vectors(words, matrix, ngrams=NgramTable(MATRIX, minn=3, maxn=6)).save(tmp_path / "x.floret")
-    with pytest.raises(OptionError, match="no words"):
+    with pytest.raises(OptionError, match="cannot store words"):
         Vectors(words, matrix, ngrams=load(text()).ngrams).save(tmp_path / "x.floret")
     assert not list(tmp_path.iterdir())
 
 
-def test_line_ends() -> None:
+def test_load_table_with_other_line_ends() -> None:
     assert np.array_equal(load(text()).ngrams.rows.matrix, MATRIX)
     assert np.array_equal(load(text().removesuffix(b"\n")).ngrams.rows.matrix, MATRIX)
     assert np.array_equal(load(text().replace(b"\n", b"\r\n")).ngrams.rows.matrix, MATRIX)
 
 
-def test_info() -> None:
-    told = vecload.info(io.BytesIO(text()))
-    assert (told.format, told.rows, told.dim, told.words) == ("floret", 0, 7, ())
-    assert told.header == HEADER
+def test_info_describes_table() -> None:
+    info = vecload.info(io.BytesIO(text()))
+    assert (info.format, info.rows, info.dim, info.words) == ("floret", 0, 7, ())
+    assert info.header == HEADER
 
 
 @pytest.mark.parametrize(
@@ -111,27 +111,27 @@ def test_info() -> None:
         (text().replace(b"\n7 ", b"\n8 "), "line 9.*out of order"),
         (text().replace(b"\n9 ", b"\n9 x "), "line 11"),
         (text().replace(b"\n9 ", b"\n9 nan "), "line 11"),
-        (text() + b"50 1 2 3 4 5 6 7\n", "sizes are wrong"),
-        (text(matrix=MATRIX[:49]), "sizes are wrong|invalid sizes"),
+        (text() + b"50 1 2 3 4 5 6 7\n", "wrong sizes in the header"),
+        (text(matrix=MATRIX[:49]), "wrong sizes|invalid sizes"),
         (text("50 7 2 5 3 9999999999 < >"), "seed|sizes"),
-        (text("2000000000 7 2 5 3 2166136261 < >"), "invalid sizes"),
-        (text("50 7 2 5555 3 2166136261 < >"), "invalid sizes"),
-        (text("0 7 2 5 3 2166136261 < >"), "invalid sizes"),
+        (text("2000000000 7 2 5 3 2166136261 < >"), "invalid sizes in the header"),
+        (text("50 7 2 5555 3 2166136261 < >"), "invalid sizes in the header"),
+        (text("0 7 2 5 3 2166136261 < >"), "invalid sizes in the header"),
     ],
 )
-def test_broken_tables(raw: bytes, message: str) -> None:
+def test_load_malformed_table_raises(raw: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         load(raw)
 
 
-def test_cut_short_at_every_byte() -> None:
+def test_load_table_cut_at_any_byte_raises() -> None:
     raw = text(matrix=MATRIX[:4], header="4 7 2 5 3 2166136261 < >").rstrip(b" \n")
     for stop in range(1, len(raw)):
-        if raw[stop:].count(b" ") or raw[stop - 1 : stop] == b" ":  # a last value may be cut without a trace
+        if raw[stop:].count(b" ") or raw[stop - 1 : stop] == b" ":  # the last value may be cut without leaving a sign
             with pytest.raises(FormatError):
                 vecload.load(io.BytesIO(raw[:stop]), format="floret")
 
 
-def test_vectors_without_words_can_be_aligned() -> None:
+def test_align_with_table_composes_every_word() -> None:
     aligned = vecload.align(load(text()), vecload.Vocab.from_tokens(["cat", "der"]), oov=["ngrams"])
     np.testing.assert_allclose(aligned.matrix, [expected("cat"), expected("der")], atol=1e-6)

@@ -1,4 +1,4 @@
-"""gensim's files, against gensim itself; what it no longer reads, against plain pickle with empty classes."""
+"""Files of gensim compared with gensim, or with pickle and empty classes where gensim no longer reads them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
 from vecload.arrays import type_of
 from vecload.errors import FormatError
+from vecload.formats.contract import WriteOptions
 from vecload.formats.gensim import keyed_vectors
 
 gensim = pytest.importorskip("gensim")
@@ -46,7 +47,7 @@ VECTORS = [name for name in FILES if not any(part in name for part in OTHERS)]
 
 
 class Plain(pickle.Unpickler):
-    """These files are known to be harmless: the real unpickler, with gensim's classes empty."""
+    """Unpickle with empty classes in place of gensim's. These files are known to be harmless."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("gensim"):
@@ -72,13 +73,13 @@ def by_plain_pickle(path: Path) -> tuple[list[str], np.ndarray]:
     raise AssertionError(path)
 
 
-def test_there_are_files() -> None:
+def test_gensim_test_data_exists() -> None:
     assert len(VECTORS) > 50
     assert len(FILES) > len(VECTORS)
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_gensims_own_files(name: str) -> None:
+def test_load_files_of_gensim_test_data_equals_gensim(name: str) -> None:
     vectors = vecload.load(DATA / name)
     words, matrix = by_plain_pickle(DATA / name)
     assert list(vectors.words) == words
@@ -94,12 +95,12 @@ def test_gensims_own_files(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - set(VECTORS)))
-def test_what_holds_no_word_vectors(name: str) -> None:
+def test_load_objects_without_word_vectors_raises(name: str) -> None:
     with pytest.raises(FormatError, match=r"refused to read the pickle: found the name gensim\.models"):
         vecload.load(DATA / name)
 
 
-def test_a_known_value() -> None:
+def test_load_gives_published_value() -> None:
     vector = vecload.load(DATA / "old_keyedvectors_320.dat")["computer"]
     np.testing.assert_allclose(vector[:3], [0.00330005, 0.00266475, -0.00035939], rtol=1e-4)
 
@@ -113,7 +114,7 @@ def model() -> Any:
 @pytest.mark.parametrize("sep_limit", [1 << 40, 0])
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
 @pytest.mark.parametrize("whole", [True, False], ids=["model", "kv"])
-def test_saved_by_gensim_now(
+def test_load_model_saved_by_installed_gensim(
     model: Any, protocol: int, sep_limit: int, suffix: str, whole: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / f"saved.kv{suffix}"
@@ -126,7 +127,7 @@ def test_saved_by_gensim_now(
     assert (not vectors.matrix.flags.owndata and isinstance(vectors.matrix, np.memmap)) == mapped
 
 
-def test_saved_to_an_open_file(model: Any) -> None:
+def test_load_model_saved_to_open_file(model: Any) -> None:
     file = io.BytesIO()
     model.wv.save(file)
     file.seek(0)
@@ -134,7 +135,7 @@ def test_saved_to_an_open_file(model: Any) -> None:
     assert np.array_equal(vecload.load(io.BytesIO(bz2.compress(file.getvalue()))).matrix, model.wv.vectors)
 
 
-def test_document_tags_may_be_numbers(tmp_path: Path) -> None:
+def test_load_doc2vec_with_integer_tags(tmp_path: Path) -> None:
     model = Doc2Vec([TaggedDocument(text, [at]) for at, text in enumerate(TEXTS)], vector_size=4, min_count=1, epochs=1)
     model.save(str(tmp_path / "d2v"))
     model.dv.save(str(tmp_path / "dv"))
@@ -144,7 +145,7 @@ def test_document_tags_may_be_numbers(tmp_path: Path) -> None:
     assert np.array_equal(tags.matrix, model.dv.vectors)
 
 
-def test_the_empty_places_gensim_leaves_for_repeated_words(tmp_path: Path) -> None:
+def test_load_keyed_vectors_with_missing_keys_skips_rows(tmp_path: Path) -> None:
     text = tmp_path / "repeated.txt"
     text.write_text("3 2\na 1 2\na 3 4\nb 5 6\n")
     kept = KeyedVectors.load_word2vec_format(str(text))
@@ -155,12 +156,12 @@ def test_the_empty_places_gensim_leaves_for_repeated_words(tmp_path: Path) -> No
     assert vectors.meta.get("skipped", {}) == ({} if None not in kept.index_to_key else {"a row without a word": 1})
 
 
-def test_another_pickle() -> None:
+def test_load_pickle_of_other_object_raises() -> None:
     with pytest.raises(FormatError, match="a pickle without gensim's vectors: found a pickled dict"):
         vecload.load(io.BytesIO(pickle.dumps({"a": [1]})))
 
 
-def test_requests(model: Any, tmp_path: Path) -> None:
+def test_load_honors_vocab_limit_and_dtype(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "kv"
     model.wv.save(str(path), sep_limit=0)
     assert list(vecload.load(path, limit=2).words) == model.wv.index_to_key[:2]
@@ -178,12 +179,12 @@ def test_requests(model: Any, tmp_path: Path) -> None:
     model.wv.vectors[1, 2] = 0
 
 
-def test_load_names_a_missing_or_wrong_side_file(model: Any, tmp_path: Path) -> None:
+def test_load_names_missing_or_wrong_array_file(model: Any, tmp_path: Path) -> None:
     model.save(str(tmp_path / "m"), sep_limit=0)
     (tmp_path / "m.wv.vectors.npy").rename(tmp_path / "elsewhere.npy")
     with pytest.raises(FormatError, match=r"keep m\.wv\.vectors\.npy in the same folder"):
         vecload.load(tmp_path / "m")
-    with pytest.raises(FormatError, match="name the file by its path"):
+    with pytest.raises(FormatError, match="pass the path of the model"):
         vecload.load(io.BytesIO((tmp_path / "m").read_bytes()))
     np.save(tmp_path / "m.wv.vectors.npy", np.zeros((2, 6), dtype=np.float32))
     with pytest.raises(FormatError, match=r"invalid vectors: found shape \(2, 6\)"):
@@ -193,7 +194,7 @@ def test_load_names_a_missing_or_wrong_side_file(model: Any, tmp_path: Path) -> 
         vecload.load(tmp_path / "m")
 
 
-def test_a_side_file_cut_at_every_byte(model: Any, tmp_path: Path) -> None:
+def test_load_array_file_cut_at_any_byte_raises(model: Any, tmp_path: Path) -> None:
     model.wv.save(str(tmp_path / "kv"), sep_limit=0)
     model.wv.save(str(tmp_path / "kv.gz"), sep_limit=0)
     for side in (tmp_path / "kv.vectors.npy", tmp_path / "kv.gz.vectors.npz"):
@@ -204,7 +205,7 @@ def test_a_side_file_cut_at_every_byte(model: Any, tmp_path: Path) -> None:
                 vecload.load(side.with_name(side.name[: -len(".vectors.npy")]))
 
 
-def test_a_damaged_side_file(model: Any, tmp_path: Path) -> None:
+def test_load_damaged_compressed_array_file_raises(model: Any, tmp_path: Path) -> None:
     model.wv.save(str(tmp_path / "kv.gz"), sep_limit=0)
     side = tmp_path / "kv.gz.vectors.npz"
     whole, refusals = side.read_bytes(), 0
@@ -219,7 +220,7 @@ def test_a_damaged_side_file(model: Any, tmp_path: Path) -> None:
     assert refusals > 100
 
 
-def test_a_side_file_is_never_found_by_what_the_pickle_says(tmp_path: Path) -> None:
+def test_load_ignores_file_names_in_the_pickle(tmp_path: Path) -> None:
     np.save(tmp_path / "secret.npy", np.eye(1, dtype=np.float32))
     folder = tmp_path / "a"
     folder.mkdir()
@@ -246,7 +247,7 @@ def test_a_side_file_is_never_found_by_what_the_pickle_says(tmp_path: Path) -> N
         ([1], "without word vectors"),
     ],
 )
-def test_objects_that_lack_something(state: Any, message: str) -> None:
+def test_load_incomplete_object_raises(state: Any, message: str) -> None:
     body = pickle.dumps(state, protocol=2)[2:-1]
     with pytest.raises(FormatError) as caught:
         vecload.load(io.BytesIO(b"\x80\x02cgensim.models.keyedvectors\nKeyedVectors\n)\x81" + body + b"b."))
@@ -255,9 +256,9 @@ def test_objects_that_lack_something(state: Any, message: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("counted", [True, False])
-def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
+def test_save_is_read_by_gensim(dtype: str, counted: bool, tmp_path: Path) -> None:
     vectors = small_vectors(dtype=dtype)
-    keyed_vectors.write(tmp_path / "written.kv", TableOf(vectors, counted=counted))
+    keyed_vectors.write(tmp_path / "written.kv", TableOf(vectors, counted=counted), WriteOptions())
     kept = KeyedVectors.load(str(tmp_path / "written.kv"))
     assert kept.index_to_key == list(vectors.words)
     assert kept.vectors.dtype == vectors.dtype
@@ -268,16 +269,16 @@ def test_gensim_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path)
     assert same(vecload.load(tmp_path / "written.kv"), vectors)
 
 
-def test_many_words_are_written(tmp_path: Path) -> None:
+def test_save_many_words_keeps_all(tmp_path: Path) -> None:
     vectors = small_vectors([f"w{at}" for at in range(5000)], dim=3)
-    keyed_vectors.write(tmp_path / "many.kv", TableOf(vectors, step=999))
+    keyed_vectors.write(tmp_path / "many.kv", TableOf(vectors, step=999), WriteOptions())
     assert KeyedVectors.load(str(tmp_path / "many.kv")).key_to_index["w4321"] == 4321
     assert same(vecload.load(tmp_path / "many.kv"), vectors)
 
 
-def test_a_written_file_cut_at_every_byte(tmp_path: Path) -> None:
+def test_load_saved_file_cut_at_any_byte_raises(tmp_path: Path) -> None:
     path = tmp_path / "written.kv"
-    keyed_vectors.write(path, TableOf(small_vectors(ODD_WORDS[:3], dim=2)))
+    keyed_vectors.write(path, TableOf(small_vectors(ODD_WORDS[:3], dim=2)), WriteOptions())
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
@@ -285,7 +286,7 @@ def test_a_written_file_cut_at_every_byte(tmp_path: Path) -> None:
             vecload.load(path)
 
 
-def test_gensim_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_does_not_import_gensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(DATA / "word2vec_3.3", tmp_path / "old")
     blocked = types.ModuleType("gensim")
     blocked.__getattr__ = lambda name: pytest.fail(f"gensim.{name} was looked up")  # type: ignore[method-assign]
@@ -305,7 +306,9 @@ OOV = ["humans", "京都の北海道", "é!", "x", "surveyor", "", "🙂🙂"]
 @pytest.mark.parametrize("sep_limit", [1 << 40, 0])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("whole", [True, False], ids=["model", "kv"])
-def test_fasttext_saved_by_gensim_now(fasttext: Any, sep_limit: int, suffix: str, whole: bool, tmp_path: Path) -> None:
+def test_load_fasttext_saved_by_installed_gensim(
+    fasttext: Any, sep_limit: int, suffix: str, whole: bool, tmp_path: Path
+) -> None:
     path = str(tmp_path / f"ft{suffix}")
     (fasttext if whole else fasttext.wv).save(path, sep_limit=sep_limit)
     vectors = vecload.load(path)
@@ -318,15 +321,15 @@ def test_fasttext_saved_by_gensim_now(fasttext: Any, sep_limit: int, suffix: str
     assert some.matrix.dtype == np.float64
 
 
-def test_fasttext_saved_to_an_open_file(fasttext: Any) -> None:
+def test_load_fasttext_saved_to_open_file(fasttext: Any) -> None:
     file = io.BytesIO()
     fasttext.wv.save(file)
     vectors = vecload.load(io.BytesIO(file.getvalue()))
     np.testing.assert_allclose(vectors.matrix, fasttext.wv.vectors, atol=1e-6)
 
 
-def test_packed_ngrams_of_gensim_3() -> None:
-    """gensim 4 looks for rows that are not there (IndexError), so this is its own rule of version 3.8, spelt out."""
+def test_load_pruned_ngrams_of_gensim_3() -> None:
+    """gensim 4 raises IndexError for these files, so the rule of version 3.8 is implemented here."""
     path = DATA / "compatible-hash-true.model"
     ngrams = vecload.load(path).ngrams
     kept = Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load().wv
@@ -339,10 +342,10 @@ def test_packed_ngrams_of_gensim_3() -> None:
 
 
 @pytest.mark.parametrize("name", ["ft_kv_3.6.0.model.gz", "fasttext_old", "ft_model_2.3.0", "lee_fasttext"])
-def test_ngrams_of_another_hash_are_left_out(name: str) -> None:
+def test_load_drops_ngrams_with_incompatible_hash(name: str) -> None:
     vectors = vecload.load(DATA / name)
     assert vectors.ngrams is None
-    assert vectors.meta["ngrams"].startswith("left out")
+    assert vectors.meta["ngrams"].startswith("dropped")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +366,7 @@ def test_ngrams_of_another_hash_are_left_out(name: str) -> None:
     ],
     ids=str,
 )
-def test_an_ngram_table_that_cannot_be(change: dict[str, Any]) -> None:
+def test_load_invalid_ngram_table_raises(change: dict[str, Any]) -> None:
     state = {"index_to_key": ["a"], "vectors_vocab": np.zeros((1, 2), dtype=np.float32), "compatible_hash": True}
     state |= {"vectors_ngrams": np.zeros((5, 2), dtype=np.float32), "bucket": 5, "min_n": 1, "max_n": 2}
     head = b"\x80\x02cgensim.models.fasttext\nFastTextKeyedVectors\n)\x81"
@@ -372,7 +375,7 @@ def test_an_ngram_table_that_cannot_be(change: dict[str, Any]) -> None:
         vecload.load(io.BytesIO(head + pickle.dumps(state | change, protocol=2)[2:-1] + b"b."))
 
 
-def test_live_objects_share_the_matrix(model: Any, fasttext: Any) -> None:
+def test_from_gensim_shares_the_matrix(model: Any, fasttext: Any) -> None:
     for given in (model, model.wv):
         vectors = vecload.Vectors.from_gensim(given)
         assert list(vectors.words) == model.wv.index_to_key
@@ -384,7 +387,7 @@ def test_live_objects_share_the_matrix(model: Any, fasttext: Any) -> None:
         vecload.Vectors.from_gensim({})
 
 
-def test_to_gensim_and_back() -> None:
+def test_to_gensim_and_back_keeps_vectors() -> None:
     vectors = small_vectors()
     kept = vectors.to_gensim()
     assert np.shares_memory(kept.vectors, vectors.matrix)

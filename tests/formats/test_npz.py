@@ -1,4 +1,4 @@
-"""NumPy's archives, against numpy."""
+"""NumPy archives, compared with numpy."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from tests.builders import ODD_WORDS, small_vectors
 from tests.formats.tables import TableOf, same
 from vecload.errors import FormatError
 from vecload.formats import npz
+from vecload.formats.contract import WriteOptions
+from vecload.saved.npy import npy_header
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("counted", [True, False])
-def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) -> None:
+def test_save_is_read_by_numpy(dtype: str, counted: bool, tmp_path: Path) -> None:
     path = tmp_path / "written.npz"
     vectors = small_vectors(dtype=dtype)
-    npz.write(path, TableOf(vectors, counted=counted))
+    npz.write(path, TableOf(vectors, counted=counted), WriteOptions())
     assert zipfile.ZipFile(path).testzip() is None
     with np.load(path, allow_pickle=False) as arrays:
         assert sorted(arrays) == ["matrix", "words.data", "words.offsets"]
@@ -44,13 +46,13 @@ def test_numpy_reads_what_is_written(dtype: str, counted: bool, tmp_path: Path) 
     assert again.matrix.ctypes.data % 64 == 0
 
 
-def test_the_same_vectors_give_the_same_file(tmp_path: Path) -> None:
+def test_save_equal_vectors_gives_equal_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         small_vectors().save(tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
+def test_save_bfloat16_writes_float32(tmp_path: Path) -> None:
     vectors = small_vectors(dtype=ml_dtypes.bfloat16)
     vectors.save(tmp_path / "written.npz")
     assert np.array_equal(np.load(tmp_path / "written.npz")["matrix"], vectors.matrix.astype(np.float32))
@@ -59,7 +61,7 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("names", [("words", "matrix"), ("vocab", "embeddings"), ("words", "vectors")])
 @pytest.mark.parametrize("kind", ["U", "S"])
-def test_archives_made_with_numpy(save: Any, names: tuple[str, str], kind: str, tmp_path: Path) -> None:
+def test_load_archives_written_by_numpy(save: Any, names: tuple[str, str], kind: str, tmp_path: Path) -> None:
     vectors = small_vectors([word for word in ODD_WORDS if kind == "U" or word.isascii()])
     words = np.array(list(vectors.words)) if kind == "U" else np.array([word.encode() for word in vectors.words])
     for order in "CF":
@@ -67,7 +69,7 @@ def test_archives_made_with_numpy(save: Any, names: tuple[str, str], kind: str, 
         assert same(vecload.load(tmp_path / "made.npz"), vectors)
 
 
-def test_the_ways_in(tmp_path: Path) -> None:
+def test_load_from_path_stream_and_compressed_file(tmp_path: Path) -> None:
     vectors = small_vectors()
     path = tmp_path / "written.npz"
     vectors.save(path)
@@ -88,7 +90,10 @@ def test_the_ways_in(tmp_path: Path) -> None:
     [
         ({"matrix": np.eye(2)}, "an array is missing: found matrix, expected words or vocab"),
         ({"words": np.array(["a"])}, "an array is missing: found words, expected matrix or vectors or embeddings"),
-        ({"words": np.array(["a"]), "matrix": np.eye(2)}, "words and vectors do not match: found 1 and 2"),
+        (
+            {"words": np.array(["a"]), "matrix": np.eye(2)},
+            "not one vector per word: found 2, expected 1",
+        ),
         ({"words": np.array(["a", None], dtype=object), "matrix": np.eye(2)}, "Python objects"),
         ({"words": np.array(["a"]), "matrix": np.array([[{}]], dtype=object)}, "Python objects"),
         ({"words": np.array([1, 2]), "matrix": np.eye(2)}, "words that are not text"),
@@ -100,38 +105,38 @@ def test_the_ways_in(tmp_path: Path) -> None:
         ({"words": np.array(["a"]), "matrix": np.zeros((1, 0))}, "the array has the wrong shape or type"),
         (
             {"words.data": np.zeros(2, "u1"), "words.offsets": np.array([0, 3]), "matrix": np.eye(1)},
-            "offsets that do not fit",
+            "the offsets do not match",
         ),
         (
             {"words.data": np.zeros(2, "u1"), "words.offsets": np.array([0, 3, -1, 2]), "matrix": np.eye(3)},
-            "offsets that do not fit",
+            "the offsets do not match",
         ),
         (
             {"words.data": np.zeros(2, "u2"), "words.offsets": np.array([0, 2]), "matrix": np.eye(1)},
-            "offsets that do not fit",
+            "the offsets do not match",
         ),
         (
             {"words.data": np.zeros(0, "u1"), "words.offsets": np.zeros(0, int), "matrix": np.eye(1)},
-            "offsets that do not fit",
+            "the offsets do not match",
         ),
     ],
 )
-def test_what_cannot_be(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_load_invalid_archive_raises(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(FormatError, match=message):
         vecload.load(tmp_path / "bad.npz")
 
 
-def test_a_lying_shape_takes_no_memory(tmp_path: Path) -> None:
+def test_load_wrong_shape_takes_no_memory(tmp_path: Path) -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with zipfile.ZipFile(tmp_path / "bad.npz", "w", compression) as archive:
-            archive.writestr("matrix.npy", npz.npy_header((1 << 40, 300), np.dtype("<f4")) + bytes(1200))
+            archive.writestr("matrix.npy", npy_header((1 << 40, 300), np.dtype("<f4")) + bytes(1200))
             archive.writestr("words.npy", b"")
-        with pytest.raises(FormatError, match=r"the array (cannot be read|is damaged)"):
+        with pytest.raises(FormatError, match=r"cannot read the array|the array is damaged"):
             vecload.load(tmp_path / "bad.npz")
 
 
-def test_cut_at_every_byte_and_mutated(tmp_path: Path) -> None:
+def test_load_cut_or_mutated_archive_gives_vectors_or_format_error(tmp_path: Path) -> None:
     path = tmp_path / "cut.npz"
     small_vectors(["a", "é"], dim=2).save(path)
     whole = path.read_bytes()
@@ -149,7 +154,7 @@ def test_cut_at_every_byte_and_mutated(tmp_path: Path) -> None:
             vecload.load(path, allow_nonfinite=True)
 
 
-def test_any_byte_may_be_wrong(tmp_path: Path) -> None:
+def test_load_archive_with_any_changed_byte(tmp_path: Path) -> None:
     path, refusals = tmp_path / "v.npz", 0
     np.savez_compressed(path, words=np.array(["cat", "dög"]), matrix=np.eye(2, dtype=np.float32))
     whole = path.read_bytes()
@@ -164,7 +169,7 @@ def test_any_byte_may_be_wrong(tmp_path: Path) -> None:
     assert refusals > 100
 
 
-def test_a_zip_of_other_things_is_still_an_archive(tmp_path: Path) -> None:
+def test_load_zip_of_several_files_raises(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         archive.writestr("matrix.npy", struct.pack("<f", 1))
         archive.writestr("readme.txt", "hello")

@@ -10,7 +10,6 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
-from vecload.saved.npy import check_array, map_array, npy_header, npy_layout, open_npy, read_npy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
     from vecload.formats.contract import ReadRequest
     from vecload.ngrams import NgramTable
     from vecload.words import Words
-
-__all__ = [
-    "ArrayReader",
-    "PickedRows",
-    "Rows",
-    "check_array",
-    "map_array",
-    "npy_header",
-    "npy_layout",
-    "open_npy",
-    "read_npy",
-]
 
 _VALUES: Final = 1 << 18  # in the rows of a batch: a megabyte of float32
 

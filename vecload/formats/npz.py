@@ -3,15 +3,18 @@
 ::
 
     matrix          floating-point numbers, shape (rows, dim); also read as ``vectors`` or ``embeddings``
-    words.data      uint8: the words' bytes, one behind the other
-    words.offsets   int64, shape (rows + 1,): where each begins and the last one ends
-    words           instead of those two: an array of strings (``U`` or ``S``); also read as ``vocab``
+    words.data      uint8: the bytes of all words, one word after the other
+    words.offsets   int64, shape (rows + 1,): the offset of each word, and of the end
+    words           instead of the last two: an array of strings (``U`` or ``S``); also read as ``vocab``
 
-Words are written packed, because an array of strings gives each as much room as the longest, and their bytes need be no
-text. ``numpy.savez(path, words=numpy.array(words), matrix=matrix)`` makes a file that can be read.
+Words are written packed, because an array of strings takes as much space for each word as for the longest, and
+because words need not be UTF-8. Files written by ``numpy.savez(path, words=numpy.array(words), matrix=matrix)`` can
+be read.
 
-What is written is not compressed, and the matrix begins at a multiple of 64 bytes, so reading maps it. Python objects,
-which numpy would unpickle, are refused.
+Archives are written without compression, and the matrix begins at a multiple of 64 bytes, so that it can be mapped.
+Arrays of Python objects, which numpy would unpickle, are refused.
+
+Sources: https://numpy.org/doc/stable/reference/generated/numpy.savez.html, and PKWARE's APPNOTE.TXT for the zip format.
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
-from vecload.formats.array_reader import ArrayReader, check_array, map_array, npy_header, npy_layout, read_npy
+from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
+from vecload.saved.npy import check_array, map_array, npy_header, parse_npy_header, read_npy
 from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 
@@ -44,18 +48,18 @@ NAME: Final = "npz"
 
 _MATRIX: Final = ("matrix", "vectors", "embeddings")
 _WORDS: Final = ("words", "vocab")
-_LOCAL: Final = struct.Struct("<26xHH")  # of a member's own header: bytes of its name and of what is added to it
-_ALIGNED: Final = 64
-_PADDING: Final = 0xD935  # the tag of an addition that only makes room, as Android's zipalign writes it
-_ZIP64: Final = 20  # bytes that zipfile adds itself
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same vectors give the same file
+_LOCAL_HEADER: Final = struct.Struct("<26xHH")  # ends with the lengths of the name and of the extra field
+_ALIGNMENT: Final = 64
+_PADDING: Final = 0xD935  # header ID of an extra field for alignment, as written by Android's zipalign
+_ZIP64: Final = 20  # bytes of the extra field that zipfile adds for large members
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a constant date, so that equal vectors give equal files
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for a zip archive that begins with an array; others are opened before they come here."""
-    if not head.startswith(b"PK\x03\x04") or len(head) < _LOCAL.size:
+    """Return 95 for a zip archive whose first member is an array. Other archives are unpacked before detection."""
+    if not head.startswith(b"PK\x03\x04") or len(head) < _LOCAL_HEADER.size:
         return 0
-    length, _ = _LOCAL.unpack_from(head)
+    length, _ = _LOCAL_HEADER.unpack_from(head)
     return 95 if head[30 : 30 + length].endswith(b".npy") else 0
 
 
@@ -65,23 +69,25 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     Raises
     ------
     FormatError
-        When they are not there, or not what they should be.
+        If arrays are missing or invalid, or the archive is damaged.
     """
     file = source.path.open("rb") if source.path is not None else source.spooled()
     with file, _archive(file, source.name) as archive:
         names = {info.filename.removesuffix(".npy") for info in archive.infolist()}
-        matrix = _first(names, _MATRIX, source.name)
-        found = _array(archive, file, matrix, source, whole=False)
-        check_array(found, f"{source.name}/{matrix}")
+        name = _first(names, _MATRIX, source.name)
+        matrix = _array(archive, file, name, source, whole=False)
+        check_array(matrix, f"{source.name}/{name}")
         if {"words.data", "words.offsets"} <= names:
             data = _array(archive, file, "words.data", source)
             words = _packed(data, _array(archive, file, "words.offsets", source), source.name)
         else:
             words = _strings(_array(archive, file, _first(names, _WORDS, source.name), source), source.name)
-    if len(words) != len(found):
-        raise FormatError("words and vectors do not match", file=source.name, found=f"{len(words)} and {len(found)}")
+    if len(words) != len(matrix):
+        raise FormatError(
+            "not one vector per word", file=source.name, found=f"{len(matrix):,}", expected=f"{len(words):,}"
+        )
     source.position = source.size or 0
-    return ArrayReader(source.name, words, found, request, meta={"format": "NumPy npz"})
+    return ArrayReader(source.name, words, matrix, request, meta={"format": "NumPy npz"})
 
 
 def _archive(file: IO[bytes], name: str) -> zipfile.ZipFile:
@@ -95,7 +101,7 @@ def _first(names: set[str], wanted: tuple[str, ...], name: str) -> str:
     for want in wanted:
         if want in names:
             return want
-    hint = "numpy.savez(path, words=numpy.array(words), matrix=matrix) makes one that can be read."
+    hint = "numpy.savez(path, words=numpy.array(words), matrix=matrix) writes a file that can be read."
     expected = " or ".join(wanted)
     raise FormatError("an array is missing", file=name, found=", ".join(sorted(names)), expected=expected, hint=hint)
 
@@ -103,18 +109,28 @@ def _first(names: set[str], wanted: tuple[str, ...], name: str) -> str:
 def _array(
     archive: zipfile.ZipFile, file: IO[bytes], name: str, source: Source, *, whole: bool = True
 ) -> npt.NDArray[Any]:
-    """An array of the archive; unless the `whole` of it is wanted, mapped where it can be."""
+    """Read an array of the archive.
+
+    Unless the `whole` array is needed in memory, it is mapped if the member is not compressed.
+    """
     try:
         info = archive.getinfo(f"{name}.npy")
         with archive.open(info) as member:
             if whole or info.compress_type != zipfile.ZIP_STORED or source.path is None:
                 return read_npy(member, info.file_size)
-            shape, fortran, dtype = npy_layout(member)
+            shape, fortran, dtype = parse_npy_header(member)
+            # The values of a stored member follow its local header, which the central directory does not describe:
+            # the local extra field may differ.
             file.seek(info.header_offset)
-            begin = info.header_offset + _LOCAL.size + sum(_LOCAL.unpack(file.read(_LOCAL.size))) + member.tell()
+            begin = (
+                info.header_offset
+                + _LOCAL_HEADER.size
+                + sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size)))
+                + member.tell()
+            )
             return map_array(source.path, begin, shape, dtype, fortran=fortran)
     except (*ZIP_DAMAGE, KeyError, RuntimeError, MemoryError, OverflowError, struct.error) as error:
-        raise FormatError(f"the array cannot be read ({error})", file=f"{source.name}/{name}.npy") from error
+        raise FormatError(f"cannot read the array ({error})", file=f"{source.name}/{name}.npy") from error
 
 
 def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Words:
@@ -124,7 +140,7 @@ def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Wor
     # Compared, not subtracted: a difference of two offsets can overflow and look like a length.
     fits = data.dtype == np.uint8 and len(ends) and ends[0] == 0 and ends[-1] == len(data)
     if not fits or (ends[1:] < ends[:-1]).any():
-        raise FormatError("offsets that do not fit the words' bytes", file=name)
+        raise FormatError("the offsets do not match the bytes of the words", file=name)
     return Words(data, ends)
 
 
@@ -133,24 +149,26 @@ def _strings(strings: npt.NDArray[Any], name: str) -> Words:
         found = f"shape {strings.shape} of {strings.dtype}"
         raise FormatError("words that are not text", file=name, found=found, expected="one dimension of strings")
     if strings.dtype.kind == "U" and strings.itemsize:
-        # NumPy makes str objects of any four bytes, which Python then encodes as if they were characters.
+        # NumPy creates str objects from any 32-bit numbers, and Python would encode them as if they were characters.
         codes = np.ascontiguousarray(strings.astype(strings.dtype.newbyteorder("="), copy=False)).view(np.uint32)
         if codes.size and codes.max() > sys.maxunicode:
             raise FormatError("words that are not text", file=name, found=f"character code {codes.max():#x}")
     try:
         values = strings.tolist()
         return Words.from_bytes(values) if strings.dtype.kind == "S" else Words.from_strings(values)
-    except (VocabularyError, ValueError, SystemError) as error:  # numpy: a code that is no character's
+    except (VocabularyError, ValueError, SystemError) as error:  # numpy raises the last two for invalid characters
         raise FormatError(f"words that are not text ({error})", file=name) from error
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
-    """Write a ``.npz`` that is not compressed. bfloat16, which numpy's files do not know, becomes float32."""
+    """Write a ``.npz`` without compression. bfloat16, which NumPy's files do not have, becomes float32."""
     dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile(dir=path.parent) as spool:
         rows = table.rows
         pieces = (np.ascontiguousarray(batch.rows, dtype=dtype).data for batch in table.batches())
-        if rows is None:  # a member's check sum covers its header, so that is written first
+        # The checksum of a zip member includes the header of the array, so the header cannot be written again when the
+        # number of rows is known. Without that number, rows are kept in a temporary file first.
+        if rows is None:
             for piece in pieces:
                 spool.write(piece)
             rows = spool.tell() // max(1, table.dim * dtype.itemsize)
@@ -166,12 +184,12 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
 
 
 def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> IO[bytes]:
-    """A member to write values to, which begin at a multiple of 64 bytes."""
+    """Open a member for the values of an array, and write the header so that they begin at a multiple of 64 bytes."""
     assert archive.fp is not None
     info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
     begin = archive.fp.tell() + 30 + len(info.filename) + 4 + _ZIP64
-    room = -begin % _ALIGNED
-    info.extra = struct.pack("<HH", _PADDING, room) + bytes(room)
+    padding = -begin % _ALIGNMENT
+    info.extra = struct.pack("<HH", _PADDING, padding) + bytes(padding)
     member = archive.open(info, "w", force_zip64=True)
     member.write(npy_header(shape, dtype))
     return member

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError, require
-from vecload.formats.array_reader import ArrayReader, PickedRows, npy_header, open_npy
+from vecload.formats.array_reader import ArrayReader, PickedRows
 from vecload.formats.format import Format
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes, to_float32
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import DenseRows, NgramTable
+from vecload.saved.npy import npy_header, open_npy
 from vecload.words import Words, read_only
 
 if TYPE_CHECKING:

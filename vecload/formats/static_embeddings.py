@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, VocabularyError
-from vecload.formats.array_reader import ArrayReader, PickedRows, check_array
+from vecload.formats.array_reader import ArrayReader, PickedRows
 from vecload.formats.format import Format
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes
 from vecload.formats.writing.word_policy import WordPolicy
+from vecload.saved.npy import check_array
 from vecload.words import Words
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ def map_npy(path: Path) -> npt.NDArray[Any]:
         If the header is invalid, or the file is shorter than its header says.
     """
     with path.open("rb") as file:
-        shape, fortran, dtype = npy_layout(file)
+        shape, fortran, dtype = parse_npy_header(file)
         begin = file.tell()
     return map_array(path, begin, shape, dtype, fortran=fortran)
 
@@ -113,7 +113,7 @@ def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
     ValueError
         If the header is invalid, or does not match the size.
     """
-    shape, fortran, dtype = npy_layout(file)
+    shape, fortran, dtype = parse_npy_header(file)
     rest = size - file.tell()
     if math.prod(shape) * dtype.itemsize != rest:
         raise ValueError(f"shape {shorten(shape)} of {dtype} in {rest:,} bytes")
@@ -125,7 +125,7 @@ def read_npy(file: IO[bytes], size: int) -> npt.NDArray[Any]:
     return array
 
 
-def npy_layout(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def parse_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read the header of a ``.npy`` file: return shape, whether the order is Fortran's, and dtype.
 
     Raises

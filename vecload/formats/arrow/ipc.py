@@ -1,4 +1,4 @@
-"""Arrow IPC files and streams, Feather among them; the columns are those of `vecload.formats.arrow.columns`.
+"""Arrow IPC files and streams, including Feather. `vecload.formats.arrow.columns` describes the columns.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc.
 """
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 NAME: Final = "Arrow"
 
 _FILE: Final = b"ARROW1\0\0"
-_STREAM: Final = b"\xff\xff\xff\xff"  # then the length of a message, in whose first bytes its schema is announced
+# A stream begins with a message: this marker, the length of its metadata as an int32, and the metadata, a schema.
+_STREAM: Final = b"\xff\xff\xff\xff"
 _LONGEST_SCHEMA: Final = 1 << 20
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for a file's magic number, or a stream's with the length of a schema behind it."""
+    """Return 95 for the magic number of a file, or 91 for the marker of a stream and a plausible length."""
     if head.startswith(_FILE):
         return 95
     length = int.from_bytes(head[4:8], "little")
@@ -40,9 +41,9 @@ def read(source: Source, request: ReadRequest) -> Reader:
     Raises
     ------
     FormatError
-        When it is damaged, or has no columns of words and vectors.
+        If the file is damaged, or does not have columns of words and vectors.
     MissingDependencyError
-        When pyarrow is not installed.
+        If pyarrow is not installed.
     """
     pa = arrow()
     data = source.mapped()
@@ -51,7 +52,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
         buffer = pa.BufferReader(pa.py_buffer(data))
         file = _ipc().open_file(buffer) if whole else _ipc().open_stream(buffer)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FormatError(f"not a whole Arrow file ({error})", file=source.name) from error
+        raise FormatError(f"invalid or incomplete Arrow file ({error})", file=source.name) from error
     columns = Columns(file.schema, source.name)
 
     def batches() -> Iterator[Any]:
@@ -73,12 +74,12 @@ def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
-    """Write an Arrow IPC file (Feather version 2). bfloat16, which it does not know, becomes float32.
+    """Write an Arrow IPC file (Feather version 2). bfloat16, which Arrow does not have, becomes float32.
 
     Raises
     ------
     MissingDependencyError
-        When pyarrow is not installed.
+        If pyarrow is not installed.
     """
 
     def open_sink(path: Path, schema: Any) -> Any:

@@ -1,8 +1,9 @@
-"""Parquet files of words and vectors; the columns are those of `vecload.formats.arrow.columns`.
+"""Parquet files of words and vectors. `vecload.formats.arrow.columns` describes the columns.
 
-Written without compression, which vectors hardly allow and which costs time. pandas, polars, DuckDB and Spark read it.
+Files are written without compression, which takes time and hardly makes vectors smaller. pandas, polars, DuckDB and
+Spark can read them.
 
-Source: https://parquet.apache.org/docs/file-format/, by way of pyarrow.
+Source: https://parquet.apache.org/docs/file-format/, through pyarrow.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAGIC: Final = b"PAR1"
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for the magic number."""
+    """Return 95 for the magic number."""
     return 95 if head.startswith(_MAGIC) else 0
 
 
@@ -37,9 +38,9 @@ def read(source: Source, request: ReadRequest) -> Reader:
     Raises
     ------
     FormatError
-        When it is damaged, or has no columns of words and vectors.
+        If the file is damaged, or does not have columns of words and vectors.
     MissingDependencyError
-        When pyarrow is not installed.
+        If pyarrow is not installed.
     """
     pa = arrow()
     data = source.mapped()
@@ -47,7 +48,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
         file = _parquet().ParquetFile(pa.BufferReader(pa.py_buffer(data)))
         schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FormatError(f"not a whole Parquet file ({error})", file=source.name) from error
+        raise FormatError(f"invalid or incomplete Parquet file ({error})", file=source.name) from error
     columns = Columns(schema, source.name)
 
     def batches() -> Iterator[Any]:
@@ -69,15 +70,16 @@ def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
-    """Write a Parquet file. bfloat16, which it does not know, becomes float32.
+    """Write a Parquet file. bfloat16, which Parquet does not have, becomes float32.
 
     Raises
     ------
     MissingDependencyError
-        When pyarrow is not installed.
+        If pyarrow is not installed.
     """
 
     def open_sink(path: Path, schema: Any) -> Any:
+        # Neither dictionaries nor minima and maxima help with vectors, whose values hardly repeat.
         plain = {"compression": "NONE", "use_dictionary": False, "write_statistics": False}
         return _parquet().ParquetWriter(path, schema, **plain)
 

@@ -1,10 +1,10 @@
-"""fastText models: ``.bin`` of any age, and quantised ``.ftz``.
+"""fastText models: ``.bin`` of every version, and quantized ``.ftz``.
 
-The file is mapped and of its matrices only the rows asked for are read. A word's vector is what fastText's
-``getWordVector`` gives: the mean of the word's own row and its n-grams' rows. Labels of supervised models are no words;
-they are in ``meta``, with what the model was trained with and how often each word came.
+The file is mapped, and only the requested rows of its matrices are read. The vector of a word is that of fastText's
+``getWordVector``: the mean of the word's own row and the rows of its n-grams. Labels of supervised models are not
+words; they are in ``meta``, with the training arguments and the count of each word.
 
-Source: fastText ``fasttext.cc``. Where what lies is told in `vecload.formats.fasttext.layout`.
+Source: fastText's ``fasttext.cc``. `vecload.formats.fasttext.layout` describes the layout of the file.
 """
 
 from __future__ import annotations
@@ -52,27 +52,26 @@ if TYPE_CHECKING:
     from vecload.sources import Source
 
 NAME: Final = "fastText"
-# Without format=, a .bin is written as word2vec, whose suffix it was first.
 
-_BATCH = 1 << 14  # words composed together
-_FEW = 2048  # words whose rows are read one by one: see `vecload.ngrams.DenseRows`
+_BATCH = 1 << 14  # words per batch
+_FEW = 2048  # up to this many words, rows are read one by one: see `vecload.ngrams.DenseRows`
 _PIECE = 1 << 20
 _MATRIX = struct.Struct("<Bqq")
 _DEFAULTS = {"ws": 5, "epoch": 5, "minCount": 1, "neg": 5, "wordNgrams": 1, "lrUpdateRate": 100, "t": 1e-4}
-"""What fastText takes where nothing is said."""
+"""fastText's default training arguments (``args.cc``), for vectors that were not trained with fastText."""
 _log = logging.getLogger("vecload")
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for the magic number, or for the numbers that models from before May 2017 begin with."""
+    """Return 95 for the magic number, or for the arguments and sizes that models from before May 2017 begin with."""
     return 95 if head.startswith(MAGIC) or looks_old(head) else 0
 
 
 def preview(source: Source) -> Preview:
     """Return the number of words, and how they are stored."""
     model = _parse(source)
-    kind = "product-quantised" if model.quantised else "float32"
-    return Preview(rows=len(model.counts), values=f"{kind}, a word's and its n-grams' rows averaged")
+    kind = "product-quantized" if model.quantized else "float32"
+    return Preview(rows=len(model.counts), values=f"{kind}, mean of the rows of a word and its n-grams")
 
 
 def _parse(source: Source) -> Model:
@@ -87,7 +86,7 @@ def _parse(source: Source) -> Model:
 
 
 class Reader(BaseReader):
-    """Composes the words of a fastText model in batches, in file order; made by `read`."""
+    """Reader that composes the vectors of a fastText model in batches, in file order."""
 
     def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
@@ -101,34 +100,34 @@ class Reader(BaseReader):
         self.skipped: Counter[str] = Counter()
         self._wanted = np.arange(self.declared if request.limit is None else min(request.limit, self.declared))
         if request.only is not None:
-            none = np.zeros(1, dtype=np.uint64)  # these words are looked up, nothing is among them: no table
-            words = Words(*self._words(self._wanted), slots=none)
+            # The requested words are the table in which these are looked up, so these need no hash table of their own.
+            no_table = np.zeros(1, dtype=np.uint64)
+            words = Words(*self._words(self._wanted), slots=no_table)
             self._wanted = self._wanted[request.only.lookup(words) >= 0]
-        self._given: list[npt.NDArray[np.int64]] = []
+        self._rows_read: list[npt.NDArray[np.int64]] = []
         self.expected = len(self._wanted)
 
     def _check_end(self, size: int | None) -> None:
         model, name = self._model, self._source.name
         if not model.output:
-            _log.warning(
-                "%s: the file ends behind the input matrix: vectors are whole, the output matrix is not there", name
-            )
+            _log.warning("%s: the file has no output matrix; vectors are complete, training cannot continue", name)
         if size is not None and size > model.end:
             if self._request.strict:
-                raise FormatError("bytes behind the model", file=name, byte=model.end, found=f"{size - model.end:,}")
-            _log.warning("%s: there are %s bytes behind the model", name, size - model.end)
+                raise FormatError("bytes after the model", file=name, byte=model.end, found=f"{size - model.end:,}")
+            _log.warning("%s: ignored %s bytes after the model", name, size - model.end)
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What the model was trained with, and the counts of the words that were read."""
+        """Training arguments of the model, and the counts of the words read so far."""
         model = self._model
-        rows = np.concatenate([*self._given, self._wanted[:0]])
-        first = ~build_hash_table(*self._words(rows))[1]  # of a word that comes twice the first row stays
+        rows = np.concatenate([*self._rows_read, self._wanted[:0]])
+        # If a word occurs more than once, the first row wins, as it does in `load`; counts must match the rows.
+        first = ~build_hash_table(*self._words(rows))[1]
         arguments = model.arguments._asdict()
         meta: dict[str, Any] = {
             "format": NAME,
             "version": model.version,
-            "quantised": model.quantised,
+            "quantized": model.quantized,
             "args": {
                 **arguments,
                 "model": MODELS[model.arguments.model],
@@ -152,7 +151,7 @@ class Reader(BaseReader):
             if not self._request.allow_nonfinite and not np.isfinite(values).all():
                 rows, values = self._without_nonfinite(rows, values)
                 data, offsets = self._words(rows)
-            self._given.append(rows)
+            self._rows_read.append(rows)
             self._source.position = size * (begin + len(rows)) // len(self._wanted)
             yield Batch(data, offsets, values)
 
@@ -167,7 +166,7 @@ class Reader(BaseReader):
         if self._request.errors != "skip":
             first = int(rows[np.argmin(fine)])
             start, stop = self._model.offsets[first : first + 2]
-            found = f"one in the vector of {quote(self._model.data[start:stop].tobytes())}"
+            found = f"in the vector of {quote(self._model.data[start:stop].tobytes())}"
             raise FormatError(cause, file=self._source.name, found=found, hint=NONFINITE_HINT)
         self.skipped[cause] += int(np.count_nonzero(~fine))
         return rows[fine], values[fine]
@@ -179,14 +178,14 @@ def read(source: Source, request: ReadRequest) -> Reader:
     Parameters
     ----------
     source
-        The opened file; mapped if it is a plain one.
+        The opened file, which is mapped if it is a plain file.
     request
-        Only the words it asks for are composed, and no other rows read.
+        Words to compose. No other rows are read.
 
     Raises
     ------
     FormatError
-        When the file is no model, is cut short, or says of itself what cannot be.
+        If the file is not a fastText model, is cut short, or contains invalid sizes.
     """
     return Reader(source, request)
 
@@ -199,32 +198,36 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     path
         The file.
     table
-        Its rows. Where it has an n-gram table, a word's own row is made such that the mean of it and its n-grams' rows
-        is the word's vector, as nearly as float32 allows; else the model has no n-grams (maxn and bucket are 0).
+        Words and vectors. With an n-gram table, the row of each word is chosen so that its mean with the rows of the
+        word's n-grams is the vector of the word, as exactly as float32 allows. Without one, the model has no n-grams
+        (maxn and bucket are 0).
     options
         `unencodable` applies to words with a NUL byte.
 
     Returns
     -------
     Counter
-        Rows left out.
+        Number of dropped rows, by cause.
 
     Raises
     ------
     OptionError
-        When the n-gram table is pruned or floret's: a model that is not quantised has no place for either.
+        If the n-gram table is pruned or floret's; a model that is not quantized cannot store either.
 
     Notes
     -----
-    The output matrix, of use only in training, is written as zeros, which take no room on most file systems.
+    The output matrix, which only training uses, is written as zeros: a hole in the file on most file systems.
     """
     ngrams: NgramTable | None = table.ngrams
     if ngrams is not None and (ngrams.kind != "fasttext" or ngrams.kept is not None):
         what = "floret's n-gram table" if ngrams.kind == "floret" else "a pruned n-gram table"
-        raise OptionError(f"a fastText .bin cannot hold {what}; Vectors(vectors.words, vectors.matrix) are without it")
-    if ngrams is not None and ngrams.eos_ngrams:  # version 12 gives </s> none, so its own row has to be its vector
+        hint = "Vectors(vectors.words, vectors.matrix) drops it"
+        raise OptionError(f"a fastText .bin cannot store {what}; {hint}")
+    # In version 12, </s> has no n-grams, so its own row has to be its vector.
+    if ngrams is not None and ngrams.eos_ngrams:
         ngrams = NgramTable(ngrams.rows, **{**ngrams.settings, "eos_ngrams": False})
     policy = WordPolicy(NAME, b"\0", options.unencodable, empty=True)
+    # The dictionary precedes the matrix, so rows are kept in a temporary file until all words are known.
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:
         for batch in map(policy.apply, table.batches()):
@@ -232,20 +235,20 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             packed.append(batch._replace(rows=batch.rows[:0]))
         count = sum(len(batch.offsets) - 1 for batch in packed)
         counts = table.meta.get("counts")
-        if counts is None or len(counts) != count:  # not known, or of rows that were left out too
+        if counts is None or len(counts) != count:  # unknown, or including dropped rows
             counts = np.ones(count, dtype=np.int64)
         file.write(_head(table, ngrams, counts))
         done = 0
         for batch in packed:
             begin, done = done, done + len(batch.offsets) - 1
             file.write(_entries(batch, counts[begin:done]).data)
-        behind = 0 if ngrams is None else ngrams.bucket
-        file.write(_MATRIX.pack(0, count + behind, table.dim))
+        bucket = 0 if ngrams is None else ngrams.bucket
+        file.write(_MATRIX.pack(0, count + bucket, table.dim))
         rows.seek(0)
         shutil.copyfileobj(rows, file, _PIECE)
-        for begin in range(0, behind, _BATCH):
+        for begin in range(0, bucket, _BATCH):
             assert ngrams is not None
-            block = ngrams.rows.take(np.arange(begin, min(begin + _BATCH, behind)), sparse=False)
+            block = ngrams.rows.take(np.arange(begin, min(begin + _BATCH, bucket)), sparse=False)
             file.write(np.ascontiguousarray(block, dtype="<f4").data)
         file.write(_MATRIX.pack(0, count, table.dim))
         file.truncate(file.tell() + 4 * count * table.dim)
@@ -253,25 +256,27 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
 
 
 def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32]:
-    """The rows that, averaged with those of the n-grams, are the batch's."""
+    """Return the words' own rows, whose means with the rows of their n-grams are the vectors of the batch."""
     values = to_float32(batch, NAME)
     if ngrams is None:
         return values
+    # vector = (own + sum of n-gram rows) / number, solved for `own`. Composing the result and correcting it by the
+    # error removes most of what rounding to float32 lost.
     sums = np.zeros_like(values)
     number = (1.0 + ngrams.add(batch.data, batch.offsets, sums))[:, None]
     own: npt.NDArray[np.float32] = (values * number - sums).astype("<f4")
     composed = own.copy()
     ngrams.compose(batch.data, batch.offsets, composed, own=1)
-    own += (values - composed) * number  # what rounding took
+    own += (values - composed) * number
     return own
 
 
 def _head(table: RowStream, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]) -> bytes:
-    """All that lies in front of the dictionary's entries."""
+    """Return the bytes before the entries of the dictionary."""
     given = table.meta.get("args", {})
     settings = {name: given.get(name, default) for name, default in _DEFAULTS.items()}
     minn, maxn, bucket = (0, 0, 0) if ngrams is None else (ngrams.minn, ngrams.maxn, ngrams.bucket)
-    loss, model = 2, 2  # negative sampling, skipgram: neither matters for vectors
+    loss, model = 2, 2  # negative sampling and skipgram; vectors do not depend on them
     arguments = Arguments(dim=table.dim, loss=loss, model=model, minn=minn, maxn=maxn, bucket=bucket, **settings)
     sizes = Sizes(entries=len(counts), words=len(counts), labels=0, tokens=given.get("ntokens", int(counts.sum())))
     start = MAGIC + struct.pack("<i", max(VERSIONS))
@@ -292,7 +297,7 @@ FORMAT: Final = Format(
     read=read,
     preview=preview,
     write=write,
-    shared_suffixes=(".bin",),
+    shared_suffixes=(".bin",),  # without format=, a .bin is written as word2vec, which used the suffix first
     ngram_kinds=("fasttext",),
     options=("unencodable",),
 )

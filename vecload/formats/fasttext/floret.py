@@ -1,4 +1,4 @@
-"""floret's text tables: rows for hashed n-grams, and no words.
+"""floret's text tables: rows for hashed n-grams, without words.
 
 ::
 
@@ -6,8 +6,8 @@
     0 v v v ...
     1 v v v ...
 
-A file gives `Vectors` without words, whose n-gram table has a vector for every string. The rows are text vectors whose
-words are their numbers, and are read as such.
+A file is read as `Vectors` without words, whose n-gram table composes a vector for any string. The rows have the syntax
+of text vectors with row numbers as words, so the text reader parses them.
 
 Sources: floret's ``fasttext.cc`` (``saveFloretVectors``) and spaCy's ``training/initialize.py``, which reads it.
 """
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 NAME: Final = "floret"
 
 _HEADER = re.compile(rb"(\d{1,10}) (\d{1,7}) (\d{1,4}) (\d{1,4}) ([1-4]) (\d{1,10}) (\S+) (\S+) *\r?\n")
-_ROWS = 1 << 12  # rows written together
+_BLOCK = 1 << 12  # rows formatted at a time
 
 
 class Header(NamedTuple):
-    """What the first line says."""
+    """Fields of the first line."""
 
     bucket: int
     dim: int
@@ -60,7 +60,7 @@ class Header(NamedTuple):
 
 
 def _header(head: bytes) -> tuple[Header, int] | None:
-    """The header, and where the rows begin."""
+    """Return the header and the byte at which the rows begin, or None if there is no header."""
     match = _HEADER.match(head)
     if match is None:
         return None
@@ -71,7 +71,7 @@ def _header(head: bytes) -> tuple[Header, int] | None:
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 for the header with row 0 behind it."""
+    """Return 95 for a header that is followed by row 0."""
     found = _header(head)
     if found is None:
         return 0
@@ -81,12 +81,12 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
 
 
 def preview(source: Source) -> Preview:  # noqa: ARG001 - every format is asked the same way
-    """Return that there are no words; the other facts are about the rows of n-grams."""
-    return Preview(rows=0, values="decimal text: rows of n-grams, of any word's, and no words")
+    """Return the number of words, which is 0; all rows belong to n-grams."""
+    return Preview(rows=0, values="decimal text: rows of n-grams, without words")
 
 
 class Reader(BaseReader):
-    """Reads a floret table, whole, when it is made; there are no batches, for there are no words."""
+    """Reader that reads the whole table when it is created. It yields no batches, because there are no words."""
 
     declared = 0
     expected = 0
@@ -97,7 +97,7 @@ class Reader(BaseReader):
             line = source.head(1 << 10).split(b"\n")[0]
             expected = "bucket dim minn maxn hashCount hashSeed BOW EOW"
             raise FormatError(
-                "no header of a floret table", file=source.name, line=1, found=quote(line), expected=expected
+                "missing header of a floret table", file=source.name, line=1, found=quote(line), expected=expected
             )
         self._header, begin = found
         self._name = source.name
@@ -105,12 +105,14 @@ class Reader(BaseReader):
         self.dtype = type_of(request.dtype or "float32")
         self.skipped: Counter[str] = Counter()
         header, size = self._header, source.size
-        least = header.bucket * (2 * self.dim + 3) - 1  # an index, its values of a digit each, and a line feed
+        # A row has at least a digit, a space and a digit for each value, and a line feed. The header is compared with
+        # the size of the file before anything of its sizes is allocated.
+        least = header.bucket * (2 * self.dim + 3) - 1
         ngrams = (
             max(header.minn, header.maxn) <= LONGEST_NGRAM and max(len(header.bow), len(header.eow)) <= LONGEST_MARK
         )
-        possible = 0 < header.bucket < 1 << 31 and 0 < self.dim <= MAX_DIM and ngrams and header.seed < 1 << 32
-        if not possible or (size and least > size - begin):
+        valid = 0 < header.bucket < 1 << 31 and 0 < self.dim <= MAX_DIM and ngrams and header.seed < 1 << 32
+        if not valid or (size and least > size - begin):
             raise FormatError(
                 "invalid sizes in the header",
                 file=source.name,
@@ -121,7 +123,7 @@ class Reader(BaseReader):
         source.read(begin)
         try:
             rows = self._rows(source, replace(request, only=None, limit=None, errors="raise"))
-        except FormatError as error:  # the reader of rows counts from where they begin
+        except FormatError as error:  # the text reader counts lines and bytes from the first row
             error.line = None if error.line is None else error.line + 1
             error.byte = None if error.byte is None else error.byte + begin
             raise
@@ -138,19 +140,19 @@ class Reader(BaseReader):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What the header says."""
+        """Format and header of the file."""
         return {"format": NAME, "header": " ".join(map(str, self._header))}
 
     def __iter__(self) -> Iterator[Batch]:
         yield from ()
 
     def mapped(self) -> Table:
-        """No words, and the table."""
-        none = np.empty((0, self.dim), dtype=self.dtype)
-        return Table(Words.from_bytes([]), none, {**self.meta, "source": self._name}, self.ngrams)
+        """Return a table without words, and the n-gram table."""
+        empty = np.empty((0, self.dim), dtype=self.dtype)
+        return Table(Words.from_bytes([]), empty, {**self.meta, "source": self._name}, self.ngrams)
 
     def _rows(self, source: Source, request: ReadRequest) -> npt.NDArray[Any]:
-        """All rows, in order: text vectors whose words are their numbers."""
+        """Return all rows, after checking that they are in order."""
         reader = text.read(source, replace(request, alias="glove"))
         blocks: list[npt.NDArray[Any]] = []
         done = 0
@@ -165,7 +167,7 @@ class Reader(BaseReader):
             done += len(batch.rows)
         if reader.dim != self.dim or done != self._header.bucket:
             raise FormatError(
-                "the header's sizes are wrong",
+                "wrong sizes in the header",
                 file=self._name,
                 found=f"{done:,} rows of {reader.dim:,} values",
                 expected=f"{self._header.bucket:,} of {self.dim:,}",
@@ -182,12 +184,12 @@ def read(source: Source, request: ReadRequest) -> Reader:
     source
         The opened file.
     request
-        Its `dtype` is that of the rows; there are no words to choose from.
+        Its `dtype` is the type of the rows. All rows are read, because there are no words to select.
 
     Raises
     ------
     FormatError
-        When a row is missing, too many, out of order or no row.
+        If rows are missing, out of order or malformed, or if there are too many.
 
     Examples
     --------
@@ -202,33 +204,33 @@ def read(source: Source, request: ReadRequest) -> Reader:
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
-    """Write a floret table, which floret's and spaCy's readers take; values are the shortest that read back.
+    """Write a floret table for floret and spaCy. Values have the fewest digits that read back to the same float32.
 
     Parameters
     ----------
     path
         The file.
     table
-        Its n-gram table; a table has no room for words.
+        Rows with an n-gram table of kind "floret", and without words.
 
     Raises
     ------
     OptionError
-        When there is no n-gram table of floret's kind, or there are words.
+        If there is no such n-gram table, or there are words, which the format cannot store.
     """
     from vecload.kernels import float_formatting
 
     ngrams: NgramTable | None = table.ngrams
     if ngrams is None or ngrams.kind != "floret":
-        raise OptionError("a .floret file holds a floret table: these vectors have none")
+        raise OptionError("a .floret file stores a floret table; these vectors do not have one")
     if any(len(batch.rows) for batch in table.batches()):
-        raise OptionError("a .floret file holds no words; Vectors(vectors.words[:0], ...) are without them")
+        raise OptionError("a .floret file cannot store words; Vectors(vectors.words[:0], ...) drops them")
     settings = (ngrams.bucket, ngrams.dim, ngrams.minn, ngrams.maxn, ngrams.hash_count, ngrams.seed)
     header = " ".join(map(str, (*settings, ngrams.bow, ngrams.eow))) + "\n"
     with path.open("wb") as file:
         file.write(header.encode("utf-8", "surrogateescape"))
-        for begin in range(0, ngrams.bucket, _ROWS):
-            numbers = np.arange(begin, min(begin + _ROWS, ngrams.bucket))
+        for begin in range(0, ngrams.bucket, _BLOCK):
+            numbers = np.arange(begin, min(begin + _BLOCK, ngrams.bucket))
             rows = np.ascontiguousarray(ngrams.rows.take(numbers, sparse=False))
             names = Words.from_bytes([b"%d" % number for number in numbers.tolist()])
             out = np.empty(

@@ -107,7 +107,7 @@ class Model:
     offsets: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     labels: list[str]
-    quantised: bool
+    quantized: bool
     rows: Rows
     """Rows of the words themselves, to be averaged with the rows of their n-grams."""
     ngrams: NgramTable
@@ -226,7 +226,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         offsets=offsets,
         counts=counts[: sizes.words],
         labels=labels,
-        quantised=quantized,
+        quantized=quantized,
         rows=rows[: sizes.words],
         ngrams=ngrams,
         end=cursor.at,
