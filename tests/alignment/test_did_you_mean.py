@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from vecload import Vectors, align, load, transform
 from vecload.cli import app
 from vecload.errors import OptionError, VocabularyError
-from vecload.evaluation import read_all
+from vecload.evaluation.results import read_all
 from vecload.message_text import did_you_mean
 from vecload.pooling import SentencePooler
 

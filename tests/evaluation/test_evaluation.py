@@ -1,4 +1,4 @@
-"""Figures of vectors beside gensim's and scipy's, by every protocol, and what is not there."""
+"""Evaluation compared with gensim and scipy, under every protocol; data set files; invalid input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def some(words: str, dim: int = 8, seed: int = 0) -> Vectors:
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2))
-def test_correlations_are_scipys(pairs: list[tuple[int, int]]) -> None:
+def test_correlations_equal_scipy(pairs: list[tuple[int, int]]) -> None:
     stats = pytest.importorskip("scipy.stats")
     x, y = zip(*pairs, strict=True)
     if len(set(x)) == 1 or len(set(y)) == 1:
@@ -52,7 +52,7 @@ def test_correlations_are_scipys(pairs: list[tuple[int, int]]) -> None:
         ("New York\tBig Apple\t9\n", [("New York", "Big Apple", 9)]),
     ],
 )
-def test_pairs_as_they_are_published(text: str, expected: list[Any], tmp_path: Path) -> None:
+def test_read_recognizes_published_layouts_of_pairs(text: str, expected: list[Any], tmp_path: Path) -> None:
     file = tmp_path / "pairs.txt"
     file.write_text(text, newline="")
     pairs = evaluation.read(file)
@@ -60,7 +60,7 @@ def test_pairs_as_they_are_published(text: str, expected: list[Any], tmp_path: P
     assert list(zip(pairs.left, pairs.right, pairs.gold.tolist(), strict=True)) == expected
 
 
-def test_analogies_and_sentences_as_they_are_published(tmp_path: Path) -> None:
+def test_read_recognizes_published_layouts_of_analogies_and_sentences(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
     file.write_text(": one\na b c d\n\n  : two\ne f g h\ni j k l\n")
     found = evaluation.read(file)
@@ -93,7 +93,9 @@ EXPECTED = "expected two columns of words, then a score."
         ("read_sentences", "a\tb\n", "some.txt: no pairs: expected two columns of words, then a score per line."),
     ],
 )  # fmt: skip
-def test_files_that_are_none(reader: str, text: str, message: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_read_malformed_file_raises_with_line(
+    reader: str, text: str, message: str, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("some.txt").write_text(text)
     with pytest.raises(FormatError) as caught:
@@ -104,8 +106,8 @@ def test_files_that_are_none(reader: str, text: str, message: str, tmp_path: Pat
 @pytest.mark.parametrize("dataset", ["wordsim353", "simlex999"])
 @pytest.mark.parametrize("dummy", [False, True])
 @pytest.mark.parametrize("rows", [6000, 100_000])
-def test_similarity_is_gensims(dataset: str, dummy: bool, rows: int, real_glove: Path) -> None:
-    """On few rows too, where many words are missing."""
+def test_similarity_equals_gensim(dataset: str, dummy: bool, rows: int, real_glove: Path) -> None:
+    """With few rows, many words are missing."""
     vectors = load(real_glove, limit=rows)
     peer = gensim_of(vectors)
     expected = peer.evaluate_word_pairs(str(evaluation.find(dataset)), dummy4unknown=dummy)
@@ -117,7 +119,7 @@ def test_similarity_is_gensims(dataset: str, dummy: bool, rows: int, real_glove:
 
 
 @pytest.mark.parametrize("protocol", evaluation.PROTOCOLS)
-def test_a_row_with_nan_is_a_missing_word(protocol: str) -> None:
+def test_similarity_treats_row_with_nan_as_missing(protocol: str) -> None:
     rows = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     broken = rows.copy()
     broken[5, 2] = np.nan
@@ -128,8 +130,8 @@ def test_a_row_with_nan_is_a_missing_word(protocol: str) -> None:
     assert found.missing == 1
 
 
-def test_web_is_the_benchmarks_packages(real_glove: Path) -> None:
-    """Its rule, word by word: vectors at norm 1, products, their mean for what is missing."""
+def test_web_protocol_equals_word_embeddings_benchmarks(real_glove: Path) -> None:
+    """The rule of that package, word by word: unit vectors, dot products, and the mean vector for missing words."""
     stats = pytest.importorskip("scipy.stats")
     vectors = load(real_glove)
     pairs = evaluation.read_pairs("wordsim353")
@@ -151,14 +153,14 @@ def few(questions: Analogies, step: int) -> Analogies:
 
 
 @pytest.mark.parametrize("dummy", [False, True])
-def test_analogies_are_gensims(dummy: bool, real_glove: Path, tmp_path: Path) -> None:
-    """A sample, on rows with words in other cases among them, so that the case rule decides."""
+def test_analogies_equal_gensim(dummy: bool, real_glove: Path, tmp_path: Path) -> None:
+    """A sample of the questions, with words in several letter cases, so that the case rule matters."""
     loaded = load(real_glove, limit=12_000)
-    # Capitalized twins of the first words, with rows a little apart; a twin may already be a word of the file.
-    twins = [row for row, word in enumerate(loaded.words[:2000]) if word.title() not in loaded.words]
-    words = [*loaded.words, *(loaded.words[row].title() for row in twins)]
+    # Capitalized copies of the first words, with slightly different rows; some are already words of the file.
+    copies = [row for row, word in enumerate(loaded.words[:2000]) if word.title() not in loaded.words]
+    words = [*loaded.words, *(loaded.words[row].title() for row in copies)]
     assert len(set(words)) == len(words) > 13_000
-    vectors = Vectors(words, np.vstack([loaded.matrix, loaded.matrix[twins] + np.float32(0.01)]))
+    vectors = Vectors(words, np.vstack([loaded.matrix, loaded.matrix[copies] + np.float32(0.01)]))
     questions = few(evaluation.read_analogies("questions-words"), 40)
     file = tmp_path / "questions.txt"
     lines = (f": {name}\n" + "".join(" ".join(one) + "\n" for one in some) for name, some in questions.sections)
@@ -174,7 +176,7 @@ def test_analogies_are_gensims(dummy: bool, real_glove: Path, tmp_path: Path) ->
         assert (mine.correct, mine.used) == (len(theirs["correct"]), used)
 
 
-def test_protocols_differ_as_they_say() -> None:
+def test_protocols_treat_case_and_missing_words_differently() -> None:
     vectors = Vectors(
         Words.from_strings(["Cat", "cat", "dog", "cow"]), np.array([[1, 0], [0, 1], [1, 1], [1, -1]], "f4")
     )
@@ -184,11 +186,11 @@ def test_protocols_differ_as_they_say() -> None:
         for name in ("exact", "lower", "gensim", "gensim-dummy", "web")
     }
     assert used == {"exact": 1, "lower": 2, "gensim": 2, "gensim-dummy": 3, "web": 3}
-    lookup = evaluation.protocols.Lookup(vectors, Protocol("x", case="fold"))
+    lookup = evaluation.protocols.WordLookup(vectors, Protocol("x", case="fold"))
     assert lookup.rows(["CAT", "cAt", "cow", "gnu"]).tolist() == [0, 0, 3, -1]
-    assert evaluation.protocols.Lookup(vectors, Protocol("x", limit=2)).rows(["cat", "dog"]).tolist() == [1, -1]
-    mean, _, usable = evaluation.protocols.Lookup(vectors, Protocol("x", missing="mean")).unit(["gnu"])
-    np.testing.assert_allclose(mean[0], [(1 + 0 + 0.5**0.5 + 0.5**0.5) / 4, 1 / 4])  # of the four at norm 1
+    assert evaluation.protocols.WordLookup(vectors, Protocol("x", limit=2)).rows(["cat", "dog"]).tolist() == [1, -1]
+    mean, _, usable = evaluation.protocols.WordLookup(vectors, Protocol("x", missing="mean")).unit_vectors(["gnu"])
+    np.testing.assert_allclose(mean[0], [(1 + 0 + 0.5**0.5 + 0.5**0.5) / 4, 1 / 4])  # of the four unit vectors
     assert usable.all()
     table = NgramTable(np.ones((5, 2), dtype="f4"), minn=3, maxn=3)
     with_ngrams = Vectors(vectors.words, vectors.matrix, ngrams=table)
@@ -208,18 +210,18 @@ def test_protocols_differ_as_they_say() -> None:
         (lambda v: evaluate(v, ["questions-words"]), VocabularyError, "no analogy has all four words among the 3"),
         (lambda v: evaluation.induction(v, v, [("x", "y")]), VocabularyError, "none of the 1 pairs has both words"),
         (lambda v: evaluation.induction(v, v, [], retrieval="l2"), OptionError, "retrieval='l2' is not one of"),
-        (lambda v: evaluation.induction(v, v, [], k=[0]), OptionError, "k=(0,): look at one answer or more"),
+        (lambda v: evaluation.induction(v, v, [], k=[0]), OptionError, "k=(0,) needs numbers of answers, 1 or more"),
         (lambda v: evaluation.induction(v, v, [], protocol="web"), OptionError, "protocol 'web' replaces missing"),
-        (lambda v: compare(v, some("d e")), VocabularyError, "3 and 2 words have 0 finite rows in common, so nothing"),
+        (lambda v: compare(v, some("d e")), VocabularyError, "3 and 2 words have 0 finite rows in common; a"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_asked(call: Any, error: type[Exception], message: str) -> None:
+def test_evaluation_with_invalid_input_raises(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         call(some("a b c"))
     assert message in str(caught.value)
 
 
-def test_induction_counts_source_words() -> None:
+def test_induction_counts_each_source_word_once() -> None:
     vectors = some("a b c d e f", 20)
     target = Vectors(Words.from_strings("A B C D E F".split()), vectors.matrix)
     dictionary = [("a", "A"), ("a", "F"), ("b", "C"), ("c", "x"), ("y", "A"), ("d", "D")]
@@ -230,8 +232,8 @@ def test_induction_counts_source_words() -> None:
     assert evaluation.induction(vectors, target, dictionary, retrieval="nn", k=[1], protocol=only).used == 1
 
 
-def test_csls_heals_hubs() -> None:
-    """A target row near everything draws the nearest neighbours, not CSLS."""
+def test_induction_by_csls_is_robust_to_hubs() -> None:
+    """A target row near everything is the nearest neighbor of many words, but not by CSLS."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(100, 10)).astype("f4") + 1
     hub = np.ones((1, 10), dtype="f4")
@@ -246,7 +248,7 @@ def test_csls_heals_hubs() -> None:
     assert found["csls"] > found["nn"]
 
 
-def test_sentences_take_arrays_and_tensors() -> None:
+def test_sentence_similarity_accepts_arrays_and_tensors() -> None:
     torch = pytest.importorskip("torch")
     pairs = Pairs("s", ("aa", "ab", "b"), ("aa", "b", "a"), np.array([5.0, 3.0, 0.0]))
 
@@ -257,64 +259,64 @@ def test_sentences_take_arrays_and_tensors() -> None:
     assert found.spearman == 1.0
     tensors = evaluation.sentence_similarity(lambda texts: torch.tensor(encode(texts) * 1.0, requires_grad=True), pairs)
     assert tensors == found
-    with pytest.raises(OptionError, match=r"encode gave an array of shape \(3,\) for 3 texts"):
+    with pytest.raises(OptionError, match=r"encode returned an array of shape \(3,\) for 3 texts"):
         evaluation.sentence_similarity(lambda texts: np.zeros(len(texts)), pairs)
-    with pytest.raises(OptionError, match="encode gave NaN or infinity for 'aa'"):
+    with pytest.raises(OptionError, match="encode returned NaN or infinity for 'aa'"):
         evaluation.sentence_similarity(lambda texts: np.full((len(texts), 2), np.nan), pairs)
 
 
-def test_geometry_by_its_definitions() -> None:
+def test_geometry_matches_its_definitions() -> None:
     vectors = some(" ".join(f"w{at}" for at in range(6000)), 5)
     matrix = vectors.matrix.astype(np.float64) * [3, 1, 1, 1, 0] + [2, 0, 0, 0, 4]
     matrix[7] = 0
-    look = evaluation.geometry(Vectors(vectors.words, matrix))
+    shape = evaluation.geometry(Vectors(vectors.words, matrix))
     norms = np.linalg.norm(matrix, axis=1)
-    assert look.norms == pytest.approx((norms.min(), norms.mean(), norms.max(), norms.std()), rel=1e-5)
-    assert (look.rows, look.dim, look.zeros, look.nonfinite) == (6000, 5, 1, 0)
+    assert shape.norms == pytest.approx((norms.min(), norms.mean(), norms.max(), norms.std()), rel=1e-5)
+    assert (shape.rows, shape.dim, shape.zeros, shape.nonfinite) == (6000, 5, 1, 0)
     spread = np.linalg.eigvalsh(np.cov(matrix.T))[::-1]
-    assert look.dominance == pytest.approx(spread[:3].sum() / spread.sum(), rel=1e-6)
+    assert shape.dominance == pytest.approx(spread[:3].sum() / spread.sum(), rel=1e-6)
     directions = np.linalg.eigh(matrix.T @ matrix)[1] / norms.mean()
     z = np.concatenate([np.exp(matrix @ directions).sum(axis=0), np.exp(-matrix @ directions).sum(axis=0)])
-    assert look.isotropy == pytest.approx(z.min() / z.max(), rel=1e-4)
+    assert shape.isotropy == pytest.approx(z.min() / z.max(), rel=1e-4)
     unit = np.delete(matrix, 7, 0) / np.delete(norms, 7)[:, None]
-    assert look.cosine == pytest.approx((unit.sum(axis=0) @ unit.sum(axis=0)) / 6000**2, abs=0.01)
+    assert shape.cosine == pytest.approx((unit.sum(axis=0) @ unit.sum(axis=0)) / 6000**2, abs=0.01)
     bad = matrix.astype("f4")
     bad[3, 1], bad[:, 2] = np.nan, 1
-    look = evaluation.geometry(Vectors(vectors.words, bad))
-    assert (look.nonfinite, look.constant) == (1, 1 + 0)
-    assert math.isfinite(look.isotropy)
-    with pytest.raises(OptionError, match="no row is finite"):
+    shape = evaluation.geometry(Vectors(vectors.words, bad))
+    assert (shape.nonfinite, shape.constant) == (1, 1 + 0)
+    assert math.isfinite(shape.isotropy)
+    with pytest.raises(OptionError, match="the vectors have no finite rows"):
         evaluation.geometry(Vectors(Words.from_strings(["a"]), np.full((1, 2), np.nan)))
     assert evaluation.geometry(Vectors(Words.from_strings(["a"]), np.zeros((1, 2)))).isotropy == 1
 
 
-def test_comparison() -> None:
+def test_compare_reports_overlap_and_cosines() -> None:
     one = some("a b c d e f", 6)
     same = compare(one, one, k=2)
     assert (same.words, same.mean_cosine, same.overlap, same.sampled) == ((6, 6, 6), pytest.approx(1), 1.0, 6)
     other = some("x f e d c", 9, seed=3)
-    seen = compare(one, other, k=3)
-    assert (seen.words, seen.cosines) == ((6, 5, 4), None)
-    assert seen.overlap == 1.0  # of four words, three neighbours are all others
+    found = compare(one, other, k=3)
+    assert (found.words, found.cosines) == ((6, 5, 4), None)
+    assert found.overlap == 1.0  # of four words, the three neighbors are all others
     assert compare(one, some("a b c d e f", 6, seed=5), k=2).overlap < 1
-    assert "none: the dimensions differ" in str(seen)
+    assert "none: the dimensions differ" in str(found)
 
 
-def test_rows_that_are_not_finite_are_in_no_comparison() -> None:
+def test_compare_excludes_rows_that_are_not_finite() -> None:
     one, other = some("a b c d e f"), some("a b c d e f", seed=5)
     rows = other.matrix.copy()
     rows[1, 2], rows[4, 0] = np.nan, np.inf
     broken = Vectors(other.words, rows)
     keep = np.array([0, 2, 3, 5])
-    seen = compare(one, broken, k=2)
+    found = compare(one, broken, k=2)
     left = compare(Vectors(one.words.take(keep), one.matrix[keep]), Vectors(other.words.take(keep), rows[keep]), k=2)
-    assert (seen.cosines, seen.mean_cosine, seen.overlap) == (left.cosines, left.mean_cosine, left.overlap)
-    assert (seen.words, seen.sampled) == ((6, 6, 6), 4)
+    assert (found.cosines, found.mean_cosine, found.overlap) == (left.cosines, left.mean_cosine, left.overlap)
+    assert (found.words, found.sampled) == ((6, 6, 6), 4)
     with pytest.raises(VocabularyError, match="have 0 finite rows in common"):
         compare(one, Vectors(one.words, np.full_like(one.matrix, np.nan)))
 
 
-def test_command_line(tmp_path: Path) -> None:
+def test_commands_print_tables_and_json(tmp_path: Path) -> None:
     file = tmp_path / "v.txt"
     file.write_text("cat 1 0\ndog 1 1\ncar 0 1\n")
     pairs = tmp_path / "pairs.tsv"

@@ -147,6 +147,7 @@ def transform(
     Example: vecload transform glove.6B.50d.txt --step center,abtt:3,unit -o out.safetensors
     """
     from vecload import evaluation, loading, transforms
+    from vecload.evaluation.results import read_all
     from vecload.transforms.steps import parse_steps
 
     steps = split_list(step)
@@ -154,7 +155,7 @@ def transform(
     target, to_stdout = stream_of(output_of(out, output, "OUT"), as_json=as_json)
     check_outputs([file], force=force, vectors=[target], format=format)
     say = messages(quiet=quiet, instead=as_json, err=to_stdout)
-    sets = evaluation.read_all(split_list(evaluate_on)) if evaluate_on else []
+    sets = read_all(split_list(evaluate_on)) if evaluate_on else []
     before = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     after = transforms.transform(before, steps)
     after.save(target, format)

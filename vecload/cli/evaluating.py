@@ -44,10 +44,11 @@ def evaluate(
     Example: vecload evaluate glove.6B.50d.txt --data wordsim353 --data my-pairs.tsv
     """
     from vecload import evaluation, loading
+    from vecload.evaluation.results import read_all
 
     check_outputs([file], force=False)
     messages(quiet=quiet)
-    sets = evaluation.read_all(split_list(data) if data else None, protocol=protocol, method=method)
+    sets = read_all(split_list(data) if data else None, protocol=protocol, method=method)
     vectors = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     found = evaluation.evaluate(vectors, sets, protocol=protocol, method=method)  # type: ignore[arg-type]
     if as_json:

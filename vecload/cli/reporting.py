@@ -59,7 +59,7 @@ def report(
     from vecload.alignment import align
     from vecload.errors import OptionError
     from vecload.evaluation import evaluate as measure
-    from vecload.evaluation import read_all
+    from vecload.evaluation.results import read_all
     from vecload.loading import load
     from vecload.mapping import read_dictionary
     from vecload.mapping.dictionaries import SEEDS

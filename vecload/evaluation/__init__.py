@@ -1,10 +1,11 @@
-"""How good vectors are: by data sets (`datasets`) under named protocols (`protocols`), and by their own geometry."""
+"""Evaluate vectors: by data sets of human judgments (`datasets`) under named protocols, and by their own geometry."""
 
-from vecload.evaluation.bilingual import Induction, SentenceSimilarity, induction, sentence_similarity
+from vecload.evaluation.bilingual import Induction, induction
 from vecload.evaluation.datasets import Analogies, Pairs, find, read, read_analogies, read_pairs, read_sentences
 from vecload.evaluation.geometry import Comparison, Geometry, compare, geometry
 from vecload.evaluation.protocols import PROTOCOLS, Protocol
-from vecload.evaluation.results import Evaluation, evaluate, read_all
+from vecload.evaluation.results import Evaluation, evaluate
+from vecload.evaluation.sentences import SentenceSimilarity, sentence_similarity
 from vecload.evaluation.word_benchmarks import AnalogyScore, Section, Similarity, analogies, similarity
 from vecload.keywords import explain_public
 
@@ -28,7 +29,6 @@ __all__ = [
     "geometry",
     "induction",
     "read",
-    "read_all",
     "read_analogies",
     "read_pairs",
     "read_sentences",

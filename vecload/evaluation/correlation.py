@@ -1,4 +1,4 @@
-"""Correlations of two lists of numbers: Pearson's, and Spearman's of ranks with ties."""
+"""Correlations of two lists of numbers: Pearson's r, and Spearman's rho with ties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Pearson's r; NaN for fewer than two pairs, or where one side does not vary.
+    """Return Pearson's r; NaN for fewer than two pairs, or if one side does not vary.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Spearman's rho: Pearson's r of the ranks, where equal values share the mean of theirs.
+    """Return Spearman's rho: Pearson's r of the ranks, where equal values have the mean of their ranks.
 
     Examples
     --------

@@ -26,7 +26,17 @@ SHIPPED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "questi
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of words or of sentences, and how alike people find them: `gold` float64, shape (n,)."""
+    """Pairs of words or sentences with human judgments of their similarity.
+
+    Parameters
+    ----------
+    name
+        Name of the data set.
+    left, right
+        First and second word (or sentence) of each pair.
+    gold
+        Judgments, float64, shape (n,).
+    """
 
     name: str
     left: tuple[str, ...]
@@ -36,7 +46,15 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Analogies:
-    """Quadruples a : b = c : d of words, in sections."""
+    """Analogies in sections.
+
+    Parameters
+    ----------
+    name
+        Name of the data set.
+    sections
+        Pairs of a title and the analogies of a section; each is four words, "a is to b as c is to d".
+    """
 
     name: str
     sections: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...]
@@ -97,7 +115,7 @@ def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
     Raises
     ------
     FormatError
-        If a line has no two words or no finite score, or the columns cannot be told apart.
+        If a line has no two words or no finite score, or the columns cannot be identified.
     """
     return _pairs(find(dataset), Path(dataset).stem)
 

@@ -1,4 +1,4 @@
-"""The shape of a space: norms, isotropy, and how two spaces of the same words differ."""
+"""Geometry of a space: norms, isotropy, and the difference between two spaces of the same words."""
 
 from __future__ import annotations
 
@@ -12,38 +12,45 @@ from vecload.arrays import paired_cosines, row_blocks
 from vecload.errors import OptionError, VocabularyError
 from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, table
-from vecload.search import nearest
+from vecload.search.overlap import count_common_neighbors
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_ROWS = 4096  # rows worked on together
+# Rows that are converted at a time. Sums depend on it in their last digit.
+_ROWS = 4096
+# Random pairs of rows.
 _PAIRS = 100_000
+# Largest exponent of the partition function; exp(700) is just below the largest float64.
+_EXPONENT = 700
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Norms and isotropy of a space, over its finite rows."""
+    """Norms and isotropy of a space, over its finite rows; made by `geometry`."""
 
     rows: int
+    """Number of rows."""
     dim: int
+    """Number of values per vector."""
     zeros: int
-    """Rows of nothing but zeros."""
+    """Number of rows of zeros."""
     nonfinite: int
-    """Rows with NaN or infinity: in none of the other figures."""
+    """Number of rows with NaN or infinity, which are excluded from all other figures."""
     constant: int
-    """Columns of one value only."""
+    """Number of columns with a single value."""
     norms: tuple[float, float, float, float]
-    """Least, mean and greatest norm, and their standard deviation."""
+    """Smallest, mean and largest norm, and their standard deviation."""
     cosine: float
-    """Mean cosine of random pairs: 0 in a space that fills all directions alike."""
+    """Mean cosine of random pairs of rows: 0 if all directions are equally frequent."""
     isotropy: float
-    """Least over greatest of the partition function Z(c) = Σ exp(c·x) along the principal directions c, of rows
-    scaled to mean norm 1: 1 when all directions are alike (Mu and Viswanath 2018, section 2.2)."""
+    """Ratio of the smallest to the largest value of the partition function Z(c) = Σ exp(c·x) over the principal
+    directions c, for rows scaled to mean norm 1: 1 if all directions are equally frequent (Mu and Viswanath 2018,
+    section 2.2)."""
     dominance: float
-    """Share of the squared norms, after centring, that lies in the three first principal directions."""
+    """Share of the variance in the first three principal directions."""
 
 
 def geometry(vectors: Vectors, *, seed: int = 0) -> Geometry:
@@ -52,48 +59,48 @@ def geometry(vectors: Vectors, *, seed: int = 0) -> Geometry:
     Parameters
     ----------
     vectors
-        What to measure.
+        The space.
     seed
-        Of the random pairs.
+        Random seed of the pairs.
 
     Raises
     ------
     OptionError
-        When no row is finite.
+        If no row is finite.
 
     Examples
     --------
     >>> rows = np.array([[2, 0], [-2, 0], [0, 2], [0, -2]], dtype="float32")
-    >>> look = geometry(Vectors(list("abcd"), rows))
-    >>> look.norms, round(look.isotropy, 6)
+    >>> shape = geometry(Vectors(list("abcd"), rows))
+    >>> shape.norms, round(shape.isotropy, 6)
     ((2.0, 2.0, 2.0, 0.0), 1.0)
     """
     matrix, norms = vectors.matrix, vectors.norms.astype(np.float64)
     finite = np.isfinite(norms)
     count = int(finite.sum())
     if not count:
-        raise OptionError("no row is finite, so there is no space to measure")
+        raise OptionError("the vectors have no finite rows to measure")
     total, second = np.zeros(vectors.dim), np.zeros((vectors.dim, vectors.dim))
-    least, most = np.full(vectors.dim, math.inf), np.full(vectors.dim, -math.inf)
-    for begin in range(0, len(matrix), _ROWS):
-        block = matrix[begin : begin + _ROWS][finite[begin : begin + _ROWS]].astype(np.float64)
+    smallest, largest = np.full(vectors.dim, math.inf), np.full(vectors.dim, -math.inf)
+    for at in row_blocks(len(matrix), _ROWS):
+        block = matrix[at][finite[at]].astype(np.float64)
         if len(block):
             total += block.sum(axis=0)
             second += block.T @ block
-            least, most = np.minimum(least, block.min(axis=0)), np.maximum(most, block.max(axis=0))
+            smallest, largest = np.minimum(smallest, block.min(axis=0)), np.maximum(largest, block.max(axis=0))
     mean = total / count
-    spread = np.linalg.eigvalsh(second / count - np.outer(mean, mean))[::-1].clip(min=0)
+    variances = np.linalg.eigvalsh(second / count - np.outer(mean, mean))[::-1].clip(min=0)
     kept = norms[finite]
     return Geometry(
         rows=len(vectors),
         dim=vectors.dim,
         zeros=int((norms == 0).sum()),
         nonfinite=len(vectors) - count,
-        constant=int((least == most).sum()),
+        constant=int((smallest == largest).sum()),
         norms=(float(kept.min()), float(kept.mean()), float(kept.max()), float(kept.std())),
         cosine=_mean_cosine(matrix, np.flatnonzero(finite), seed),
         isotropy=_isotropy(matrix, finite, second, float(kept.mean())),
-        dominance=float(spread[:3].sum() / spread.sum()) if spread.sum() > 0 else 0.0,
+        dominance=float(variances[:3].sum() / variances.sum()) if variances.sum() > 0 else 0.0,
     )
 
 
@@ -106,32 +113,34 @@ def _mean_cosine(matrix: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], s
 def _isotropy(
     matrix: npt.NDArray[np.float32], finite: npt.NDArray[np.bool_], second: npt.NDArray[np.float64], norm: float
 ) -> float:
+    """Return the isotropy of rows with the second moments `second` and the mean norm `norm`."""
     if norm == 0:
         return 1.0
     directions = np.linalg.eigh(second)[1] / norm
-    z = np.zeros((2, len(second)))  # an eigenvector's sign is nobody's choice, so both count
-    for begin in range(0, len(matrix), _ROWS):
-        along = (matrix[begin : begin + _ROWS][finite[begin : begin + _ROWS]].astype(np.float64) @ directions).clip(
-            -700, 700
-        )
+    # The sign of an eigenvector is arbitrary, so both signs count.
+    z = np.zeros((2, len(second)))
+    for at in row_blocks(len(matrix), _ROWS):
+        along = (matrix[at][finite[at]].astype(np.float64) @ directions).clip(-_EXPONENT, _EXPONENT)
         z += np.exp(along).sum(axis=0), np.exp(-along).sum(axis=0)
     return float(z.min() / z.max())
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two spaces over the words they share."""
+    """Difference between two spaces, over the words that both have; made by `compare`."""
 
     words: tuple[int, int, int]
-    """Words of the first, of the second, and of both."""
+    """Number of words of the first space, of the second, and of both."""
     cosines: dict[float, float] | None
-    """Quantiles of the cosine of a word's two vectors; None when the spaces differ in dimension."""
+    """Quantiles of the cosine between the two vectors of a word; None if the dimensions differ."""
     mean_cosine: float | None
+    """Mean of these cosines."""
     overlap: float
-    """Mean share of a word's k nearest shared words that are the same in both spaces."""
+    """Mean share of the k nearest words of a word that are the same in both spaces."""
     k: int
+    """Number of neighbors."""
     sampled: int
-    """Words whose neighbours were compared."""
+    """Number of words whose neighbors were compared."""
 
     def __str__(self) -> str:
         lines = ["words                {:,} and {:,}, {:,} in common".format(*self.words)]
@@ -140,7 +149,7 @@ class Comparison:
             lines += [f"cosine of a word     mean {self.mean_cosine:.4f}", f"    quantiles        {spread}"]
         else:
             lines.append("cosine of a word     none: the dimensions differ")
-        lines.append(f"neighbours in common {100 * self.overlap:.2f}% of {self.k} ({self.sampled:,} words)")
+        lines.append(f"neighbors in common  {100 * self.overlap:.2f}% of {self.k} ({self.sampled:,} words)")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -155,36 +164,35 @@ class Comparison:
 
 @explain_keywords
 def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: int = 0) -> Comparison:
-    """Compare two spaces without any judgement: words in common, cosines, and neighbours.
+    """Compare two spaces without human judgments: words in common, cosines, and neighbors.
 
     Parameters
     ----------
     a, b
-        Vectors, of any dimensions.
+        The spaces, of any dimensions.
     k
-        Neighbours of a word.
+        Number of neighbors of a word.
     sample
-        Words whose neighbours are compared, drawn at random of those in common.
+        Number of words whose neighbors are compared, drawn from the words in common.
     seed
-        Of the draw.
+        Random seed of the draw.
 
     Raises
     ------
     VocabularyError
-        When they have fewer than two words in common whose rows are finite; others are in no figure.
+        If fewer than two words have finite rows in both. Words without are excluded from cosines and overlap.
 
     Notes
     -----
-    Cosines mean something only for vectors of one space (before and after a transform, or mapped); the overlap of
-    neighbours does for any two.
+    Cosines are meaningful only within one space (before and after a transform, or after mapping). The overlap of
+    neighbors is meaningful for any two spaces.
 
     Examples
     --------
-    >>> from vecload import Words
-    >>> words = Words.from_strings(["cat", "dog", "cow"])
+    >>> words = ["cat", "dog", "cow"]
     >>> rows = np.array([[3, 4], [4, 3], [0, -2]], dtype="float32")
-    >>> seen = compare(Vectors(words, rows), Vectors(words, 2 * rows), k=1)
-    >>> seen.words, seen.mean_cosine, seen.overlap
+    >>> found = compare(Vectors(words, rows), Vectors(words, 2 * rows), k=1)
+    >>> found.words, found.mean_cosine, found.overlap
     ((3, 3, 3), 1.0, 1.0)
     """
     at = b.words.lookup(a.words)
@@ -192,22 +200,20 @@ def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: in
     rows = common[np.isfinite(a.norms[common]) & np.isfinite(b.norms[at[common]])]
     if len(rows) < 2:
         raise VocabularyError(
-            f"{len(a):,} and {len(b):,} words have {len(rows)} finite rows in common, so nothing to compare"
+            f"{len(a):,} and {len(b):,} words have {len(rows)} finite rows in common; a comparison needs 2 or more"
         )
-    shared = a.words.take(rows)
-    one, other = Vectors(shared, a.matrix[rows]), Vectors(shared, b.matrix[at[rows]])
+    one, other = a.matrix[rows], b.matrix[at[rows]]
     cosines = None
     if a.dim == b.dim:
-        cosines = paired_cosines(one.matrix, other.matrix)
+        cosines = paired_cosines(one, other)
     k = min(k, len(rows) - 1)
     drawn = np.random.default_rng(seed).permutation(len(rows))[:sample]
-    found = [nearest(space.matrix, space.matrix[drawn], k, exclude=drawn[:, None]).rows for space in (one, other)]
-    same = (found[0][:, :, None] == found[1][:, None, :]).any(axis=2)
+    overlap = count_common_neighbors(one, other, drawn, k).sum() / (len(drawn) * k)
     return Comparison(
         words=(len(a), len(b), len(common)),
         cosines=None if cosines is None else {level: float(np.quantile(cosines, level)) for level in _QUANTILES},
         mean_cosine=None if cosines is None else float(cosines.mean()),
-        overlap=float(same.mean()),
+        overlap=float(overlap),
         k=k,
         sampled=len(drawn),
     )

@@ -1,6 +1,6 @@
-"""Protocols: what counts as the same word, and what becomes of words that are missing. Published figures differ on it.
+"""Protocols: which words count as equal, and how missing words are scored.
 
-The vectors of GloVe 6B 300d score .522 or .544 on WordSim-353 by these choices alone.
+Published figures differ in these choices: the vectors of GloVe 6B 300d score .522 or .544 on WordSim-353 by them alone.
 """
 
 from __future__ import annotations
@@ -26,21 +26,25 @@ Case = Literal["exact", "lower", "fold"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How words of a data set are looked up.
+    """Rules by which words of a data set are looked up.
 
     Parameters
     ----------
     name
-        What to call it beside a figure.
+        Name that results show.
     missing
-        What becomes of a word without a row. "skip": its pair or analogy does not count; "zero": a vector of zeros, so
-        a pair scores 0 and an analogy is wrong; "mean": the mean of all vectors at norm 1, which is shorter than they;
-        "ngrams": composed from n-grams, and skipped if that cannot be.
+        How words without a row are treated.
+
+        - "skip": the pair or analogy does not count.
+        - "zero": the vector is zeros, so a pair scores 0 and an analogy is wrong.
+        - "mean": the vector is the mean of all unit vectors, and not scaled to unit length.
+        - "ngrams": the vector is composed from n-grams; "skip" if that is impossible.
     case
-        "exact"; "lower": words of the data set are lower-cased; "fold": words are equal when their upper-case forms
-        are, and the first row of those that are equal stands for all.
+        - "exact": words must be equal.
+        - "lower": words of the data set are lower-cased.
+        - "fold": words are equal if their upper-case forms are; the first row of equal words is used.
     limit
-        Only so many rows from the start are there at all; None for all.
+        Use only the first rows; None for all.
     """
 
     name: str
@@ -55,8 +59,8 @@ class Protocol:
 
 
 PROTOCOLS = {
-    made.name: made
-    for made in (
+    protocol.name: protocol
+    for protocol in (
         Protocol("exact"),
         Protocol("gensim", case="fold", limit=300_000),
         Protocol("gensim-dummy", missing="zero", case="fold", limit=300_000),
@@ -64,76 +68,95 @@ PROTOCOLS = {
         Protocol("lower", case="lower"),
     )
 }
-"""By name: "gensim" is the default of its ``evaluate_word_pairs`` and ``evaluate_word_analogies``, "gensim-dummy" that
-with ``dummy4unknown``, "web" ``evaluate_similarity`` of the word-embeddings-benchmarks package."""
+"""Protocols by name.
+
+"gensim" is the default of gensim's ``evaluate_word_pairs`` and ``evaluate_word_analogies``, "gensim-dummy" adds their
+``dummy4unknown=True``, and "web" is ``evaluate_similarity`` of the word-embeddings-benchmarks package.
+"""
 
 
-def protocol_of(protocol: str | Protocol) -> Protocol:
-    """A protocol by its name, or itself.
+def as_protocol(protocol: str | Protocol) -> Protocol:
+    """Return a protocol, which may be given by its name.
 
     Raises
     ------
     OptionError
-        For a name that is none.
+        For an unknown name.
     """
     if isinstance(protocol, Protocol):
         return protocol
     if protocol not in PROTOCOLS:
-        raise OptionError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}, or a `Protocol` of your own")
+        raise OptionError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}, or a Protocol")
     return PROTOCOLS[protocol]
 
 
-class Lookup:
-    """Words of data sets in some vectors, by a protocol."""
+class WordLookup:
+    """Lookup of words in some vectors by the rules of a protocol.
+
+    Parameters
+    ----------
+    vectors
+        The vectors.
+    protocol
+        The rules.
+    """
 
     def __init__(self, vectors: Vectors, protocol: Protocol) -> None:
         self.vectors = vectors
         self.protocol = protocol
         self.count = min(len(vectors), protocol.limit or len(vectors))
         self.first: npt.NDArray[np.int64] = np.arange(self.count)
-        """For each row, the first whose word is the same by the protocol's case rule."""
+        """For each row, the first row whose word is equal by the case rule of the protocol."""
         self._folded: dict[str, int] = {}
         if protocol.case == "fold":
             for row, word in zip(range(self.count), vectors.words, strict=False):
                 self.first[row] = self._folded.setdefault(word.upper(), row)
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Row numbers, int64, shape (k,); -1 where there is none, or one with NaN or infinity."""
+        """Return the row number of each word, int64, shape (k,); -1 if it has no row, or one that is not finite."""
         if self.protocol.case == "fold":
             rows = np.array([self._folded.get(word.upper(), -1) for word in words], dtype=np.int64)
         else:
             asked = [word.lower() for word in words] if self.protocol.case == "lower" else words
             rows = self.vectors.words.lookup(asked)
             rows[rows >= self.count] = -1
-        there = np.flatnonzero(rows >= 0)
-        rows[there[~np.isfinite(self.vectors.norms[rows[there]])]] = -1
+        found = np.flatnonzero(rows >= 0)
+        rows[found[~np.isfinite(self.vectors.norms[rows[found]])]] = -1
         return rows
 
-    def unit(
+    def unit_vectors(
         self, words: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Vectors at norm 1 (the mean is shorter), float64 (k, dim); row numbers (k,), -1 for none; which words can be
-        used, bool (k,).
+        """Return unit vectors of words, their row numbers, and which words can be used.
+
+        Returns
+        -------
+        values
+            Unit vectors, float64, shape (k, dim). The mean vector of missing words is shorter.
+        rows
+            Row numbers, int64, shape (k,); -1 for words without a row.
+        usable
+            Whether the protocol has a vector for the word, bool, shape (k,).
         """
         rows = self.rows(words)
-        there = rows >= 0
+        found = rows >= 0
         values = np.zeros((len(words), self.vectors.dim))
-        values[there] = self.vectors.matrix[rows[there]]
-        usable = there.copy()
-        absent = np.flatnonzero(~there)
+        values[found] = self.vectors.matrix[rows[found]]
+        usable = found.copy()
+        absent = np.flatnonzero(~found)
         if self.protocol.missing in ("zero", "mean"):
             usable[:] = True
         if self.protocol.missing == "ngrams" and len(absent) and self.vectors.ngrams is not None:
-            lost = [words[at] for at in absent.tolist()]
-            values[absent] = self.vectors.ngrams.vectors(lost)
-            usable[absent] = self.vectors.ngrams.counts(lost) > 0
+            missing = [words[at] for at in absent.tolist()]
+            values[absent] = self.vectors.ngrams.vectors(missing)
+            usable[absent] = self.vectors.ngrams.counts(missing) > 0
         values = unit_rows(values)
         if self.protocol.missing == "mean" and len(absent):
             values[absent] = self._mean()
         return values, rows, usable
 
     def _mean(self) -> npt.NDArray[np.float64]:
-        """Mean of the rows at norm 1, those that are finite, shape (dim,)."""
+        """Return the mean of the unit vectors of all finite rows, shape (dim,)."""
         finite = np.isfinite(self.vectors.norms[: self.count])
         total: npt.NDArray[np.float64] = np.zeros(self.vectors.dim)
         for part in row_blocks(self.count):

@@ -1,4 +1,4 @@
-"""`evaluate`: every figure of some vectors, as one table."""
+"""All figures of some vectors in one table (`evaluate`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vecload.errors import refuse_string
 from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
-from vecload.evaluation.protocols import Protocol, protocol_of
+from vecload.evaluation.protocols import Protocol, as_protocol
 from vecload.evaluation.word_benchmarks import AnalogyScore, Similarity, analogies, similarity
 from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, grid, table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found; ``str()`` is a table, `as_dict` goes into JSON."""
+    """Result of `evaluate`; ``str()`` is a table, and `as_dict` returns values for JSON."""
 
     protocol: str
     similarities: tuple[Similarity, ...]
@@ -32,7 +32,7 @@ class Evaluation:
     geometry: Geometry
 
     def as_dict(self) -> dict[str, Any]:
-        """All figures as plain values; accuracies are there, figures that are NaN are None."""
+        """Return all figures, including accuracies, as plain values; NaN becomes None."""
         found = asdict(self)
         for shown, score in zip(found["analogies"], self.analogies, strict=True):
             shown["accuracy"] = score.accuracy
@@ -58,7 +58,7 @@ class Evaluation:
         return grid(table(f"Evaluation, protocol {self.protocol}", [], []), *shown)
 
     def _tables(self) -> list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float | None]]]]:
-        """Return the head of each table and its rows, each with the length of its bar, if it has one."""
+        """Return the header of each table and its rows, each with the length of its bar or None."""
         tables: list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float | None]]]] = []
         if self.similarities:
             rows: list[tuple[tuple[str, ...], float | None]] = [
@@ -102,38 +102,37 @@ def evaluate(
     method: Method = "3cosadd",
     progress: bool | None = None,
 ) -> Evaluation:
-    """Measure vectors: word similarity, analogies, norms and isotropy.
+    """Measure vectors by word similarity, analogies, norms and isotropy.
 
     Parameters
     ----------
     vectors
-        What to evaluate.
+        The vectors.
     datasets
-        Files of word pairs or analogies; names of sets that gensim ships: "wordsim353", "simlex999", "questions-words";
-        names of the catalogue's, as "MEN". None for gensim's three.
+        Files of word pairs or analogies; names of the data sets that come with gensim: "wordsim353", "simlex999",
+        "questions-words"; or names of data sets in the catalog, such as "MEN". None for the three of gensim.
     protocol
-        What becomes of missing words, and which case rule: "gensim", "gensim-dummy", "web", "lower", "exact", or a
+        Rules for missing words and letter case: "gensim", "gensim-dummy", "web", "lower", "exact", or a
         `vecload.evaluation.Protocol`.
     method
         "3cosadd" or "3cosmul".
     progress
-        Whether to show a bar; None when standard error is a terminal.
+        Whether to show a bar; None shows it if standard error is a terminal.
 
     Raises
     ------
     VocabularyError
-        When a data set has no word of these vectors.
-    OptionError, FormatError
-        For a data set that is none.
+        If no pair or analogy of a data set has all its words in the vectors.
+    OptionError, FormatError, FileNotFoundError
+        For an unknown option, or a data set that cannot be read.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from vecload import Vectors, Words
     >>> from vecload.evaluation import Pairs
     >>> rows = np.array([[1, 0], [1, 1], [0, 1]], dtype="float32")
     >>> judged = Pairs("three", ("cat", "cat", "dog"), ("dog", "car", "dog"), np.array([6.0, 1.0, 10.0]))
-    >>> found = evaluate(Vectors(Words.from_strings(["cat", "dog", "car"]), rows), [judged])
+    >>> found = evaluate(Vectors(["cat", "dog", "car"], rows), [judged])
     >>> found.similarities[0].spearman
     1.0
     """
@@ -158,7 +157,7 @@ def read_all(
     protocol: str | Protocol = "gensim",
     method: str = "3cosadd",
 ) -> list[Pairs | Analogies]:
-    """Check the options of `evaluate` and read its data sets, so that mistakes are found before vectors are read.
+    """Check the options of `evaluate` and read its data sets, so that errors are raised before vectors are read.
 
     Raises
     ------
@@ -171,14 +170,14 @@ def read_all(
     ['wordsim353']
     """
     refuse_string("datasets", datasets)
-    protocol_of(protocol)
+    as_protocol(protocol)
     check_method(method)
     given = SHIPPED if datasets is None else datasets
     return [one if isinstance(one, (Pairs, Analogies)) else read(one) for one in given]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns, the first to the left, the others to the right; a table of two columns has the second to the left."""
+    """Return a table as text. Columns after the first are right-aligned, except in tables of two columns."""
     lines = [head, *rows]
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     align = "<<" if len(head) == 2 else "<" + ">" * (len(head) - 1)

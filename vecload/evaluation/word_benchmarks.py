@@ -1,4 +1,4 @@
-"""Word similarity and analogies, figure by figure."""
+"""Word similarity and analogies: comparison of vectors with human judgments."""
 
 from __future__ import annotations
 
@@ -10,104 +10,118 @@ import numpy as np
 from vecload.errors import VocabularyError
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Analogies, Pairs
-from vecload.evaluation.protocols import Lookup, Protocol, protocol_of
+from vecload.evaluation.protocols import Protocol, WordLookup, as_protocol
 from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.search import Method, solve_analogies
 from vecload.vectors import Vectors
 
-_BATCH = 1024  # analogies answered together
-_ANSWERS = 5  # so many are looked at for one that is none of the three words, as gensim does
+# Analogies that are solved at a time.
+_BATCH = 1024
+# Answers in which gensim looks for the first that is not one of the three words, in any case of letters.
+_ANSWERS = 5
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How well cosines follow judgements."""
+    """Correlation of the cosines of word pairs with human judgments; made by `similarity`."""
 
     dataset: str
+    """Name of the data set."""
     protocol: str
+    """Name of the protocol."""
     spearman: float
+    """Spearman's rho; NaN for fewer than two pairs, or if one side does not vary."""
     pearson: float
+    """Pearson's r; NaN likewise."""
     used: int
-    """Pairs that count."""
+    """Number of pairs that count."""
     total: int
+    """Number of pairs in the data set."""
     missing: int
-    """Pairs with a word that has no row."""
+    """Number of pairs with a word that has no row."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """Analogies of one kind."""
+    """Result for one section of analogies."""
 
     name: str
+    """Name of the section."""
     correct: int
+    """Number of analogies that were answered correctly."""
     used: int
+    """Number of analogies that count."""
     total: int
+    """Number of analogies in the section."""
 
     @property
     def accuracy(self) -> float:
-        """Share of those used that were answered as expected; 0 when there are none, as gensim has it."""
+        """Share of the used analogies that were answered correctly; 0 if none was used, as in gensim."""
         return self.correct / self.used if self.used else 0.0
 
 
 @dataclass(frozen=True)
 class AnalogyScore:
-    """How many analogies are answered."""
+    """Accuracy of analogies; made by `analogies`."""
 
     dataset: str
+    """Name of the data set."""
     protocol: str
+    """Name of the protocol."""
     method: str
+    """Method by which analogies were solved."""
     sections: tuple[Section, ...]
+    """Result for each section."""
     missing: int
-    """Analogies with a word that has no row."""
+    """Number of analogies with a word that has no row."""
 
     @property
     def total(self) -> Section:
-        """All sections as one."""
+        """Sum of all sections."""
         counts = ((section.correct, section.used, section.total) for section in self.sections)
         return Section("total", *map(sum, zip(*counts, strict=True)))
 
     @property
     def accuracy(self) -> float:
-        """Share of all analogies used that were answered as expected."""
+        """Share of all used analogies that were answered correctly."""
         return self.total.accuracy
 
 
 def similarity(vectors: Vectors, pairs: Pairs, *, protocol: str | Protocol = "gensim") -> Similarity:
-    """Correlate cosines of word pairs with judgements.
+    """Correlate the cosines of word pairs with human judgments.
 
     Parameters
     ----------
     vectors
-        What to evaluate.
+        The vectors.
     pairs
-        Pairs and judgements: `vecload.evaluation.read_pairs`.
+        Pairs and judgments: see `vecload.evaluation.read_pairs`.
     protocol
-        By name, or a `Protocol`.
+        Name of a protocol, or a `Protocol`.
 
     Raises
     ------
     VocabularyError
-        When no pair can be used.
+        If no pair can be used.
 
     Notes
     -----
-    Correlations are NaN where only one pair is left or one side does not vary. A vector of zeros has cosine 0.
+    Correlations are NaN if only one pair can be used, or one side does not vary. A vector of zeros has cosine 0.
 
     Examples
     --------
-    >>> from vecload import Vectors, Words
     >>> from vecload.evaluation import Pairs
     >>> rows = np.array([[1, 0], [1, 1], [0, 1]], dtype="float32")
-    >>> vectors = Vectors(Words.from_strings(["cat", "dog", "car"]), rows)
+    >>> vectors = Vectors(["cat", "dog", "car"], rows)
     >>> judged = Pairs("three", ("cat", "cat", "cat"), ("dog", "car", "cow"), np.array([9.0, 1.0, 5.0]))
     >>> similarity(vectors, judged).spearman, similarity(vectors, judged).missing
     (1.0, 1)
     """
-    chosen = protocol_of(protocol)
-    lookup = Lookup(vectors, chosen)
-    left, left_rows, left_usable = lookup.unit(pairs.left)
-    right, right_rows, right_usable = lookup.unit(pairs.right)
+    chosen = as_protocol(protocol)
+    lookup = WordLookup(vectors, chosen)
+    left, left_rows, left_usable = lookup.unit_vectors(pairs.left)
+    right, right_rows, right_usable = lookup.unit_vectors(pairs.right)
     use = left_usable & right_usable
     if not use.any():
         sides = (
@@ -136,44 +150,47 @@ def analogies(
     method: Method = "3cosadd",
     progress: bool | None = None,
 ) -> AnalogyScore:
-    """Answer analogies, many at once, and count the right answers.
+    """Solve analogies and count the correct answers.
 
     Parameters
     ----------
     vectors
-        What to evaluate.
+        The vectors.
     questions
-        Quadruples in sections: `vecload.evaluation.read_analogies`.
+        Quadruples of words in sections: see `vecload.evaluation.read_analogies`.
     protocol
-        By name, or a `Protocol`. The three words asked with are no answers, nor are other cases of them under "fold".
+        Name of a protocol, or a `Protocol`. The three given words are not accepted as answers, nor are, under
+        ``case="fold"``, the same words with other capital letters.
     method
         "3cosadd" or "3cosmul".
     progress
-        Whether to show a bar; None when standard error is a terminal.
+        Whether to show a bar; None shows it if standard error is a terminal.
 
     Raises
     ------
     VocabularyError
-        When no analogy can be used.
+        If no analogy can be used.
     """
-    chosen = protocol_of(protocol)
-    lookup = Lookup(vectors, chosen)
+    chosen = as_protocol(protocol)
+    lookup = WordLookup(vectors, chosen)
     quadruples = [quadruple for _, some in questions.sections for quadruple in some]
     words = sorted({word for quadruple in quadruples for word in quadruple})
     number = {word: at for at, word in enumerate(words)}
     at = np.array([[number[word] for word in quadruple] for quadruple in quadruples], dtype=np.int64)
-    values, word_rows, word_usable = lookup.unit(words)
+    values, word_rows, word_usable = lookup.unit_vectors(words)
     rows, usable = word_rows[at], word_usable[at].all(axis=1)
     if not usable.any():
         sides = f"the questions have {sample(words)}; the words of the vectors begin with {sample(vectors.words)}"
         raise VocabularyError(
             f"{questions.name}: no analogy has all four words among the {lookup.count:,} of the vectors: {sides}"
         )
-    asked = np.flatnonzero(usable & (rows[:, 3] >= 0))  # what has no row cannot be found
+    # A fourth word without a row cannot be found, so such an analogy is wrong without being solved.
+    asked = np.flatnonzero(usable & (rows[:, 3] >= 0))
     if chosen.missing == "zero":
         asked = asked[(rows[asked] >= 0).all(axis=1)]
     correct = np.zeros(len(rows), dtype=np.bool_)
-    first = np.append(lookup.first, -1)  # of -1: -1
+    # The last entry makes row -1 (no answer) stand for itself.
+    first = np.append(lookup.first, -1)
     with progress_bar(len(asked), unit="analogies", name=questions.name, shown=progress) as bar:
         for begin in range(0, len(asked), _BATCH):
             some = asked[begin : begin + _BATCH]
@@ -188,10 +205,10 @@ def analogies(
                 norms=vectors.norms,
                 progress=False,
             ).rows
-            same = first[found]
-            banned = (same[:, :, None] == exclude[:, None, :]).any(axis=2)
-            place = np.where(banned.all(axis=1), _ANSWERS - 1, banned.argmin(axis=1))
-            correct[some] = np.take_along_axis(same, place[:, None], 1)[:, 0] == rows[some, 3]
+            answers = first[found]
+            refused = (answers[:, :, None] == exclude[:, None, :]).any(axis=2)
+            place = np.where(refused.all(axis=1), _ANSWERS - 1, refused.argmin(axis=1))
+            correct[some] = np.take_along_axis(answers, place[:, None], 1)[:, 0] == rows[some, 3]
             bar.advance(len(some))
     ends = np.cumsum([len(some) for _, some in questions.sections])
     parts: Any = zip(questions.sections, np.split(correct, ends[:-1]), np.split(usable, ends[:-1]), strict=True)
