@@ -33,30 +33,30 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is n
         ("63b_projector_metadata.tsv", ["the", "cat", "dog"], None),
     ],
 )
-def test_vocabulary(name: str, words: list[str], counts: list[int] | None) -> None:
+def test_word_list_from_a_bug_report_is_read_correctly(name: str, words: list[str], counts: list[int] | None) -> None:
     vocab = Vocab.load(CASES / name)
     assert list(vocab) == words
     assert (None if vocab.counts is None else vocab.counts.tolist()) == counts
 
 
 @pytest.mark.parametrize("name", ["36q_pairs_bom.tsv", "36q_pairs_lf.tsv"])
-def test_pairs_with_and_without_a_byte_order_mark_have_one_spearman(name: str) -> None:
-    """A2: the mark gave 1.0 over three pairs."""
+def test_byte_order_mark_does_not_change_spearman(name: str) -> None:
+    """The mark once made a word unknown: the correlation of the other three pairs was 1.0."""
     rows = np.array([[-1, 0], [1, 0], [0.9, 0.4], [0.3, 0.95], [0.3, 0.95]], dtype=np.float32)
     vectors = Vectors(["the", "of", "and", "cat", "dog"], rows)
     found = vecload.evaluation.similarity(vectors, read_pairs(CASES / name))
     assert (found.spearman, found.used) == (pytest.approx(0.4), 4)
 
 
-def test_pairs_with_an_index_column() -> None:
+def test_scored_pairs_skip_an_index_column() -> None:
     pairs = read_pairs(CASES / "36i_pairs_index.csv")  # A3
     assert (pairs.left, pairs.right, pairs.gold.tolist()) == (("the", "cat"), ("of", "dog"), [5.2, 9.1])
 
 
-def test_dictionary_with_a_byte_order_mark() -> None:
+def test_word_pairs_ignore_a_byte_order_mark() -> None:
     assert read_dictionary(CASES / "35o_bom.txt") == [("the", "of"), ("cat", "dog"), ("and", "the")]
 
 
 @pytest.mark.parametrize("name", ["pool.txt", "pool_bom.txt", "pool_bom.jsonl"])
-def test_texts_with_a_byte_order_mark(name: str) -> None:
+def test_texts_ignore_a_byte_order_mark(name: str) -> None:
     assert list(read_texts(CASES / name)) == ["cat dog", "dog the"]

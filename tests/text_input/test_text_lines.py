@@ -37,53 +37,53 @@ def read(content: bytes) -> list[str]:
 @pytest.mark.parametrize("marked", [True, False])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("last", [True, False])
-def test_lines_are_the_same_in_every_encoding(encoding: str, marked: bool, end: str, last: bool) -> None:
+def test_read_lines_returns_the_same_lines_in_every_encoding(encoding: str, marked: bool, end: str, last: bool) -> None:
     text = end.join(LINES) + (end if last else "")
     assert read(MARKS[encoding] * marked + text.encode(encoding)) == LINES
 
 
 @pytest.mark.parametrize("encoding", MARKS)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"]), max_size=8), max_size=8))
-def test_marked_text_is_read_back(encoding: str, lines: list[str]) -> None:
+def test_read_lines_returns_any_text_with_a_byte_order_mark(encoding: str, lines: list[str]) -> None:
     content = MARKS[encoding] + "".join(line + "\n" for line in lines).encode(encoding)
     assert read(content) == lines
 
 
 @given(st.lists(st.binary(max_size=8).filter(lambda raw: not {0, 10, 13} & set(raw)), min_size=1, max_size=8))
-def test_bytes_that_are_not_utf8_survive(raws: list[bytes]) -> None:
+def test_read_lines_keeps_invalid_utf8(raws: list[bytes]) -> None:
     expected = [raw.decode("utf-8", "surrogateescape") for raw in raws]
     content = b"\xef\xbb\xbf" + b"".join(raw + b"\n" for raw in raws)
     for packed in (content, gzip.compress(content)):
         assert read(packed) == expected
 
 
-def test_carriage_return_inside_a_line_is_kept_where_line_feeds_end_lines() -> None:
+def test_read_lines_keeps_carriage_returns_inside_lines() -> None:
     assert read(b"a\rb\nc\r\nd\r\r\n") == ["a\rb", "c", "d"]
     assert read(b"a\r") == ["a"]
 
 
-def test_mark_is_dropped_only_at_the_start() -> None:
+def test_read_lines_drops_a_byte_order_mark_only_at_the_start() -> None:
     assert read("\ufeff\ufeffa\n\ufeffb\n".encode()) == ["\ufeffa", "\ufeffb"]
 
 
-def test_lines_longer_than_a_block_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_lines_returns_lines_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BLOCK", 7)
     for encoding in MARKS:
         for end in ("\n", "\r\n", "\r"):
             assert read(MARKS[encoding] + end.join(LINES).encode(encoding)) == LINES, (encoding, end)
 
 
-def test_truncated_utf16_raises() -> None:
+def test_read_lines_of_truncated_utf16_raises() -> None:
     with pytest.raises(FormatError, match="invalid UTF-16-LE"):
         read("cat\n".encode("utf-16")[:-1])
 
 
 @pytest.mark.parametrize("content", [b"a\0b\n", b"\0\x01\x02\n", b"ab\0\0\ncd", "犬猫".encode("utf-16-le")])
-def test_bytes_without_one_clear_encoding_are_utf8(content: bytes) -> None:
+def test_detect_encoding_of_ambiguous_bytes_is_utf8(content: bytes) -> None:
     assert module.detect_encoding(content) == "utf-8"
 
 
-def test_every_source_of_vectors_is_a_source_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_lines_accepts_every_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zipfile
 
     content = "\ufeffcat\r\ndog\r\n".encode()
@@ -98,7 +98,7 @@ def test_every_source_of_vectors_is_a_source_of_lines(tmp_path: Path, monkeypatc
 
 
 @given(st.text("ab\r\n é犬"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.integers(1, 9))
-def test_lines_are_the_same_wherever_blocks_are_cut(text: str, encoding: str, block: int) -> None:
+def test_read_lines_does_not_depend_on_the_block_size(text: str, encoding: str, block: int) -> None:
     content = text.encode(encoding)
     expected = read(content)
     with pytest.MonkeyPatch.context() as patch:
@@ -106,7 +106,7 @@ def test_lines_are_the_same_wherever_blocks_are_cut(text: str, encoding: str, bl
         assert read(content) == expected
 
 
-def test_line_of_a_large_compressed_json_list_is_read() -> None:
+def test_read_lines_accepts_a_long_line_of_a_compressed_json_list() -> None:
     generator = random.Random(0)
     words = [f"{generator.getrandbits(64):x}" for _ in range(600_000)]
     content = json.dumps(words).encode()
@@ -114,10 +114,10 @@ def test_line_of_a_large_compressed_json_list_is_read() -> None:
     assert read(gzip.compress(content, 1)) == [content.decode()]
 
 
-def test_line_of_a_plain_file_may_have_any_length() -> None:
+def test_read_lines_accepts_lines_of_any_length_in_plain_files() -> None:
     assert [len(line) for line in read(b"x" * 10_000_000)] == [10_000_000]
 
 
-def test_compressed_line_without_an_end_is_refused() -> None:
+def test_read_lines_refuses_an_endless_compressed_line() -> None:
     with pytest.raises(FormatError, match=r"a line is too long: found no line end in 8,388,608 bytes"):
         read(gzip.compress(b"x" * 20_000_000))

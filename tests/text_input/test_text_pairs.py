@@ -1,4 +1,4 @@
-"""Word pairs, dictionaries and analogies in the forms that people publish and export them."""
+"""Tests of word pairs, dictionaries and analogies in the layouts in which they are published and exported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read(content: str) -> list[tuple[str, str, float]]:
         "the,of,5.2,1,2\ncat,dog,9.1,1,3\nand,of,3.0,1,4\n",
     ],
 )
-def test_pairs_are_the_same_in_every_table(content: str) -> None:
+def test_scored_pairs_are_the_same_in_every_table_format(content: str) -> None:
     for text in (content, "\ufeff" + content, content.replace("\n", "\r\n"), content.replace("\n", "\r")):
         assert read(text) == PAIRS
     assert [tuple(pair) for pair in read_scored_pairs(io.BytesIO(content.encode("utf-16")))] == PAIRS
@@ -70,7 +70,7 @@ def test_pairs_are_the_same_in_every_table(content: str) -> None:
         ("w1,w2,s\nw1,w2,s\nthe,of,2\n", "line 2: not a pair"),
     ],
 )
-def test_tables_without_two_columns_of_words_are_refused(content: str, message: str) -> None:
+def test_scored_pairs_without_two_columns_of_words_raise(content: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read(content)
 
@@ -81,7 +81,7 @@ def test_tables_without_two_columns_of_words_are_refused(content: str, message: 
     st.booleans(),
     st.booleans(),
 )
-def test_tables_that_csv_writes_are_read_back(
+def test_scored_pairs_read_tables_of_the_csv_module(
     rows: list[tuple[str, str, float]], delimiter: str, index: bool, header: bool
 ) -> None:
     if delimiter == "\t":  # there, a quotation mark is part of the word
@@ -95,7 +95,7 @@ def test_tables_that_csv_writes_are_read_back(
     assert read(text.getvalue()) == [(left.strip(), right.strip(), score) for left, right, score in rows]
 
 
-def test_spearman_of_pairs_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_similarity_of_pairs_ignores_a_byte_order_mark(tmp_path: Path) -> None:
     """The mark made the first word unknown: a correlation of 1.0 over the three other pairs."""
     rows = np.array([[-1, 0], [1, 0], [0.9, 0.4], [0.3, 0.95], [0.3, 0.95]], dtype=np.float32)
     vectors = Vectors(["the", "of", "and", "cat", "dog"], rows)
@@ -108,7 +108,7 @@ def test_spearman_of_pairs_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert scores == [(pytest.approx(0.4), 4)] * 3
 
 
-def test_sentences_with_index_and_header() -> None:
+def test_scored_sentences_skip_index_and_header() -> None:
     for content in ("a cat\ta dog\t4.5\nit\tthat\t1\n", "id\ts1\ts2\tscore\n0\ta cat\ta dog\t4.5\n1\tit\tthat\t1\n"):
         assert read_scored_sentences(io.BytesIO(content.encode())) == [("a cat", "a dog", 4.5), ("it", "that", 1.0)]
     benchmark = "main\tf\t2012\t7\t4.5\ta cat\ta dog\nmain\tf\t2012\t8\t1\tit\tthat\n"
@@ -129,7 +129,7 @@ DICTIONARY = [("the", "of"), ("cat", "dog"), ("and", "the")]
         json.dumps(DICTIONARY),
     ],
 )
-def test_dictionaries_are_the_same_in_every_form(content: str, tmp_path: Path) -> None:
+def test_word_pairs_are_the_same_in_every_format(content: str, tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         for end in ("\n", "\r\n"):
             (tmp_path / "any.name").write_text(content, encoding=encoding, newline=end)
@@ -141,22 +141,25 @@ def test_dictionaries_are_the_same_in_every_form(content: str, tmp_path: Path) -
     [
         ("0\tcat\n1\tdog\n", "the first column numbers the lines"),
         ("0\tcat\tKatze\n", "line 1: not a pair of words"),
-        ("cat Katze\nNew York New York\n", "line 2: not a pair of words: .* Put a tab between words that hold spaces"),
+        (
+            "cat Katze\nNew York New York\n",
+            "line 2: not a pair of words: .* Put a tab between words that contain spaces",
+        ),
         ("\n", "a dictionary without pairs"),
         ('{"cat": 3}', "not a pair of words"),
         ('["cat"]', "not a pair of words"),
     ],
 )
-def test_files_that_are_not_dictionaries_are_refused(content: str, message: str) -> None:
+def test_word_pairs_of_other_files_raise(content: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read_word_pairs(io.BytesIO(content.encode()))
 
 
-def test_numerals_are_words_of_a_dictionary() -> None:
+def test_word_pairs_may_be_numerals() -> None:
     assert read_word_pairs(io.BytesIO(b"1 one\n7 seven\n")) == [("1", "one"), ("7", "seven")]
 
 
-def test_analogies_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_analogies_ignore_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\ufeff: capitals\r\na b c d\r\n", newline="")
     found = evaluation.read(tmp_path / "a.txt")
     assert isinstance(found, evaluation.Analogies)
@@ -174,7 +177,7 @@ def test_evaluation_reads_standard_input(content: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("pairs", [["ab", "cd"], [("a", "b"), "cd"], [("a", "b", "c")], [("a", 3)]])
-def test_strings_are_not_pairs(pairs: list[object]) -> None:
+def test_list_of_pairs_refuses_strings(pairs: list[object]) -> None:
     """A string of two characters would unpack into two words."""
     space = Vectors(["a", "b", "c", "d"], np.eye(4, dtype=np.float32))
     calls = [

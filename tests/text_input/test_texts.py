@@ -1,4 +1,4 @@
-"""Files of texts: lines, JSON lines, JSON lists and Parquet, whatever their names and encodings."""
+"""Tests of files of texts: lines, JSON lines, JSON lists and Parquet, with any name and encoding."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ def jsonl(texts: list[str], **options: bool) -> str:
         json.dumps([{"body": text} for text in TEXTS]),
     ],
 )
-def test_kind_is_recognized_from_content(content: str, encoding: str, end: str, pack: object, tmp_path: Path) -> None:
+def test_read_texts_detects_the_kind_from_the_content(
+    content: str, encoding: str, end: str, pack: object, tmp_path: Path
+) -> None:
     (tmp_path / "any.name").write_bytes(pack(content.replace("\n", end).encode(encoding)))  # type: ignore[operator]
     assert list(read_texts(tmp_path / "any.name", column="body")) == TEXTS
 
 
-def test_parquet_is_recognized_in_any_wrapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_texts_detects_parquet_in_every_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.table({"body": TEXTS}), tmp_path / "texts.txt")
@@ -75,23 +77,23 @@ def test_parquet_is_recognized_in_any_wrapping(tmp_path: Path, monkeypatch: pyte
         ("\x00\x01\x02\x03\n", "binary data, not texts"),
     ],
 )
-def test_files_without_texts_are_refused(content: str, message: str) -> None:
+def test_read_texts_without_texts_raises(content: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         list(read_texts(io.BytesIO(content.encode())))
 
 
-def test_texts_with_brackets_are_lines() -> None:
+def test_read_texts_reads_lines_with_brackets_as_texts() -> None:
     for texts in (["[music]", "hello"], ['["a", not json', "b"], ["{curly", "x"], ["{", "}"]):
         assert list(read_texts(io.BytesIO("\n".join(texts).encode()))) == texts
 
 
-def test_jsonl_in_the_name_makes_every_line_json(tmp_path: Path) -> None:
+def test_read_texts_of_jsonl_name_requires_json(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("plain\nlines\n")
     with pytest.raises(FormatError, match="line 1: not JSON"):
         list(read_texts(tmp_path / "a.jsonl"))
 
 
-def test_vocab_and_pooler_agree_on_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_vocab_and_pooler_ignore_a_byte_order_mark(tmp_path: Path) -> None:
     """The mark made the first word of the file unknown, and the mean of its text wrong."""
     vectors = Vectors(["the", "cat", "dog"], np.array([[0.5, 0.5], [3, 4], [1, 0]], dtype=np.float32))
     for name, content in (
@@ -104,7 +106,7 @@ def test_vocab_and_pooler_agree_on_a_file_with_a_byte_order_mark(tmp_path: Path)
         assert sorted(Vocab.from_text_file(tmp_path / name, progress=False)) == ["cat", "dog", "the"]
 
 
-def test_vocab_from_text_file_reads_json_fields(tmp_path: Path) -> None:
+def test_vocab_from_text_file_reads_a_json_field(tmp_path: Path) -> None:
     (tmp_path / "texts").write_text(jsonl(["b a", "b"]))
     vocab = Vocab.from_text_file(tmp_path / "texts", column="body", progress=False)
     assert list(vocab) == ["b", "a"]
@@ -149,7 +151,7 @@ def test_pooler_accepts_lists_of_tokens(tokenize: object, lowercase: bool) -> No
 
 
 @pytest.mark.parametrize("bad", [3, None, float("nan"), b"the", [["the"]], [3]])
-def test_texts_of_other_types_are_refused(bad: object) -> None:
+def test_from_texts_refuses_other_types(bad: object) -> None:
     vectors = Vectors(["the"], np.ones((1, 2), dtype=np.float32))
     for call in (lambda: Vocab.from_texts(["a", bad]), lambda: SentencePooler(vectors).encode(["a", bad])):  # type: ignore[list-item]
         with pytest.raises(OptionError, match=r"must be strings.*found \w+ at position"):

@@ -1,4 +1,4 @@
-"""Word lists as people have them, and their way back from `Vocab.save`."""
+"""Tests of word lists in common layouts, and of the files of `Vocab.save`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def read(content: bytes | str) -> tuple[list[str], list[int] | None]:
         ('"the"\t7\n"cat"\t2\n', ['"the"', '"cat"'], [7, 2]),
     ],
 )  # fmt: skip
-def test_columns_are_recognized(content: str, words: list[str], counts: list[int] | None) -> None:
+def test_word_list_with_columns_returns_words_and_counts(
+    content: str, words: list[str], counts: list[int] | None
+) -> None:
     for end in ("\n", "\r\n"):
         for encoding in ("utf-8", "utf-8-sig", "utf-16"):
             assert read(content.replace("\n", end).encode(encoding)) == (words, counts)
@@ -82,7 +84,7 @@ def test_columns_are_recognized(content: str, words: list[str], counts: list[int
         ["\udcff", "caf\udce9"],
     ],
 )
-def test_words_with_spaces_and_numbers_are_words(words: list[str], tmp_path: Path) -> None:
+def test_word_list_keeps_words_with_spaces_and_numbers(words: list[str], tmp_path: Path) -> None:
     Vocab.from_words(words).save(tmp_path / "words.txt")
     vocab = Vocab.load(tmp_path / "words.txt")
     assert (list(vocab), vocab.counts) == (words, None)
@@ -96,12 +98,12 @@ def test_words_with_spaces_and_numbers_are_words(words: list[str], tmp_path: Pat
             "a number on every line, which may be a count or part of the word",
         ),
         ("3 Musketeers\n5 Seconds\n2 Pac\n", "a number on every line"),
-        ("the\tDET\ncat\tNOUN\n", "columns that are not understood: found .*, expected a word and its count"),
-        ("the\t1\t2\ta\ncat\t1\t3\tb\n", "columns that are not understood"),
-        ("a\tb\nc\td\te\n", "columns that are not understood"),
+        ("the\tDET\ncat\tNOUN\n", "unknown columns: found .*, expected a word and its count"),
+        ("the\t1\t2\ta\ncat\t1\t3\tb\n", "unknown columns"),
+        ("a\tb\nc\td\te\n", "unknown columns"),
         ("a\n\nb\n", "line 2: an empty line: expected a word"),
         ("\na\n", "line 1: an empty line"),
-        ("a\nb\na\n", "'a' occurs more than once: found it as word 1 and word 3"),
+        ("a\nb\na\n", "'a' occurs more than once: found words 1 and 3"),
         ("", "no words"),
         ("\n\n", "no words"),
         ("[]", "no words"),
@@ -129,7 +131,7 @@ def test_words_with_spaces_and_numbers_are_words(words: list[str], tmp_path: Pat
         ("ab\0\0\x01\n", "binary data, not a list of words"),
     ],
 )
-def test_doubtful_word_lists_are_refused(content: str, message: str) -> None:
+def test_ambiguous_word_list_raises(content: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read(content)
 
@@ -147,18 +149,18 @@ def test_doubtful_word_lists_are_refused(content: str, message: str) -> None:
         ({"format": 9, "the": 7}, ["format", "the"], [9, 7]),
     ],
 )
-def test_json_is_recognized(document: Any, words: list[str], counts: list[int] | None) -> None:
+def test_word_list_in_json_returns_words_and_counts(document: Any, words: list[str], counts: list[int] | None) -> None:
     for indent in (None, 1):
         assert read(json.dumps(document, indent=indent)) == (words, counts)
         assert read(json.dumps(document, indent=indent, ensure_ascii=False).encode("utf-16")) == (words, counts)
 
 
-def test_placeholder_row_is_a_special() -> None:
+def test_placeholder_row_becomes_a_special_token() -> None:
     vocab = Vocab.load(io.BytesIO(b'{"the": 1, "cat": 2}'))
     assert (vocab.specials, vocab["cat"]) == (("<unused-0>",), 2)
 
 
-def test_any_name_and_blank_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_word_list_ignores_file_name_and_blank_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("words", "words.lst", "words.json", "words.txt"):
         (tmp_path / name).write_text("<pad>\n<unk>\nthe\ncat\n\n\n")
         vocab = Vocab.load(tmp_path / name)
@@ -170,7 +172,7 @@ def test_any_name_and_blank_last_lines(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("content", ["the \ncat \n", " the\n cat\n", "the\t\ncat\t\n", '"the"\n"cat"\n'])
-def test_spaces_and_quotes_that_all_words_share_are_removed_with_a_warning(content: str) -> None:
+def test_shared_spaces_and_quotes_are_removed_with_a_warning(content: str) -> None:
     with pytest.warns(VecloadWarning, match="every line is quoted or has spaces around it"):
         assert read(content) == (["the", "cat"], None)
 
@@ -184,8 +186,8 @@ def test_spaces_of_some_words_are_kept() -> None:
 @example(["[", "]"])
 @example(["BZh91AY", "cat"])
 @example(['["', "a", '"]'])
-def test_saved_words_are_read_back_or_refused(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
-    """A text file of words never means something else; where it would, saving says so."""
+def test_save_text_round_trips_or_raises(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
+    """Saving raises if the text file would be read back as other words."""
     file = tmp_path_factory.mktemp("words") / "words.txt"
     try:
         Vocab.from_words(words).save(file)
@@ -197,7 +199,7 @@ def test_saved_words_are_read_back_or_refused(tmp_path_factory: pytest.TempPathF
 
 
 @given(st.dictionaries(st.text("abc é1", min_size=1).filter(lambda w: w == w.strip()), st.integers(0, 99), min_size=2))
-def test_counts_after_a_tab_are_counts_or_row_numbers(counter: dict[str, int]) -> None:
+def test_numbers_after_a_tab_are_counts_or_row_numbers(counter: dict[str, int]) -> None:
     words, numbers = list(counter), list(counter.values())
     lines = "".join(f"{word}\t{number}\n" for word, number in counter.items())
     rows = sorted(numbers) == list(range(len(numbers)))
@@ -217,7 +219,7 @@ def test_counts_after_a_tab_are_counts_or_row_numbers(counter: dict[str, int]) -
 
 
 @given(st.lists(st.text("abcXYZé'-", min_size=1), min_size=2, unique=True), st.data())
-def test_falling_counts_after_a_space_are_counts(words: list[str], data: st.DataObject) -> None:
+def test_decreasing_numbers_after_a_space_are_counts(words: list[str], data: st.DataObject) -> None:
     numbers = data.draw(st.lists(st.integers(1, 10**9), min_size=len(words), max_size=len(words)))
     numbers.sort(reverse=True)
     lines = "".join(f"{word} {number}\n" for word, number in zip(words, numbers, strict=True))
@@ -225,14 +227,14 @@ def test_falling_counts_after_a_space_are_counts(words: list[str], data: st.Data
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "", "a\r", "a\0b"])
-def test_save_text_refuses_words_that_no_line_can_hold(tmp_path: Path, bad: str) -> None:
-    with pytest.raises(VocabularyError, match=r"cannot be written on a line of its own: save the vocabulary as .json"):
+def test_save_text_refuses_words_with_line_ends(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(VocabularyError, match=r"cannot be written on one line: save the vocabulary as .json"):
         Vocab.from_words([bad, "cat"]).save(tmp_path / "w.txt")
     assert not (tmp_path / "w.txt").exists()
 
 
 @pytest.mark.parametrize("words", [[], ["the 5", "cat 3"], ["cat\t5"], ["[]"]])
-def test_save_text_refuses_words_that_would_be_read_back_differently(tmp_path: Path, words: list[str]) -> None:
+def test_save_text_refuses_ambiguous_words(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(VocabularyError, match=r"would be read back differently: save the vocabulary as .json"):
         Vocab.from_words(words).save(tmp_path / "w.txt")
     Vocab.from_words(words).save(tmp_path / "w.json")

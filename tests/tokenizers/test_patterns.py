@@ -1,4 +1,4 @@
-"""Patterns of saved poolers: the usual ones are accepted, and none that is accepted takes exponential time."""
+"""Patterns of saved poolers: usual ones are accepted, and no accepted pattern takes exponential time."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ OTHER = [
 
 
 @pytest.mark.parametrize("pattern", USUAL)
-def test_usual_pattern_is_accepted_and_unchanged(pattern: str) -> None:
+def test_safe_pattern_returns_usual_patterns_unchanged(pattern: str) -> None:
     text = "Don't stop: it's 3.14 at example.co.uk, https://x.y/z — 日本語! e-mail me@home.org #tag"
     for flags in map(int, (0, re.IGNORECASE, re.ASCII)):
         assert safe_pattern(pattern, flags).findall(text) == re.compile(pattern, flags).findall(text)
 
 
 @pytest.mark.parametrize("pattern", EXPONENTIAL)
-def test_pattern_with_several_ways_to_read_a_text_is_refused(pattern: str) -> None:
+def test_safe_pattern_refuses_ambiguous_patterns(pattern: str) -> None:
     with pytest.raises(OptionError, match="might take exponential time"):
         safe_pattern(pattern, int(re.IGNORECASE) if "212a" in pattern else 0)
 
 
 @pytest.mark.parametrize(("pattern", "problem"), OTHER)
-def test_other_pattern_is_refused(pattern: str, problem: str) -> None:
+def test_safe_pattern_refuses_unsupported_patterns(pattern: str, problem: str) -> None:
     with pytest.raises(OptionError, match=problem) as caught:
         safe_pattern(pattern, 0)
     assert len(str(caught.value)) < 300
@@ -62,14 +62,14 @@ def test_other_pattern_is_refused(pattern: str, problem: str) -> None:
     ("pattern", "flags"),
     [(3, 0), (None, 0), (r"\w", "0"), (r"\w", True), (r"\w", re.DEBUG), (r"\w", -1), (r"\w", 1 << 40)],
 )
-def test_pattern_or_flags_of_another_type_are_refused(pattern: object, flags: object) -> None:
+def test_safe_pattern_refuses_other_types(pattern: object, flags: object) -> None:
     with pytest.raises(OptionError, match="invalid pattern or invalid flags"):
         safe_pattern(pattern, flags)
 
 
 @settings(max_examples=60)
 @given(REGEXES)
-def test_accepted_pattern_is_quick_on_texts_that_almost_match(pattern: str) -> None:
+def test_accepted_pattern_is_fast_for_texts_that_almost_match(pattern: str) -> None:
     try:
         accepted = safe_pattern(f"{pattern};", 0)
     except OptionError:
@@ -85,7 +85,7 @@ def saved(tmp_path: Path, pattern: str) -> Path:
     return tmp_path / "pooler"
 
 
-def test_pooler_with_an_exponential_pattern_needs_the_pattern_from_the_caller(tmp_path: Path) -> None:
+def test_pooler_with_an_exponential_pattern_requires_tokenize(tmp_path: Path) -> None:
     pattern = r"(?:\w+\s?)*;"
     folder = saved(tmp_path, pattern)
     begin = time.perf_counter()
@@ -98,7 +98,7 @@ def test_pooler_with_an_exponential_pattern_needs_the_pattern_from_the_caller(tm
         SentencePooler.load(folder, tokenize=str.split)
 
 
-def test_pattern_inside_a_hugging_face_tokenizer_is_checked(tmp_path: Path) -> None:
+def test_pattern_in_a_hugging_face_tokenizer_is_checked(tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"the": 0, "cat": 1}, "the"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"(?:\w+\s?)*;"), "isolated")

@@ -1,4 +1,4 @@
-"""One tokenizer argument: what each form of it splits, and what is refused."""
+"""Tests of every form of the tokenize argument, and of invalid ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def torchtext_tokens(text: str) -> list[str]:
     return text.split()
 
 
-def test_basic_english_gives_the_tokens_of_torchtexts_own_test() -> None:
+def test_basic_english_passes_the_test_of_torchtext() -> None:
     marks = "'\".<br />,()!?;:"
     symbols = ["'", ".", ",", "(", ")", "!", "?"]
     words = "basic english normalization for a line of text".split()
@@ -40,13 +40,13 @@ def test_basic_english_gives_the_tokens_of_torchtexts_own_test() -> None:
 @given(
     st.lists(st.sampled_from(["'", '"', ".", "<br />", "<br", " />", ",", "(", "!", ";", ":", "\n", " ", "İ", "Cat"]))
 )
-def test_basic_english_equals_the_replacements_of_torchtext_in_sequence(parts: list[str]) -> None:
+def test_basic_english_equals_the_replacements_of_torchtext(parts: list[str]) -> None:
     text = "".join(parts)
     assert basic_english(text) == torchtext_tokens(text)
 
 
 class Splitter:
-    """Has a method `tokenize` and something else when called, as tokenizers of transformers have."""
+    """Tokenizer like those of transformers: a method `tokenize`, and another result when it is called."""
 
     def __call__(self, text: str) -> dict[str, list[int]]:
         return {"input_ids": [1]}
@@ -67,7 +67,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("tokenize", "text", "tokens"), FORMS)
-def test_vocab_and_pooler_split_alike(tokenize: object, text: str, tokens: list[str]) -> None:
+def test_vocab_and_pooler_return_the_same_tokens(tokenize: object, text: str, tokens: list[str]) -> None:
     vocab = Vocab.from_texts([text], tokenize=tokenize)
     assert sorted(vocab) == sorted(set(tokens))
     pooler = SentencePooler(Vectors(tokens, np.eye(len(tokens), dtype=np.float32)), "sum", tokenize=tokenize)
@@ -79,14 +79,14 @@ def test_lowercase_applies_to_texts_and_token_lists() -> None:
     assert set(Vocab.from_texts(["The CAT", ["A", "Cat"]], lowercase=True)) == {"the", "cat", "a"}
 
 
-def test_vocab_of_file_takes_the_same_tokenizers(tmp_path: Path) -> None:
+def test_vocab_from_text_file_accepts_every_tokenizer(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_text("The cat!\nthe DOG\n", encoding="utf-8")
     assert set(Vocab.from_text_file(path, tokenize="basic_english")) == {"the", "cat", "!", "dog"}
     assert set(Vocab.from_text_file(path, lowercase=True)) == {"the", "cat!", "dog"}
 
 
-def test_vocab_of_hugging_face_tokenizer_counts_its_subwords() -> None:
+def test_vocab_with_hugging_face_tokenizer_counts_subwords() -> None:
     tokenizers = pytest.importorskip("tokenizers")
     model = tokenizers.models.WordPiece({"[UNK]": 0, "cat": 1, "##s": 2}, unk_token="[UNK]")
     split = tokenizers.Tokenizer(model)
@@ -108,7 +108,7 @@ def test_vocab_of_hugging_face_tokenizer_counts_its_subwords() -> None:
         (lambda text: [1, 2], "tokens must be strings: found int at position 0"),
     ],
 )
-def test_invalid_tokenizers_are_named(tokenize: object, message: str) -> None:
+def test_invalid_tokenize_argument_raises(tokenize: object, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Vocab.from_texts(["the cat"], tokenize=tokenize)
 

@@ -1,7 +1,7 @@
-"""Read every text input: word lists, word pairs, dictionaries, analogies, texts.
+"""Read text inputs: word lists, word pairs, dictionaries, analogies and texts.
 
 All readers share one decoder (`lines`), so byte order marks, UTF-16, line ends, compression, archives and standard
-input work the same everywhere. What a file holds is recognized from its content, never from its name.
+input work the same everywhere. The kind of a file is detected from its content, not from its extension.
 """
 
 from vecload.text_input.analogies import numbered_lines, read_analogy_sections

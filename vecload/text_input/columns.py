@@ -1,7 +1,7 @@
 """Find the columns of a word list: the word, its count or row number, a line number.
 
-A word may hold spaces and may be a number, so no single line shows whether ``Area 51`` is a word or a word and its
-count. All lines together do; where they leave doubt, the file is refused.
+A word may contain spaces and may be a number, so no single line shows whether ``Area 51`` is a word or a word and its
+count. All lines together usually do. If they do not, the file is refused, because a wrong guess would shift every word.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from vecload.errors import FormatError
 from vecload.message_text import quote
-from vecload.text_input.numbering import WordList, is_sequence, numbered
+from vecload.text_input.numbering import WordList, interpret_numbers, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MANY = 20  # lines that are not a list of names such as "Catch 22" by chance
+_MANY = 20  # from this number on, lines that end in a number are not a list of names such as "Catch 22"
 _COUNT = re.compile(r"[0-9]{1,18}")
 _WORD_COUNT = re.compile(r"(.*\S) +([0-9]{1,18}) *")
 _COUNT_WORD = re.compile(r" *([0-9]{1,18}) +(\S.*)")
@@ -68,8 +68,8 @@ def split_columns(lines: Sequence[str], name: str) -> WordList | None:
     Raises
     ------
     FormatError
-        If all lines have tabs but no column of words can be told from the others, or if the numbers at the ends of
-        all lines may be counts or parts of the words.
+        If all lines have tabs but no column can be identified as the words, or if the numbers at the ends of all lines
+        may be counts or parts of the words.
 
     Examples
     --------
@@ -82,10 +82,11 @@ def split_columns(lines: Sequence[str], name: str) -> WordList | None:
         if found is None:
             shown = quote(lines[-1].encode("utf-8", "surrogateescape"))
             expected = "a word and its count"
-            raise FormatError("columns that are not understood", file=name, found=shown, expected=expected)
+            raise FormatError("unknown columns", file=name, found=shown, expected=expected)
         return found
     if len(lines) > 1 and all("," in line for line in lines) and not re.search("[0-9]", lines[0].strip(",")):
-        found = _from_table([csv_fields(line, ",") for line in lines], name)  # a header, as pandas writes it
+        # The first line has no digits, so it is a header, as pandas writes it.
+        found = _from_table([csv_fields(line, ",") for line in lines], name)
         if found is not None:
             return found
     if len(lines) < 2:
@@ -94,7 +95,7 @@ def split_columns(lines: Sequence[str], name: str) -> WordList | None:
 
 
 def _from_table(rows: list[list[str]], name: str) -> WordList | None:
-    """Interpret rows of fields; None if they cannot be understood."""
+    """Return the words and counts in rows of fields, or None if the columns are unknown."""
     if len({len(row) for row in rows}) > 1:
         return None
     rows = [[field.strip(" ") for field in row] for row in rows]
@@ -109,9 +110,9 @@ def _from_table(rows: list[list[str]], name: str) -> WordList | None:
         return None
     first, second = columns
     if _integers(second):
-        return numbered(first, [int(field) for field in second], name)
+        return interpret_numbers(first, [int(field) for field in second], name)
     if all(is_number(field) and math.isfinite(float(field)) for field in second):
-        return WordList(first)  # scores, as SentencePiece writes them
+        return WordList(first)  # scores, which SentencePiece writes
     if _integers(first):
         numbers = [int(field) for field in first]
         return WordList(second) if is_sequence(numbers) else WordList(second, numbers)
@@ -128,7 +129,7 @@ def _word_then_count(lines: Sequence[str], name: str) -> WordList | None:
         return None
     words = [match[1].lstrip(" ") for match in matches]
     numbers = [int(match[2]) for match in matches]
-    return numbered(words, numbers, name) if _are_counts(words, numbers, lines, name) else None
+    return interpret_numbers(words, numbers, name) if _are_counts(words, numbers, lines, name) else None
 
 
 def _count_then_word(lines: Sequence[str], name: str) -> WordList | None:
@@ -137,7 +138,7 @@ def _count_then_word(lines: Sequence[str], name: str) -> WordList | None:
         return None
     words = [match[2].rstrip(" ") for match in matches]
     numbers = [int(match[1]) for match in matches]
-    # `uniq -c` pads its counts.
+    # `uniq -c` pads its counts with leading spaces, and its words are distinct.
     padded = len(set(words)) == len(words) and any(line.startswith(" ") for line in lines)
     if not padded and not _are_counts(words, numbers, lines, name):
         return None
@@ -145,15 +146,15 @@ def _count_then_word(lines: Sequence[str], name: str) -> WordList | None:
 
 
 def _are_counts(words: list[str], numbers: list[int], lines: Sequence[str], name: str) -> bool:
-    """Return whether the numbers that all lines begin or end with are not parts of the words.
+    """Return whether the numbers that all lines begin or end with are counts or row numbers, not parts of the words.
 
-    They are counts (or row numbers) if no word occurs twice without them, and either the numbers are sorted and half
-    of the words are without spaces, or there are many lines and no word has spaces.
+    They are if the words are distinct without them and either the numbers are sorted and half of the words have no
+    spaces, or there are many lines and no word has spaces.
     """
-    if len(set(words)) < len(words):  # "Route 1", "Route 2"
+    if len(set(words)) < len(words):  # names such as "Route 1" and "Route 2"
         return False
     single = sum(" " not in word for word in words)
-    start = next((at for at, number in enumerate(numbers) if number), 0)  # special tokens of count 0 may come first
+    start = next((at for at, number in enumerate(numbers) if number), 0)  # special tokens with count 0 may be first
     falling = all(one >= other for one, other in pairwise(numbers[start:]))
     if (falling or is_sequence(numbers)) and 2 * single >= len(words):
         return True

@@ -45,14 +45,14 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
 
 
 def list_of_pairs(argument: str, pairs: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return pairs of words as a list, refusing strings, which would be taken apart into their characters.
+    """Return pairs of words as a list; refuse strings, which would be split into characters.
 
     Parameters
     ----------
     argument
         Name of the argument, for the message.
     pairs
-        What was passed.
+        Value of the argument.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _line_pairs(lines: list[str], name: str) -> list[tuple[str, str]]:
         if not words:
             continue
         if len(words) != 2:
-            hint = "Put a tab between words that hold spaces."
+            hint = "Put a tab between words that contain spaces."
             found = quote(line.encode("utf-8", "surrogateescape"))
             raise FormatError(
                 "not a pair of words", file=name, line=number, found=found, expected="two words", hint=hint

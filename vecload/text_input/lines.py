@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 Input = str | os.PathLike[str] | IO[bytes]
 """Anything that `vecload.sources.open_source` opens."""
 
-_HEAD = 1 << 18  # bytes that decide about the encoding and the line ends
+_HEAD = 1 << 18  # bytes from which the encoding and the line ends are detected
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 23
-# A JSON list on a single line may be longer, but compression makes words only so many times smaller.
+# A JSON list may be one longer line. Its length is limited in relation to the size of the file: a decompression bomb
+# exceeds this ratio, but a list of words does not.
 _LONGEST_PER_BYTE = 16
 
-# UTF-32 goes first, because its little-endian mark begins with that of UTF-16.
+# UTF-32 is tested first, because its little-endian mark begins with that of UTF-16.
 _MARKS = (
     ("utf-32-le", codecs.BOM_UTF32_LE),
     ("utf-32-be", codecs.BOM_UTF32_BE),
@@ -52,27 +53,27 @@ def read_lines(path: Input, *, progress: bool | None = None) -> Iterator[str]:
     ----------
     path
         A path, URL, archive member, ``-`` or binary file, compressed or not: see `vecload.sources.open_source`. The
-        encoding is UTF-8, or UTF-16 or UTF-32 where the first bytes show it; bytes that are not UTF-8 are kept as
-        surrogate escapes. A byte order mark is dropped.
+        encoding is UTF-8, unless the first bytes show UTF-16 or UTF-32. Invalid UTF-8 is kept as surrogate escapes. A
+        byte order mark is dropped.
     progress
         Whether to show a progress bar; None shows one if standard error is a terminal.
 
     Raises
     ------
     FormatError
-        If the file is damaged, or is not valid in the UTF-16 or UTF-32 that it begins with.
+        If the file is damaged, or begins as UTF-16 or UTF-32 but is invalid later.
     """
     with open_input(path) as source:
         yield from decode_lines(source, progress=progress)
 
 
 def open_input(path: Input) -> Source:
-    """Open an input; ``Path("-")`` is standard input too.
+    """Open an input. ``"-"`` and ``Path("-")`` are standard input.
 
     Raises
     ------
     FormatError
-        If vecload wrote the file, and it is not a vocabulary: says what it is and what opens it.
+        If vecload wrote the file and it is not a vocabulary. The error names its kind and the function that opens it.
     """
     place = os.fspath(path) if isinstance(path, os.PathLike) else path
     kind = describe_folder(Path(place)) if isinstance(place, str) and Path(place).is_dir() else None
@@ -110,8 +111,8 @@ def input_name(path: Input) -> str:
 def detect_encoding(head: bytes) -> str:
     r"""Return the encoding of a text that begins with these bytes.
 
-    Without a byte order mark, a text is UTF-16 or UTF-32 only if it holds NUL bytes, which UTF-8 text does not, and
-    exactly one of these encodings turns them into ordinary text.
+    Without a byte order mark, a text is UTF-16 or UTF-32 only if it contains NUL bytes, which UTF-8 text does not, and
+    exactly one of these encodings decodes it to ordinary text.
 
     Examples
     --------
@@ -150,7 +151,7 @@ def _is_text(head: bytes, encoding: str) -> bool:
         text = codecs.getincrementaldecoder(encoding)().decode(head)  # the last character may be cut
     except UnicodeDecodeError:
         return False
-    # Bytes of another encoding also turn into characters; they are rarely assigned, and hold no line end.
+    # Text in another encoding also decodes to characters, but many of them are unassigned, and none is a line end.
     ordinary = all(char in "\t\n\v\f\r\x85" or unicodedata.category(char) not in ("Cc", "Cn", "Co") for char in text)
     return ordinary and bool(text) and ("\n" in text or "\r" in text or max(text) < "\u0100")
 
@@ -163,7 +164,8 @@ def _decoded(source: Source) -> Iterator[list[str]]:
     sample = head.decode(encoding, "replace")
     if "\n" not in sample and "\r" in sample.rstrip("\r"):
         decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
-    pieces: list[str] = []  # of the line that goes on in the next block; joined once, so the time is linear
+    # Pieces of a line that continues in the next block. They are joined once at its end, so that the time is linear.
+    pieces: list[str] = []
     begun = False
     while block := source.read(_BLOCK):
         text = _text(decoder, block, encoding, source.name)
@@ -175,7 +177,7 @@ def _decoded(source: Source) -> Iterator[list[str]]:
         if others:
             *whole, rest = "".join(pieces), *others
             pieces = [rest]
-            # Carriage returns are removed in whole lines only: a block may end between one and its line feed.
+            # Carriage returns are removed from complete lines only: a block may end between one and its line feed.
             yield [line.rstrip("\r") for line in whole]
         longest = max(_LONGEST_LINE, _LONGEST_PER_BYTE * source.consumed())
         if len(pieces) * _BLOCK > longest:

@@ -1,4 +1,4 @@
-"""Tell counts from row numbers."""
+"""Decide whether the numbers in a word list are counts or row numbers."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 class WordList(NamedTuple):
-    """Words of a file, in row order."""
+    """The words of a file in row order, and their counts, if it has them."""
 
     words: list[str]
     counts: list[int] | None = None
     unused: tuple[str, ...] = ()
-    """Placeholders among the words, for rows that the file gives to no word."""
+    """Placeholders among the words, for rows to which the file assigns no word."""
 
 
-def numbered(words: list[str], numbers: Sequence[int], name: str) -> WordList:
-    """Interpret one non-negative integer per word.
+def interpret_numbers(words: list[str], numbers: Sequence[int], name: str) -> WordList:
+    """Return the words in row order, given one non-negative integer per word.
 
-    They are row numbers if they are 0 to n - 1 in any order, or 1 to n in increasing order (row 0 then belongs to no
-    word, as in Keras), and counts otherwise. One number alone is a count.
+    The integers are row numbers if they are 0 to n - 1 in any order, or 1 to n in increasing order (row 0 then has no
+    word, as in Keras). Otherwise they are counts. A single number is a count.
 
     Raises
     ------
     FormatError
-        If they may be row numbers with gaps: increasing from 0 or 1, without one for every second row or more.
+        If they may be row numbers with gaps: increasing from 0 or 1, with more than half of the rows assigned.
 
     Examples
     --------
-    >>> numbered(["cat", "the"], [1, 0], "").words, numbered(["the", "cat"], [7, 2], "").counts
+    >>> interpret_numbers(["cat", "the"], [1, 0], "").words, interpret_numbers(["the", "cat"], [7, 2], "").counts
     (['the', 'cat'], [7, 2])
-    >>> numbered(["the", "cat"], [1, 2], "").words
+    >>> interpret_numbers(["the", "cat"], [1, 2], "").words
     ['<unused-0>', 'the', 'cat']
     """
     count, increasing = len(words), all(one < other for one, other in pairwise(numbers))
@@ -48,7 +48,7 @@ def numbered(words: list[str], numbers: Sequence[int], name: str) -> WordList:
         return WordList([unused, *words], None, (unused,))
     if increasing and numbers[0] <= 1 and numbers[-1] < 2 * count and count > 2:
         found = f"{numbers[0]} to {numbers[-1]} for {count:,} words"
-        hint = "Use Vocab.from_counter for counts; give rows in between a placeholder word."
+        hint = "Use Vocab.from_counter for counts. For row numbers, add placeholder words for the missing rows."
         raise FormatError("the numbers may be counts, or row numbers with gaps", file=name, found=found, hint=hint)
     return WordList(words, list(numbers))
 

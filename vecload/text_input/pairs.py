@@ -1,4 +1,4 @@
-"""Read pairs of words or sentences with a score, from tables in the forms that people publish and export."""
+"""Read pairs of words or sentences with a score, from the tables that are published and exported for benchmarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDEX_TITLES = frozenset({"", "#", "id", "idx", "index", "no", "no.", "nr", "pa
 
 
 class ScoredPair(NamedTuple):
-    """Two words or sentences, and how similar people find them."""
+    """Two words or sentences, and the similarity that people assigned to them."""
 
     left: str
     right: str
@@ -37,10 +37,10 @@ class _Row(NamedTuple):
 def read_scored_pairs(path: Input) -> list[ScoredPair]:
     r"""Read two columns of text, then a column of numbers.
 
-    Fields are separated by tabs, commas, semicolons or spaces, whichever all lines have first in this order, and may be
-    quoted. A first line without a score is a header. A column of line numbers before the texts, as pandas writes it, is
-    skipped. The score is the first later column that holds a number in every line. Lines that begin with ``#`` are
-    comments.
+    Fields are separated by tabs, commas, semicolons or spaces: the first of these that splits all lines. They may be
+    quoted. A first line without a score is a header. A column of line numbers before the texts, which pandas writes, is
+    skipped. The score is the first column after the texts that holds a number in every line. Lines that begin with
+    ``#`` are comments.
 
     Parameters
     ----------
@@ -92,25 +92,26 @@ def _from_lines(lines: list[tuple[int, str]], separator: str, name: str) -> list
 
 
 def _separator_of(lines: Sequence[str]) -> str:
-    """Return the first separator that splits all lines into as many columns; the header may lack it.
+    """Return the first separator that splits all lines into the same number of columns; the header may lack it.
 
-    If none does, some line is broken: then the first separator that all lines have, so that the line is reported.
+    Otherwise a line is malformed. Then the first separator that all lines contain is returned, so that the
+    error is about that line.
     """
     body = lines[1:] if len(lines) > 1 else lines
-    there = [sign for sign in "\t,;" if all(sign in line for line in body)]
-    for sign in there:
+    candidates = [sign for sign in "\t,;" if all(sign in line for line in body)]
+    for sign in candidates:
         rows = [_fields(line, sign) for line in body]
         if len({len(row) for row in rows}) == 1 and any(
             all(map(is_number, column)) for column in list(zip(*rows, strict=True))[2:]
         ):
             return sign
-    return there[0] if there else " "
+    return candidates[0] if candidates else " "
 
 
 def _fields(line: str, separator: str) -> list[str]:
     if separator == " ":
         return line.split()
-    if separator == "\t":  # a quotation mark may be a word of its own
+    if separator == "\t":  # not CSV: a single quotation mark may be a word
         fields = line.split("\t")
         return [field[1:-1] if len(field) > 2 and field[0] == field[-1] == '"' else field for field in _trim(fields)]
     return _trim(csv_fields(line, separator))
@@ -123,7 +124,8 @@ def _trim(fields: Sequence[str]) -> list[str]:
 def _is_header(fields: list[str]) -> bool:
     """Return whether a first line names columns: it has no number, or the numbers of the columns themselves."""
     count_up = [str(at) for at in range(len(fields))]
-    if fields == count_up or (fields[0] == "" and fields[1:] == count_up[:-1]):  # pandas, without column names
+    # pandas writes such a line if the columns have no names.
+    if fields == count_up or (fields[0] == "" and fields[1:] == count_up[:-1]):
         return len(fields) > 2
     return not any(map(is_number, fields[2:]))
 
@@ -148,11 +150,12 @@ def _refuse_numbers(rows: Sequence[_Row], begin: int, name: str) -> None:
 
 
 def _score_column(rows: Sequence[_Row], begin: int) -> int:
-    """Return the first column of numbers after the words, or one that does not exist."""
+    """Return the index of the first column of numbers after the words, or an index that does not exist."""
     shortest = min(len(row.fields) for row in rows)
     columns = range(begin + 2, shortest)
     whole = (at for at in columns if all(is_number(row.fields[at]) for row in rows))
-    # Without such a column, the line that lacks a number is to be reported, so the best candidate is taken.
+    # If no column has a number in every line, the error should be about the line that lacks one. So the column with the
+    # most numbers is taken.
     best = max(
         range(begin + 2, max(begin + 3, *(len(row.fields) for row in rows))),
         key=lambda at: sum(at < len(row.fields) and is_number(row.fields[at]) for row in rows),

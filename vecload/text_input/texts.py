@@ -23,11 +23,11 @@ _LOOK = 2  # lines that show whether all lines are JSON objects
 
 
 def read_texts(path: Input, *, column: str = "text", progress: bool | None = False) -> Iterator[str]:
-    """Yield the texts of a file, as they are read.
+    """Yield the texts of a file while it is read.
 
-    The kind of the file is recognized from its content: Parquet by its first bytes, JSON lines by a JSON object in
-    one of the first two lines, a JSON list of texts or objects; else it is one text per line. A name with ``.jsonl``
-    makes it JSON lines.
+    The kind of the file is detected from its content: Parquet by its first bytes, JSON lines by a JSON object in one of
+    the first two lines, and a JSON list by its brackets. All other files have one text per line. A name with ``.jsonl``
+    is always JSON lines.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _json_line_texts(lines: Iterable[str], column: str, name: str) -> Iterator[s
 
 
 def _json_list_texts(lines: list[str], column: str, name: str) -> Iterator[str]:
-    """Yield the texts of a JSON list, or the lines themselves if they are not JSON, such as "[music] hello"."""
+    """Yield the texts of a JSON list, or the lines themselves if they are not valid JSON, such as "[music] hello"."""
     document = json_or_none("\n".join(lines))
     if not isinstance(document, list):
         yield from lines
@@ -105,7 +105,7 @@ def _parquet_texts(source: Source, column: str) -> Iterator[str]:
     damage = (arrow.ArrowException, OSError, ValueError)  # UnicodeDecodeError is a ValueError
     name = source.name
     with contextlib.ExitStack() as stack:
-        # Parquet is read from its end, so a stream is written to a temporary file first.
+        # A Parquet file has its metadata at the end, so a stream is first written to a temporary file.
         whole = stack.enter_context(source.spooled()) if source.path is None else source.path
         try:
             file = stack.enter_context(parquet.ParquetFile(whole))

@@ -11,23 +11,23 @@ from vecload.errors import FormatError, VocabularyError, warn
 from vecload.message_text import quote
 from vecload.text_input.columns import is_number, split_columns
 from vecload.text_input.lines import Input, input_name, json_or_none, read_lines
-from vecload.text_input.numbering import WordList, numbered
+from vecload.text_input.numbering import WordList, interpret_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _LIKE_JSON = re.compile(r'\s*(\{|\[)\s*["\[{]')  # a whole list or object, not "[PAD]"
-_SAMPLE = 200  # lines that tell vectors from words before the rest is read
+_SAMPLE = 200  # lines that show whether the file holds vectors or words, before the rest is read
 _VECTORS = "If it holds vectors, Vocab.from_vectors(vecload.load(path)) takes their words."
 _WAY_OUT = "Write one word per line, a word, a tab and its count, or a JSON list of words."
 
 
 class Document(NamedTuple):
-    """Content of a word list before it is interpreted."""
+    """Uninterpreted content of a word list."""
 
     lines: list[str]
     json: Any
-    """The JSON list or object that the lines are, or None."""
+    """The JSON list or object in the lines, or None."""
 
 
 def read_document(path: Input) -> Document:
@@ -63,20 +63,20 @@ def parse_word_list(document: Document, name: str) -> WordList:
     Parameters
     ----------
     document
-        What `read_document` returned.
+        Result of `read_document`.
     name
         Name of the file, for error messages.
 
     Raises
     ------
     FormatError
-        If there are no words, a word occurs more than once, a line is empty, or the columns cannot be understood.
+        If there are no words, a word occurs more than once, a line is empty, or the columns are unknown.
     """
     found = _from_lines(document.lines, name) if document.json is None else _from_json(document.json, name)
     first: dict[str, int] = {}
     for at, word in enumerate(found.words, start=1):
         if word in first:
-            where = f"it as word {first[word]:,} and word {at:,}"
+            where = f"words {first[word]:,} and {at:,}"
             raise FormatError(f"{word!r} occurs more than once", file=name, found=where)
         first[word] = at
     return found
@@ -99,9 +99,10 @@ def format_word_list(words: Iterable[str]) -> bytes:
     listed = list(words)
     for word in listed:
         if not word or "\n" in word or "\r" in word or "\0" in word:
-            raise VocabularyError(f"{word!r} cannot be written on a line of its own: save the vocabulary as .json")
+            raise VocabularyError(f"{word!r} cannot be written on one line: save the vocabulary as .json")
     content = "".join(word + "\n" for word in listed).encode("utf-8", "surrogateescape")
-    if content.startswith(b"\xef\xbb\xbf"):  # reading drops a byte order mark, so a word that begins with one needs two
+    # A reader drops one byte order mark, so a first word that begins with one gets a second.
+    if content.startswith(b"\xef\xbb\xbf"):
         content = b"\xef\xbb\xbf" + content
     try:
         document = read_document(io.BytesIO(content))
@@ -124,11 +125,11 @@ def _refuse_binary(lines: Sequence[str], name: str) -> None:
 
 
 def _refuse_vectors(lines: Sequence[str], name: str) -> None:
-    """Refuse lines that all end in two or more numbers; the first may be a header."""
+    """Raise `FormatError` if all lines end in two or more numbers; the first line may be a header."""
     body = [line.strip(" ") for line in (lines[1:] if len(lines) > 1 else lines) if line]
     separator = "\t" if all("\t" in line for line in body) else None
     if all(line.count(",") > 1 for line in body) and not any(is_number(line.split(",")[0]) for line in body):
-        separator = ","  # but "10,000,000" is a word
+        separator = ","  # lines that begin with a number are excluded, because "10,000,000" is a word
     rows = [line.split(separator) for line in body]
     if rows and all(len(row) > 2 and is_number(row[-1]) and is_number(row[-2]) for row in rows):
         found = f"lines such as {quote(' '.join(rows[0]).encode('utf-8', 'surrogateescape'))}"
@@ -137,7 +138,7 @@ def _refuse_vectors(lines: Sequence[str], name: str) -> None:
 
 
 def _from_lines(lines: list[str], name: str, *, repair: bool = True) -> WordList:
-    # Without the empty lines at the end; there may be a million of them.
+    # Drop empty lines at the end. A slice is linear, even if there are a million of them.
     lines = lines[: next((at for at in range(len(lines), 0, -1) if lines[at - 1].strip(" \t")), 0)]
     if not lines:
         raise FormatError("no words", file=name, expected="one word per line")
@@ -163,7 +164,7 @@ def _stripped(lines: list[str]) -> list[str]:
 
 
 def _unquoted(lines: list[str]) -> list[str]:
-    """Remove quotation marks that all lines are in."""
+    """Remove quotation marks if all lines are quoted."""
     if len(lines) > 1 and all(len(line) > 2 and line[0] == line[-1] == '"' for line in lines):
         return [line[1:-1].replace('""', '"') for line in lines]
     return lines
@@ -198,4 +199,4 @@ def _from_json(document: Any, name: str) -> WordList:
             raise FormatError(
                 "a JSON object of words needs counts or row numbers", file=name, found=f"{word!r}: {number!r:.40}"
             )
-    return numbered(words, numbers, name)
+    return interpret_numbers(words, numbers, name)

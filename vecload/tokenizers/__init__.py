@@ -1,4 +1,4 @@
-"""One tokenizer argument for everything that splits texts: vocabularies and sentence vectors."""
+"""Tokenizers: the one `tokenize` argument of everything that splits texts, vocabularies and sentence vectors."""
 
 from vecload.tokenizers.english import basic_english
 from vecload.tokenizers.tokenizer import WHITESPACE, SubwordTokenizer, Tokenize, Tokenizer

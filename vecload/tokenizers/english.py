@@ -7,8 +7,9 @@ from typing import Final
 
 BASIC_ENGLISH: Final = "basic_english"
 
-# torchtext replaces one pattern after the other. Removing quotation marks can make a line break tag, as of '<br" />',
-# so they are removed first. No other replacement makes a match of a later pattern: one pass gives the same tokens.
+# torchtext replaces one pattern after the other. Removing quotation marks can create a line break tag, for example from
+# '<br" />', so they are removed first. No other replacement creates a match of a later pattern, so a single pass over
+# the text gives the same tokens.
 _REPLACED: Final = re.compile(r"<br />|['.,()!?;:]")
 _REPLACEMENTS: Final = {"<br />": " ", ";": " ", ":": " "}
 

@@ -35,7 +35,7 @@ def word_splitter(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
 def _sudachi() -> Callable[[str], list[str]]:
     sudachi = require("sudachipy", _EXTRA)
     dictionary = sudachi.Dictionary()
-    make = getattr(dictionary, "tokenizer", None) or dictionary.create  # its name before SudachiPy 0.6.11
+    make = getattr(dictionary, "tokenizer", None) or dictionary.create  # `create` before SudachiPy 0.6.11
     tokenizer: Any = make(mode=sudachi.SplitMode.A)
     return lambda text: [morpheme.surface() for morpheme in tokenizer.tokenize(text)]
 

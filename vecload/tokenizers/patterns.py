@@ -1,10 +1,10 @@
-r"""Regular expressions from a saved pooler: accepted only if no text can make them backtrack exponentially.
+r"""Accept regular expressions from a saved pooler only if no text can make them backtrack exponentially.
 
 Python's engine tries every way to match, and a pattern like ``(?:\w+\s?)*;`` has exponentially many. A pattern is
 accepted here if each of its alternatives is *deterministic* (one-unambiguous: Brüggemann-Klein and Wood,
 "One-unambiguous regular languages", Information and Computation 142, 1998): after every character there is at most one
-way to read the next one. Then a text has one path through the pattern, and the engine can go back along this path only
-once: matching takes at most quadratic time in the length of a text, usually linear time.
+way to read the next one. Then a text has only one path through the pattern, and the engine can backtrack along it only
+once. Matching takes at most quadratic time in the length of a text, and usually linear time.
 
 Usual patterns are deterministic: ``\w+``, ``\b\w\w+\b``, ``\w+(?:[-']\w+)*|[^\w\s]``, ``\d+(?:\.\d+)?``.
 """
@@ -51,7 +51,7 @@ def safe_pattern(pattern: object, flags: object) -> re.Pattern[str]:
     Raises
     ------
     OptionError
-        When it is invalid, or might take exponential time on some text.
+        If it is invalid, or might take exponential time for some text.
 
     Examples
     --------

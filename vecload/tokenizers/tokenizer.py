@@ -21,7 +21,8 @@ _TOKEN = re.compile(r"[^\t-\r ]+")
 NAMES = (WHITESPACE, english.BASIC_ENGLISH, *japanese.NAMES)
 KINDS = (*NAMES, "regex", "tokenizers", "function")
 
-# Patterns of byte-level tokenizers, which look ahead: known to be harmless, and too many models have them to refuse.
+# Patterns of byte-level tokenizers (GPT-2, Llama 3, Qwen 2). They use lookahead, which `patterns` refuses, but they are
+# known to be harmless, and many models have them.
 _KNOWN_PATTERNS = (
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -32,7 +33,7 @@ _KNOWN_PATTERNS = (
 
 
 class SubwordTokenizer(Protocol):
-    """A ``tokenizers.Tokenizer``, as far as it is used here."""
+    """The methods of ``tokenizers.Tokenizer`` that are used here."""
 
     def encode_batch(self, input: Any, *, add_special_tokens: bool = ...) -> Any:  # noqa: A002 - Hugging Face's word
         """Split texts."""
@@ -48,11 +49,11 @@ class Tokenizer:
     kind
         "whitespace", "regex", "tokenizers" (Hugging Face), "sudachi", "fugashi" or "function".
     cut
-        Function from texts to their tokens; None for ASCII white space, where compiled code splits bytes.
+        Function from texts to their tokens; None for ASCII white space, because compiled code then splits the bytes.
     lowercase
         Whether to lower-case texts first.
     settings
-        Saved with the kind.
+        Text that is saved with the kind, such as a pattern.
     """
 
     kind: str
@@ -70,8 +71,8 @@ class Tokenizer:
             - None or "whitespace": tokens end at ASCII white space.
             - A function from a text to its tokens.
             - A compiled regular expression without groups, whose matches are the tokens.
-            - "basic_english": torchtext's rules. Lower-case, without quotation marks, colons and semicolons, and with
-              other punctuation as tokens.
+            - "basic_english": torchtext's rules. Texts are lower-cased; quotation marks, colons and semicolons are
+              removed, and other punctuation becomes tokens.
             - "sudachi" or "fugashi": Japanese words (extra ``japanese``).
             - A Hugging Face tokenizer: a ``tokenizers.Tokenizer``, or one of ``transformers``. Its tokens are subwords.
             - An object with a method ``tokenize`` from a text to its tokens, such as those of NLTK.
@@ -107,13 +108,13 @@ class Tokenizer:
             return cls("regex", lambda texts: [find(text) for text in texts], lowercase, settings)
         if isinstance(tokenize, str):
             return cls(tokenize, _named(tokenize), lowercase)
-        whole = getattr(tokenize, "backend_tokenizer", tokenize)  # transformers keeps one of tokenizers inside
+        whole = getattr(tokenize, "backend_tokenizer", tokenize)  # transformers wraps a tokenizer of tokenizers
         if hasattr(whole, "encode_batch"):
             return cls("tokenizers", lambda texts: _subwords(whole, texts), lowercase, whole.to_str())
-        # Calling a tokenizer of transformers returns its ids, so the method of this name is asked first.
+        # Calling a tokenizer of transformers returns ids, so its method `tokenize` has precedence.
         split = getattr(tokenize, "tokenize", tokenize)
         if callable(split):
-            # Checked, because spaCy's pipelines, for example, return objects and not strings.
+            # The tokens are checked, because spaCy's pipelines, for example, return objects instead of strings.
             return cls("function", lambda texts: [list_of_strings("tokens", split(text)) for text in texts], lowercase)
         raise OptionError(
             f"tokenize= must be a function, a compiled regular expression, a Hugging Face tokenizer or one of "
@@ -151,21 +152,21 @@ class Tokenizer:
         return [next(cut) if isinstance(text, str) else text for text in made]
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` makes the same tokenizer of."""
+        """Return the settings from which `from_json` makes the same tokenizer."""
         return {"kind": self.kind, "lowercase": self.lowercase, "settings": self.settings}
 
     @classmethod
     def from_json(cls, kept: dict[str, Any], tokenize: Any) -> Tokenizer:
-        """Return the tokenizer that was saved, or `tokenize` in its place.
+        """Return the tokenizer that was saved, or `tokenize` instead of it.
 
-        A function cannot be saved, so it has to be passed. A regular expression or a Hugging Face tokenizer may be
+        A function cannot be saved, so it must be passed again. A regular expression or a Hugging Face tokenizer may be
         passed, because not every pattern is accepted from a file (`vecload.tokenizers.patterns`).
 
         Raises
         ------
         OptionError
-            When a function is needed and none is given, when one is given and not needed, and for saved patterns that
-            might take exponential time.
+            If a function is needed and missing, if `tokenize` is of another kind, and for saved patterns that might
+            take exponential time.
         """
         kind, lowercase, settings = kept["kind"], kept["lowercase"], kept["settings"]
         if tokenize is not None:
