@@ -1,4 +1,4 @@
-"""spaCy's folders, against spaCy itself."""
+"""Folders of spaCy, compared with spaCy itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vecload import Vectors, Words
 from vecload.errors import FormatError, MissingDependencyError
 from vecload.formats import spacy as format_spacy
 from vecload.formats.contract import WriteOptions
-from vecload.formats.spacy import _hashes
+from vecload.formats.spacy import hash_words
 
 spacy = pytest.importorskip("spacy")
 from spacy.strings import StringStore, hash_string  # noqa: E402
@@ -32,7 +32,7 @@ WORDS = ["cat", "NOUN", "dog", "", "X", "北海道", "dep", "a\u00a0b", "New Yor
 
 
 def murmur64a(raw: bytes, seed: int = 1) -> int:
-    """The reference, a byte at a time."""
+    """Compute MurmurHash64A with Python integers, as a reference."""
     factor, mask = 0xC6A4A7935BD1E995, (1 << 64) - 1
     state = seed ^ (len(raw) * factor & mask)
     for at in range(0, len(raw) - 7, 8):
@@ -44,8 +44,8 @@ def murmur64a(raw: bytes, seed: int = 1) -> int:
     return state ^ (state >> 47)
 
 
-def test_known_hashes() -> None:
-    assert _hashes(Words.from_strings(["coffee", "apple", ""])).tolist() == [
+def test_knownhash_words() -> None:
+    assert hash_words(Words.from_strings(["coffee", "apple", ""])).tolist() == [
         3197928453018144401,
         8566208034543834098,
         0,
@@ -54,18 +54,18 @@ def test_known_hashes() -> None:
 
 @settings(max_examples=200)
 @given(raw_words(40, max_count=20))
-def test_hashes_against_the_reference(raws: list[bytes]) -> None:
+def test_hash_words_equals_reference_for_any_bytes(raws: list[bytes]) -> None:
     want = [murmur64a(raw) if raw else 0 for raw in raws]
-    assert _hashes(Words.from_bytes(raws)).tolist() == want
+    assert hash_words(Words.from_bytes(raws)).tolist() == want
 
 
 @given(st.text(min_size=1, max_size=30).filter(lambda text: "\0" not in text))
-def test_hashes_against_spacy(text: str) -> None:
+def test_hash_words_equals_spacy(text: str) -> None:
     try:
         words = Words.from_strings([text])
     except vecload.errors.VocabularyError:
         return
-    assert _hashes(words)[0] == hash_string(text)
+    assert hash_words(words)[0] == hash_string(text)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def pipeline(matrix: np.ndarray, tmp_path: Path) -> Path:
     return tmp_path / "pipeline"
 
 
-def test_a_pipeline_its_vocabulary_its_vectors(pipeline: Path, matrix: np.ndarray, tmp_path: Path) -> None:
+def test_load_pipeline_vocab_or_vectors_folder(pipeline: Path, matrix: np.ndarray, tmp_path: Path) -> None:
     Vocab().from_disk(pipeline / "vocab").vectors.to_disk(tmp_path / "alone")
     for path in (pipeline, pipeline / "vocab", tmp_path / "alone"):
         vectors = vecload.load(path)
@@ -95,14 +95,14 @@ def test_a_pipeline_its_vocabulary_its_vectors(pipeline: Path, matrix: np.ndarra
         assert vectors.meta["format"] == "spaCy"
 
 
-def test_requests(pipeline: Path, matrix: np.ndarray) -> None:
+def test_load_honors_vocab_limit_and_dtype(pipeline: Path, matrix: np.ndarray) -> None:
     assert list(vecload.load(pipeline, limit=3).words) == WORDS[:3]
     some = vecload.load(pipeline, vocab=["dep", "nothing", ""], dtype="float64")
     assert list(some.words) == ["", "dep"]
     assert np.array_equal(some.matrix, matrix[[3, 6]].astype(np.float64))
 
 
-def test_words_that_share_a_row(tmp_path: Path) -> None:
+def test_load_words_that_share_a_row(tmp_path: Path) -> None:
     strings = StringStore(["a", "b", "c", "d"])
     data = np.arange(6, dtype=np.float32).reshape(3, 2)
     table = SpacyVectors(strings=strings, data=data)
@@ -115,7 +115,7 @@ def test_words_that_share_a_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tidy", ["prune_vectors", "deduplicate_vectors"])
-def test_words_keep_the_order_of_their_keys(tidy: str, tmp_path: Path) -> None:
+def test_load_keeps_the_order_of_keys(tidy: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     nlp = spacy.blank("en")
     words = [f"w{at}" for at in range(100)]  # the most frequent first
@@ -142,7 +142,7 @@ def test_words_keep_the_order_of_their_keys(tidy: str, tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "out.safetensors").words)[:10] == words[:10]
 
 
-def test_an_old_folder(matrix: np.ndarray, tmp_path: Path) -> None:
+def test_load_old_folder_with_keys_file(matrix: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", matrix)
     (tmp_path / "vectors.npy").rename(tmp_path / "vectors")
     words = [word for word in WORDS if word not in ("NOUN", "X", "dep", "PERSON")]
@@ -154,14 +154,14 @@ def test_an_old_folder(matrix: np.ndarray, tmp_path: Path) -> None:
     assert np.array_equal(vectors.matrix, matrix[: len(words)])
 
 
-def test_keys_without_strings_are_counted(pipeline: Path) -> None:
+def test_load_counts_keys_without_strings(pipeline: Path) -> None:
     (pipeline / "vocab" / "strings.json").write_text('["cat"]')
     vectors = vecload.load(pipeline)
     assert set(vectors.words) == {"cat", "", "NOUN", "X", "dep", "PERSON"}  # symbols need no string
     assert vectors.meta["skipped"] == {"a key without its string": 4}
 
 
-def test_without_spacy(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_symbol_names_without_spacy_raises_or_skips(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy.symbols", None)
     with pytest.raises(MissingDependencyError, match=r"vecload\[spacy\]"):
         vecload.load(pipeline)
@@ -173,7 +173,7 @@ def test_without_spacy(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 FLORET = {"minn": 3, "maxn": 4, "hash_count": 2, "hash_seed": 7, "bow": "[", "eow": "]"}
 
 
-def test_floret(tmp_path: Path) -> None:
+def test_load_floret_folder_composes_as_spacy(tmp_path: Path) -> None:
     data = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     theirs = SpacyVectors(mode="floret", data=data, attr="LOWER", **FLORET)
     theirs.to_disk(tmp_path / "floret")
@@ -195,7 +195,7 @@ def test_floret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
+def test_save_is_read_by_spacy(counted: bool, tmp_path: Path) -> None:
     words = [
         *WORDS,
         *(word for word in ODD_WORDS if word not in WORDS and "\udcff" not in word),
@@ -213,7 +213,7 @@ def test_spacy_reads_what_is_written(counted: bool, tmp_path: Path) -> None:
     assert same(vecload.load(tmp_path / "written"), vectors)
 
 
-def test_words_that_are_not_utf8(tmp_path: Path) -> None:
+def test_save_words_that_are_not_utf8_raises_or_skips(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "\udcff", "é"])
     with pytest.raises(FormatError, match=r"a word that spaCy cannot represent: found '\\udcff'"):
         format_spacy.write(tmp_path / "refused", TableOf(vectors), WriteOptions())
@@ -221,7 +221,7 @@ def test_words_that_are_not_utf8(tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "dropped").words) == ["a", "é"]
 
 
-def test_nothing_to_write(tmp_path: Path) -> None:
+def test_save_empty_vectors(tmp_path: Path) -> None:
     format_spacy.write(
         tmp_path / "none", TableOf(Vectors(Words.from_bytes([]), np.zeros((0, 3), dtype=np.float32))), WriteOptions()
     )
@@ -230,7 +230,7 @@ def test_nothing_to_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vectors", "key2row", "strings.json", "vectors.cfg"])
-def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
+def test_load_file_cut_at_any_byte_raises(name: str, tmp_path: Path) -> None:
     format_spacy.write(tmp_path / "cut", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     path = tmp_path / "cut" / name
     whole = path.read_bytes()
@@ -246,7 +246,7 @@ def test_files_cut_at_every_byte(name: str, tmp_path: Path) -> None:
             vecload.load(tmp_path / "cut")
 
 
-def test_mutated_files(tmp_path: Path) -> None:
+def test_load_mutated_files_gives_vectors_or_format_error(tmp_path: Path) -> None:
     format_spacy.write(tmp_path / "mutated", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     rng = random.Random(0)
     for name in ("vectors", "key2row", "strings.json", "vectors.cfg"):
@@ -265,31 +265,35 @@ def test_mutated_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("vectors.cfg", b'{"mode": "other"}', "an unknown mode: found 'other'"),
-        ("vectors.cfg", b'["mode"]', "JSON of another kind"),
-        ("vectors.cfg", b'{"mode": "floret"}', "settings that cannot be"),
-        ("vectors.cfg", json.dumps({"mode": "floret", **FLORET, "hash_count": 9}).encode(), "settings that cannot be"),
-        ("vectors.cfg", json.dumps({"mode": "floret", **FLORET, "minn": "3"}).encode(), "settings that cannot be"),
-        ("strings.json", b'{"a": 1}', "JSON of another kind"),
+        ("vectors.cfg", b'{"mode": "other"}', "unknown mode: found 'other'"),
+        ("vectors.cfg", b'["mode"]', "wrong type of JSON value"),
+        ("vectors.cfg", b'{"mode": "floret"}', "invalid settings of n-grams"),
+        (
+            "vectors.cfg",
+            json.dumps({"mode": "floret", **FLORET, "hash_count": 9}).encode(),
+            "invalid settings of n-grams",
+        ),
+        ("vectors.cfg", json.dumps({"mode": "floret", **FLORET, "minn": "3"}).encode(), "invalid settings of n-grams"),
+        ("strings.json", b'{"a": 1}', "wrong type of JSON value"),
         ("strings.json", b"[1, 2]", "not a list of strings"),
         ("strings.json", b'["\\ud800"]', "not a list of strings"),
-        ("strings.json", b"[" * 100_000, "not a JSON file"),
-        ("key2row", b"\x81\x01\x63", "a row that is not there"),
-        ("key2row", b"\x81\x01\xff", "a row that is not there"),
-        ("key2row", b"\x81\xff\x01", "not a map of keys to rows"),
-        ("key2row", b"\x81\xa1a\x01", "not a map of keys to rows"),
-        ("key2row", b"\x93\x01\x02\x03", "not a map of keys to rows"),
-        ("key2row", b"\xdf\xff\xff\xff\xff", "not a map of keys to rows"),
+        ("strings.json", b"[" * 100_000, "invalid JSON"),
+        ("key2row", b"\x81\x01\x63", "row number out of range"),
+        ("key2row", b"\x81\x01\xff", "row number out of range"),
+        ("key2row", b"\x81\xff\x01", "invalid map of keys to rows"),
+        ("key2row", b"\x81\xa1a\x01", "invalid map of keys to rows"),
+        ("key2row", b"\x93\x01\x02\x03", "invalid map of keys to rows"),
+        ("key2row", b"\xdf\xff\xff\xff\xff", "invalid map of keys to rows"),
         ("vectors", b"not an array", "not a NumPy array"),
     ],
 )
-def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_load_invalid_file_raises(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     format_spacy.write(tmp_path / "bad", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
     (tmp_path / "bad" / name).write_bytes(content)
     with pytest.raises(FormatError, match=message):
         vecload.load(tmp_path / "bad")
 
 
-def test_another_folder_is_none(tmp_path: Path) -> None:
+def test_load_other_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="a directory, not a file"):
         vecload.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Folders for other libraries, opened by those libraries."""
+"""Folders for other libraries, opened by these libraries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def encoder(layout: str, path: Path) -> Any:
 @LAYOUTS
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.filterwarnings("ignore")
-def test_the_library_loads_it(layout: str, dtype: str, tmp_path: Path) -> None:
+def test_save_is_loaded_by_its_library(layout: str, dtype: str, tmp_path: Path) -> None:
     vectors = small_vectors(TEXT, dtype=dtype)
     vectors.save(tmp_path / "model", layout)
     model = encoder(layout, tmp_path / "model")
@@ -56,7 +56,7 @@ def test_the_library_loads_it(layout: str, dtype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
+def test_save_model2vec_encodes_long_texts_whole(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "b"])
     vectors.save(tmp_path / "model", "model2vec")
     got = encoder("model2vec", tmp_path / "model").encode(["a " * 600 + "b " * 600])
@@ -66,7 +66,7 @@ def test_a_long_text_is_not_cut(tmp_path: Path) -> None:
 @LAYOUTS
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> None:
+def test_save_and_load_keeps_words_and_rows(layout: str, counted: bool, dtype: str, tmp_path: Path) -> None:
     vectors = small_vectors([*TEXT, "[UNK]", 'quo"te', "li\nne", "nul\0"], dtype=dtype)
     static_embeddings.write(tmp_path / "model", TableOf(vectors, counted=counted), WriteOptions(alias=layout))
     again = vecload.load(tmp_path / "model")
@@ -77,7 +77,7 @@ def test_round_trip(layout: str, counted: bool, dtype: str, tmp_path: Path) -> N
 
 
 @LAYOUTS
-def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
+def test_save_unencodable_words_and_bfloat16(layout: str, tmp_path: Path) -> None:
     vectors = small_vectors(["a", "\udcff", "", "b"])
     with pytest.raises(FormatError, match=f"a word that {layout} cannot represent"):
         vectors.save(tmp_path / "refused", layout)
@@ -92,17 +92,17 @@ def test_words_and_types_it_cannot_hold(layout: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("tokenizer.json", b"{}", "not a tokenizer"),
-        ("tokenizer.json", b"[1]", "not a tokenizer"),
-        ("tokenizer.json", b'{"model": {"type": "WordPiece", "vocab": {}}}', "not a model of whole words"),
-        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": "b"}}}', "not a tokenizer"),
+        ("tokenizer.json", b"{}", "invalid tokenizer"),
+        ("tokenizer.json", b"[1]", "invalid tokenizer"),
+        ("tokenizer.json", b'{"model": {"type": "WordPiece", "vocab": {}}}', "not a tokenizer of whole words"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": "b"}}}', "invalid tokenizer"),
         ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": 9}}}', "tokens without rows"),
         ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": {"a": -1}}}', "tokens without rows"),
-        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": ["a"]}}', "not a tokenizer"),
-        ("model.safetensors", b"", "not a safetensors file"),
+        ("tokenizer.json", b'{"model": {"type": "WordLevel", "vocab": ["a"]}}', "invalid tokenizer"),
+        ("model.safetensors", b"", "invalid safetensors header"),
     ],
 )
-def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_load_invalid_file_raises(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     small_vectors(["a", "b"]).save(tmp_path / "bad", "model2vec")
     (tmp_path / "bad" / name).write_bytes(content)
     with pytest.raises(FormatError, match=message):
@@ -110,7 +110,7 @@ def test_what_cannot_be(name: str, content: bytes, message: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
-def test_cut_at_every_byte_and_mutated(name: str, tmp_path: Path) -> None:
+def test_load_cut_or_mutated_file_gives_vectors_or_format_error(name: str, tmp_path: Path) -> None:
     small_vectors(["a", "b"], dim=2).save(tmp_path / "cut", "StaticEmbedding")
     path = tmp_path / "cut" / name
     whole = path.read_bytes()
@@ -128,8 +128,8 @@ def test_cut_at_every_byte_and_mutated(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_projector(dtype: str, tmp_path: Path) -> None:
-    """By the projector's own rules: lines, tabs, no headers, as many names as rows."""
+def test_save_projector_files_follow_its_rules(dtype: str, tmp_path: Path) -> None:
+    """Lines, tabs, no headers, and one name per row, as the projector requires."""
     words = [*TEXT, "a\u2028b"]
     vectors = small_vectors(words, dtype=dtype)
     tensorboard.write(tmp_path / "log", TableOf(vectors), WriteOptions())
@@ -144,7 +144,7 @@ def test_the_projector(dtype: str, tmp_path: Path) -> None:
     )
 
 
-def test_words_the_projector_cannot_show(tmp_path: Path) -> None:
+def test_save_projector_words_with_tabs_or_line_breaks(tmp_path: Path) -> None:
     vectors = small_vectors(["a", "b\tc", "d\re", "f\ng"])
     with pytest.raises(FormatError, match=r"a word that TensorBoard cannot represent: found 'b\\tc'"):
         vectors.save(tmp_path / "log", "TensorBoard")

@@ -1,17 +1,17 @@
-"""spaCy's vectors on disk: a pipeline's folder, its ``vocab`` folder, or what ``Vectors.to_disk`` writes.
+"""Vectors of spaCy: the folder of a pipeline, its ``vocab`` folder, or a folder written by ``Vectors.to_disk``.
 
 ::
 
     vectors        a .npy file of float32, shape (rows, dim), without the suffix
-    key2row        msgpack: a map of uint64 keys to rows; several keys may share one, and rows may have none
-    strings.json   the strings whose hashes the keys are
+    key2row        msgpack map of uint64 keys to row numbers; keys may share a row, and rows may have no key
+    strings.json   list of strings, whose hashes are the keys
     vectors.cfg    {"mode": "default"}, or "floret" with the settings of its n-grams; absent from old folders
-    keys           instead of key2row in old folders: a .npy file of uint64, the key of each row
+    keys           in place of key2row in old folders: a .npy file of uint64, the key of each row
 
-A key is the string's MurmurHash64A with seed 1, but for the empty string (0) and the names of spaCy's symbols (`NOUN`,
-`dep`, `X`), whose keys are their small numbers. Which numbers only spaCy knows: it is asked when there are such keys.
-Words are recovered by hashing ``strings.json``; a key whose string is not in it is left out and counted. They come in
-the order of their keys in the file. In floret's mode there are no words: the rows are those of hashed n-grams.
+The key of a string is its MurmurHash64A with seed 1. The empty string (0) and the names of spaCy's symbols (`NOUN`,
+`dep`, `X`) are exceptions: their keys are small numbers, which are looked up in spaCy if a file has such keys. Words
+are recovered by hashing ``strings.json``; keys without a string are skipped and counted. Words have the order of
+their keys in the file. In floret mode there are no words, and the rows belong to hashed n-grams.
 
 Sources: spaCy's ``vectors.pyx``, ``strings.pyx`` and ``vocab.pyx``.
 """
@@ -45,21 +45,23 @@ if TYPE_CHECKING:
 NAME: Final = "spaCy"
 
 _SEED: Final = 1
-_SYMBOLS: Final = 1 << 16  # keys below are numbers of symbols: a hash is so small once in 2**48
-_ORTH: Final = 65  # the attribute whose keys words are
+# Keys below this number belong to symbols. The hash of a string is that small once in 2**48 strings.
+_SYMBOLS: Final = 1 << 16
+_ORTH: Final = 65  # spaCy's attribute ID for the text of a token, whose hash is the key
+# An item of a msgpack map: a marker and a big-endian number, twice.
 _ENTRY: Final = [("u64", "u1"), ("key", ">u8"), ("u32", "u1"), ("row", ">u4")]
 
 
 def detect_folder(path: Path) -> int:
-    """95 when there are vectors and their keys."""
+    """Return 95 for a folder with vectors and their keys."""
     return 95 if _folder(path) is not None else 0
 
 
 def _folder(path: Path) -> Path | None:
-    """Where the vectors are: in the folder, or in the pipeline's vocabulary."""
+    """Return the folder with the vectors, which is the given one or ``vocab`` in it, or None."""
     for folder in (path, path / "vocab"):
-        beside = ("key2row", "keys", "vectors.cfg")
-        if (folder / "vectors").is_file() and any((folder / name).is_file() for name in beside):
+        others = ("key2row", "keys", "vectors.cfg")
+        if (folder / "vectors").is_file() and any((folder / name).is_file() for name in others):
             return folder
     return None
 
@@ -70,15 +72,15 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     Raises
     ------
     FormatError
-        When the files are not what they should be.
+        If a file is missing or invalid.
     MissingDependencyError
-        When a word is the name of a symbol and spaCy is not there to tell its number; ``errors="skip"`` leaves such
-        words out.
+        If a word is the name of a symbol and spaCy, which knows its number, is not installed; ``errors="skip"`` skips
+        such words.
     """
     folder = None if source.path is None else _folder(source.path)
     if folder is None:
-        hint = "Name the folder of a pipeline, its vocab folder, or one with the files vectors and key2row."
-        raise FormatError("not a folder of spaCy's vectors", file=source.name, hint=hint)
+        hint = "Pass the folder of a pipeline, its vocab folder, or a folder with the files vectors and key2row."
+        raise FormatError("not a folder of spaCy vectors", file=source.name, hint=hint)
     matrix = open_npy(folder / "vectors")
     settings = _json(folder / "vectors.cfg", dict) if (folder / "vectors.cfg").is_file() else {"mode": "default"}
     if settings.get("mode") == "floret":
@@ -89,9 +91,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         return ArrayReader(source.name, Words.from_bytes([]), matrix[:0], request, meta=meta, ngrams=ngrams)
     if settings.get("mode") != "default":
         found = repr(settings.get("mode"))[:80]
-        raise FormatError(
-            "an unknown mode", file=str(folder / "vectors.cfg"), found=found, expected="default or floret"
-        )
+        raise FormatError("unknown mode", file=str(folder / "vectors.cfg"), found=found, expected="default or floret")
     keys, rows = _keys(folder, len(matrix))
     words, rows, skipped = _words(folder, keys, rows, lenient=request.errors == "skip")
     values = matrix[: len(rows)] if np.array_equal(rows, np.arange(len(rows))) else PickedRows(matrix, rows)
@@ -102,9 +102,11 @@ def _json(path: Path, kind: type[Any]) -> Any:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise FormatError(f"not a JSON file ({error})", file=str(path)) from error
+        raise FormatError(f"invalid JSON ({error})", file=str(path)) from error
     if not isinstance(value, kind):
-        raise FormatError("JSON of another kind", file=str(path), found=type(value).__name__, expected=kind.__name__)
+        raise FormatError(
+            "wrong type of JSON value", file=str(path), found=type(value).__name__, expected=kind.__name__
+        )
     return value
 
 
@@ -121,14 +123,14 @@ def _floret(folder: Path, matrix: npt.NDArray[Any], settings: dict[str, Any]) ->
             eow=settings["eow"],
         )
     except (KeyError, TypeError, OptionError) as error:
-        raise FormatError(f"settings that cannot be ({error})", file=str(folder / "vectors.cfg")) from error
+        raise FormatError(f"invalid settings of n-grams ({error})", file=str(folder / "vectors.cfg")) from error
 
 
 def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     """Return the keys and their rows, in the order of the file.
 
-    That order is the one in which keys were added: the most frequent words first. The order of the rows is not: spaCy
-    sorts them when it removes duplicates, and pruning puts every word on the row of a similar one.
+    Keys are in the order in which they were added: usually, frequent words come first. Rows are not: spaCy sorts them
+    when it removes duplicates, and its pruning gives each word the row of a similar word.
     """
     if (folder / "key2row").is_file():
         path = folder / "key2row"
@@ -136,24 +138,24 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
         try:
             pairs = msgpack.unpackb(path.read_bytes(), strict_map_key=False, object_pairs_hook=list)
             if not all(type(key) is int and type(row) is int for key, row in pairs):
-                raise TypeError("a key or a row that is not a whole number")
+                raise TypeError("a key or row number that is not an integer")
             keys = np.array([key for key, _ in pairs], dtype=np.uint64)
             rows = np.array([row for _, row in pairs], dtype=np.int64)
         except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-            raise FormatError(f"not a map of keys to rows ({error})", file=str(path)) from error
+            raise FormatError(f"invalid map of keys to rows ({error})", file=str(path)) from error
     else:
         path = folder / "keys"
         keys = open_npy(path, dims=1, kinds="u")
         rows = np.arange(len(keys))
     if len(rows) and not 0 <= rows.min() <= rows.max() < count:
-        raise FormatError("a row that is not there", file=str(path), found=str(rows.max()), expected=f"below {count}")
+        raise FormatError("row number out of range", file=str(path), found=str(rows.max()), expected=f"below {count}")
     return keys, rows
 
 
 def _words(
     folder: Path, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], *, lenient: bool
 ) -> tuple[Words, npt.NDArray[np.int64], Counter[str]]:
-    """The words of the keys, with their rows, and what could not be named."""
+    """Return the words of the keys, their rows, and the number of keys without a word, by cause."""
     skipped: Counter[str] = Counter()
     numbers = {"": 0}
     small = (keys > 0) & (keys < _SYMBOLS)
@@ -168,7 +170,9 @@ def _words(
         strings = Words.from_strings(_json(folder / "strings.json", list))
     except (VocabularyError, OptionError) as error:
         raise FormatError(f"not a list of strings ({error})", file=str(folder / "strings.json")) from error
-    hashes = np.concatenate([np.fromiter(numbers.values(), np.uint64, len(numbers)), _hashes(strings)])
+    # Look up each key among the hashes of all strings. Symbols precede other strings, and the sort is stable, so the
+    # name of a symbol wins if both have the same key.
+    hashes = np.concatenate([np.fromiter(numbers.values(), np.uint64, len(numbers)), hash_words(strings)])
     named = Words.from_strings(numbers)
     strings = Words(
         np.concatenate([named.data, strings.data]),
@@ -184,12 +188,12 @@ def _words(
 
 
 def _symbols() -> dict[str, int]:
-    """SpaCy's symbols, by name."""
+    """Return the numbers of spaCy's symbols, by name."""
     return dict(require("spacy.symbols", "spacy").IDS)
 
 
-def _hashes(words: Words) -> npt.NDArray[np.uint64]:
-    """Their keys, if none is a symbol."""
+def hash_words(words: Words) -> npt.NDArray[np.uint64]:
+    """Return the keys of words that are not names of symbols: uint64, shape (number of words,)."""
     from vecload.kernels import murmur
 
     hashes = np.empty(len(words), dtype=np.uint64)
@@ -204,14 +208,14 @@ def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
-    """Write a folder that spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk`` read, in single precision.
+    """Write a folder for spaCy's ``Vocab.from_disk`` and ``Vectors.from_disk``, in single precision.
 
     Parameters
     ----------
     path
-        The folder to make.
+        The folder to create.
     table
-        What to write: its words, or if it has none the rows of its floret table.
+        Words and vectors; without words, the rows of its floret table are written.
     options
         `unencodable` applies to words that are not UTF-8, which cannot be escaped.
     """
@@ -232,7 +236,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             some = Words(batch.data, batch.offsets)
             file.write(as_bytes(to_float32(batch, NAME)), len(some))
             known = symbols.lookup(some)
-            keys.append(np.where(known >= 0, codes[known], _hashes(some)))
+            keys.append(np.where(known >= 0, codes[known], hash_words(some)))
             for word in some:
                 strings.write(separator + json.dumps(word, ensure_ascii=False).encode())
                 separator = b",\n"
@@ -254,9 +258,9 @@ def _settings(ngrams: NgramTable, attr: int) -> dict[str, Any]:
 
 
 def _write_keys(path: Path, keys: npt.NDArray[np.uint64]) -> None:
-    """A msgpack map of each key to its place; all entries as long."""
+    """Write a msgpack map of each key to its row; all items have equal length, so NumPy can assemble them."""
     if len(np.unique(keys)) < len(keys):
-        raise FormatError("two words with one key", hint="spaCy cannot tell them apart: leave one out.")
+        raise FormatError("two words have the same key", hint="spaCy cannot distinguish them: remove one.")
     entries = np.empty(len(keys), dtype=_ENTRY)
     entries["u64"], entries["u32"] = 0xCF, 0xCE
     entries["key"], entries["row"] = keys, np.arange(len(keys))

@@ -1,17 +1,18 @@
-"""Folders that sentence-transformers and model2vec load: each word is a token, a text is the mean of its rows.
+"""Folders of static embedding models for sentence-transformers and model2vec, which embed a text as a mean of rows.
 
 ::
 
     model.safetensors   embedding.weight (sentence-transformers) or embeddings (model2vec): shape (words + 1, dim)
-    tokenizer.json      white space separates, one token a word; row 0 is that of words unknown, all zeros
+    tokenizer.json      a model with one token per word, separated by white space; row 0 (zeros) is the unknown token
     modules.json, config_sentence_transformers.json or config.json, README.md
 
-sentence-transformers counts unknown words when it divides, model2vec passes over them: the mean of a text with unknown
-words is shorter in the first, and points the same way. Texts must be cut at white space and spelt as the vectors are.
-Words that hold white space have rows that no text leads to. N-grams have no place in such a folder.
+The mean of a text with unknown words differs between the libraries: sentence-transformers includes the zero row of
+unknown words, model2vec does not. Both means have the same direction. Texts must be separated by white space and
+spelled like the vectors. A word that contains white space has a row that no text can select. N-grams cannot be
+stored.
 
-Written is what both libraries read in their first versions with these models (sentence-transformers 3.2, model2vec
-0.3). Read are folders whose tokens are whole words.
+Folders are written for the first versions of both libraries with such models (sentence-transformers 3.2, model2vec
+0.3). Folders are read if their tokens are whole words.
 
 Sources: sentence-transformers ``models/StaticEmbedding.py``, model2vec ``persistence``, the Hugging Face *tokenizers*
 format, and the safetensors format (https://github.com/huggingface/safetensors#format).
@@ -20,7 +21,6 @@ format, and the safetensors format (https://github.com/huggingface/safetensors#f
 from __future__ import annotations
 
 import json
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +31,8 @@ from vecload.formats.format import Format
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes
 from vecload.formats.writing.word_policy import WordPolicy
-from vecload.saved.npy import check_array
+from vecload.saved import parse_safetensors, safetensors_header
+from vecload.saved.npy import check_array, map_array
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ NAME: Final = "sentence-transformers"
 
 _TENSORS: Final = {"sentence-transformers": "embedding.weight", "model2vec": "embeddings"}
 _UNKNOWN: Final = "[UNK]"
-_HEADER: Final = 192  # bytes of a safetensors file before its values: a multiple of 64, whatever the number of rows
-_CODES: Final = {"float16": "F16", "float32": "F32", "float64": "F64"}
+# Bytes before the values. Enough for any number of rows, so that the header can be written again when it is known.
+_HEADER: Final = 192
 _README: Final = """---
 library_name: {layout}
 tags: [word-vectors, static-embeddings]
@@ -58,7 +59,7 @@ tags: [word-vectors, static-embeddings]
 
 
 def detect_folder(path: Path) -> int:
-    """90 when there is a tokenizer beside a tensor."""
+    """Return 90 for a folder with a tokenizer and a safetensors file."""
     return 90 if _folder(path) is not None else 0
 
 
@@ -75,20 +76,23 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     Raises
     ------
     FormatError
-        When they are pieces of words, or the files are not what they should be.
+        If tokens are parts of words, or a file is invalid.
     """
     folder = None if source.path is None else _folder(source.path)
     if folder is None:
         raise FormatError("not a folder with model.safetensors and tokenizer.json", file=source.name)
     tokens, numbers = _tokens(folder / "tokenizer.json")
-    tensors = _tensors(folder / "model.safetensors")
+    file = folder / "model.safetensors"
+    raw = map_array(file, 0, (file.stat().st_size,), np.dtype(np.uint8), fortran=False)
+    tensors = parse_safetensors(raw, str(file)).arrays
     matrix = next((tensors[name] for name in _TENSORS.values() if name in tensors), None)
     if matrix is None:
-        raise FormatError("no tensor of word vectors", file=str(folder / "model.safetensors"), found=", ".join(tensors))
-    check_array(matrix, str(folder / "model.safetensors"))
+        expected = " or ".join(_TENSORS.values())
+        raise FormatError("missing tensor of word vectors", file=str(file), found=", ".join(tensors), expected=expected)
+    check_array(matrix, str(file))
     if {"mapping", "weights"} & tensors.keys():
-        hint = "model2vec keeps some models so; load it with that library."
-        raise FormatError("rows that tokens share or weigh", file=str(folder / "model.safetensors"), hint=hint)
+        hint = "Some model2vec models are stored like this; load it with that library."
+        raise FormatError("tokens with shared or weighted rows are not supported", file=str(file), hint=hint)
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(matrix):
         raise FormatError("tokens without rows", file=source.name, found=f"{len(matrix):,} rows")
     meta = {"format": "model2vec" if "embeddings" in tensors else NAME}
@@ -96,12 +100,14 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
 
 
 def _tokens(path: Path) -> tuple[Words, npt.NDArray[np.int64]]:
-    """The words of a word-level tokenizer and their rows, in the rows' order; the unknown word is none."""
+    """Return the words of a word-level tokenizer and their row numbers, in row order, without the unknown token."""
     try:
         model = json.loads(path.read_bytes())["model"]
         if model["type"] != "WordLevel":
-            hint = "Its tokens are pieces of words, which mean something only to its tokenizer."
-            raise FormatError("not a model of whole words", file=str(path), found=str(model["type"])[:40], hint=hint)
+            hint = "Its tokens are parts of words, which only its tokenizer can use."
+            raise FormatError(
+                "not a tokenizer of whole words", file=str(path), found=str(model["type"])[:40], hint=hint
+            )
         unknown = model.get("unk_token")
         pairs = sorted((number, word) for word, number in model["vocab"].items() if word != unknown)
         numbers = np.array([number for number, _ in pairs], dtype=np.int64)
@@ -109,17 +115,7 @@ def _tokens(path: Path) -> tuple[Words, npt.NDArray[np.int64]]:
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, VocabularyError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"not a tokenizer ({error})", file=str(path)) from error
-
-
-def _tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    import safetensors
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"not a safetensors file that can be read ({error})", file=str(path)) from error
+        raise FormatError(f"invalid tokenizer ({error})", file=str(path)) from error
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
@@ -128,11 +124,11 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     Parameters
     ----------
     path
-        The folder to make.
+        The folder to create.
     table
-        What to write. bfloat16 becomes float32.
+        Words and vectors. bfloat16 becomes float32.
     options
-        The alias "model2vec" chooses that layout. `unencodable` applies to words that are not UTF-8 and to the empty
+        The alias "model2vec" selects that layout. `unencodable` applies to words that are not UTF-8 and to the empty
         word, which cannot be escaped.
     """
     layout = "model2vec" if options.alias == "model2vec" else "sentence-transformers"
@@ -142,15 +138,14 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     seen = 1
 
     def header(rows: int) -> bytes:
-        size = rows * table.dim * dtype.itemsize
-        tensor = {"dtype": _CODES[dtype.name], "shape": [rows, table.dim], "data_offsets": [0, size]}
-        return struct.pack("<Q", _HEADER - 8) + json.dumps({_TENSORS[layout]: tensor}).encode().ljust(_HEADER - 8)
+        return safetensors_header({_TENSORS[layout]: (dtype, (rows, table.dim))}, {}, page=_HEADER)
 
     unknown = _UNKNOWN
     with (
         CountedFile(path / "model.safetensors", table.expected + 1, header) as file,
         (path / "tokenizer.json").open("wb") as tokenizer,
     ):
+        # The JSON is written in pieces, as the batches arrive: a dict of millions of words would take gigabytes.
         tokenizer.write(b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,')
         tokenizer.write(b'"pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"decoder":null,')
         tokenizer.write(b'"model":{"type":"WordLevel","vocab":{')
@@ -159,10 +154,11 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             batch = policy.apply(given)
             rows = batch.rows.astype(dtype.newbyteorder("<"), copy=False)
             file.write(as_bytes(rows), len(rows))
-            named = Words(batch.data, batch.offsets)
-            lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(named, seen))
+            words = Words(batch.data, batch.offsets)
+            lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(words, seen))
             tokenizer.write("".join(lines).encode())
             seen += len(rows)
+        # The unknown token must not be a word of the table, which would lose its row.
         while unknown in table.words:
             unknown = f"[{unknown}]"
         tokenizer.write(f'{json.dumps(unknown)}:0}},"unk_token":{json.dumps(unknown)}}}}}'.encode())
@@ -173,7 +169,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
 
 
 def _settings(layout: str, dim: int, dtype: np.dtype[Any]) -> dict[str, Any]:
-    """The small JSON files, by name."""
+    """Return the contents of the JSON files other than the tokenizer, by name."""
     kind = "sentence_transformers.models.StaticEmbedding"
     if layout == "model2vec":
         config = {

@@ -1,13 +1,13 @@
-"""TensorBoard's embedding projector: a folder to point ``tensorboard --logdir`` at, or two files for the web page.
+"""Files for TensorBoard's embedding projector: a folder for ``tensorboard --logdir``, or two files for the website.
 
 ::
 
-    vectors.tsv               a row's values on each line, between tabs; no header
-    metadata.tsv              a word on each line; no header, as there is one column
-    projector_config.pbtxt    names the two files
+    vectors.tsv               the values of a row on each line, separated by tabs; no header
+    metadata.tsv              a word on each line; files with one column have no header
+    projector_config.pbtxt    the names of the two files
 
-Values are the fewest digits that read back to the same number. A word with a tab or a line break has no place on its
-line. This format is written, not read.
+Values are written with the fewest digits that read back to the same number. Words with a tab or a line break cannot
+be stored. This format can be written but not read.
 
 Source: TensorBoard's ``projector_plugin.py`` and ``projector_config.proto``; https://projector.tensorflow.org.
 """
@@ -41,16 +41,17 @@ _CONFIG: Final = """embeddings {
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
-    """Write the projector's files.
+    """Write the files for the projector.
 
     Parameters
     ----------
     path
-        The folder to make.
+        The folder to create.
     table
-        What to write.
+        Words and vectors.
     options
-        `unencodable` applies to words with a tab or a line break, and to the empty word.
+        `precision` is the number of digits after the decimal point. `unencodable` applies to words with a tab or a line
+        break, and to the empty word.
     """
     path.mkdir(exist_ok=True)
     policy = WordPolicy(NAME, b"\t\r\n", options.unencodable, utf8=True)
@@ -60,8 +61,9 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             raw = batch.data.tobytes()
             ends = batch.offsets.tolist()
             metadata.write(b"".join(raw[begin:end] + b"\n" for begin, end in itertools.pairwise(ends)))
+            # Lines of text vectors with empty words: a space, and the values separated by spaces.
             nameless = Batch(batch.data[:0], np.zeros_like(batch.offsets), batch.rows)
-            text, _ = format_lines(nameless, options.precision)  # a space, then the values between spaces
+            text, _ = format_lines(nameless, options.precision)
             vectors.write(text.tobytes().replace(b"\n ", b"\n").lstrip(b" ").replace(b" ", b"\t"))
     (path / "projector_config.pbtxt").write_text(_CONFIG, encoding="utf-8")
     return policy.dropped

@@ -182,7 +182,7 @@ class Reader(BaseReader):
             yield from self._requested(batch)
 
     def _requested(self, batch: Any) -> Iterator[Batch]:
-        """Yield the requested rows of a record batch as one `Batch`, or nothing if there are none."""
+        """Yield the requested rows of a record batch as one `Batch`, if there are any."""
         limit = self._request.limit
         if limit is not None:
             batch = batch.slice(0, max(0, limit - self._row))

@@ -73,7 +73,7 @@ class Arguments(NamedTuple):
     t: float
 
     def problem(self) -> str | None:
-        """Return what is invalid, or None."""
+        """Return why the arguments are invalid, or None."""
         if not 0 < self.dim <= MAX_DIM:
             return f"a dimension of {self.dim}"
         if self.model not in MODELS or self.loss not in LOSSES:
