@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 from collections.abc import Iterator
 
@@ -96,6 +97,30 @@ def private_uses(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 continue
             if private(name):
                 yield node.lineno, name
+
+
+def dotted_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield (line, name) of each dotted name of vecload that a test patches."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("setattr", "patch")
+        ):
+            target = node.args[0]
+            if isinstance(target, ast.Constant) and str(target.value).startswith("vecload."):
+                yield node.lineno, str(target.value)
+
+
+@pytest.mark.parametrize("path", [path for path, tree in TREES.items() if list(dotted_names(tree))])
+def test_names_that_a_file_patches_exist(path: str) -> None:
+    missing = []
+    for line, name in dotted_names(TREES[path]):
+        try:
+            pkgutil.resolve_name(name)
+        except (AttributeError, ImportError):
+            missing.append(f"{path}:{line}: {name}")
+    assert missing == []
 
 
 def test_every_package_and_top_level_module_has_tests_of_its_name() -> None:

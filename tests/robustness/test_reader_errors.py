@@ -147,7 +147,7 @@ def test_error_while_opening_an_archive_becomes_format_error(monkeypatch: pytest
     def fails(_: object) -> None:
         raise IndexError("string index out of range")
 
-    monkeypatch.setattr("vecload.sources.opening.archive_in", fails)
+    monkeypatch.setattr("vecload.sources.opening.detect_archive", fails)
     with pytest.raises(FormatError, match="found IndexError"):
         open_source(io.BytesIO(GOOD))
 
