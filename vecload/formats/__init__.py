@@ -10,6 +10,7 @@ or as one mapped array (``mapped``, which spools compressed files and streams). 
 folder, else None; files that belong to it are looked for in the same folder.
 """
 
+from vecload.formats.array_reader import ArrayReader
 from vecload.formats.contract import (
     BaseReader,
     Batch,
@@ -27,6 +28,7 @@ from vecload.formats.registry import all_formats, detect_format, format_by_name,
 
 __all__ = [
     "SURE",
+    "ArrayReader",
     "BaseReader",
     "Batch",
     "Format",

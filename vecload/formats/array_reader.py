@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy.typing as npt
-
-    from vecload.formats.contract import ReadRequest
-    from vecload.ngrams import NgramTable
-    from vecload.words import Words
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, ReadRequest, Table
+from vecload.ngrams import NgramTable
+from vecload.words import Words
 
 _VALUES: Final = 1 << 18  # in the rows of a batch: a megabyte of float32
 
