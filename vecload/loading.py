@@ -254,8 +254,9 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     Returns
     -------
     Info
-        Rows are counted in files of up to 4 GB that are not compressed. Otherwise they come from the header or are
-        estimated; for a stream of unknown length, they are the rows seen (`Info.at_least`).
+        Rows are exact for formats that store arrays, and counted in uncompressed text files of up to 4 GB. Otherwise
+        they are taken from the header, or estimated; for a stream of unknown length, they are the rows that were read
+        (`Info.at_least`).
 
     Raises
     ------
@@ -286,6 +287,9 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         norms = np.linalg.norm(rows, axis=1)
         # The size of a file, compressed or not, makes an estimate possible; the length of a pipe is unknown.
         count = count if preview.rows is None else preview.rows
+        if count is None and not reader.meta.get("header"):
+            # Only a header of text or word2vec binary can be wrong. Other formats hold arrays of known sizes.
+            count = reader.declared
         at_least = count is None and reader.declared is None and opened.progress()[1] is None
         estimate = len(rows) if at_least else reader.declared or reader.expected
         return Info(

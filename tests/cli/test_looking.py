@@ -77,6 +77,13 @@ def test_info_shows_bytes_on_disk_and_decompressed(file: Path, tmp_path: Path) -
     assert vecload.info(file).stored == vecload.info(file).size == file.stat().st_size
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "npz", "kv", "parquet"])
+def test_info_of_arrays_shows_exact_rows(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"v.{suffix}"
+    vecload.Vectors([f"w{number}" for number in range(3000)], np.ones((3000, 2), dtype="float32")).save(path)
+    assert "rows         3,000\n" in run("info", path)[1]
+
+
 def test_info_shows_ngrams_and_labels_of_fasttext_models() -> None:
     arguments = {"minn": 3, "maxn": 6, "bucket": 2_000_000, "model": "supervised", "loss": "softmax"}
     details = details_of({"args": arguments, "labels": ["__label__a"]}, ["cat"], np.ones((1, 2)))
