@@ -186,12 +186,23 @@ def test_invalid_choice_names_the_choices(option: str, value: str, message: str,
     assert message in done.stderr
 
 
+def test_tokenizer_is_an_option_of_pool_and_check(folder: Path) -> None:
+    (folder / "texts.txt").write_text("W1, w2!\n")
+    assert run("pool", "a.vec", "texts.txt", "-o", "p.npy", "--tokenize", "basic_english")[0] == 0
+    expected = vecload.SentencePooler(vecload.load("a.vec"), tokenize="basic_english").encode(["W1, w2!"])
+    assert np.load("p.npy").tolist() == expected.tolist()
+    assert np.load("p.npy").any()
+    shown = run("check", "a.vec", "--texts", "texts.txt", "--tokenize", "basic_english", "--json")[1]
+    assert json.loads(shown)["found"] == 0.5
+    assert "did you mean 'sudachi'?" in run("pool", "a.vec", "texts.txt", "-o", "q.npy", "--tokenize", "sudach")[2]
+
+
 def test_saved_pooler_refuses_options_for_reading(folder: Path) -> None:
     vecload.SentencePooler(vecload.load("a.vec")).save("pooler")
     assert run("pool", "pooler", "texts.txt", "-o", "p.npy")[0] == 0
     code, _, error = run("pool", "pooler", "texts.txt", "-o", "q.npy", "--limit", "3")
     assert code == 1
-    assert "leave out --limit, --dtype and --errors" in error
+    assert "leave out --tokenize, --lowercase, --limit, --dtype and --errors" in error
 
 
 @pytest.mark.parametrize(

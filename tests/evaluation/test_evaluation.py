@@ -337,4 +337,4 @@ def test_commands_print_tables_and_json(tmp_path: Path) -> None:
     assert json.loads(shown("compare", file, file, "--json", "-k", "1"))["overlap"] == 1.0
     assert "100.00% of 1" in shown("compare", file, file, "-k", "1")
     code, _, err = run("neighbors", file, "cow")
-    assert (code, err) == (1, "vecload: 1 of 1 words missing: 'cow'; there is no n-gram table to compose them\n")
+    assert (code, err) == (1, "vecload: 'cow' is missing; no n-gram table to compose from\n")

@@ -113,7 +113,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     ),
     "MissingWordError": lambda: vecload.errors.MissingWordError("'x' is missing", ["x"]),
     **{
-        name: lambda name=name: getattr(vecload, name)("a sentence")
+        name: lambda name=name: getattr(vecload.errors, name)("a sentence")
         for name in ("OptionError", "VocabularyError", "DownloadError", "MissingDependencyError", "VecloadError")
     },
     "oov.normal": lambda: oov.normal(0.0, 0.1),

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import File, Limit, TextColumn, split_list
+from vecload.cli.options import File, Limit, Lowercase, TextColumn, Tokenize, split_list
 from vecload.cli.outputs import check_outputs
 
 
 def check(
     file: File,
     vocab: Annotated[
-        Path | None, typer.Option(metavar="WORDS", help="A vocabulary: one word per line, or any other word list.")
+        str | None, typer.Option(metavar="WORDS", help="A vocabulary: one word per line, or any other word list.")
     ] = None,
     texts: Annotated[
-        Path | None, typer.Option(metavar="TEXTS", help="Texts whose words to check: lines, JSON lines, or Parquet.")
+        str | None, typer.Option(metavar="TEXTS", help="Texts whose words to check: lines, JSON lines, or Parquet.")
     ] = None,
     text_column: TextColumn = "text",
-    tokenize: Annotated[
-        str, typer.Option(metavar="NAME", help="Tokenizer of the texts: whitespace, sudachi or fugashi.")
-    ] = "whitespace",
+    tokenize: Tokenize = "whitespace",
+    lowercase: Lowercase = False,  # noqa: FBT002 - a flag
     oov: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,6 +39,8 @@ def check(
     punctuation, in another encoding. The last lines are the options to use.
 
     Example: vecload check glove.6B.50d.txt --vocab words.txt
+
+    Example: vecload check glove.6B.50d.txt --texts reviews.jsonl --tokenize basic_english
     """
     from vecload import alignment
     from vecload.errors import OptionError
@@ -53,7 +53,7 @@ def check(
         raise OptionError("name the words to check by either --vocab WORDS or --texts TEXTS")
     steps = split_list(oov or [])
     parse_chain(steps)
-    tokenizer = Tokenizer.of(tokenize)
+    tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
     check_outputs([file, source], force=False)
     messages(quiet=quiet)
     if vocab is not None:

@@ -43,6 +43,10 @@ Oov = Annotated[
 TextColumn = Annotated[
     str, typer.Option(metavar="NAME", help="Field or column that holds the texts in JSON lines and Parquet.")
 ]
+Tokenize = Annotated[
+    str, typer.Option(metavar="NAME", help="How texts are split: whitespace, basic_english, sudachi or fugashi.")
+]
+Lowercase = Annotated[bool, typer.Option("--lowercase", help="Convert texts to lower case first.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is random.")]
 
 

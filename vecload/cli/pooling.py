@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Dtype, Errors, Limit, TextColumn
+from vecload.cli.options import Dtype, Errors, Limit, Lowercase, TextColumn, Tokenize
 from vecload.cli.outputs import Force, check_outputs
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def pool(
     format: Annotated[  # noqa: A002 - the field's word
         str, typer.Option(metavar="KIND", help="Kind of the files in a folder: npy, parquet or safetensors.")
     ] = "npy",
+    tokenize: Tokenize = "whitespace",
+    lowercase: Lowercase = False,  # noqa: FBT002 - a flag
     limit: Limit = None,
     dtype: Dtype = None,
     errors: Errors = "raise",
@@ -51,7 +54,7 @@ def pool(
 ) -> None:
     """Turn texts into sentence vectors.
 
-    Texts are split at white space and streamed, so they may be larger than memory. Words without a vector are skipped,
+    Texts are streamed, so they may be larger than memory. Words without a vector are skipped,
     and the vector of a text without known words is zero; the mode fasttext composes unknown words from n-grams. A saved
     pooler keeps its own tokenizer and rules. The modes sif, usif and tfidf weight words by their frequency: in the
     corpus that a saved pooler was fitted on, or in TEXTS, which are then read twice.
@@ -66,8 +69,8 @@ def pool(
     from vecload.pooling.modes import FITTED
     from vecload.text_input import read_texts
 
-    reading: dict[str, Any] = {"limit": limit, "dtype": dtype, "errors": errors}
-    _check_options(mode, texts)
+    settings = _Settings(vectors, mode, text_column, tokenize, lowercase, limit, dtype, errors)
+    _check_options(settings, texts)
     if not _is_saved(vectors) and mode in FITTED:
         _check_repeatable(texts, mode)
     say = messages(quiet=quiet, instead=as_json)
@@ -75,7 +78,7 @@ def pool(
     if len(texts) == 1 and not output.is_dir():
         files.suffix_of(output)
         check_outputs([vectors, *texts], force=force, others=[(output, ())])
-        pooler = _pooler(vectors, mode, texts, text_column, reading)
+        pooler = _pooler(settings, texts)
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         say(f"{output}: {count:,} x {pooler.output_dim} float32")
         if as_json:
@@ -86,10 +89,8 @@ def pool(
     if len(set(targets)) < len(targets):
         raise OptionError("two of the TEXTS have the same file name, and so would their vectors; use two folders")
     check_outputs([vectors, *texts], force=False)
-    settings = {"vectors": vectors, "mode": mode, "text_column": text_column, **reading}
-    if mode in FITTED:  # each sentence vector depends on all texts
-        settings["texts"] = texts
-    _check_settings(output, settings, force=force)
+    # In a fitted mode, each sentence vector depends on all texts.
+    _check_settings(output, {**asdict(settings), "texts": texts if mode in FITTED else None}, force=force)
     left = [(path, target) for path, target in zip(texts, targets, strict=True) if force or not target.exists()]
     check_outputs([vectors, *texts], force=force, others=[(target, ()) for _, target in left])
     if len(left) < len(texts):
@@ -98,7 +99,7 @@ def pool(
         if as_json:
             print_json(done)
         return
-    pooler = _pooler(vectors, mode, texts, text_column, reading)
+    pooler = _pooler(settings, texts)
     for path, target in left:
         count = files.pool_file(pooler, read_texts(path, column=text_column), target)
         say(f"{target}: {count:,} x {pooler.output_dim} float32")
@@ -107,7 +108,21 @@ def pool(
         print_json(done)
 
 
-def _pooler(vectors: str, mode: str | None, texts: list[str], column: str, reading: dict[str, Any]) -> SentencePooler:
+@dataclass(frozen=True)
+class _Settings:
+    """Options that change the sentence vectors."""
+
+    vectors: str
+    mode: str | None
+    text_column: str
+    tokenize: str = "whitespace"
+    lowercase: bool = False
+    limit: int | None = None
+    dtype: Dtype = None
+    errors: Errors = "raise"
+
+
+def _pooler(settings: _Settings, texts: list[str]) -> SentencePooler:
     """Return the saved pooler, or a new one for a file of vectors, fitted on the texts if its mode needs that."""
     from vecload.errors import OptionError
     from vecload.loading import load
@@ -115,17 +130,16 @@ def _pooler(vectors: str, mode: str | None, texts: list[str], column: str, readi
     from vecload.pooling.modes import FITTED, as_mode
     from vecload.text_input import read_texts
 
-    if _is_saved(vectors):
-        pooler = SentencePooler.load(vectors)
-        if mode is not None and mode != pooler.mode.name:
-            raise OptionError(f"{vectors} is a pooler with mode {pooler.mode.name!r}; leave out --mode")
-        if reading["limit"] or reading["dtype"] or reading["errors"] != "raise":
-            raise OptionError(f"{vectors} is a saved pooler; leave out --limit, --dtype and --errors")
+    if _is_saved(settings.vectors):
+        pooler = SentencePooler.load(settings.vectors)
+        if settings.mode not in (None, pooler.mode.name):
+            raise OptionError(f"{settings.vectors} is a pooler with mode {pooler.mode.name!r}; leave out --mode")
         return pooler
-    chosen = as_mode(mode or "mean")
-    pooler = SentencePooler(load(vectors, **reading), chosen)
-    if chosen.name in FITTED:
-        pooler.fit(chain.from_iterable(read_texts(path, column=column) for path in texts))
+    mode = as_mode(settings.mode or "mean")
+    vectors = load(settings.vectors, limit=settings.limit, dtype=settings.dtype, errors=settings.errors)
+    pooler = SentencePooler(vectors, mode, tokenize=settings.tokenize, lowercase=settings.lowercase)
+    if mode.name in FITTED:
+        pooler.fit(chain.from_iterable(read_texts(path, column=settings.text_column) for path in texts))
     return pooler
 
 
@@ -144,12 +158,18 @@ def _check_repeatable(texts: list[str], mode: str | None) -> None:
             raise OptionError(f"mode {mode!r} reads the texts twice, which is impossible with {text}; name a file")
 
 
-def _check_options(mode: str | None, texts: list[str]) -> None:
-    """Raise an error for a mode that is unknown or has to be trained first, and for a missing package."""
+def _check_options(settings: _Settings, texts: list[str]) -> None:
+    """Raise an error for invalid options, options that a saved pooler has already, and missing packages."""
     from vecload.errors import OptionError, require
     from vecload.pooling.modes import as_mode
+    from vecload.tokenizers import Tokenizer
 
-    if as_mode(mode or "mean").name == "attention":
+    Tokenizer.of(settings.tokenize)
+    plain = _Settings(settings.vectors, settings.mode, settings.text_column)
+    if _is_saved(settings.vectors) and settings != plain:
+        options = "--tokenize, --lowercase, --limit, --dtype and --errors"
+        raise OptionError(f"{settings.vectors} is a saved pooler, which has its own settings; leave out {options}")
+    if as_mode(settings.mode or "mean").name == "attention":
         raise OptionError("mode 'attention' has to be trained: save a trained pooler, and name its folder")
     if any(text.endswith(".parquet") for text in texts):
         require("pyarrow.parquet", "arrow")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from vecload.errors import FormatError, OptionError, list_of_strings, require
+from vecload.message_text import did_you_mean
 from vecload.saved import parse_json
 from vecload.tokenizers import english, japanese
 from vecload.tokenizers.patterns import safe_pattern
@@ -199,7 +200,7 @@ def _named(name: str) -> Callable[[Sequence[str]], list[Sequence[str]]]:
         return japanese.word_splitter(name)
     raise OptionError(
         f"unknown tokenizer {name!r}; choose from: {', '.join(NAMES)}; or pass a function, re.compile(...) or a "
-        "Hugging Face tokenizer"
+        f"Hugging Face tokenizer{did_you_mean(name, NAMES)}"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vecload.errors import OptionError
 from vecload.search import Method, Metric, Nearest, nearest, solve_analogies
-from vecload.words import missing_word
+from vecload.words import list_missing, missing_word
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -88,14 +88,8 @@ def _rows_of(vectors: WordRows, words: list[str]) -> tuple[npt.NDArray[np.float6
         queries[rows < 0] = vectors.ngrams.vectors(absent)
         absent = [word for word, count in zip(absent, vectors.ngrams.counts(absent), strict=True) if not count]
     if absent:
-        some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
-        hint = (
-            "there is no n-gram table to compose them"
-            if vectors.ngrams is None
-            else "they have no n-grams in the table"
-        )
-        message = f"{len(absent):,} of {len(words):,} words missing: {some}; {hint}"
-        raise missing_word(vectors.words, absent, message)
+        hint = "no n-gram table to compose from" if vectors.ngrams is None else "no n-grams in the table"
+        raise missing_word(vectors.words, absent, f"{list_missing(absent, len(words))}; {hint}")
     return queries, rows[:, None]
 
 

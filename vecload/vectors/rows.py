@@ -16,7 +16,7 @@ from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
-from vecload.words import Words, missing_word, read_only
+from vecload.words import Words, list_missing, missing_word, read_only
 
 T = TypeVar("T")
 
@@ -193,8 +193,7 @@ class WordRows:
         rows = self.words.lookup(wanted)
         absent = [wanted[at] for at in np.flatnonzero(rows < 0)]
         if absent:
-            some = ", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
-            raise missing_word(self.words, absent, f"{len(absent):,} of {len(wanted):,} words missing: {some}")
+            raise missing_word(self.words, absent, list_missing(absent, len(wanted)))
         return rows
 
 

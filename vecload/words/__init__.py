@@ -8,10 +8,20 @@ the same bytes again when it is encoded.
 
 from vecload.keywords import explain_public
 from vecload.words.hashing import build_hash_table, read_only
-from vecload.words.near import missing_word, near_words
+from vecload.words.near import list_missing, missing_word, near_words
 from vecload.words.packed import Words, encode, pack
 from vecload.words.unique import UniqueWords
 
-__all__ = ["UniqueWords", "Words", "build_hash_table", "encode", "missing_word", "near_words", "pack", "read_only"]
+__all__ = [
+    "UniqueWords",
+    "Words",
+    "build_hash_table",
+    "encode",
+    "list_missing",
+    "missing_word",
+    "near_words",
+    "pack",
+    "read_only",
+]
 
 explain_public(__name__)

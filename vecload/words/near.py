@@ -21,7 +21,7 @@ _COMPARED = 100  # words that are compared by difflib
 _LONGEST = 40  # characters
 _CUTOFF = 0.7
 _BYTES_CUTOFF = 0.5  # lower than _CUTOFF, because a letter outside ASCII has several bytes
-_SHOWN = 5  # missing words that get suggestions
+_SHOWN = 5  # missing words that are named, and get suggestions
 
 
 def near_words(words: Words, word: str, k: int = 3) -> list[str]:
@@ -53,6 +53,22 @@ def near_words(words: Words, word: str, k: int = 3) -> list[str]:
     if 0 < len(word) <= _LONGEST and len(found) < k:
         found += [other for other in _alike(words, word) if other not in found]
     return found[:k]
+
+
+def list_missing(missing: Sequence[str], count: int) -> str:
+    """Return which of `count` words are missing, for an error message.
+
+    Examples
+    --------
+    >>> print(list_missing(["cow"], 1))
+    'cow' is missing
+    >>> print(list_missing(["cow", "ox"], 3))
+    2 of 3 words are missing: 'cow', 'ox'
+    """
+    shown = sample(missing) + (", …" if len(missing) > _SHOWN else "")
+    if count == 1:
+        return f"{shown} is missing"
+    return f"{len(missing):,} of {count:,} words are missing: {shown}"
 
 
 def missing_word(words: Words, missing: Sequence[str], message: str) -> MissingWordError:
