@@ -44,7 +44,7 @@ def murmur64a(raw: bytes, seed: int = 1) -> int:
     return state ^ (state >> 47)
 
 
-def test_knownhash_words() -> None:
+def test_hash_words_gives_published_values() -> None:
     assert hash_words(Words.from_strings(["coffee", "apple", ""])).tolist() == [
         3197928453018144401,
         8566208034543834098,

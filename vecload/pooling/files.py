@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from vecload.errors import OptionError, require, warn
 from vecload.message_text import sample
 from vecload.pooling.encoding import BATCH_SIZE, stream
+from vecload.saved import safetensors_header
 from vecload.saved.npy import npy_header
 from vecload.sources import atomic_write
 
@@ -29,7 +29,7 @@ COLUMN = "vector"
 """Column of the sentence vectors in Parquet files and Arrow tables."""
 
 _FLOAT = np.dtype("<f4")
-_SAFETENSORS_HEADER = 248  # characters; with its length of 8 bytes, the rows begin at a multiple of 64
+_SAFETENSORS_HEADER = 256  # bytes before the rows
 
 
 def pool_file(
@@ -137,11 +137,9 @@ def _npy(count: int, dim: int) -> bytes:
 
 
 def _safetensors(count: int, dim: int) -> bytes:
-    # Padded with spaces to the length of the largest number of rows. By the first key of the header, other functions
-    # recognize a file of sentence vectors.
-    entry = {"dtype": "F32", "shape": [count, dim], "data_offsets": [0, 4 * count * dim]}
-    header = json.dumps({"vectors": entry}).ljust(_SAFETENSORS_HEADER).encode()
-    return len(header).to_bytes(8, "little") + header
+    # The header has the same length for any number of rows. By the first name in it, other functions recognize a file
+    # of sentence vectors.
+    return safetensors_header({"vectors": (_FLOAT, (count, dim))}, {}, page=_SAFETENSORS_HEADER)
 
 
 class _ParquetWriter:

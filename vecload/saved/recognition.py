@@ -45,7 +45,7 @@ def describe_head(head: bytes) -> Kind | None:
     for mark, kind in SAVED_KINDS.items():
         if f'"{mark}"'.encode() in head[:HEAD]:
             return kind
-    if b'{"vectors":{"dtype"' in head[:HEAD].replace(b" ", b"") and head[8:9] == b"{":
+    if head[8:].replace(b" ", b"").startswith(b'{"vectors":{"'):
         return Kind("sentence vectors that vecload pool wrote", "They have no words: use safetensors.numpy.load_file.")
     return None
 

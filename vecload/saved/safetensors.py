@@ -150,7 +150,7 @@ def safetensors_header(
     OptionError
         If the header is longer than `parse_safetensors` accepts.
     """
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     at = 0
     for name, (dtype, shape) in layout.items():
         wanted = type_of(dtype) if isinstance(dtype, str) else dtype
