@@ -30,7 +30,10 @@ def sections() -> Iterator[tuple[str, list[str]]]:
         # Namespaces follow in sections of their own.
         inner = [f"{name}.{one}" for one in sorted(module.__all__) if inspect.ismodule(getattr(module, one))]
         waiting += inner
-        yield name, sorted(set(module.__all__) - {one.rpartition(".")[2] for one in inner}, key=str.lower)
+        yield (
+            name,
+            sorted(set(module.__all__) - {one.rpartition(".")[2] for one in inner}, key=lambda one: (one.lower(), one)),
+        )
 
 
 def summary(namespace: str, name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vecload.formats.history import History
 from vecload.notebook import table
 
 if TYPE_CHECKING:
@@ -95,28 +96,28 @@ class Info:
         return table(self.source, [], self._lines.items())
 
 
-def details_of(meta: Mapping[str, Any], words: Sequence[str], rows: npt.NDArray[Any]) -> dict[str, str]:
+def details_of(history: History, words: Sequence[str], rows: npt.NDArray[Any]) -> dict[str, str]:
     r"""Return facts that only some files have, for `Info.details`.
 
     Parameters
     ----------
-    meta
-        What the reader knows about the file.
+    history
+        How the vectors were made.
     words, rows
         The first words and their vectors.
 
     Examples
     --------
     >>> import numpy as np
-    >>> details_of({}, ["cat", "caf\udce9"], np.ones((2, 3)))
+    >>> details_of(History(), ["cat", "caf\udce9"], np.ones((2, 3)))
     {'shared rows': '1 of the first 2 rows equals another', 'not UTF-8': '1 of the first 2 words'}
     """
     details: dict[str, str] = {}
-    arguments = meta.get("args")
-    if isinstance(arguments, Mapping) and "minn" in arguments:
+    arguments = history.arguments
+    if "minn" in arguments:
         details["n-grams"] = f"minn {arguments['minn']}, maxn {arguments['maxn']}, {arguments['bucket']:,} buckets"
         details["model"] = f"{arguments['model']}, {arguments['loss']} loss"
-        details["labels"] = f"{len(meta.get('labels', ())):,}"
+        details["labels"] = f"{len(history.labels):,}"
     # Zero is added so that -0.0 and 0.0 have the same bytes. np.unique is slow for wide rows: a field for each column.
     shared = len(rows) - len({row.tobytes() for row in rows + 0.0})
     if shared and len(words):

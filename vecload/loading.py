@@ -165,7 +165,7 @@ def load_rows(
             table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(table.words, opened.name)
     meta = table.meta if doubt is None else {**table.meta, "doubt": doubt}
-    return Vectors(table.words, table.matrix, meta, table.ngrams)
+    return Vectors(table.words, table.matrix, meta, table.ngrams, table.history)
 
 
 def _collect(
@@ -230,7 +230,7 @@ def _unique(
         words = words.take(np.flatnonzero(~repeated))
         _compact(matrix, ~repeated)
         matrix.resize((len(words), matrix.shape[1]), refcheck=False)
-    return Table(words, matrix, meta, reader.ngrams)
+    return Table(words, matrix, meta, reader.ngrams, reader.history)
 
 
 def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
@@ -303,7 +303,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             words=tuple(words[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
-            details=details_of(reader.meta, words, rows),
+            details=details_of(reader.history, words, rows),
             doubt=_doubt(reader, words, known=form.records_doubts),
             rows=estimate if count is None else count,
             exact=count is not None,

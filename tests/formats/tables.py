@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecload import Vectors, Words
+from vecload.formats import History
 from vecload.formats.contract import Batch
 
 
@@ -31,6 +32,10 @@ class TableOf:
     @property
     def words(self) -> Words:
         return self.vectors.words
+
+    @property
+    def history(self) -> History:
+        return self.vectors.history
 
     @property
     def dim(self) -> int:

@@ -61,7 +61,7 @@ def check(path: Path, model: "fasttext.FastText._FastText") -> Vectors:
     vectors = vecload.load(path)
     frequencies = dict(zip(*model.get_words(include_freq=True, on_unicode_error="replace"), strict=True))
     assert len(vectors) >= len(frequencies)
-    for word, count in zip(vectors, vectors.meta["counts"].tolist(), strict=True):
+    for word, count in zip(vectors, vectors.history.counts.tolist(), strict=True):
         np.testing.assert_allclose(vectors[word], official_vector(model, word), atol=1e-6, rtol=1e-6)
         if word in frequencies:
             assert count == frequencies[word]
@@ -98,10 +98,10 @@ def test_load_unsupervised_model_equals_official_library(
     )
     trained.save_model(str(tmp_path / "model.bin"))
     vectors = check(tmp_path / "model.bin", trained)
-    args = vectors.meta["args"]
+    args = vectors.history.arguments
     assert (args["model"], args["loss"], args["minn"], args["maxn"], args["dim"]) == (model, "ns", minn, maxn, 10)
     assert vectors.meta["version"] == 12
-    assert vectors.meta["labels"] == []
+    assert vectors.history.labels == ()
     assert vectors.ngrams["</s>"].tolist() == [0] * 10
 
 
@@ -122,7 +122,7 @@ def sentence(vectors: Vectors, text: str) -> np.ndarray:
     table = vectors.ngrams
     composed = [vectors.get(token, table[token]) for token in tokens]
     counts = table.counts(tokens) + [token in vectors for token in tokens]
-    phrases, number = table.sum_word_ngrams(tokens, vectors.meta["args"]["wordNgrams"])
+    phrases, number = table.sum_word_ngrams(tokens, vectors.history.arguments["wordNgrams"])
     total = sum((vector * count for vector, count in zip(composed, counts, strict=True)), phrases)
     return total / (counts.sum() + number)
 
@@ -137,9 +137,9 @@ def test_load_supervised_model_equals_official_library(
     trained = fasttext.train_supervised(str(text), dim=10, epoch=2, **QUIET, **options)
     trained.save_model(str(tmp_path / "model.bin"))
     vectors = check(tmp_path / "model.bin", trained)
-    assert sorted(vectors.meta["labels"]) == ["__label__b", "__label__α"]
-    assert not set(vectors.meta["labels"]) & set(vectors)
-    assert (vectors.meta["args"]["model"], vectors.meta["args"]["loss"]) == ("supervised", loss)
+    assert sorted(vectors.history.labels) == ["__label__b", "__label__α"]
+    assert not set(vectors.history.labels) & set(vectors)
+    assert (vectors.history.arguments["model"], vectors.history.arguments["loss"]) == ("supervised", loss)
     for line in ("w3語 é5 w7語", "", "unseen w1語 __label__b", "w1語 w1語"):
         np.testing.assert_allclose(sentence(vectors, line), trained.get_sentence_vector(line), atol=1e-6)
 
@@ -189,7 +189,7 @@ def test_load_models_in_gensim_test_data_equals_gensim(name: str) -> None:
     assert (len(vectors), vectors.dim, vectors.meta["version"]) == (words, dim, version)
     assert (vectors.ngrams.minn, vectors.ngrams.maxn, vectors.ngrams.bucket) == (minn, maxn, bucket)
     if name.startswith("pang"):  # gensim reads no supervised models
-        assert vectors.meta["labels"] == ["__label__pos", "__label__neg"]
+        assert vectors.history.labels == ("__label__pos", "__label__neg")
         assert vectors.words.index("</s>") == 2
         return
     if name.startswith("cp852"):  # gensim hashes the decoded word, not the bytes: see below
@@ -291,7 +291,7 @@ def test_load_with_vocab_composes_only_these_words(tmp_path: Path) -> None:
     some = vecload.load(DATA / "crime-and-punishment.bin", vocab=["not there", "хозяйка", "landlady", "хозяйка"])
     assert sorted(some) == ["landlady", "хозяйка"]
     assert np.array_equal(some[list(some)], whole[list(some)])
-    assert some.meta["counts"].tolist() == whole.meta["counts"][whole.words.lookup(some.words)].tolist()
+    assert some.history.counts.tolist() == whole.history.counts[whole.words.lookup(some.words)].tolist()
     first = vecload.load(DATA / "crime-and-punishment.bin", limit=7, dtype="float16")
     assert list(first) == list(whole)[:7]
     assert np.array_equal(first.matrix, whole.matrix[:7].astype("float16"))
@@ -522,7 +522,7 @@ def test_load_model_with_nonfinite_values() -> None:
     with pytest.raises(FormatError, match=f"not finite.*{word}"):
         load_bytes(bytes(raw))
     kept = load_bytes(bytes(raw), errors="skip")
-    assert len(kept) == len(kept.meta["counts"]) == 21
+    assert len(kept) == len(kept.history.counts) == 21
     assert word not in kept
     assert np.isnan(load_bytes(bytes(raw), allow_nonfinite=True)[word]).sum() == 1
 
@@ -577,7 +577,9 @@ def write(path: Path, vectors: Vectors, **options: str) -> Counter[str]:
             part = vectors.words[begin : begin + 1000]
             yield Batch(part.data, part.offsets, vectors.matrix[begin : begin + 1000])
 
-    table = SimpleNamespace(meta=vectors.meta, ngrams=vectors.ngrams, dim=vectors.dim, batches=batches)
+    table = SimpleNamespace(
+        meta=vectors.meta, history=vectors.history, ngrams=vectors.ngrams, dim=vectors.dim, batches=batches
+    )
     return form.write(path, table, WriteOptions(**options))
 
 
@@ -596,8 +598,8 @@ def test_save_words_without_ngrams_is_read_by_fasttext_and_gensim(tmp_path: Path
     back = vecload.load(tmp_path / "model.bin")
     assert list(back) == WRITTEN
     assert np.array_equal(back.matrix, matrix)
-    assert back.meta["counts"].tolist() == [1] * len(WRITTEN)
-    assert vecload.load(tmp_path / "model.bin", strict=True).meta["args"]["maxn"] == 0
+    assert back.history.counts.tolist() == [1] * len(WRITTEN)
+    assert vecload.load(tmp_path / "model.bin", strict=True).history.arguments["maxn"] == 0
 
 
 @pytest.mark.parametrize("name", ["crime-and-punishment.bin", "lee_fasttext.bin"])
@@ -609,8 +611,8 @@ def test_save_and_load_keeps_words_and_ngrams(name: str, tmp_path: Path) -> None
     assert back.words == vectors.words
     scale = np.abs(vectors.matrix).max()
     assert np.abs(back.matrix - vectors.matrix).max() <= 1e-6 * scale
-    assert np.array_equal(back.meta["counts"], vectors.meta["counts"])
-    assert back.meta["args"] == vectors.meta["args"]
+    assert np.array_equal(back.history.counts, vectors.history.counts)
+    assert back.history.arguments == vectors.history.arguments
     unseen = [*UNSEEN, *(word + "x" for word in vectors)]
     if vectors.ngrams.eos_ngrams:  # the version that is written gives </s> none
         unseen = [word for word in unseen if word != "</s>"]
@@ -663,9 +665,9 @@ def test_save_words_with_nul_by_unencodable(tmp_path: Path) -> None:
 def test_save_keeps_counts_of_words(tmp_path: Path) -> None:
     vectors = vecload.load(DATA / "crime-and-punishment.bin")
     some = vectors.select(["landlady", "the"])
-    assert some.meta["counts"].tolist() == vectors.meta["counts"][vectors.words.lookup(some.words)].tolist()
+    assert some.history.counts.tolist() == vectors.history.counts[vectors.words.lookup(some.words)].tolist()
     vecload.convert(DATA / "crime-and-punishment.bin", tmp_path / "copy.bin", format="fasttext")
     copy = vecload.load(tmp_path / "copy.bin")
-    assert copy.meta["counts"].tolist() == vectors.meta["counts"].tolist()
+    assert copy.history.counts.tolist() == vectors.history.counts.tolist()
     vectors.save(tmp_path / "copy.safetensors")
     assert "counts" not in vecload.load(tmp_path / "copy.safetensors").meta

@@ -20,6 +20,7 @@ from tests.builders import small_vectors
 from tests.formats.tables import same
 from vecload import Vectors, Words
 from vecload.errors import FormatError, OptionError
+from vecload.formats import History
 from vecload.ngrams import NgramTable, QuantizedRows
 
 WORDS = [f"w{at}" for at in range(100)]
@@ -85,11 +86,13 @@ def test_what_safetensors_writes_again_is_read(tmp_path: Path, whole: bytes) -> 
 
 def test_meta_of_any_length(tmp_path: Path) -> None:
     vectors = small_vectors(WORDS)
-    vectors = Vectors(vectors.words, vectors.matrix, {"labels": ["x" * 10] * 3000, "format": "f", "source": "/a/b.txt"})
+    history = History(labels=("x" * 10,) * 3000)
+    meta = {"format": "f", "source": "/a/b.txt"}
+    vectors = Vectors(vectors.words, vectors.matrix, meta, history=history)
     vectors.save(tmp_path / "v.safetensors")
     again = vecload.load(tmp_path / "v.safetensors")
     assert same(again, vectors)
-    assert (again.meta["labels"], again.meta["origin"]) == (vectors.meta["labels"], "f, b.txt")
+    assert (again.history.labels, again.meta["origin"]) == (history.labels, "f, b.txt")
 
 
 def test_n_grams_go_along(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import vecload
 import vecload.errors
 from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab
+from vecload.formats import History
 from vecload.ngrams import NgramTable, QuantizedRows
 from vecload.pooling import SentencePooler, sif
 from vecload.saved import Schema, Setting, parse_safetensors, write_safetensors
@@ -53,8 +54,9 @@ def quantized_table() -> NgramTable:
 
 
 def vectors(ngrams: NgramTable | None = None) -> Vectors:
-    meta = {"args": {"model": "cbow"}, "transforms": [], "labels": ["x"], "attr": "ORTH"}
-    return small_vectors(WORDS, 4, meta=meta, ngrams=ngrams)
+    history = History({"model": "cbow"}, ("x",), transforms=({"step": "unit"},), attr="ORTH")
+    plain = small_vectors(WORDS, 4, ngrams=ngrams)
+    return Vectors(plain.words, plain.matrix, ngrams=ngrams, history=history)
 
 
 def vocab() -> Vocab:

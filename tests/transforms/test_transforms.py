@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from vecload import Vectors, Words, load, transforms
 from vecload.cli import app
 from vecload.errors import OptionError, VocabularyError
+from vecload.formats import History
 
 
 def made(rows: Any) -> Vectors:
@@ -46,7 +47,7 @@ def test_all_but_the_top_matches_its_definition(skewed: Vectors) -> None:
     for k in (0, 2, 5):
         expected = rows - sum((np.outer(rows @ axis, axis) for axis in axes[:k]), np.zeros_like(rows))
         np.testing.assert_allclose(transforms.all_but_the_top(skewed, k).matrix, expected, atol=1e-4)
-    assert transforms.all_but_the_top(skewed).meta["transforms"][0]["step"] == "all_but_the_top:1"
+    assert transforms.all_but_the_top(skewed).history.transforms[0]["step"] == "all_but_the_top:1"
     reduced = transforms.ppa_pca(skewed, 4, remove=2)
     by_hand = transforms.all_but_the_top(transforms.pca(transforms.all_but_the_top(skewed, 2), 4), 2)
     assert np.array_equal(reduced.matrix, by_hand.matrix)
@@ -79,7 +80,7 @@ def test_undo_reverses_linear_steps_also_after_saving(steps: list[str], skewed: 
     for undone in (vectors, load(tmp_path / "v.safetensors")):
         for _ in steps:
             undone = transforms.undo(undone)  # noqa: PLW2901
-        assert undone.meta["transforms"] == []
+        assert undone.history.transforms == ()
         np.testing.assert_allclose(undone.matrix, skewed.matrix, atol=1e-3)
 
 
@@ -96,7 +97,7 @@ def test_undo_returns_the_projection_after_pca(skewed: Vectors) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (transforms.undo, "meta['transforms'] holds no transform, so there is nothing to undo"),
+        (transforms.undo, "the history of the vectors holds no transform, so there is nothing to undo"),
         (
             lambda v: transforms.undo(transforms.unit(v)),
             "unit cannot be undone: the removed information",
@@ -242,7 +243,7 @@ def test_transform_command_applies_steps_and_evaluates(tmp_path: Path) -> None:
     assert "3 x 2 float32" in done.stdout
     assert "reconstruction: cosine 0.99999" in done.stdout
     assert done.stdout.count("Spearman") == 2
-    assert [one["step"] for one in load(out).meta["transforms"]] == ["center"]
+    assert [one["step"] for one in load(out).history.transforms] == ["center"]
     np.testing.assert_allclose(transforms.undo(load(out)).matrix, load(file).matrix, atol=0.01)
 
 
@@ -255,8 +256,8 @@ def test_transform_accepts_short_and_full_names_of_steps(skewed: Vectors) -> Non
 
 def test_undo_reads_the_names_of_steps_in_older_files(skewed: Vectors) -> None:
     changed = transforms.all_but_the_top(skewed, 1)
-    kept = [{**changed.meta["transforms"][0], "step": "abtt:1"}]
-    older = Vectors(changed.words, changed.matrix, {"transforms": kept})
+    kept = [{**changed.history.transforms[0], "step": "abtt:1"}]
+    older = Vectors(changed.words, changed.matrix, history=History(transforms=tuple(kept)))
     assert np.array_equal(transforms.undo(older).matrix, transforms.undo(changed).matrix)
 
 
@@ -276,6 +277,6 @@ def test_undo_reads_the_names_of_steps_in_older_files(skewed: Vectors) -> None:
     ],
 )
 def test_undo_of_damaged_metadata_raises_option_error(kept: dict[str, object]) -> None:
-    vectors = Vectors(["a", "b"], np.eye(2, dtype=np.float32), {"transforms": [kept]})
+    vectors = Vectors(["a", "b"], np.eye(2, dtype=np.float32), history=History(transforms=(kept,)))
     with pytest.raises(OptionError, match="damaged, so it cannot be undone"):
         transforms.undo(vectors)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import vecload
+import vecload.errors
 from tests.builders import random_rows, small_vectors
 from vecload import Vectors, Vocab, oov
 from vecload.ngrams import NgramTable, QuantizedRows
@@ -72,7 +73,7 @@ def arrays_of(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.dtype.name, value.shape, value.tobytes()
     if isinstance(value, Vectors):
-        meta = {key: arrays_of(part) for key, part in value.meta.items()}
+        meta = {key: arrays_of(part) for key, part in (*value.meta.items(), *vars(value.history).items())}
         return list(value), arrays_of(value.matrix), meta, arrays_of(value.ngrams)
     if isinstance(value, vecload.Words):
         return list(value), value.lookup(["cow", "horse"]).tolist(), value.distinct

@@ -11,11 +11,12 @@ import torch
 
 from vecload import Vectors
 from vecload.errors import MissingWordError, OptionError, VocabularyError
+from vecload.formats import History
 
 
 def table(dtype: str = "float32") -> Vectors:
     matrix = np.arange(12).reshape(4, 3).astype(dtype)
-    return Vectors(["the", "of", "cat", "7"], matrix, {"counts": np.array([9, 8, 2, 1]), "format": "x"})
+    return Vectors(["the", "of", "cat", "7"], matrix, {"format": "x"}, history=History(counts=np.array([9, 8, 2, 1])))
 
 
 def test_shape_is_that_of_the_matrix() -> None:
@@ -37,8 +38,13 @@ def test_slice_equals_the_slice_of_words_and_matrix(rows: slice) -> None:
     part = vectors[rows]
     assert list(part) == list(vectors)[rows]
     assert np.array_equal(part.matrix, vectors.matrix[rows])
-    assert part.meta["counts"].tolist() == vectors.meta["counts"][rows].tolist()
+    assert part.history.counts.tolist() == vectors.history.counts[rows].tolist()
     assert part.meta["format"] == "x"
+
+
+def test_counts_of_another_length_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"2 words need the same number of counts, got shape \(3,\)"):
+        Vectors(["a", "b"], np.eye(2), history=History(counts=np.arange(3)))
 
 
 def test_head_shares_the_matrix_and_takes_any_length() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from vecload.formats.contract import Reader, ReadRequest
+    from vecload.formats.history import History
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.words import Words
@@ -89,6 +90,11 @@ class UniqueRows:
         """Description of the source, complete after the last batch."""
         doubt = {} if self._doubt is None else {"doubt": self._doubt}
         return {**self._reader.meta, "source": self._source.name, **doubt}
+
+    @property
+    def history(self) -> History:
+        """How the vectors were made, complete after the last batch."""
+        return self._reader.history
 
     @property
     def words(self) -> Words:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vecload.errors import OptionError
 from vecload.formats.contract import Table
+from vecload.formats.history import History
 from vecload.formats.outputs import output_of
 from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
@@ -45,6 +46,10 @@ class Saveable(Protocol):
     @property
     def ngrams(self) -> NgramTable | None:
         """Character n-grams that compose vectors of other words."""
+
+    @property
+    def history(self) -> History:
+        """How the vectors were made."""
 
 
 @explain_keywords
@@ -93,7 +98,7 @@ def save(
     """
     write_table(
         output_of(path, format, precision=precision, unencodable=unencodable),
-        Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams),
+        Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams, vectors.history),
     )
 
 

@@ -24,6 +24,7 @@ from vecload.formats.contract import (
     WriteOptions,
 )
 from vecload.formats.format import SURE, Format
+from vecload.formats.history import History
 from vecload.formats.registry import all_formats, detect_format, format_by_name, register, unregister
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "BaseReader",
     "Batch",
     "Format",
+    "History",
     "Preview",
     "ReadRequest",
     "Reader",

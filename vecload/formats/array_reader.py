@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, ReadRequest, Table
+from vecload.formats.history import History
 from vecload.ngrams import NgramTable
 from vecload.words import Words
 
@@ -64,6 +65,8 @@ class ArrayReader(BaseReader):
         N-gram table of the file.
     skipped
         Number of rows that were skipped before, by cause.
+    history
+        How the vectors were made.
     """
 
     def __init__(
@@ -76,12 +79,14 @@ class ArrayReader(BaseReader):
         meta: dict[str, Any],
         ngrams: NgramTable | None = None,
         skipped: Counter[str] | None = None,
+        history: History | None = None,
     ) -> None:
         self._name = name
         self._words = words
         self._rows = rows
         self._request = request
         self._meta = meta
+        self._history = History() if history is None else history
         self.ngrams = ngrams
         self.skipped = Counter[str]() if skipped is None else skipped
         self.declared = len(words)
@@ -94,6 +99,11 @@ class ArrayReader(BaseReader):
     def meta(self) -> dict[str, Any]:
         """Description of the file, and the number of skipped rows by cause."""
         return {**self._meta, **({"skipped": dict(self.skipped)} if self.skipped else {})}
+
+    @property
+    def history(self) -> History:
+        """How the vectors were made."""
+        return self._history
 
     def first_words(self) -> Words:
         """Return all words of the file, regardless of the request."""
@@ -135,4 +145,4 @@ class ArrayReader(BaseReader):
             return None  # the batches will report or skip the row
         if not self._words.distinct:
             return None
-        return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams)
+        return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams, self.history)

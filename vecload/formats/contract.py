@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vecload.formats.history import History
 from vecload.ngrams import NgramTable
 from vecload.words import Words, pack
 
@@ -103,6 +104,8 @@ class Table:
         Description of the source, for ``Vectors.meta``.
     ngrams
         Character n-grams that compose vectors of other words.
+    history
+        How the vectors were made, for ``Vectors.history``.
 
     Examples
     --------
@@ -115,6 +118,7 @@ class Table:
     matrix: npt.NDArray[Any]
     meta: Mapping[str, Any] = field(default_factory=dict)
     ngrams: NgramTable | None = None
+    history: History = field(default_factory=History)
 
     @property
     def rows(self) -> int:
@@ -202,6 +206,10 @@ class Reader(Protocol):
     def ngrams(self) -> NgramTable | None:
         """Character n-grams that compose vectors of other words, where the file has them."""
 
+    @property
+    def history(self) -> History:
+        """How the vectors were made, complete after the last batch."""
+
     def __iter__(self) -> Iterator[Batch]: ...
 
     def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
@@ -216,6 +224,11 @@ class Reader(Protocol):
 
 class BaseReader(ABC):
     """Base class of readers: what a `Reader` does unless its format allows more."""
+
+    @property
+    def history(self) -> History:
+        """An empty history: the format stores none."""
+        return History()
 
     @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...
@@ -262,6 +275,10 @@ class RowStream(Protocol):
     @property
     def ngrams(self) -> NgramTable | None:
         """Character n-grams of the vectors, or None."""
+
+    @property
+    def history(self) -> History:
+        """How the vectors were made, as ``Vectors.history``."""
 
     @property
     def words(self) -> Words:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, Table
     from vecload.formats.format import Format
+    from vecload.formats.history import History
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.words import Words
@@ -94,6 +95,11 @@ class _Guarded:
     def ngrams(self) -> NgramTable | None:
         with self._errors():
             return self._reader.ngrams
+
+    @property
+    def history(self) -> History:
+        with self._errors():
+            return self._reader.history
 
     def mapped(self) -> Table | None:
         with self._errors():

@@ -19,6 +19,7 @@ from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
 from vecload.formats.format import Format
+from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
@@ -79,15 +80,21 @@ class Reader(BaseReader):
         self.expected = self.declared
         meta = check_settings(META, _metadata(container, "meta", source.name, len(raw)), source.name, closed=False)
         check_settings(META_ARGS, meta.get("args", {}), f"{source.name} (args)", closed=False)
+        self._history = _take_history(meta)
         self.meta: dict[str, Any] = {**meta, "format": NAME}
         self.ngrams = _ngrams(container, source.name, len(raw), self.dim, source.path)
+
+    @property
+    def history(self) -> History:
+        """Entries of the stored ``meta`` that change results."""
+        return self._history
 
     def mapped(self) -> Table | None:
         """The file as it lies, where all of it is wanted as it is."""
         request = self._request
         if request.only is not None or request.limit is not None or self.dtype != self._matrix.dtype:
             return None
-        return Table(self._words, self._matrix, {**self.meta, "source": self._source.name}, self.ngrams)
+        return Table(self._words, self._matrix, {**self.meta, "source": self._source.name}, self.ngrams, self._history)
 
     def __iter__(self) -> Iterator[Batch]:
         only, limit = self._request.only, self._request.limit
@@ -181,13 +188,13 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
     """
     if table.dtype.name not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
-    _meta_text(table.meta)  # raises before anything is written
+    _meta_text(table.meta, table.history)  # raises before anything is written
     settings: dict[str, Any] | None = None
     layout: dict[str, tuple[np.dtype[Any] | str, tuple[int, ...]]] = {}
 
     def header(rows: int) -> bytes:
         layout["matrix"] = table.dtype, (rows, table.dim)
-        metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": _meta_text(table.meta)}
+        metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": _meta_text(table.meta, table.history)}
         if settings is not None:
             metadata["ngrams"] = to_json(settings)
         return safetensors_header(layout, metadata, page=_PAGE)  # the matrix begins at a page
@@ -213,15 +220,15 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
     return Counter()
 
 
-def _meta_text(meta: Mapping[str, Any]) -> str:
-    """Return the JSON text of a table's `meta`, after the checks that reading it makes.
+def _meta_text(meta: Mapping[str, Any], history: History) -> str:
+    """Return the JSON text of a table's `meta` and history, after the checks that reading it makes.
 
     Raises
     ------
     OptionError
         If the file could not be opened again.
     """
-    text = to_json(_kept(meta))
+    text = to_json({**_kept(meta), **_history_entries(history)})
     try:
         kept = check_settings(META, parse_json(text), "meta", closed=False)
         check_settings(META_ARGS, kept.get("args", {}), "meta (args)", closed=False)
@@ -232,10 +239,30 @@ def _meta_text(meta: Mapping[str, Any]) -> str:
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What remains true of the rows in another file; where they came from becomes ``origin``."""
-    gone = ("format", "source", "header", "counts")  # counts would make the header as long as the words
+    gone = ("format", "source", "header")
     kept = {key: value for key, value in meta.items() if key not in gone}
     name = Path(str(meta.get("source", ""))).name
     return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept}
+
+
+def _history_entries(history: History) -> dict[str, Any]:
+    """Return the history as entries of the stored ``meta``.
+
+    Counts are left out, because they would make the header as long as the words.
+    """
+    entries = {
+        "args": dict(history.arguments),
+        "attr": history.attr,
+        "labels": list(history.labels),
+        "transforms": list(history.transforms),
+    }
+    return {key: value for key, value in entries.items() if value not in ({}, [], None)}
+
+
+def _take_history(meta: dict[str, Any]) -> History:
+    """Remove the entries of the history from the stored ``meta``, and return them."""
+    arguments, attr = meta.pop("args", {}), meta.pop("attr", None)
+    return History(arguments, tuple(meta.pop("labels", ())), None, tuple(meta.pop("transforms", ())), attr)
 
 
 def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict[str, Any]]:

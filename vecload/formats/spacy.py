@@ -27,6 +27,7 @@ import numpy as np
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.array_reader import ArrayReader, PickedRows
 from vecload.formats.format import Format
+from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes, to_float32
 from vecload.formats.writing.word_policy import WordPolicy
@@ -87,8 +88,9 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         if not len(matrix):
             raise FormatError("a floret table without rows", file=str(folder / "vectors"))
         ngrams = _floret(folder, matrix, settings)
-        meta = {"format": "spaCy floret", "attr": settings.get("attr")}
-        return ArrayReader(source.name, Words.from_bytes([]), matrix[:0], request, meta=meta, ngrams=ngrams)
+        meta, history = {"format": "spaCy floret"}, History(attr=settings.get("attr"))
+        none = Words.from_bytes([])
+        return ArrayReader(source.name, none, matrix[:0], request, meta=meta, ngrams=ngrams, history=history)
     if settings.get("mode") != "default":
         found = repr(settings.get("mode"))[:80]
         raise FormatError("unknown mode", file=str(folder / "vectors.cfg"), found=found, expected="default or floret")
@@ -247,12 +249,12 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             floret = None
         strings.write(b"[]" if separator == b"[" else b"]")
     _write_keys(path / "key2row", np.concatenate([*keys, np.empty(0, dtype=np.uint64)]))
-    settings = {"mode": "default"} if floret is None else _settings(floret, table.meta.get("attr") or _ORTH)
+    settings = {"mode": "default"} if floret is None else _settings(floret, table.history.attr or _ORTH)
     (path / "vectors.cfg").write_text(json.dumps(settings, indent=2), encoding="utf-8")
     return policy.dropped
 
 
-def _settings(ngrams: NgramTable, attr: int) -> dict[str, Any]:
+def _settings(ngrams: NgramTable, attr: int | str) -> dict[str, Any]:
     given = {name: ngrams.settings[name] for name in ("minn", "maxn", "hash_count", "bow", "eow")}
     return {"mode": "floret", **given, "hash_seed": ngrams.seed, "attr": attr}
 

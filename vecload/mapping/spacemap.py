@@ -115,7 +115,7 @@ class SpaceMap:
             if shift is not None:
                 rows += shift.astype(np.float32)
             moved[at] = rows
-        return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method})
+        return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method}, history=vectors.history)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The mapping proxy of `info` cannot be pickled.

@@ -38,8 +38,7 @@ class SupervisedModel:
     @staticmethod
     def of(vectors: Vectors) -> SupervisedModel | None:
         """Return the arguments if the vectors are from a supervised model."""
-        arguments = vectors.meta.get("args", {})
-        return SupervisedModel(dict(arguments)) if arguments.get("model") == "supervised" else None
+        return SupervisedModel(dict(vectors.history.arguments)) if vectors.history.supervised else None
 
     @property
     def word_ngrams(self) -> int:

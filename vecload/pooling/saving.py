@@ -21,6 +21,7 @@ import torch
 
 from vecload.arrays import as_numpy, as_tensor
 from vecload.errors import FormatError, OptionError
+from vecload.formats.history import History
 from vecload.loading import load
 from vecload.pooling.modes import Mode
 from vecload.saved import (
@@ -202,5 +203,5 @@ def vectors_of(lookup: RowLookup | None, pooling: RowPooler) -> Vectors:
     with torch.no_grad():
         every = torch.arange(pooling.num_embeddings)
         matrix = as_numpy(layer.weight if type(layer) is torch.nn.Embedding else layer(every))
-    meta = {} if lookup.supervised is None else {"args": lookup.supervised.arguments}
-    return Vectors(lookup.words, matrix, meta, lookup.ngrams)
+    history = None if lookup.supervised is None else History(lookup.supervised.arguments)
+    return Vectors(lookup.words, matrix, ngrams=lookup.ngrams, history=history)

@@ -134,6 +134,15 @@ def facts(vectors: Vectors, caption: str, more: Sequence[tuple[str, object]] = (
         ("rows with NaN or infinity", len(norms) - len(finite)),
         ("mean norm", float(finite.mean()) if len(finite) else 0.0),
         *((key, value) for key, value in vectors.meta.items() if not isinstance(value, np.ndarray)),
+        *(
+            (name, value)
+            for name, value in (
+                ("training arguments", dict(vectors.history.arguments)),
+                ("labels", list(vectors.history.labels)),
+                ("transforms", [step.get("step") for step in vectors.history.transforms]),
+            )
+            if value
+        ),
     ]
     return grid(caption, (), rows)
 

@@ -84,8 +84,7 @@ def name_of(subject: Vectors | Aligned) -> str:
 def _vectors(vectors: Vectors) -> Shown:
     name = name_of(vectors)
     rows = np.arange(len(vectors))
-    counts = vectors.meta.get("counts")
-    known = np.asarray(counts) if isinstance(counts, np.ndarray) and counts.shape == rows.shape else None
+    known = vectors.history.counts
     table = Table(name, vectors, rows, np.zeros(len(rows), dtype=np.uint8), known)
     about = Panel("about", "About", panels.facts(vectors, name))
     return Shown(name, [table], [panels.norms({"words": (0, vectors.norms)}), about])

@@ -1,12 +1,13 @@
 """Linear transforms of one space: statistics in double precision, rows in blocks, results in float32.
 
 Every step but `unit` and `weight` is ``y = (x - mean) @ matrix``. Its mean and matrix are kept in
-``meta["transforms"]``, so that `undo` can reverse it. An n-gram table belongs to the space before a step, so it is
+``Vectors.history``, so that `undo` can reverse it. An n-gram table belongs to the space before a step, so it is
 dropped.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,7 @@ def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | Non
 
 
 def undo(vectors: Vectors) -> Vectors:
-    """Reverse the last transform that is kept in ``meta["transforms"]``.
+    """Reverse the last transform that is kept in ``Vectors.history``.
 
     Raises
     ------
@@ -188,21 +189,21 @@ def undo(vectors: Vectors) -> Vectors:
     >>> undo(center(vectors)).matrix.tolist()
     [[3.0, 4.0], [1.0, 0.0]]
     """
-    steps = list(vectors.meta.get("transforms", []))
-    if not steps:
-        raise OptionError("meta['transforms'] holds no transform, so there is nothing to undo")
-    last = steps.pop()
+    if not vectors.history.transforms:
+        raise OptionError("the history of the vectors holds no transform, so there is nothing to undo")
+    *earlier, last = vectors.history.transforms
     try:
         rows = _undone(vectors, last)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
         if isinstance(error, OptionError):
             raise
         # A file may hold anything under "transforms".
-        raise OptionError(f"the transform kept in meta is damaged, so it cannot be undone: {error}") from error
-    return Vectors(vectors.words, rows, {**vectors.meta, "transforms": steps})
+        raise OptionError(f"the kept transform is damaged, so it cannot be undone: {error}") from error
+    history = dataclasses.replace(vectors.history, transforms=tuple(earlier))
+    return Vectors(vectors.words, rows, vectors.meta, history=history)
 
 
-def _undone(vectors: Vectors, last: dict[str, Any]) -> npt.NDArray[np.float32]:
+def _undone(vectors: Vectors, last: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     """Return the rows before a transform."""
     name = last["step"].partition(":")[0]
     if "mean" in last:
@@ -285,8 +286,8 @@ def _shifted(vectors: Vectors, mean: Doubles, matrix: Doubles | None, kept: dict
 def _transformed(
     vectors: Vectors, dim: int, step: Callable[[Doubles, slice], Doubles], kept: dict[str, Any]
 ) -> Vectors:
-    meta = {**vectors.meta, "transforms": [*vectors.meta.get("transforms", []), kept]}
-    return Vectors(vectors.words, _blockwise(vectors, dim, step), meta)
+    history = dataclasses.replace(vectors.history, transforms=(*vectors.history.transforms, kept))
+    return Vectors(vectors.words, _blockwise(vectors, dim, step), vectors.meta, history=history)
 
 
 def _blockwise(vectors: Vectors, dim: int, step: Callable[[Doubles, slice], Doubles]) -> npt.NDArray[Any]:

@@ -37,7 +37,9 @@ class SharedRows:
 
     def expanded(self) -> Vectors:
         """Return a table with a row for every word."""
-        return Vectors(self.words, self.vectors.matrix[self.rows], self.vectors.meta)
+        return Vectors(
+            self.words, self.vectors.matrix[self.rows], self.vectors.meta, history=self.vectors.history.without_counts()
+        )
 
 
 def prune(vectors: Vectors, keep: int | Iterable[str]) -> SharedRows:
@@ -70,7 +72,7 @@ def prune(vectors: Vectors, keep: int | Iterable[str]) -> SharedRows:
         kept = np.unique(found[found >= 0])  # sorted, so the rows keep their order
     if not len(kept):
         raise OptionError(f"prune: keep={keep!r} keeps no rows; pass a number of rows, or words of the vectors")
-    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta)
+    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta, history=vectors.history.take(kept))
     others = np.setdiff1d(np.arange(len(vectors)), kept, assume_unique=True)
     rows = np.empty(len(vectors), dtype=np.int64)
     scores = np.ones(len(vectors), dtype=np.float32)
@@ -98,5 +100,5 @@ def deduplicate(vectors: Vectors) -> SharedRows:
     kept = first[order]
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta)
+    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta, history=vectors.history.take(kept))
     return SharedRows(vectors.words, small, rank[place], np.ones(len(vectors), dtype=np.float32))

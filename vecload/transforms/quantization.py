@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vecload.arrays import narrowed, row_blocks, type_of
 from vecload.errors import OptionError
+from vecload.formats.history import History
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -56,6 +57,8 @@ class Quantized:
         For int8: factor of each row, float32, shape (n,).
     centroids
         For product quantization: what the codes of each part stand for, float32, shape (parts, up to 256, dim / parts).
+    history
+        How the vectors were made, as in `Vectors`.
     """
 
     words: Words
@@ -64,16 +67,25 @@ class Quantized:
     meta: Mapping[str, Any]
     scales: npt.NDArray[np.float32] | None = None
     centroids: npt.NDArray[np.float32] | None = None
+    history: History = field(default_factory=History)
 
     @cached_property
     def vectors(self) -> Vectors:
         """Decoded rows, in float32."""
         rows = _decoded(self.codes, self.scales, self.centroids)
-        return Vectors(self.words, rows, {**self.meta, "loss": vars(self.loss)})
+        return Vectors(self.words, rows, {**self.meta, "loss": vars(self.loss)}, history=self.history)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # `meta` may be the mapping proxy of the vectors, which cannot be pickled.
-        return Quantized, (self.words, self.codes, self.loss, dict(self.meta), self.scales, self.centroids)
+        return Quantized, (
+            self.words,
+            self.codes,
+            self.loss,
+            dict(self.meta),
+            self.scales,
+            self.centroids,
+            self.history,
+        )
 
     def __repr__(self) -> str:
         return f"<Quantized: {len(self.words):,} words, {self.codes.dtype} {self.codes.shape}, {self.loss}>"
@@ -108,7 +120,7 @@ def to_half(vectors: Vectors, dtype: HalfDType) -> Vectors:
     if not np.isfinite(rounded.norms).all() and np.isfinite(vectors.norms).all():
         raise OptionError(f"{dtype} cannot hold the value {np.abs(vectors.matrix).max():g}; bfloat16 can")
     loss = _loss(vectors, lambda at: matrix[at], matrix.nbytes)
-    return Vectors(vectors.words, matrix, {**vectors.meta, "loss": vars(loss)})
+    return Vectors(vectors.words, matrix, {**vectors.meta, "loss": vars(loss)}, history=vectors.history)
 
 
 def int8(vectors: Vectors) -> Quantized:
@@ -135,7 +147,7 @@ def int8(vectors: Vectors) -> Quantized:
         step = scales[at, None].astype(np.float64)
         codes[at] = np.rint(np.divide(block, step, out=np.zeros_like(block), where=step > 0)).clip(-_LEVELS, _LEVELS)
     loss = _loss(vectors, lambda at: _decoded(codes[at], scales[at], None), codes.nbytes + scales.nbytes)
-    return Quantized(vectors.words, codes, loss, vectors.meta, scales=scales)
+    return Quantized(vectors.words, codes, loss, vectors.meta, scales=scales, history=vectors.history)
 
 
 def product_quantize(vectors: Vectors, parts: int, *, centroids: int = 256, seed: int = 0) -> Quantized:
@@ -177,7 +189,7 @@ def product_quantize(vectors: Vectors, parts: int, *, centroids: int = 256, seed
         for at in row_blocks(len(vectors)):
             codes[at, part] = _nearest_centroids(columns[at].astype(np.float32), books[part])
     loss = _loss(vectors, lambda at: _decoded(codes[at], None, books), codes.nbytes + books.nbytes)
-    return Quantized(vectors.words, codes, loss, vectors.meta, centroids=books)
+    return Quantized(vectors.words, codes, loss, vectors.meta, centroids=books, history=vectors.history)
 
 
 def _check_finite(vectors: Vectors) -> None:

@@ -97,7 +97,7 @@ def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     Returns
     -------
     Vectors
-        ``meta["transforms"]`` holds the steps and what `undo` needs, ``meta["loss"]`` what quantization lost.
+        ``history.transforms`` holds the steps and what `undo` needs, ``meta["loss"]`` what quantization lost.
 
     Raises
     ------

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vecload.arrays import as_array, row_norms
 from vecload.errors import OptionError, VocabularyError, refuse_string
+from vecload.formats.history import History
 from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
@@ -29,6 +30,7 @@ class WordRows:
     matrix: npt.NDArray[Any]
     meta: Mapping[str, Any]
     ngrams: NgramTable | None
+    history: History
 
     @explain_keywords
     def __init__(
@@ -37,6 +39,7 @@ class WordRows:
         matrix: npt.ArrayLike,
         meta: Mapping[str, Any] | None = None,
         ngrams: NgramTable | None = None,
+        history: History | None = None,
     ) -> None:
         packed, rows = Words.from_strings(words), _as_matrix(matrix)
         if len(rows) != len(packed):
@@ -48,6 +51,7 @@ class WordRows:
         object.__setattr__(self, "matrix", read_only(rows))
         object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
         object.__setattr__(self, "ngrams", ngrams)
+        object.__setattr__(self, "history", _checked_history(history or History(), len(packed)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -154,11 +158,7 @@ class WordRows:
         except TypeError as error:
             raise OptionError(f"slices take row numbers, got {rows!r}; use select() for words") from error
         # Slicing the matrix itself, and not by row numbers, shares its memory.
-        return type(self)(self.words.take(at), self.matrix[rows], self._meta_of(at), self.ngrams)
-
-    def _meta_of(self, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
-        """Return the description for some of the rows; counts have one value for each word."""
-        return {key: value[rows] if key == "counts" else value for key, value in self.meta.items()}
+        return type(self)(self.words.take(at), self.matrix[rows], self.meta, self.ngrams, self.history.take(at))
 
     @overload
     def get(self, word: str) -> npt.NDArray[Any] | None: ...
@@ -180,7 +180,7 @@ class WordRows:
             When a word is given twice.
         """
         rows = self._rows(words)
-        return type(self)(self.words.take(rows), self.matrix[rows], self._meta_of(rows), self.ngrams)
+        return type(self)(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams, self.history.take(rows))
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         if isinstance(words, (int, np.integer)):
@@ -195,6 +195,12 @@ class WordRows:
         if absent:
             raise missing_word(self.words, absent, list_missing(absent, len(wanted)))
         return rows
+
+
+def _checked_history(history: History, count: int) -> History:
+    if history.counts is not None and history.counts.shape != (count,):
+        raise OptionError(f"{count:,} words need the same number of counts, got shape {history.counts.shape}")
+    return history
 
 
 def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -45,6 +45,8 @@ class Vectors(WordRows):
         Description of the source: ``format``, ``source``, and the rows that were skipped on reading.
     ngrams
         Character n-grams that compose vectors of other words (fastText models, floret tables).
+    history
+        How the vectors were made: training arguments, labels and word counts of fastText models, and transforms.
 
     Raises
     ------
@@ -275,7 +277,7 @@ class Vectors(WordRows):
         <Vectors: 2 words × 2 float32, gensim KeyedVectors>
         """
         table = conversion.from_gensim(model)
-        return cls(table.words, table.matrix, table.meta, table.ngrams)
+        return cls(table.words, table.matrix, table.meta, table.ngrams, table.history)
 
     def to_gensim(self) -> Any:
         """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).
@@ -341,7 +343,7 @@ class Vectors(WordRows):
         return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams)
+        return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams, self.history)
 
     def _repr_html_(self) -> str:
         caption = repr(self).strip("<>")

@@ -35,6 +35,7 @@ from vecload.formats.fasttext.layout import (
     parse,
 )
 from vecload.formats.format import Format
+from vecload.formats.history import History
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.message_text import quote
@@ -118,26 +119,24 @@ class Reader(BaseReader):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Training arguments of the model, and the counts of the words read so far."""
+        """Version of the file, and the number of skipped rows by cause."""
+        meta: dict[str, Any] = {"format": NAME, "version": self._model.version, "quantized": self._model.quantized}
+        return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
+
+    @property
+    def history(self) -> History:
+        """Training arguments and labels of the model, and the counts of the words read so far."""
         model = self._model
         rows = np.concatenate([*self._rows_read, self._wanted[:0]])
         # If a word occurs more than once, the first row wins, as it does in `load`; counts must match the rows.
         first = ~build_hash_table(*self._words(rows))[1]
-        arguments = model.arguments._asdict()
-        meta: dict[str, Any] = {
-            "format": NAME,
-            "version": model.version,
-            "quantized": model.quantized,
-            "args": {
-                **arguments,
-                "model": MODELS[model.arguments.model],
-                "loss": LOSSES[model.arguments.loss],
-                "ntokens": model.tokens,
-            },
-            "labels": model.labels,
-            "counts": model.counts[rows[first]],
+        arguments = {
+            **model.arguments._asdict(),
+            "model": MODELS[model.arguments.model],
+            "loss": LOSSES[model.arguments.loss],
+            "ntokens": model.tokens,
         }
-        return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
+        return History(arguments, tuple(model.labels), model.counts[rows[first]])
 
     def __iter__(self) -> Iterator[Batch]:
         model = self._model
@@ -234,7 +233,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             rows.write(_own_rows(batch, ngrams).data)
             packed.append(batch._replace(rows=batch.rows[:0]))
         count = sum(len(batch.offsets) - 1 for batch in packed)
-        counts = table.meta.get("counts")
+        counts = table.history.counts
         if counts is None or len(counts) != count:  # unknown, or including dropped rows
             counts = np.ones(count, dtype=np.int64)
         file.write(_head(table, ngrams, counts))
@@ -273,7 +272,7 @@ def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32
 
 def _head(table: RowStream, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]) -> bytes:
     """Return the bytes before the entries of the dictionary."""
-    given = table.meta.get("args", {})
+    given = table.history.arguments
     settings = {name: given.get(name, default) for name, default in _DEFAULTS.items()}
     minn, maxn, bucket = (0, 0, 0) if ngrams is None else (ngrams.minn, ngrams.maxn, ngrams.bucket)
     loss, model = 2, 2  # negative sampling and skipgram; vectors do not depend on them
