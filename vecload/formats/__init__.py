@@ -26,6 +26,7 @@ from vecload.formats.contract import (
 from vecload.formats.format import SURE, Format
 from vecload.formats.history import History
 from vecload.formats.registry import all_formats, detect_format, format_by_name, register, unregister
+from vecload.keywords import explain_public
 
 __all__ = [
     "SURE",
@@ -48,3 +49,5 @@ __all__ = [
     "register",
     "unregister",
 ]
+
+explain_public(__name__)

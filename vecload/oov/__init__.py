@@ -4,6 +4,7 @@ Normalizers try other spellings of a word, composers compute its row from parts 
 row without the word. `align` takes their names, or these functions for steps with arguments.
 """
 
+from vecload.keywords import explain_public
 from vecload.oov.composers import mean_of_parts, ngrams, subwords
 from vecload.oov.initializers import kaiming, mean, normal, uniform, xavier, zeros
 from vecload.oov.steps import Composition, Custom, Filling, Found, Lookup, Spelling
@@ -25,3 +26,5 @@ __all__ = [
     "xavier",
     "zeros",
 ]
+
+explain_public(__name__)

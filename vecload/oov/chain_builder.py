@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -51,7 +52,10 @@ def parse_chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Compo
 
 def _resolved(step: Any) -> Step:
     makers: dict[str, Any] = {**COMPOSITIONS, **FILLINGS}
-    if step is subwords or step == "subword-composition":
+    if callable(step):
+        # The package exports wrapped functions, which explain unknown keywords.
+        step = inspect.unwrap(step)
+    if step is inspect.unwrap(subwords) or step == "subword-composition":
         raise OptionError("oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)")
     if isinstance(step, str):
         if step in SPELLINGS:
@@ -63,7 +67,7 @@ def _resolved(step: Any) -> Step:
                 f"{did_you_mean(step, [*SPELLINGS, *makers])}"
             )
         step = makers[step]
-    if any(step is maker for maker in makers.values()):  # also oov.normal, its brackets forgotten
+    if any(step is inspect.unwrap(maker) for maker in makers.values()):  # also oov.normal, its brackets forgotten
         step = step()
     if not isinstance(step, (Spelling, Composition, Filling)) and not callable(step):
         raise OptionError(f"oov: {step!r} is neither a name nor a step nor a function")

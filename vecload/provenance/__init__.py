@@ -3,8 +3,11 @@
 Plain values: `vecload.align` and `vecload.check` compute them, and layers and reports read them.
 """
 
+from vecload.keywords import explain_public
 from vecload.provenance.coverage import Count, Coverage
 from vecload.provenance.explanation import Difference, Explanation, Reason
 from vecload.provenance.origins import Kind, Origin
 
 __all__ = ["Count", "Coverage", "Difference", "Explanation", "Kind", "Origin", "Reason"]
+
+explain_public(__name__)
