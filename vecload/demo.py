@@ -1,4 +1,4 @@
-"""What ``vecload demo`` shows: the whole way once, on a corpus that gensim ships, with no download."""
+"""The demo of the command line: from a text corpus to a fine-tuned layer, on data that comes with gensim."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from vecload.alignment import align
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vecload.layers import PartialEmbedding
-    from vecload.vectors import Vectors
 
 _STEPS = 60
 _QUERIES = ("government", "police", "cricket")
@@ -32,7 +30,7 @@ Next, try:
 
 
 def run(say: Callable[[str], None]) -> None:
-    """Train small vectors, save them as text, and take them from the file to a fine-tuned layer.
+    """Train small vectors, save them as text, load and align them, and fine-tune a layer.
 
     Parameters
     ----------
@@ -42,7 +40,7 @@ def run(say: Callable[[str], None]) -> None:
     Raises
     ------
     MissingDependencyError
-        When gensim, whose corpus this uses, is not installed.
+        If gensim, which has the corpus, is not installed.
     """
     word2vec = require("gensim.models.word2vec", "gensim")
     folder = Path(require("gensim.test.utils", "gensim").datapath(""))
@@ -59,12 +57,13 @@ def run(say: Callable[[str], None]) -> None:
         say("\n2. vecload.info(file)")
         say(_indent(info(file)))
 
-        load(file)  # compiles the kernels where this is their first use; they are kept
+        # The first call may compile kernels, which are cached on disk.
+        load(file)
         begin = time.perf_counter()
         vectors = load(file)
         say(f"\n3. vecload.load(file), {1000 * (time.perf_counter() - begin):.0f} ms\n   {vectors!r}")
         for query in _QUERIES:
-            say(f"   nearest to {query!r}: {', '.join(_nearest(vectors, query))}")
+            say(f"   nearest to {query!r}: {', '.join(word for word, _ in vectors.neighbors(query, 4))}")
 
         say("\n4. vecload.align(file, vocab, oov=['casefold', 'normal'])")
         vocab = Vocab.from_texts(texts, min_freq=2, specials=["<pad>", "<unk>"])
@@ -79,12 +78,6 @@ def run(say: Callable[[str], None]) -> None:
 
 def _indent(value: object) -> str:
     return "\n".join("   " + line for line in str(value).splitlines())
-
-
-def _nearest(vectors: Vectors, query: str, count: int = 4) -> list[str]:
-    unit = vectors.matrix / np.maximum(np.linalg.norm(vectors.matrix, axis=1, keepdims=True), 1e-12)
-    rows = np.argsort(-(unit @ unit[vectors.words.index(query)]))
-    return [vectors.words[int(row)] for row in rows[1 : count + 1]]
 
 
 def _fine_tune(layer: torch.nn.Embedding | PartialEmbedding, vocab: Vocab, say: Callable[[str], None]) -> None:

@@ -1,12 +1,12 @@
-"""Beyond one process and one machine: a batch function for any data library, and Ray where there are many.
+"""Pooling and conversion on many machines: a batch function for any data library, and calls that use Ray.
 
-Every process maps the pooler's file, so a node holds its rows once, however many workers it runs.
+Every process maps the files of the pooler, so a machine holds the rows in memory once for all its workers.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,24 +25,25 @@ _EXTRA = "ray"
 
 
 class PoolBatch:
-    """A function from a batch of rows to the batch with a column of sentence vectors.
+    """Function that adds a column of sentence vectors to a batch of rows.
 
-    The same object serves ``ray.data.Dataset.map_batches``, ``datasets.Dataset.map(batched=True)`` and, mapped over an
-    iterator of batches, Spark's ``mapInArrow``. It is pickled as a path: a process opens the pooler at its first batch.
+    It works with ``ray.data.Dataset.map_batches``, with ``datasets.Dataset.map(batched=True)`` and, mapped over an
+    iterator of batches, with Spark's ``mapInArrow``. It is pickled as a path, and each process opens the pooler at its
+    first batch.
 
     Parameters
     ----------
     pooler
-        The folder that `SentencePooler.save` wrote, where every worker can see it.
+        Folder that `SentencePooler.save` wrote, which every worker must be able to read.
     text_column
-        The column that holds the texts.
+        Column that holds the texts.
     vector_column
-        The column to add: lists of float32 of a fixed size.
+        Column to add, of fixed-size lists of float32.
 
     Examples
     --------
     >>> import tempfile, numpy as np, vecload
-    >>> vectors = vecload.Vectors(vecload.Words.from_strings(["cat"]), np.ones((1, 2), dtype="float32"))
+    >>> vectors = vecload.Vectors(["cat"], np.ones((1, 2), dtype="float32"))
     >>> folder = tempfile.mkdtemp()
     >>> vecload.SentencePooler(vectors).save(folder)
     >>> PoolBatch(folder)({"text": ["cat cat", "dog"]})["vector"].tolist()
@@ -58,7 +59,7 @@ class PoolBatch:
         self._pooler: SentencePooler | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (type(self), self.folder, self.text_column, self.vector_column)
+        return _unpickled, (type(self), self.folder, self.text_column, self.vector_column)
 
     def __call__(self, batch: B) -> B:
         """Pool one batch.
@@ -66,24 +67,27 @@ class PoolBatch:
         Parameters
         ----------
         batch
-            A dictionary of columns (lists or arrays), or an Arrow table or record batch.
+            Dictionary of columns (lists or arrays), or an Arrow table or record batch.
 
         Raises
         ------
         OptionError
-            When it has no such column.
+            If the batch does not have the column of texts.
         """
         if isinstance(batch, Mapping):
-            if self.text_column not in batch:
-                raise OptionError(f"no column {self.text_column!r} among {', '.join(map(repr, batch))}: text_column=")
+            self._check_column(batch)
             return {**batch, self.vector_column: self._pool(list(batch[self.text_column]))}  # type: ignore[return-value]
         table: Any = batch
         names = table.schema.names
-        if self.text_column not in names:
-            raise OptionError(f"no column {self.text_column!r} among {', '.join(map(repr, names))}: text_column=")
+        self._check_column(names)
         column = files.column_of(self._pool(table.column(self.text_column).to_pylist()))
         pooled: B = type(table).from_arrays([*table.columns, column], names=[*names, self.vector_column])
         return pooled
+
+    def _check_column(self, names: Iterable[str]) -> None:
+        if self.text_column not in names:
+            known = ", ".join(map(repr, names))
+            raise OptionError(f"the batch has no column {self.text_column!r}; set text_column= to one of: {known}")
 
     def _pool(self, texts: list[str]) -> Any:
         if self._pooler is None:
@@ -91,7 +95,7 @@ class PoolBatch:
         return self._pooler.encode(texts, progress=False)
 
 
-def _revive(kind: type[PoolBatch], folder: str, text_column: str, vector_column: str) -> PoolBatch:
+def _unpickled(kind: type[PoolBatch], folder: str, text_column: str, vector_column: str) -> PoolBatch:
     return kind(folder, text_column=text_column, vector_column=vector_column)
 
 
@@ -105,28 +109,28 @@ def pool_parquet(
     workers: int = 2,
     batch_size: int = 8192,
 ) -> None:
-    """Add sentence vectors to Parquet files, on Ray Data: on this machine, or on the cluster Ray is connected to.
+    """Add sentence vectors to Parquet files with Ray Data, on this machine or on the cluster that Ray is connected to.
 
     Parameters
     ----------
     texts
-        Parquet files or folders of them, as ``ray.data.read_parquet`` takes them.
+        Parquet files or folders of them, as for ``ray.data.read_parquet``.
     output
-        The folder for the Parquet files; it appears whole or not at all. A URL (``s3://…``) is written file by file.
+        Folder for the Parquet files, which appears whole or not at all. A URL (``s3://…``) is written file by file.
         Rows keep their columns; the order of files is not kept.
     pooler
-        The folder that `SentencePooler.save` wrote, where every worker can see it.
+        Folder that `SentencePooler.save` wrote, which every worker must be able to read.
     text_column, vector_column
-        The columns to read and to add.
+        Columns to read and to add.
     workers
-        Processes that pool. One that dies is started again, and its batch is done again.
+        Number of processes that pool. If one dies, it is restarted and its batch is repeated.
     batch_size
-        Rows a worker takes together.
+        Number of rows in a batch.
 
     Raises
     ------
     MissingDependencyError
-        When Ray is not installed.
+        If Ray is not installed.
     """
     data: Any = require("ray.data", _EXTRA)
     if "://" not in os.fspath(output):
@@ -136,7 +140,8 @@ def pool_parquet(
         fn_constructor_args=(os.fspath(pooler),),
         fn_constructor_kwargs={"text_column": text_column, "vector_column": vector_column},
         compute=data.ActorPoolStrategy(size=workers),
-        num_cpus=0.5,  # those that read and write need the other half: a pool of whole ones would wait for ever
+        # Tasks that read and write need CPUs too. Workers that reserved all of them would wait for these forever.
+        num_cpus=0.5,
         batch_format="pyarrow",
         batch_size=batch_size,
     )
@@ -159,21 +164,21 @@ def convert_files(
     Parameters
     ----------
     sources
-        The files, as for `load`, where every worker can see them.
+        Files, as for `load`, which every worker must be able to read.
     folder
-        Where the converted files go, one each, under the sources' names.
+        Folder for the converted files, which keep the names of their sources.
     format, dtype
         As for `vecload.convert`.
 
     Returns
     -------
     list of Conversion
-        What was done, in the order of `sources`. A task whose process dies is tried again.
+        Results in the order of `sources`. If the process of a task dies, the task is repeated.
 
     Raises
     ------
     MissingDependencyError
-        When Ray is not installed.
+        If Ray is not installed.
     """
     ray: Any = require("ray", _EXTRA)
     pairs = conversion.targets_in(folder, sources, format)

@@ -1,4 +1,4 @@
-"""Ray with two workers, one of which dies; the same function in datasets; conversion as tasks."""
+"""Pooling with Ray while a worker dies, and in datasets; conversion as Ray tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecload import Vectors, Words, distributed, load
+from vecload import Vectors, distributed, load
 from vecload.distributed import PoolBatch
 from vecload.errors import OptionError
 from vecload.pooling import SentencePooler
@@ -23,8 +23,7 @@ TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, at % 20)) for at in ra
 
 @pytest.fixture
 def pooler(tmp_path: Path) -> Path:
-    made = SentencePooler(Vectors(Words.from_strings(WORDS), MATRIX), "sif").fit(TEXTS)
-    made.save(tmp_path / "pooler")
+    SentencePooler(Vectors(WORDS, MATRIX), "sif").fit(TEXTS).save(tmp_path / "pooler")
     return tmp_path / "pooler"
 
 
@@ -36,8 +35,8 @@ def ray() -> Iterator[Any]:
     ray.shutdown()
 
 
-class Dying(PoolBatch):
-    """Kills its process at a batch in the middle, once."""
+class DyingPoolBatch(PoolBatch):
+    """Pooler that kills its process once, at a batch in the middle."""
 
     def __call__(self, batch: Any) -> Any:
         mark = Path(self.folder).parent / "died"
@@ -48,7 +47,7 @@ class Dying(PoolBatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_worker_dies_and_nothing_is_missing(
+def test_pool_parquet_is_complete_after_a_worker_dies(
     ray: Any, pooler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrow = pytest.importorskip("pyarrow")
@@ -59,7 +58,7 @@ def test_a_worker_dies_and_nothing_is_missing(
         ids = range(part * 500, part * 500 + 500)
         table = arrow.table({"id": list(ids), "body": [TEXTS[at] for at in ids]})
         parquet.write_table(table, source / f"{part}.parquet")
-    monkeypatch.setattr(distributed, "PoolBatch", Dying)
+    monkeypatch.setattr(distributed, "PoolBatch", DyingPoolBatch)
     ray.cloudpickle.register_pickle_by_value(__import__("sys").modules[__name__])
     distributed.pool_parquet(
         str(source), tmp_path / "out", pooler=pooler, text_column="body", workers=2, batch_size=100
@@ -69,13 +68,14 @@ def test_a_worker_dies_and_nothing_is_missing(
     assert found["id"].to_pylist() == list(range(2000))
     assert found["body"].to_pylist() == TEXTS
     vectors = np.array(found["vector"].to_pylist(), dtype=np.float32)
-    expected = SentencePooler.load(pooler).encode(TEXTS)  # but for the last bit of a product of other batches
+    expected = SentencePooler.load(pooler).encode(TEXTS)
+    # Products of other batch sizes may differ in the last bit.
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["died", "out", "pooler", "texts"]
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_many_files_are_converted(ray: Any, tmp_path: Path) -> None:
+def test_convert_files_converts_every_file(ray: Any, tmp_path: Path) -> None:
     sources = []
     for at in range(3):
         sources.append(str(tmp_path / f"v{at}.txt"))
@@ -85,7 +85,7 @@ def test_many_files_are_converted(ray: Any, tmp_path: Path) -> None:
     assert load(tmp_path / "out" / "v2.safetensors").matrix.tolist() == [[2, 1], [2, 3]]
 
 
-def test_the_function_takes_batches_of_any_library(pooler: Path) -> None:
+def test_pool_batch_accepts_dictionaries_and_arrow_batches(pooler: Path) -> None:
     expected = SentencePooler.load(pooler).encode(TEXTS[:10])
     call = PoolBatch(pooler, vector_column="v")
     assert np.array_equal(call({"text": TEXTS[:10]})["v"], expected)
@@ -94,14 +94,14 @@ def test_the_function_takes_batches_of_any_library(pooler: Path) -> None:
     pooled = next(map(call, iter([batch])))  # as Spark's mapInArrow does
     assert pooled.schema.names == ["text", "v"]
     assert np.array_equal(np.array(pooled["v"].to_pylist(), dtype=np.float32), expected)
-    with pytest.raises(OptionError, match="no column 'text' among 'body'"):
+    with pytest.raises(OptionError, match="the batch has no column 'text'; set text_column= to one of: 'body'"):
         call({"body": []})
-    with pytest.raises(OptionError, match="no column 'text' among 'body'"):
+    with pytest.raises(OptionError, match="the batch has no column 'text'; set text_column= to one of: 'body'"):
         call(arrow.table({"body": []}))
 
 
-def test_in_datasets(pooler: Path) -> None:
+def test_pool_batch_works_with_datasets_map(pooler: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    made = datasets.Dataset.from_dict({"text": TEXTS[:300]}).map(PoolBatch(pooler), batched=True, batch_size=64)
-    found = np.array(made["vector"], dtype=np.float32)
+    mapped = datasets.Dataset.from_dict({"text": TEXTS[:300]}).map(PoolBatch(pooler), batched=True, batch_size=64)
+    found = np.array(mapped["vector"], dtype=np.float32)
     np.testing.assert_allclose(found, SentencePooler.load(pooler).encode(TEXTS[:300]), rtol=0, atol=1e-6)

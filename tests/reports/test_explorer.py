@@ -1,4 +1,4 @@
-"""The page of a report in a headless Chromium: what a reader does with it, and what they see."""
+"""The page of a report in a headless Chromium: actions of a reader, and their effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: what its page holds, that it needs no network, and its result in a notebook."""
+"""Reports: content of the page, without network access, and its display in a notebook."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_neighbors_are_found_among_rows_that_are_not_on_the_page(monkeypatch: py
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_page_loads_nothing_and_words_cannot_leave_their_place(subject: str) -> None:
+def test_page_requests_nothing_and_shows_markup_in_words_as_text(subject: str) -> None:
     page = report(SUBJECTS[subject]()).html
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.findall(r"https?://|<img|<iframe|\ssrc=|@import|url\(|<b>", own)
@@ -171,7 +171,7 @@ def test_words_not_found_have_their_reason() -> None:
     assert text_of(report(vecload.align(vectors, ["the", "cat"])).html, "missing") == "All words are found."
 
 
-def test_evaluation_is_shown(tmp_path: Path) -> None:
+def test_report_shows_evaluation(tmp_path: Path) -> None:
     vectors = space()
     (tmp_path / "judged.tsv").write_text("".join(f"word{at}\tword{at + 1}\t{at}\n" for at in range(20)))
     found = vecload.evaluate(vectors, [tmp_path / "judged.tsv"])
@@ -191,9 +191,9 @@ def test_padding_and_special_rows_are_never_neighbors() -> None:
 def test_page_of_two_spaces_has_translations_and_worst_pairs() -> None:
     first = space()
     second = Vectors([f"{word}2" for word in first], first.matrix + np.float32(0.01))
-    turned = second.matrix.copy()
-    turned[[40, 41]] = turned[[41, 40]]
-    second = Vectors(second.words, turned)
+    swapped_rows = second.matrix.copy()
+    swapped_rows[[40, 41]] = swapped_rows[[41, 40]]
+    second = Vectors(second.words, swapped_rows)
     pairs = [(f"word{at}", f"word{at}2") for at in range(60)]
     page = report((first, second), pairs=pairs, limit=40).html
     data = data_of(page)
@@ -229,11 +229,11 @@ def test_report_accepts_every_type_of_rows(dtype: str) -> None:
     assert len(neighbors_of(data_of(report(vectors).html), "word3")) == 10
 
 
-def test_empty_vectors_make_a_page() -> None:
+def test_report_of_empty_vectors_makes_a_page() -> None:
     assert data_of(report(Vectors([], np.zeros((0, 3), dtype=np.float32))).html)["mapped"] == 0
 
 
-def test_result_shows_itself_in_a_notebook_as_a_sandboxed_frame(tmp_path: Path) -> None:
+def test_report_is_a_sandboxed_frame_in_notebooks(tmp_path: Path) -> None:
     found = report(space(), title='A "title"')
     frame = found._repr_html_()
     assert frame.startswith("<iframe ")
@@ -249,7 +249,7 @@ def test_result_shows_itself_in_a_notebook_as_a_sandboxed_frame(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("layout", ["umap", "tsne"])
-def test_other_layouts_give_the_same_points_for_the_same_seed(layout: Any) -> None:
+def test_umap_and_tsne_give_the_same_points_for_the_same_seed(layout: Any) -> None:
     pytest.importorskip({"umap": "umap", "tsne": "sklearn"}[layout])
     rows = space(40).matrix
     first = place(rows, layout, 3)
@@ -286,13 +286,13 @@ def test_labels_go_to_specific_words_before_stop_words_and_punctuation() -> None
     assert set(order[:20].tolist()) & set(range(8)) == set()
 
 
-def test_marks_in_the_data_of_a_page_are_left_alone() -> None:
+def test_html_keeps_template_marks_in_the_data() -> None:
     page = html("{{script}} {{data}}", [], {}, made_by="{{style}}")
     assert "<title>{{script}} {{data}}</title>" in page
     assert "<footer>{{style}}</footer>" in page
 
 
-def test_unknown_layout_and_limit_are_refused_before_the_page_is_made(tmp_path: Path) -> None:
+def test_report_with_invalid_layout_or_limit_raises_before_writing(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="layout='circle' is not one of 'pca', 'umap', 'tsne'"):
         report(space(), tmp_path / "page.html", layout="circle")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="limit=0 leaves nothing to show"):
@@ -313,7 +313,7 @@ def test_missing_package_is_reported_with_its_extra(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_file_of_the_page_is_short_and_used() -> None:
+def test_files_of_the_page_are_used_and_below_400_lines() -> None:
     from vecload.reports import page
 
     folder = Path(page.__file__).parent

@@ -1,9 +1,12 @@
-"""Neighbours, analogies, CSLS and the index, beside a slow search in double and beside gensim."""
+"""Neighbors, analogies, CSLS and the index, compared with a slow search in double precision and with gensim."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -28,7 +31,7 @@ def normal(count: int, dim: int = 12, seed: int = 0) -> Vectors:
 
 
 def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
-    """All scores in double, by the definition."""
+    """Return all scores in double precision, by their definitions."""
     q, x = queries.astype(np.float64), rows.astype(np.float64)
     if metric == "euclidean":
         return -np.sqrt(np.square(q[:, None] - x[None]).sum(axis=2))
@@ -41,7 +44,7 @@ def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
 
 def slow(queries: np.ndarray, rows: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
     scores = scores_of(queries, rows, metric).astype(np.float32)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable: ties by row
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable, so equal scores are in row order
     return order, np.take_along_axis(scores, order, 1)
 
 
@@ -58,7 +61,7 @@ def gensim_of(vectors: Vectors) -> Any:
 @pytest.mark.parametrize(
     ("count", "queries", "k"), [(3000, 5, 7), (5000, 1, 1), (1500, 2100, 10), (40, 3, 500), (1, 2, 1)]
 )
-def test_nearest_is_the_slow_search(metric: search.Metric, count: int, queries: int, k: int) -> None:
+def test_nearest_equals_the_slow_search(metric: search.Metric, count: int, queries: int, k: int) -> None:
     vectors, asked = normal(count), normal(queries, seed=1).matrix
     found = search.nearest(vectors, asked, k, metric=metric)
     rows, scores = slow(asked, vectors.matrix, k, metric)
@@ -73,9 +76,10 @@ def test_nearest_is_the_slow_search(metric: search.Metric, count: int, queries: 
 @given(
     st.integers(1, 60), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from(["cosine", "dot", "euclidean"])
 )
-@example(count=52, k=6, seed=249, metric="euclidean")  # more rows share the last place's distance than are kept spare
-def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metric: search.Metric) -> None:
-    """Small integers make ties everywhere, rows of zeros among them."""
+# More rows have the last distance than there are spare candidates.
+@example(count=52, k=6, seed=249, metric="euclidean")
+def test_nearest_returns_equal_scores_in_row_order(count: int, k: int, seed: int, metric: search.Metric) -> None:
+    """Small integers have many equal scores and rows of zeros."""
     rng = np.random.default_rng(seed)
     vectors = made(rng.integers(-1, 2, size=(count, 3)).astype(np.float32))
     asked = rng.integers(-1, 2, size=(4, 3)).astype(np.float32)
@@ -83,8 +87,8 @@ def test_ties_are_in_the_order_of_their_rows(count: int, k: int, seed: int, metr
     assert np.array_equal(search.nearest(vectors, asked, k, metric=metric).rows[:, : rows.shape[1]], rows)
 
 
-def test_zeros_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All rows are as near to a query of zeros, and rows of zeros to any."""
+def test_nearest_scores_candidates_once_if_rows_are_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows are equally near to a query of zeros, and rows of zeros to any query."""
     seen = []
     rescore = exact._rescore
     monkeypatch.setattr(exact, "_rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
@@ -95,13 +99,13 @@ def test_zeros_are_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch
     assert len(seen) == 2
 
 
-def test_equal_rows_are_in_order_wherever_they_lie() -> None:
+def test_nearest_returns_equal_rows_in_order_across_blocks() -> None:
     vectors = made(np.tile(normal(1, 50).matrix, (5000, 1)))
     assert search.nearest(vectors, normal(3, 50, seed=1).matrix, 20).rows.tolist() == [list(range(20))] * 3
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
-def test_values_of_other_types(dtype: Any) -> None:
+def test_nearest_accepts_matrices_of_other_types(dtype: Any) -> None:
     vectors = made(normal(2000).matrix.astype(dtype))
     asked = vectors.matrix[:3]
     rows, scores = slow(asked, vectors.matrix, 9, "cosine")
@@ -110,7 +114,7 @@ def test_values_of_other_types(dtype: Any) -> None:
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)
 
 
-def test_results_do_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_does_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, asked = normal(4000), normal(50, seed=1).matrix
     expected = search.nearest(vectors, asked, 10)
     monkeypatch.setattr(kernels, "workers", lambda: 7)
@@ -123,14 +127,14 @@ def test_results_do_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(again.scores, expected.scores)
 
 
-def test_large_and_small_numbers() -> None:
+def test_nearest_is_exact_for_large_and_small_values() -> None:
     rows = normal(300).matrix
     for factor in (1e-30, 1e30):
         found = search.nearest(made(rows * np.float32(factor)), rows[:4] * factor, 5)
         assert np.array_equal(found.rows, slow(rows[:4], rows, 5, "cosine")[0])
 
 
-def test_distances_far_from_the_origin() -> None:
+def test_euclidean_distances_are_exact_far_from_the_origin() -> None:
     rows = normal(4000).matrix + np.float32(1000)
     asked = rows[:5] + np.float32(0.25)
     found = search.nearest(made(rows), asked, 20, metric="euclidean")
@@ -139,7 +143,7 @@ def test_distances_far_from_the_origin() -> None:
     np.testing.assert_allclose(found.scores, -scores, rtol=1e-6)
 
 
-def test_zeros_and_numbers_that_are_none() -> None:
+def test_nearest_never_returns_rows_with_nan_or_infinity() -> None:
     vectors = made(np.array([[np.nan, 1], [0, 0], [-1, 0], [np.inf, 1], [1, 0]], dtype=np.float32))
     for metric in ("cosine", "dot", "euclidean"):
         assert search.nearest(vectors, np.array([[1.0, 0.0]]), 5, metric=metric).rows.tolist() == [[4, 1, 2, -1, -1]]
@@ -147,18 +151,20 @@ def test_zeros_and_numbers_that_are_none() -> None:
     assert search.nearest(vectors, np.zeros((1, 2)), 3).scores.tolist() == [[0, 0, 0]]
 
 
-def test_limit_and_exclude() -> None:
+def test_nearest_applies_limit_and_exclude() -> None:
     vectors = normal(500)
     asked = vectors.matrix[:3]
     found = search.nearest(vectors, asked, 4, limit=50, exclude=np.array([[0, 7], [1, -1], [-1, -1]]))
-    for at, banned in enumerate(([0, 7], [1], [])):
-        order = [row for row in slow(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0] if row not in banned]
+    for at, excluded in enumerate(([0, 7], [1], [])):
+        order = [
+            row for row in slow(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0] if row not in excluded
+        ]
         assert found.rows[at].tolist() == order[:4]
     nothing = search.nearest(vectors, asked, 2, limit=1, exclude=np.zeros((3, 1), dtype=np.int64))
     assert nothing.rows.tolist() == [[-1, -1]] * 3
 
 
-def test_words_and_vectors_as_queries() -> None:
+def test_neighbors_accepts_words_and_vectors() -> None:
     vectors = normal(200)
     one = vectors.neighbors("w3", 5)
     assert vectors.neighbors(["w3", "w4"], 5) == [one, vectors.neighbors("w4", 5)]
@@ -190,20 +196,20 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
         (lambda v: search.build_index(v, metric="l2"), f"metric='l2' {KNOWN}"),
     ],
 )
-def test_what_cannot_be_asked(call: Any, message: str) -> None:
+def test_search_with_invalid_options_raises(call: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         call(normal(10))
     assert str(caught.value) == message
 
 
-def test_words_that_are_not_there() -> None:
+def test_neighbors_of_missing_words_raises() -> None:
     with pytest.raises(VocabularyError) as caught:
         normal(10).neighbors(["w1", "cow"])
     assert str(caught.value) == "1 of 2 words are missing: 'cow'; no n-gram table to compose from"
 
 
-@pytest.mark.filterwarnings("ignore:Call to deprecated `init_sims`")  # by gensim itself
-def test_neighbors_and_analogies_are_gensims() -> None:
+@pytest.mark.filterwarnings("ignore:Call to deprecated `init_sims`")  # gensim calls it itself
+def test_neighbors_and_analogies_equal_gensim() -> None:
     vectors = normal(3000, 25)
     peer = gensim_of(vectors)
     for word in ("w0", "w17", "w2999"):
@@ -221,7 +227,7 @@ def test_neighbors_and_analogies_are_gensims() -> None:
     assert vectors.analogy(["w1", "w2"], ["w3", "w4"], ["w5", "w6"])[1] == vectors.analogy("w2", "w4", "w6")
 
 
-def test_neighbors_in_the_real_glove_are_gensims(real_glove: Path) -> None:
+def test_neighbors_in_glove_equal_gensim(real_glove: Path) -> None:
     vectors = load(real_glove, limit=100_000)
     peer = gensim_of(vectors)
     words = ["the", "frog", "paris", "2003", ","]
@@ -232,7 +238,7 @@ def test_neighbors_in_the_real_glove_are_gensims(real_glove: Path) -> None:
     assert vectors.analogy("man", "king", "woman", 1)[0][0] == "queen"
 
 
-def test_words_without_a_row_are_composed_of_their_ngrams() -> None:
+def test_neighbors_composes_missing_words_from_ngrams() -> None:
     vectors = normal(50)
     table = NgramTable(normal(100, seed=2).matrix, minn=3, maxn=4)
     composing = Vectors(vectors.words, vectors.matrix, ngrams=table)
@@ -245,7 +251,37 @@ def test_words_without_a_row_are_composed_of_their_ngrams() -> None:
         composing.neighbors("")
 
 
-def test_norms_are_kept() -> None:
+def test_nearest_accepts_arrays_and_vectors_with_or_without_norms() -> None:
+    vectors = normal(300)
+    asked = vectors.matrix[:3]
+    expected = search.nearest(vectors, asked, 5)
+    for found in (
+        search.nearest(vectors.matrix, asked, 5),
+        search.nearest(vectors.matrix, asked, 5, norms=vectors.norms),
+    ):
+        assert np.array_equal(found.rows, expected.rows)
+        assert np.array_equal(found.scores, expected.scores)
+    with pytest.raises(OptionError, match="the matrix must have two dimensions"):
+        search.nearest(vectors.matrix[0], asked)
+    with pytest.raises(OptionError, match=r"norms of shape \(7,\) do not fit 300 rows"):
+        search.nearest(vectors.matrix, asked, norms=vectors.norms[:7])
+
+
+def test_nearest_reports_all_pairs_to_the_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, shown, done = [], [], []
+
+    @contextlib.contextmanager
+    def recorded(total: int, **options: Any) -> Iterator[Any]:
+        totals.append(total)
+        shown.append(options["shown"])
+        yield SimpleNamespace(advance=done.append)
+
+    monkeypatch.setattr("vecload.search.exact.progress_bar", recorded)
+    normal(9000).neighbors(["w1", "w2"], progress=True)
+    assert (totals, shown, sum(done)) == ([18_000], [True], 18_000)
+
+
+def test_norms_are_cached_and_read_only() -> None:
     vectors = normal(5000)
     assert vectors.norms is vectors.norms
     np.testing.assert_allclose(vectors.norms, np.linalg.norm(vectors.matrix, axis=1), rtol=1e-6)
@@ -253,7 +289,7 @@ def test_norms_are_kept() -> None:
 
 
 @pytest.mark.parametrize("neighborhood", [1, 10, 1000])
-def test_csls_is_its_formula(neighborhood: int) -> None:
+def test_csls_matches_its_formula(neighborhood: int) -> None:
     source, target = normal(150), normal(220, seed=1)
     cosines = scores_of(source.matrix, target.matrix, "cosine")
     to_target = np.sort(cosines, axis=1)[:, ::-1][:, :neighborhood].mean(axis=1)
@@ -266,13 +302,13 @@ def test_csls_is_its_formula(neighborhood: int) -> None:
         np.testing.assert_allclose(found.scores, -np.sort(-scores[rows], axis=1)[:, :5], atol=1e-6)
 
 
-def test_spaces_of_two_dimensions_are_refused() -> None:
+def test_csls_of_different_dimensions_raises() -> None:
     with pytest.raises(OptionError, match=r"queries of shape \(5, 4\) do not fit vectors of 3 values"):
         search.csls(normal(5, 4), normal(5, 3))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
-def test_index_finds_nearly_all(metric: search.Metric, tmp_path: Path) -> None:
+def test_index_finds_most_of_the_nearest_rows(metric: search.Metric, tmp_path: Path) -> None:
     pytest.importorskip("usearch")
     vectors = normal(3000)
     index = search.build_index(vectors, metric=metric)
@@ -286,14 +322,14 @@ def test_index_finds_nearly_all(metric: search.Metric, tmp_path: Path) -> None:
         same = mine.rows == exactly.rows
         assert np.mean([np.isin(*pair).mean() for pair in zip(mine.rows, exactly.rows, strict=True)]) > 0.8
         np.testing.assert_allclose(mine.scores[same], exactly.scores[same], atol=1e-3)
-    assert same.mean() > 0.8  # of 20 queries: one neighbour that is missing moves all behind it
+    assert same.mean() > 0.8  # of 20 queries; one missing neighbor shifts all later ones
     few = search.build_index(normal(3), metric=metric).nearest(normal(2).matrix, 5)
     assert (few.rows[:, 3:] == -1).all()
     assert np.isnan(few.scores[:, 3:]).all()
 
 
-def test_eight_bits_keep_directions_only() -> None:
-    """usearch scales a row to fill them: products and distances of long rows would be wrong, cosines are not."""
+def test_int8_index_needs_cosine() -> None:
+    """usearch scales rows to fill eight bits, so products and distances would be wrong; cosines are correct."""
     pytest.importorskip("usearch")
     vectors = made(5 * normal(300).matrix)
     assert search.build_index(vectors, dtype="int8").recall(5) > 0.8
@@ -302,14 +338,13 @@ def test_eight_bits_keep_directions_only() -> None:
             search.build_index(vectors, metric=metric, dtype="int8")
 
 
-def test_recall_falls_when_rows_are_missing() -> None:
-    """The figure can be bad: an index over other rows finds little."""
+def test_recall_is_low_for_an_index_of_other_rows() -> None:
     pytest.importorskip("usearch")
     graph = search.build_index(normal(1000, seed=5)).graph
     assert search.Index(normal(1000).matrix, "cosine", graph).recall(10) < 0.2
 
 
-def test_files_that_are_no_index_of_these(tmp_path: Path) -> None:
+def test_open_index_of_another_file_raises(tmp_path: Path) -> None:
     pytest.importorskip("usearch")
     path = tmp_path / "i.usearch"
     search.build_index(normal(30)).save(path)
@@ -322,7 +357,7 @@ def test_files_that_are_no_index_of_these(tmp_path: Path) -> None:
         search.open_index(tmp_path / "none", normal(30))
 
 
-def test_without_usearch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_index_without_usearch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "vecload\[index\]"'):
         search.build_index(normal(3))

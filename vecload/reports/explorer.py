@@ -73,6 +73,7 @@ def report(
     limit: int = 10_000,
     layout: Layout = "pca",
     seed: int = 0,
+    progress: bool | None = None,
 ) -> Report:
     """Make one HTML page in which vectors can be explored: a map, search, neighbors and tables.
 
@@ -98,6 +99,8 @@ def report(
         How words are placed: "pca", "umap" (needs ``vecload[umap]``) or "tsne" (needs ``vecload[sklearn]``).
     seed
         Seed of "umap" and "tsne".
+    progress
+        Whether to show bars while neighbors are searched; None shows them if standard error is a terminal.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def report(
     parts = list(found.panels)
     if evaluation is not None:
         parts.insert(len(parts) - 1, panels.evaluation(evaluation))
-    data = points(found.tables, limit, layout, seed)
+    data = points(found.tables, limit, layout, seed, progress=progress)
     data |= {"groups": found.groups, "groupedBy": found.grouped_by, "rule": RULE, "searchable": SEARCHABLE}
     shown_title = title or found.title
     data |= {"title": printable(shown_title), "layout": layout}

@@ -47,7 +47,7 @@ def html(title: str, panels: Sequence[Panel], data: dict[str, Any], *, made_by: 
     panels
         The panels beside the map.
     data
-        What the scripts show: see `vecload.reports.points.points`.
+        Data that the scripts show: see `vecload.reports.points.points`.
     made_by
         Line at the end of the page.
 

@@ -122,7 +122,7 @@ def _short(text: str) -> str:
 
 
 def facts(vectors: Vectors, caption: str, more: Sequence[tuple[str, object]] = ()) -> str:
-    """Return the table of what is known about some vectors."""
+    """Return the table of facts about some vectors."""
     norms = vectors.norms
     finite = norms[np.isfinite(norms)]
     rows: list[tuple[str, object]] = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NEIGHBORS: Final = 10
 SEARCHABLE: Final = 10_000
-"""How many of a table's first words can be searched for, on the map or not."""
+"""Number of first words of a table that can be searched for, on the map or not."""
 
 _NONE = -1
 
@@ -65,8 +65,10 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def points(tables: list[Table], limit: int, layout: Layout, seed: int) -> dict[str, Any]:
-    """Return what the page's script needs to know about its words, ready for JSON.
+def points(
+    tables: list[Table], limit: int, layout: Layout, seed: int, *, progress: bool | None = None
+) -> dict[str, Any]:
+    """Return the data of the words of a page for its script, ready for JSON.
 
     The words on the map come first (`mapped`), then the other words that can be searched for (`carried`), then words
     that only occur as neighbors. Arrays are in that order, and neighbors are positions in it.
@@ -79,8 +81,9 @@ def points(tables: list[Table], limit: int, layout: Layout, seed: int) -> dict[s
     for at, rows in parts:
         names.add(at, rows)
     carried = len(names.words)
-    near = [_near(tables[at], tables[at], rows) for at, rows in parts]
-    across = [_near(tables[at], tables[1 - at], rows) for at, rows in parts] if len(tables) == 2 else []
+    near = [_near(tables[at], tables[at], rows, progress=progress) for at, rows in parts]
+    both = len(tables) == 2
+    across = [_near(tables[at], tables[1 - at], rows, progress=progress) for at, rows in parts] if both else []
     near_rows = [names.add(at, found.rows) for (at, _), found in zip(parts, near, strict=True)]
     across_rows = [names.add(1 - parts[at][0], found.rows) for at, found in enumerate(across)]
 
@@ -134,7 +137,7 @@ def pack(values: npt.NDArray[Any]) -> dict[str, str]:
 
 
 class _Names:
-    """Numbers the words of a page in the order in which they are added."""
+    """Numbers of the words of a page, in the order in which they are added."""
 
     def __init__(self, tables: list[Table]) -> None:
         self.words: list[str] = []
@@ -153,7 +156,7 @@ class _Names:
         return np.where(rows >= 0, numbers[rows], _NONE)
 
 
-def _near(table: Table, others: Table, rows: npt.NDArray[np.int64]) -> Any:
+def _near(table: Table, others: Table, rows: npt.NDArray[np.int64], *, progress: bool | None) -> Nearest:
     """Return the nearest rows in a table of some rows of another; -1 for rows of zeros and rows that are not finite."""
     norms = table.vectors.norms[rows]
     pointing = np.isfinite(norms) & (norms > 0)
@@ -166,7 +169,12 @@ def _near(table: Table, others: Table, rows: npt.NDArray[np.int64]) -> Any:
         hidden = np.tile(np.array(others.hidden, dtype=np.int64), (len(asked), 1))
         exclude = np.column_stack([hidden, asked]) if others is table else hidden
         some = nearest(
-            others.vectors.matrix, table.vectors.matrix[asked], NEIGHBORS, exclude=exclude, norms=others.vectors.norms
+            others.vectors.matrix,
+            table.vectors.matrix[asked],
+            NEIGHBORS,
+            exclude=exclude,
+            norms=others.vectors.norms,
+            progress=progress,
         )
         found.rows[pointing], found.scores[pointing] = some.rows, some.scores
     return found

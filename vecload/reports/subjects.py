@@ -1,4 +1,4 @@
-"""What a page shows of each kind of subject: vectors, a vocabulary's rows, or two spaces."""
+"""Content of a page for each kind of subject: vectors, the rows of a vocabulary, or two spaces."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Shown:
     groups
         Names of the groups of words, in the order of their numbers in `Table.groups`; empty for a single group.
     grouped_by
-        What the groups are: "origin" or "source".
+        Kind of the groups: "origin" or "source".
     """
 
     title: str
@@ -55,7 +55,7 @@ class Shown:
 
 
 def shown(subject: Subject, pairs: Sequence[Pair] | str | None, vocab_name: str | None) -> Shown:
-    """Return what a page shows of a subject.
+    """Return the content of a page about a subject.
 
     Raises
     ------
