@@ -11,6 +11,7 @@ Data-parallel training runs in two processes on this machine, connected by gloo,
 from __future__ import annotations
 
 import argparse
+import inspect
 import statistics
 import tempfile
 import time
@@ -136,8 +137,11 @@ def in_parallel(rank: int, folder: str, rows: int, dim: int, rounds: int) -> Non
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     mesh = init_device_mesh("cpu", (2,))
+    # torch 2.13 replaced the option by which buffers, and so frozen rows, are not sent at each step.
+    options = inspect.signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"
     wrap = {
-        "DDP": partial(DistributedDataParallel, broadcast_buffers=False),
+        "DDP": partial(DistributedDataParallel, **{option: False}),
         "FSDP2": lambda model: fully_shard(model, mesh=mesh) or model,
     }
     ids = torch.randint(0, rows, (BATCH[0] // 2, BATCH[1]), generator=torch.Generator().manual_seed(rank))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import socket
 from collections.abc import Callable, Iterator
@@ -269,12 +270,20 @@ def test_half_precision() -> None:
     halved(IDS).sum().backward()
 
 
+# torch 2.13 replaced broadcast_buffers, which was also about buffers at the start.
+SYNC_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel).parameters
+)
+
+
 def _replica(rank: int, port: int, results: Any) -> None:
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     try:
         for broadcast in (True, False):
             layer = partial()
-            model = DistributedDataParallel(torch.nn.Sequential(layer), broadcast_buffers=broadcast)
+            model = DistributedDataParallel(torch.nn.Sequential(layer), **{SYNC_BUFFERS: broadcast})
             optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
             for step in range(5):
                 optimizer.zero_grad()

@@ -177,7 +177,8 @@ class PartialRows(SavedRows):
             place = self.place.index_select(0, flat)
         except IndexError as error:
             raise out_of_range(flat, self._shape[0]) from error
-        return self._at(place).view(*ids.shape, self._shape[1])
+        # The result is not a view of a flat tensor: FSDP2 warns about modules that return views.
+        return self._at(place.view(ids.shape)) if ids.ndim else self._at(place)[0]
 
     def _assemble(self) -> torch.Tensor:
         """Return a new tensor of all rows, through which gradients flow."""
@@ -188,11 +189,11 @@ class PartialRows(SavedRows):
         return self._choose(self.place) if _traced(self.place) else self._at(self.place)
 
     def _at(self, place: torch.Tensor) -> torch.Tensor:
-        """Return the rows at places, shape (k,), by writing the trained ones over the frozen ones."""
+        """Return the rows at places, of one or more dimensions, by writing the trained ones over the frozen ones."""
         chosen = self._frozen_at(place)
         for rows, begin, end in self._bands():
-            at = ((place <= ~begin) & (place > ~end)).nonzero().squeeze(1)
-            chosen.index_put_((at,), self._trained_at(~place[at] - begin, whole_rows(rows, end - begin)))
+            at = ((place <= ~begin) & (place > ~end)).nonzero(as_tuple=True)
+            chosen.index_put_(at, self._trained_at(~place[at] - begin, whole_rows(rows, end - begin)))
         return chosen
 
     def _choose(self, place: torch.Tensor) -> torch.Tensor:
