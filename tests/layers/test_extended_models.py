@@ -224,7 +224,7 @@ def test_an_extended_model_refuses_what_needs_plain_layers() -> None:
     extend_embedding(model, ["a"], train="new")
     with pytest.raises(OptionError, match=r"put plain layers back first, with Extension\.finish\(model\)"):
         extend_embedding(model, ["b"])
-    with pytest.raises(RuntimeError, match=r"put a plain layer in its place first \(Extension\.finish"):
+    with pytest.raises(RuntimeError, match=r"replace it with a plain layer first \(Extension\.finish"):
         model.resize_token_embeddings(60, mean_resizing=False)
 
 

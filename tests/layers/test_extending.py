@@ -93,7 +93,7 @@ def test_noise() -> None:
         (lambda: extend_embedding(layer(), ["a", "a"]), "new_tokens must be a list of tokens without duplicates"),
         (
             lambda: extend_embedding(layer(), ["w1"], vocab=WORDS),
-            "the model knows 'w1' already, and its row 2 would be overwritten: leave the token out, or pass "
+            "the model knows 'w1' already, and its row 2 would be overwritten: remove the token from the list, or pass "
             "known='skip'",
         ),
         (lambda: extend_embedding(layer(), ["a"], vocab=["b"]), "vocab has 1 words for the 31 old rows"),
@@ -115,7 +115,7 @@ def test_noise() -> None:
         ),
         (
             lambda: extend_embedding(PartialEmbedding(torch.eye(2), torch.tensor([True, False])), ["a"]),
-            "some rows of this PartialEmbedding are trained already: put plain layers back first, with "
+            "this PartialEmbedding is already partly trained: put plain layers back first, with "
             "Extension.finish(model), or pass layer.merged()",
         ),
     ],

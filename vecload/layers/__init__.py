@@ -1,6 +1,12 @@
 """Embedding layers that train all rows, none, or some.
 
-Frozen rows are not part of a parameter, so optimizers, weight decay and momentum cannot change them.
+The usual way to freeze rows is a hook that sets their gradients to zero. It fails silently: weight decay and momentum
+change rows whose gradient is zero, an optimizer keeps two numbers for each frozen value, and DDP sends the zeros. Here
+frozen rows are in a buffer and each group of trained rows is a small parameter, so nothing that trains parameters can
+reach the frozen ones. `PartialEmbedding` makes both look like one ``nn.Embedding``: it is a subclass, its ``weight``
+is one tensor of all rows that can be read and written (`vecload.layers.assembled_weight`), and its state dict has one
+``weight`` (`vecload.layers.state_dicts`). So checkpoints, weight tying, init functions and the code of other libraries
+work as they do with a plain layer.
 """
 
 from vecload.keywords import explain_public

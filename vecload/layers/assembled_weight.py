@@ -74,8 +74,13 @@ class AssembledWeight(torch.Tensor):
     """All rows of a layer as one tensor that writes through.
 
     A layer whose rows are in several tensors has no single tensor to return as its `weight`. This class stands for
-    one: it is assembled when its values are needed, and whatever is written to it or to a view of it in place is
-    stored in the layer at once. Everything computed from it is an ordinary tensor.
+    one: it is assembled when its values are needed, and in-place changes of it or of a view of it are stored in the
+    layer at once. Everything computed from it is an ordinary tensor.
+
+    A copy would not do: ``nn.init.normal_(layer.weight)``, ``layer.weight[3] = row`` and ``weight.requires_grad_()``
+    are ordinary code, and would silently do nothing. So this is a tensor subclass, and ``__torch_function__``, through
+    which torch passes every call with such a tensor ("Extending torch with a Tensor-like type" in torch's notes),
+    replaces it with the rows and stores them after functions that write.
 
     There are two states. ``layer.weight`` returns a *lazy* instance, whose own memory is a stand-in for the shape and
     dtype; its rows, connected to the parameters of the layer, are in ``_rows`` once they are needed. Views of those
@@ -107,8 +112,8 @@ class AssembledWeight(torch.Tensor):
 
     @_is_param.setter
     def _is_param(self, _: bool) -> None:
-        # `nn.Parameter(tensor)` detaches a tensor of another class and then marks it by this attribute. The new
-        # parameter belongs to another layer and must not write to this one: make it an ordinary parameter.
+        # `nn.Parameter(tensor)` detaches a tensor of another class and then sets this attribute. The new parameter
+        # belongs to another layer and must not write to this one, so make it an ordinary parameter.
         self.__class__ = torch.nn.Parameter  # type: ignore[assignment]
 
     @classmethod
@@ -132,11 +137,12 @@ def _make(tensor: torch.Tensor, layer: Callable[[], Any], *, rows: torch.Tensor 
 
 
 def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a torch function on the rows, store what it wrote, and keep views of the rows connected to the layer."""
+    """Call a torch function on the rows, store its writes, and keep views of the rows connected to the layer."""
     given = [one for one in flat((args, kwargs)) if isinstance(one, AssembledWeight)]
     targets = [one for one in written(func, args, kwargs) if isinstance(one, AssembledWeight)]
     plain = {id(one): _plain(one) for one in given}
-    # The functions of torch.nn.init switch gradients off by themselves.
+    # torch refuses in-place changes of a leaf that requires grad, and so does _refresh(). The functions of
+    # torch.nn.init switch gradients off by themselves, but only after this call.
     unsafe = torch.is_grad_enabled() and getattr(func, "__module__", "") != "torch.nn.init"
     for one in targets:
         _refresh(one, plain[id(one)], unsafe=unsafe)
@@ -144,8 +150,11 @@ def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result = func(*real_args, **real_kwargs)
     for one in targets:
         _commit(one)
+    # Tensors of torch.func transforms are wrappers without memory that views could be recognized by.
     if torch._C._are_functorch_transforms_active():
         return result
+    # A result that is the rows is returned as the argument that it came from, as in-place methods do; another one on
+    # the memory of the rows is a view of them, and has to write through as well.
     back = {id(plain[id(one)]): one for one in given}
     whole = {_storage(one._rows): one for one in given if one._rows is not None}
 
@@ -188,11 +197,12 @@ def _commit(weight: AssembledWeight) -> None:
 
 
 def _storage(tensor: torch.Tensor) -> int:
+    """Return a number that is the same for all views of the same memory."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def _native(func: Any) -> Callable[..., Any]:
-    """Return what calls a function on the tensor's own memory, as is right for autograd's state of real instances."""
+    """Return a function that uses the tensor's own memory: the gradients of real instances are there."""
 
     def call(weight: AssembledWeight, *rest: Any, **options: Any) -> Any:
         return func(weight, *rest, **options)
@@ -201,6 +211,7 @@ def _native(func: Any) -> Callable[..., Any]:
 
 
 def _of_parameters(func: Any, for_lazy: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls `for_lazy` with the layer of a lazy instance, and `func` for a real one."""
     native = _native(func)
 
     def call(weight: AssembledWeight, *rest: Any, **options: Any) -> Any:
@@ -214,7 +225,7 @@ def _set_data(weight: AssembledWeight, values: torch.Tensor) -> None:
     if values.shape != weight.shape:
         raise RuntimeError(
             f"weight has the shape {tuple(weight.shape)}, which a partly trained layer keeps, not "
-            f"{tuple(values.shape)}: put a plain layer in its place first (Extension.finish(model), layer.merged())"
+            f"{tuple(values.shape)}: replace it with a plain layer first (Extension.finish(model), layer.merged())"
         )
     rows = _plain(weight)
     rows.data.copy_(values)

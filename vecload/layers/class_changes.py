@@ -1,4 +1,9 @@
-"""Modules that become partly trained in place, and plain again."""
+"""Make existing modules partly trained in place, and plain again, by changing their class.
+
+A model refers to its embedding from many places: submodules, tied heads, hooks, PEFT wrappers, an optimizer that is
+made later. A new module would have to replace the old one in all of them. Assigning to ``__class__`` keeps the object,
+with its name in the model and its hooks. torch's own ``nn.utils.parametrize`` changes classes in the same way.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +105,7 @@ def _set_plain(module: PartialRows | SharedRows, weight: torch.nn.Parameter) -> 
     for name in (*PartialRows.STATE, "_shared"):
         module.__dict__.pop(name, None)
     module.__class__ = _original(type(module))  # type: ignore[assignment]
-    # The weight is the first parameter again, as optimizers' states count parameters.
+    # Make the weight the first parameter again: states of optimizers refer to parameters by their position.
     module._parameters = {"weight": weight, **module._parameters}
 
 

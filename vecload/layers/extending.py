@@ -1,4 +1,4 @@
-"""`extend_embedding`: rows for new tokens in a layer or a Hugging Face model that exists already."""
+"""`extend_embedding`: add rows for new tokens to a trained layer or a Hugging Face model."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def extend_embedding(
         "new" leaves only the new rows of the embedding trainable, and those of the output head, tied or not. Other
         parameters of the model are not changed.
     known
-        What to do with a token that the model knows already: "raise", or "skip" it and keep its row. ``add_tokens``
+        Policy for tokens that the model knows already: "raise", or "skip" them and keep their rows. ``add_tokens``
         keeps the id of a token that the tokenizer has, without saying so. A token is known if its id has a row in the
         model, unless it is one of the last ids of the tokenizer: those are new tokens in a table with spare rows.
     seed
@@ -165,7 +165,7 @@ def extend_embedding(
 def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch.nn.Embedding:
     """Return a copy of a layer, hooks and class included, with the new rows."""
     weight = torch.cat([layer.weight.detach(), rows.rows_for(layer)])
-    # The table itself is copied once only: above.
+    # The memo keeps deepcopy() from copying the old table, which is already part of `weight`.
     extended = copy.deepcopy(layer, {id(layer.weight): layer.weight})
     extended.weight = torch.nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
     extended.num_embeddings = len(weight)
@@ -196,7 +196,10 @@ def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
 
 
 def _keep_head(model: Any, head: Any) -> None:
-    """Put the old output head back with the new one's parameters: transformers replaces it, and drops its hooks."""
+    """Put the old output head back, with the new one's parameters.
+
+    ``resize_token_embeddings`` keeps the input layer but replaces the head by a new module, without its hooks.
+    """
     new = model.get_output_embeddings()
     if head is None or new is head:
         return
@@ -224,11 +227,11 @@ def _bands(layer: torch.nn.Module, ids: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 
 def _check(model: Any, layer: Any, train: str) -> None:
-    """Refuse what cannot be extended, before anything is changed."""
+    """Raise `OptionError` for layers that cannot be extended, before anything is changed."""
     head = model.get_output_embeddings() if hasattr(model, "resize_token_embeddings") else None
     if isinstance(layer, (PartialEmbedding, TiedEmbedding)):
         raise OptionError(
-            f"some rows of this {type(layer).__name__} are trained already: put plain layers back first, with "
+            f"this {type(layer).__name__} is already partly trained: put plain layers back first, with "
             f"Extension.finish(model){', or pass layer.merged()' if model is layer else ''}"
         )
     for one, kind in ((layer, torch.nn.Embedding), (head, torch.nn.Linear)):

@@ -20,8 +20,9 @@ class FrozenRows(torch.Tensor):
     models would drift apart from the model they came from. So where a write through ``detach()`` or ``data``, as
     averaging does it, changes a value by no more than a few roundings, the value is kept.
 
-    The rows have to be a buffer all the same: DistributedDataParallel and FSDP send buffers from the first process,
-    perhaps the only one that loaded a checkpoint, to the others. They do so below Python, where nothing is kept.
+    The rows have to be a buffer nevertheless: DistributedDataParallel and FSDP copy buffers from the first process,
+    perhaps the only one that loaded a checkpoint, to the others. They do so below Python, where this class has no
+    effect.
     """
 
     _alias: bool = False
@@ -58,16 +59,21 @@ class FrozenRows(torch.Tensor):
 
 
 def _keep(rows: torch.Tensor, old: torch.Tensor) -> None:
+    """Restore the old values where the new ones differ by rounding only.
+
+    An average of two equal values takes two multiplications and an addition, which together change it by less than
+    four units in the last place; for subnormal numbers these are of constant size.
+    """
     limits = torch.finfo(rows.dtype)
     same = torch.isclose(rows, old, rtol=4 * limits.eps, atol=4 * limits.smallest_normal * limits.eps, equal_nan=True)
-    # inf + weight * (inf - inf) is NaN
+    # torch.lerp computes old + weight * (new - old), which is NaN for two infinities.
     same |= rows.isnan() & ~old.isfinite()
     rows.copy_(torch.where(same, old, rows))
 
 
 def _deepcopy(rows: FrozenRows, memo: dict[int, Any]) -> FrozenRows:
     if id(rows) not in memo:
-        # Copied under the same memo, tensors that share memory go on sharing it.
+        # With the same memo, tensors that share memory still do so in the copy.
         memo[id(rows)] = FrozenRows.of(copy.deepcopy(rows.plain(), memo))
     copied: FrozenRows = memo[id(rows)]
     return copied

@@ -36,9 +36,8 @@ class NewRows:
     ) -> None:
         self.tokens, self.ids, self._vectors, self._noise, self._seed = tokens, ids, vectors, noise, seed
         self.found = np.full(len(tokens), -1)
-        self.shared = self._at = np.empty(
-            0, dtype=np.int64
-        )  # which rows of the table, and of the vectors, are of the same words
+        # Rows of the table, and rows of the vectors, that belong to the same words.
+        self.shared = self._at = np.empty(0, dtype=np.int64)
         if vectors is not None:
             self.found = _finite(vectors, tokens)
             at = _finite(vectors, list(known))
@@ -48,6 +47,8 @@ class NewRows:
 
     def rows_for(self, table: torch.nn.Embedding | torch.nn.Linear) -> torch.Tensor:
         """Return rows for the new tokens, shape (k, dim), of the dtype and device of a table."""
+        # Rows that the tokenizer's new tokens have already (spare rows of a padded table) and the padding row would
+        # distort the mean of the old rows.
         old = table.weight.detach().float().cpu().numpy()
         old = np.delete(old, [*self.ids[self.ids < len(old)], *_padding(table)], axis=0)
         seen = Found(old, len(old), old.shape[1])
@@ -63,7 +64,10 @@ class NewRows:
 
 
 def _finite(vectors: Vectors, words: list[str]) -> npt.NDArray[np.int64]:
-    """Return the row of each word, -1 if it is missing or not finite: one such row would spoil the whole map."""
+    """Return the row of each word, or -1 if it is missing or not finite.
+
+    One NaN would make the whole map NaN.
+    """
     rows = vectors.words.lookup(words)
     there = np.flatnonzero(rows >= 0)
     rows[there[~np.isfinite(vectors.matrix[rows[there]]).all(axis=1)]] = -1

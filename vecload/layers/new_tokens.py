@@ -1,4 +1,4 @@
-"""Which rows new tokens get, and which of them a model knows already."""
+"""Find the rows of new tokens, and the tokens that a model knows already."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def place_tokens(tokens: list[str], vocab: Any, rows: int, known: Literal["raise
 
 
 def _trained(tokens: list[str], vocab: dict[str, int], size: int, rows: int) -> dict[str, int]:
-    """Return the given tokens that a model with so many rows knows, and their rows.
+    """Return the given tokens that a model with the given number of rows knows, and their rows.
 
-    ``add_tokens`` keeps the id of a token that is there already, and does not say so. The last ids of the vocabulary
-    are those of tokens added last. They may have rows, since many tables are larger than their vocabulary.
+    ``add_tokens`` keeps the id of a token that exists already, without a message. The last ids of the vocabulary belong
+    to the tokens that were added last. They may have rows, since many tables are larger than their vocabulary.
     """
     given = set(tokens)
     first = max(vocab.values()) + 1
@@ -84,8 +84,8 @@ def _without(tokens: list[str], trained: dict[str, int], known: str) -> list[str
     if trained and known == "raise":
         token, row = next(iter(trained.items()))
         raise OptionError(
-            f"the model knows {token!r} already, and its row {row:,} would be overwritten: leave the token out, or "
-            "pass known='skip'"
+            f"the model knows {token!r} already, and its row {row:,} would be overwritten: remove the token from the "
+            "list, or pass known='skip'"
         )
     return [token for token in tokens if token not in trained]
 

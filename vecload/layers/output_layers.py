@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SharedRows(torch.nn.Module):
-    """A module whose `weight` is that of a partly trained layer: a mixin, in front of the module's class.
+    """Module whose `weight` is that of a partly trained layer: a mixin to list before the class of the module.
 
     The layer belongs to the model already, so it is not a submodule here: its parameters have one name and are counted
     once. State dicts have a `weight` all the same, on the same memory as the layer's, as those of tied layers do.
@@ -27,7 +27,7 @@ class SharedRows(torch.nn.Module):
     _shared: tuple[PartialRows]
 
     def _share(self, layer: PartialRows) -> None:
-        # In a tuple, where torch does not look for modules.
+        # torch registers modules among attributes, but not those in a tuple.
         self._shared = (layer,)
 
     def _rows_on(self, device: torch.device | None) -> PartialRows:
@@ -36,7 +36,7 @@ class SharedRows(torch.nn.Module):
         if not getattr(self, "_is_replica", False):
             return layer
         if device is None:
-            # DataParallel makes the device of a replica the current one while the replica runs.
+            # While a replica runs, DataParallel makes its device the current one.
             cuda = layer.place.is_cuda
             device = torch.device("cuda", torch.cuda.current_device()) if cuda else layer.place.device
         return layer._replica_on(device)

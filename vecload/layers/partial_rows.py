@@ -1,4 +1,4 @@
-"""Rows of which only some are trained: what embeddings and output heads share."""
+"""`PartialRows`: a table of rows of which only some are trained, the base of embeddings and output heads."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 
 class PartialRows(SavedRows):
-    """A table of rows of which only some are trained: a mixin, in front of the class whose `weight` the table is.
+    """Table of rows of which only some are trained: a mixin to list before the class that has it as its `weight`.
 
-    Frozen rows are in a buffer, each band of trained rows is a parameter of its own. An optimizer cannot touch the
-    buffer by weight decay, momentum or sparse updates, and spends time and memory on the trained rows only.
+    Frozen rows are in a buffer, and each band of trained rows is a separate parameter. An optimizer cannot change the
+    buffer by weight decay, momentum or sparse updates, and spends time and memory on the trained rows only. The buffer,
+    rather than a plain attribute, is moved by ``.to()``, and sent to other processes by DDP and FSDP.
+
+    `place` says where each row is. A number from 0 is a row of the buffer; ``~k``, a negative number, is row k of all
+    bands together. So one lookup in a small integer table decides for each id, without a mask of all rows.
 
     A subclass calls `_hold` once. Modules that exist already become partly trained by a change of their class, so this
-    class has no constructor, and `STATE` names what it adds to a module besides parameters and the buffer.
+    class has no constructor, and `STATE` lists the attributes that it adds to a module besides parameters and buffer.
     """
 
     frozen: torch.Tensor | StoredEmbedding
@@ -86,8 +90,8 @@ class PartialRows(SavedRows):
             return self._given
         if torch.compiler.is_compiling():
             return self._assemble()
-        # One that is in use and not assembled yet is as good as a new one. So those of tied layers are one tensor, as
-        # PEFT checks, by their memory, before it declares layers untied.
+        # Reuse the last one if it is still referenced and was not assembled. Then the weights of tied layers are the
+        # same tensor, which PEFT checks, by their memory, before it treats layers as not tied.
         last = None if self._last is None else self._last()
         if last is None or last._rows is not None:
             last = AssembledWeight.lazy(self)
@@ -97,7 +101,7 @@ class PartialRows(SavedRows):
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
         if isinstance(value, AssembledWeight) and value.belongs_to(self):
-            # functional_call puts back what it has replaced.
+            # torch.func.functional_call restores the weight that it replaced.
             if self._given is None and value._lazy and value._rows is not None:
                 self._store(value._rows)
             self._given = None
@@ -112,7 +116,8 @@ class PartialRows(SavedRows):
             raise TypeError(f"weight has the shape {self._shape}, not {tuple(value.shape)}")
         traced = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(value)
         if value.requires_grad or traced:
-            # Rows that gradients are wanted for are looked up in the given tensor until it is replaced.
+            # functional_call with a tensor that requires grad: look rows up in that tensor until it is restored, so
+            # that gradients reach it.
             self._given = value
             return
         last = None if self._last is None else self._last()
@@ -121,7 +126,7 @@ class PartialRows(SavedRows):
         self._store(value)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module would register a parameter of that name, which the property hides.
+        # nn.Module.__setattr__ would register a parameter of that name, which the property would hide.
         if name == "weight":
             object.__setattr__(self, name, value)
         else:
@@ -141,14 +146,14 @@ class PartialRows(SavedRows):
         if bias is None:
             scores = torch.cat([linear(query, part) for part in parts], dim=-1)
         else:
-            # Added within linear(), as a plain head does, the bias gives the same scores bit for bit.
+            # Adding the bias within linear(), as a plain head does, gives the same scores bit for bit.
             moved = bias.new_empty(len(bias)).index_copy(0, at, bias)
             biases = torch.split(moved, [len(part) for part in parts])
             scores = torch.cat([linear(query, part, one) for part, one in zip(parts, biases, strict=True)], dim=-1)
         return scores.index_select(-1, at)
 
     def _places(self) -> torch.Tensor:
-        """Return where each row is: its number among the frozen ones, or ``~k`` for row k of all bands."""
+        """Return the place of each row: its number among the frozen ones, or ``~k`` for row k of all bands."""
         place = np.arange(self._shape[0])
         if not isinstance(self.frozen, StoredEmbedding):
             place[self._kept] = np.arange(len(self._kept))
@@ -169,7 +174,7 @@ class PartialRows(SavedRows):
         if self._given is not None:
             return embedding(ids, self._given)
         if _traced(ids):
-            # Out of range ids are refused by compiled code for embedding(), but not for index_select().
+            # Compiled code checks the ids of embedding(), but not those of index_select().
             return self._choose(embedding(ids, self.place.unsqueeze(1)).squeeze(-1))
         self._move_places(ids.device)
         flat = ids.reshape(-1)
@@ -214,7 +219,7 @@ class PartialRows(SavedRows):
         if not isinstance(frozen, FrozenRows):
             assert isinstance(frozen, torch.Tensor)
             return frozen
-        # Compilers cannot turn a tensor of another class into an ordinary one.
+        # A compiler cannot trace as_subclass(), so the plain tensor is kept in an attribute.
         return self._table if torch.compiler.is_compiling() else frozen.plain()
 
     def _frozen_at(self, place: torch.Tensor) -> torch.Tensor:
@@ -228,7 +233,8 @@ class PartialRows(SavedRows):
     def _trained_at(self, slot: torch.Tensor, rows: torch.Tensor, here: torch.Tensor | None = None) -> torch.Tensor:
         if here is None or not self.scale_grad_by_freq:
             return embedding(slot, rows, scale_grad_by_freq=self.scale_grad_by_freq, sparse=self.sparse)
-        # Frozen ids look up one more row, so that they do not count as lookups of row 0.
+        # torch counts how often each row is looked up. Frozen ids look up one more row, which is added for that, so
+        # that they do not count as lookups of row 0.
         spare = len(rows)
         table = pad(rows, (0, 0, 0, 1))
         return embedding(torch.where(here, slot, spare), table, padding_idx=spare, scale_grad_by_freq=True)
@@ -272,7 +278,7 @@ class PartialRows(SavedRows):
         for rows, begin, end in self._bands():
             own = take(gradient, self._order[begin:end])
             if rows.grad is None:
-                # A gradient of zeros is not the same as none: weight decay would begin.
+                # None and zeros differ: with a gradient of zeros, an optimizer applies weight decay.
                 rows.grad = like_parameter(own.to(rows), rows) if own.any() else None
             elif rows.grad.is_sparse:
                 rows.grad = own.to_sparse(1)

@@ -1,4 +1,8 @@
-"""Trained rows that FSDP has split over processes."""
+"""Read and write trained rows that FSDP has split over processes.
+
+FSDP2 makes every parameter a ``DTensor``, which can collect itself (``full_tensor``) and can be made from rows that
+every process has. FSDP1 replaces parameters by views of one flat parameter, which only FSDP1 can collect.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Frozen rows of `Vectors` as parameters of a layer, without a copy and without a way to write to the `Vectors`.
+"""Share the memory of `Vectors` with a layer's parameter, without any way to write to the `Vectors`.
 
-A module sees an ordinary parameter. Two classes see to it that nothing it does reaches memory of others:
+`Vectors` never change, and a table may be larger than half of the memory, so frozen rows are neither copied nor
+exposed to writes: init functions, ``load_state_dict``, DDP and optimizers write to every parameter that they find. The
+module sees an ordinary parameter. Two classes protect the memory below it:
 
-- `MappedRows`, for rows in a file: a map of its own, copy-on-write.
-- `BorrowedRows`, for rows in memory: everything but a lookup copies the rows first and turns the object into a plain
+- `MappedRows`, for rows in a file: the file is mapped again, copy-on-write, so the kernel copies the pages written to.
+- `BorrowedRows`, for rows in memory: any call except lookups copies the rows first and turns the object into a plain
   parameter, as torch's ``UninitializedParameter`` does when it gets its shape.
 """
 
@@ -69,7 +71,7 @@ _READS = frozenset(
 
 
 class BorrowedRows(torch.nn.Parameter):
-    """A frozen parameter on memory of others, copied before anything could write to it."""
+    """Frozen parameter on the memory of another object, copied before anything could write to it."""
 
     @classmethod
     def __torch_function__(
@@ -81,9 +83,9 @@ class BorrowedRows(torch.nn.Parameter):
     ) -> Any:
         kwargs = kwargs or {}
         if torch.compiler.is_compiling():
-            given = []  # a graph reads its inputs, and what it changes is written afterwards, outside of the trace
+            given = []  # a graph only reads its inputs; changes are written after it has run, outside of the trace
         elif _attribute(func, "__set__") == "data" and args[0] is not args[1]:
-            # The rows are replaced, so there is nothing to copy. Module.to assigns the same object if it has no effect.
+            # The rows are replaced, so they need no copy. Module.to() assigns the same object if it has no effect.
             given = _borrowed(args[1:])
             args[0].__class__ = torch.nn.Parameter
         else:
@@ -114,9 +116,9 @@ class BorrowedRows(torch.nn.Parameter):
 
 
 def _reads(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a call neither writes to the rows nor gives a view of them away."""
+    """Return whether a call neither writes to the rows nor returns a view of them."""
     if func in _READS:
-        return kwargs.get("max_norm") is None  # with max_norm, a lookup shortens rows in place
+        return kwargs.get("max_norm") is None  # with max_norm, a lookup rescales rows in place
     if (name := _attribute(func, "__get__")) is not None:
         return name not in _ALIASES
     if (name := _attribute(func, "__set__")) is not None:
@@ -143,7 +145,7 @@ def _borrowed(values: Sequence[Any]) -> list[BorrowedRows]:
 
 
 class MappedRows(torch.nn.Parameter):
-    """A frozen parameter on a copy-on-write map of a file; copies and pickles map the file again.
+    """Frozen parameter on a copy-on-write map of a file; copies and pickles map the file again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""State dicts of partly trained layers: one `weight`, as in a plain layer's, wherever the layer has all rows."""
+"""State dicts of partly trained layers: one `weight`, as in a plain layer's, if the layer has all rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WRAPPERS = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.
 
 
 class SavedRows(torch.nn.Module):
-    """What saves and loads the rows of `PartialRows`, which says where they are.
+    """Base of `PartialRows` that saves and loads its rows.
 
     A state dict has one ``weight`` and can be exchanged with a plain layer's. Three kinds of layer keep their own keys:
     ``trained0`` and so on, ``rows`` with the row numbers of the trained rows, and ``frozen``. Over a `StoredEmbedding`,
@@ -92,7 +92,7 @@ class SavedRows(torch.nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
         own = {prefix + name for name in ("frozen", *self._names())}
         if self._saves_one_weight() and own <= set(missing):
-            # Nothing was there, so name the key that checkpoints have.
+            # The checkpoint has none of the layer's keys, so report the key that checkpoints usually have.
             missing[:] = [*(key for key in missing if key not in own), f"{prefix}weight"]
 
     def _split(self, state: dict[str, Any], prefix: str, weight: torch.Tensor) -> str | None:
@@ -114,7 +114,10 @@ class SavedRows(torch.nn.Module):
 
 
 def saved_weight(layer: SavedRows, destination: Mapping[str, Any]) -> torch.Tensor:
-    """Return the rows of a layer for a state dict: the tensor that a tied layer has put there, if there is one."""
+    """Return the rows of a layer for a state dict: the tensor that a tied layer has added, if there is one.
+
+    Tied layers then share one tensor in the state dict, so that safetensors and ``torch.save`` store it once.
+    """
     for tensor in destination.values():
         if type(tensor) is AssembledWeight and tensor.belongs_to(layer):
             return tensor
@@ -128,7 +131,7 @@ def take(weight: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
 
 
 def join_rows(module: torch.nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Join rows that FSDP1 has collected to one `weight`, once it is done with the state dict."""
+    """Join the rows that FSDP1 has collected to one `weight`, after it has finished the state dict."""
     joined: dict[int, torch.Tensor] = {}
     keys = {f"{prefix}{name}." if name else prefix: one for name, one in module.named_modules()}
     for key, layer in keys.items():

@@ -1,4 +1,8 @@
-"""`StoredEmbedding`: a frozen layer on a table that is not moved, cast or saved with the model."""
+"""`StoredEmbedding`: a frozen layer on a table that is not moved, cast or saved with the model.
+
+The table is deliberately neither parameter nor buffer. torch moves, casts, averages, broadcasts and saves everything
+that is registered; for a mapped file of gigabytes each of these would read the whole file into memory.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +228,7 @@ class StoredEmbedding(torch.nn.Module):
         try:
             self._place.open()
         except (OSError, ValueError):
-            # The map goes on after its file was deleted or replaced, but nobody could open the path again.
+            # The map stays valid after its file was deleted or replaced, but the path cannot be opened again.
             return self.__dict__ | {"_place": None}
         return self.__dict__ | {"_table": None}
 

@@ -1,4 +1,4 @@
-"""Ids out of range, in eager mode and in graphs, and how layers answer torch.fx and TorchScript."""
+"""Check ids in eager mode and in graphs, and answer torch.fx and TorchScript, which run no Python of layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def record_call(module: torch.nn.Module, input: torch.fx.Proxy, *rest: Any, **op
     Raises
     ------
     OptionError
-        If the module is what is traced, so there is no graph for it to be a call of.
+        If the module itself is traced, so that there is no graph to record a call in.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""When and how fast rows are trained: frequency bands, unfreezing, learning rates, an anchor."""
+"""Control when and how fast rows are trained: frequency bands, unfreezing, learning rates, an anchor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Which tensors a torch function writes to, for tensor classes that have to know."""
+"""Find the tensors that a torch function writes to, for tensor subclasses that have to intercept writes.
+
+torch generates its functions from native_functions.yaml (aten/src/ATen/native/README.md), where an
+in-place function ends in one underscore and writes to its first argument, and any other function only to ``out``.
+"""
 
 from __future__ import annotations
 
