@@ -13,6 +13,8 @@ namespaces: `formats`, `oov`, `layers`, `pooling`, `transforms`, `mapping`, `sea
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vecload._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from vecload import catalog as catalog
     from vecload import compat as compat

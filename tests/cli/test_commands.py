@@ -1,24 +1,17 @@
+"""Commands that write files, the demo, and errors of all commands."""
+
 from __future__ import annotations
 
-import gzip
-import io
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import vecload
+from tests.cli.running import run
 from vecload import formats
-
-
-def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "vecload.cli", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -28,77 +21,7 @@ def glove(tmp_path: Path) -> Path:
     return file
 
 
-def test_info_does_not_take_the_first_of_wide_rows_for_all(tmp_path: Path) -> None:
-    """A megabyte holds fewer than a thousand of them."""
-    values = np.random.default_rng(0).normal(size=(900, 300)).tolist()
-    lines = (f"w{at} " + " ".join(f"{value:.6f}" for value in row) for at, row in enumerate(values))
-    (tmp_path / "wide.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    code, out, _ = run("info", tmp_path / "wide.gz")
-    assert code == 0
-    assert "(estimated)" in out
-    estimate = int(out.split("rows")[1].split()[0].replace(",", ""))
-    assert 700 < estimate < 1200
-
-
-def test_info_compiles_nothing(glove: Path) -> None:
-    """Starting numba takes longer than all the rest."""
-    code = "import sys; from vecload.loading import info; info(sys.argv[1]); print('numba' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, glove], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
-
-
-def test_info(glove: Path) -> None:
-    code, out, err = run("info", glove)
-    assert (code, err) == (0, "")
-    assert out.splitlines() == [
-        f"file         {glove} ({glove.stat().st_size} bytes)",
-        "format       GloVe text",
-        "header       none",
-        "rows         3",
-        "dimension    2",
-        "values       decimal text of up to 1 digit: float32",
-        "first words  'the' 'cat' 'Paris'",
-        "norms        0.7071 to 5, mean 2.236 (first 3 rows)",
-    ]
-
-
-def test_info_of_a_stream() -> None:
-    rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(90_000))
-    code, out, _ = run("info", "-", stdin=gzip.compress(b"30000 2\n" + rows))
-    assert code == 0
-    assert "rows         30,000 (from the header)" in out
-    assert "gzip" in out
-    for stream in (rows, gzip.compress(rows)):  # the length of a pipe is unknown
-        code, out, _ = run("info", "-", stdin=stream)
-        assert code == 0
-        assert "rows         at least 1,000\n" in out
-    code, out, _ = run("info", "-", stdin=rows[: rows.index(b"w17 ")])
-    assert "rows         17\n" in out
-
-
-def test_info_counts_the_rows_of_a_short_pipe() -> None:
-    rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(30_000))
-    reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as pipe:
-        os.write(writing, rows[:60_000])  # less than a pipe holds
-        os.close(writing)
-        look = vecload.info(pipe)
-    assert (look.rows, look.exact, look.at_least) == (len(rows[:60_000].splitlines()), True, False)
-    rows *= 3
-    look = vecload.info(io.BytesIO(gzip.compress(rows)))
-    assert (look.exact, look.at_least) == (False, False)
-    assert 60_000 < look.rows < 140_000
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n\n", "\r\n\r\n"])
-def test_info_counts_rows(tmp_path: Path, end: str) -> None:
-    file = tmp_path / "v.txt"
-    file.write_text("".join(f"w{at} 0.5 0.25\n" for at in range(200_000)).rstrip() + end, newline="")
-    look = vecload.info(file)
-    assert (look.rows, look.exact) == (200_000, True)
-
-
-def test_embed(glove: Path, tmp_path: Path) -> None:
+def test_embed_writes_the_matrix_and_names_missing_words(glove: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("the\nPARIS\ncow\n")
     out = tmp_path / "embedding.safetensors"
     code, shown, err = run(
@@ -120,7 +43,7 @@ def test_embed(glove: Path, tmp_path: Path) -> None:
     assert aligned.matrix[:3].tolist() == [[0, 0], [0.5, 0.5], [1, 0]]
 
 
-def test_convert(glove: Path, tmp_path: Path) -> None:
+def test_convert_writes_a_file_or_a_folder(glove: Path, tmp_path: Path) -> None:
     out = tmp_path / "v.safetensors"
     code, shown, err = run("convert", glove, out, "--dtype", "float16", "--normalize", "--limit", "2")
     assert (code, err) == (0, "")
@@ -136,7 +59,7 @@ def test_convert(glove: Path, tmp_path: Path) -> None:
     assert (code, err) == (2, "vecload: name what to read and what to write: vecload convert SRC... DST\n")
 
 
-def test_formats_lists_all() -> None:
+def test_formats_lists_every_format() -> None:
     code, shown, _ = run("formats")
     assert code == 0
     names = [line[:22].strip() for line in shown.splitlines()]
@@ -160,7 +83,7 @@ def test_errors_are_one_paragraph(arguments: list[str], code: int, message: str)
     assert "Traceback" not in err
 
 
-def test_bad_data_and_bad_use_differ(glove: Path, tmp_path: Path) -> None:
+def test_exit_code_tells_invalid_data_from_wrong_use(glove: Path, tmp_path: Path) -> None:
     glove.write_text("cat 1 2\ndog 3 x\n")
     (tmp_path / "w.txt").write_text("dog\n")
     command = ["embed", glove, "--vocab", tmp_path / "w.txt", "-o", tmp_path / "o.safetensors"]
@@ -173,7 +96,7 @@ def test_bad_data_and_bad_use_differ(glove: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "o.safetensors").exists()
 
 
-def test_help_needs_no_numpy() -> None:
+def test_help_does_not_import_numpy() -> None:
     code = (
         "import sys; from vecload.cli import main; sys.argv = ['vecload', '--help']\n"
         "try: main()\nexcept SystemExit: pass\nassert 'numpy' not in sys.modules"
@@ -182,7 +105,7 @@ def test_help_needs_no_numpy() -> None:
     assert b"Use files of pretrained word vectors" in done.stdout
 
 
-def test_demo() -> None:
+def test_demo_trains_and_proposes_commands_that_exist() -> None:
     pytest.importorskip("gensim")
     code, out, err = run("demo")
     assert (code, err) == (0, "")

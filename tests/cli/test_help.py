@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import vecload
+from tests.cli.running import PROGRAM, run
 from tests.terminal import run_in_terminal, without_codes
 from vecload.cli import app
 
@@ -18,11 +18,6 @@ TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-te
 PANELS = ["Look", "Convert", "Train", "Compare", "Fetch"]
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 CODES = re.compile(r"\x1b\[")
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "vecload", *arguments], capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -48,7 +43,7 @@ def test_help_of_every_command_shows_an_example(command: str) -> None:
 
 @TERMINAL
 def test_help_has_colors_in_terminals_only_unless_refused() -> None:
-    command = [sys.executable, "-m", "vecload", "--help"]
+    command = [*PROGRAM, "--help"]
     assert CODES.search(run_in_terminal(command)[1])
     for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         shown = run_in_terminal(command, **variables)[1]
@@ -59,7 +54,7 @@ def test_help_has_colors_in_terminals_only_unless_refused() -> None:
 
 @TERMINAL
 def test_help_fits_a_terminal_of_40_columns() -> None:
-    code, shown = run_in_terminal([sys.executable, "-m", "vecload", "convert", "--help"], columns=40)
+    code, shown = run_in_terminal([*PROGRAM, "convert", "--help"], columns=40)
     assert code == 0
     assert max(map(len, without_codes(shown).splitlines())) <= 40
 

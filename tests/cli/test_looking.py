@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -15,17 +16,12 @@ import numpy as np
 import pytest
 
 import vecload
+from tests.cli.running import PROGRAM, run
 from tests.terminal import run_in_terminal, without_codes
 from vecload.cli.console import scores, table
 from vecload.inspection import details_of
 
 TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-PROGRAM = [sys.executable, "-m", "vecload"]
-
-
-def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
-    done = subprocess.run([*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -33,6 +29,83 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "a.vec"
     path.write_text("5 3\nman 1 0 0\nking 1 1 0\nwoman 0 0 1\nqueen 0 1 1\nNew\u00a0York -1 0 1\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def glove(tmp_path: Path) -> Path:
+    file = tmp_path / "glove.txt"
+    file.write_text("the 0.5 0.5\ncat 3 4\nParis 1 0\n")
+    return file
+
+
+def test_info_estimates_rows_of_a_compressed_file_with_wide_rows(tmp_path: Path) -> None:
+    """A megabyte has fewer than the thousand rows that are sampled."""
+    values = np.random.default_rng(0).normal(size=(900, 300)).tolist()
+    lines = (f"w{at} " + " ".join(f"{value:.6f}" for value in row) for at, row in enumerate(values))
+    (tmp_path / "wide.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    code, out, _ = run("info", tmp_path / "wide.gz")
+    assert code == 0
+    assert "(estimated)" in out
+    estimate = int(out.split("\nrows")[1].split()[0].replace(",", ""))
+    assert 700 < estimate < 1200
+
+
+def test_info_does_not_import_numba(glove: Path) -> None:
+    """Importing numba takes longer than everything else."""
+    code = "import sys; from vecload.loading import info; info(sys.argv[1]); print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, glove], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_info_prints_facts_of_a_file(glove: Path) -> None:
+    code, out, err = run("info", glove)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"file         {glove} ({glove.stat().st_size} bytes)",
+        "format       GloVe text",
+        "header       none",
+        "rows         3",
+        "dimension    2",
+        "values       decimal text of up to 1 digit: float32",
+        "first words  'the' 'cat' 'Paris'",
+        "norms        0.7071 to 5, mean 2.236 (first 3 rows)",
+    ]
+
+
+def test_info_of_a_stream_says_at_least() -> None:
+    rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(90_000))
+    code, out, _ = run("info", "-", stdin=gzip.compress(b"30000 2\n" + rows))
+    assert code == 0
+    assert "rows         30,000 (from the header)" in out
+    assert "gzip" in out
+    for stream in (rows, gzip.compress(rows)):  # the length of a pipe is unknown
+        code, out, _ = run("info", "-", stdin=stream)
+        assert code == 0
+        assert "rows         at least 1,000\n" in out
+    code, out, _ = run("info", "-", stdin=rows[: rows.index(b"w17 ")])
+    assert "rows         17\n" in out
+
+
+def test_info_counts_the_rows_of_a_short_pipe() -> None:
+    rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(30_000))
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        os.write(writing, rows[:60_000])  # less than a pipe holds
+        os.close(writing)
+        look = vecload.info(pipe)
+    assert (look.rows, look.exact, look.at_least) == (len(rows[:60_000].splitlines()), True, False)
+    rows *= 3
+    look = vecload.info(io.BytesIO(gzip.compress(rows)))
+    assert (look.exact, look.at_least) == (False, False)
+    assert 60_000 < look.rows < 140_000
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n\n", "\r\n\r\n"])
+def test_info_counts_rows_with_any_line_end(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "v.txt"
+    file.write_text("".join(f"w{at} 0.5 0.25\n" for at in range(200_000)).rstrip() + end, newline="")
+    look = vecload.info(file)
+    assert (look.rows, look.exact) == (200_000, True)
 
 
 def test_info_of_several_files_is_a_table(file: Path, tmp_path: Path) -> None:

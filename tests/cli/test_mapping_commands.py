@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.cli.test_commands import run
+from tests.cli.running import run
 from vecload import Vectors, Words
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two files of the same words turned, with a dictionary between them."""
+    """Write two files of the same rows, one of them rotated, and a dictionary."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 6)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(6, 6)))[0].astype(np.float32)
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_map(folder: Path) -> None:
+def test_map_writes_vectors_map_and_report(folder: Path) -> None:
     pytest.importorskip("bokeh")
     outputs = "-o", folder / "mapped.safetensors", "--target-output", folder / "goal.vec"
     options = "--dictionary", folder / "ab.txt", "--test", "0.3", "--report", "--map-output", folder / "map.safetensors"
@@ -43,7 +43,7 @@ def test_map(folder: Path) -> None:
     assert vecload.SpaceMap.load(folder / "map.safetensors").info["pairs"] == 70
 
 
-def test_a_map_from_nothing_is_shown_without_pairs(folder: Path) -> None:
+def test_report_of_an_unsupervised_map_has_no_pairs(folder: Path) -> None:
     pytest.importorskip("bokeh")
     options = "-d", "unsupervised", "--method", "refine", "--limit", "300", "--report"
     code, out, err = run("map", folder / "a.vec", folder / "b.safetensors", *options, "-o", folder / "m.safetensors")
@@ -52,8 +52,8 @@ def test_a_map_from_nothing_is_shown_without_pairs(folder: Path) -> None:
     assert "cosine of a pair" not in (folder / "m.html").read_text(encoding="utf-8")
 
 
-def test_a_map_of_pairs_alone_reads_their_words_alone(folder: Path) -> None:
-    """The rows of words that no pair names are broken, and nobody minds."""
+def test_map_by_pairs_reads_only_rows_of_their_words(folder: Path) -> None:
+    """Malformed rows of other words do not matter."""
     (folder / "broken.vec").write_text((folder / "a.vec").read_text().replace("w250 ", "w250 nan "))
     options = "-d", folder / "ab.txt", "--method", "least-squares"
     code, out, err = run("map", folder / "a.vec", folder / "b.safetensors", *options, "-o", folder / "m.safetensors")
@@ -61,7 +61,7 @@ def test_a_map_of_pairs_alone_reads_their_words_alone(folder: Path) -> None:
     assert "least-squares from 100 pairs" in out
 
 
-def test_report(folder: Path) -> None:
+def test_report_writes_a_page_for_each_subject(folder: Path) -> None:
     pytest.importorskip("bokeh")
     (folder / "words.txt").write_text("w1\nW2\nnone\n")
     for name, options in {
@@ -91,7 +91,9 @@ def test_report(folder: Path) -> None:
         (["report", "a.vec", "-o", "p.html", "--vocab", "ab.txt", "--evaluate"], "leave out --against and --evaluate"),
     ],
 )
-def test_wrong_use(arguments: list[str], problem: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_use_exits_with_code_2(
+    arguments: list[str], problem: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")

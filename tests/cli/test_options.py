@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
 import vecload
+from tests.cli.running import run_here as run
 from vecload.cli import app, options
 from vecload.cli.options import split_list
 
 WORDS = [f"w{at}" for at in range(30)]
 COMMANDS: dict[str, object] = dict(get_command(app).commands)  # type: ignore[attr-defined]
-# Commands without a result of their own: the demo talks, and `cache` is a group.
-TALKING = {"demo", "cache"}
+# `demo` prints a text, and `cache` is a group of commands.
+NO_RESULT = {"demo", "cache"}
 
 
 @pytest.fixture
@@ -34,13 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "judged.tsv").write_text("w1\tw2\t3\nw3\tw4\t1\nw5\tw6\t2\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Run a command in this process; return its exit code, standard output and error."""
-    done = CliRunner().invoke(app, arguments)
-    error = "" if done.exception is None or isinstance(done.exception, SystemExit) else str(done.exception)
-    return done.exit_code, done.stdout, error + done.stderr
 
 
 RESULTS = {
@@ -63,7 +56,7 @@ RESULTS = {
 
 
 def test_every_command_that_prints_a_result_has_json() -> None:
-    assert set(RESULTS) == set(COMMANDS) - TALKING
+    assert set(RESULTS) == set(COMMANDS) - NO_RESULT
     for name in RESULTS:
         options = {option for parameter in COMMANDS[name].params for option in parameter.opts}  # type: ignore[attr-defined]
         assert "--json" in options, name

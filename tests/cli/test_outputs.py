@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import vecload
-from vecload.cli import app
+from tests.cli.running import run_here
 
 WORDS = [f"w{at}" for at in range(30)]
 
@@ -35,10 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    """Run a command in this process; return 0 or 1 and the error."""
-    done = CliRunner().invoke(app, arguments)
-    error = "" if done.exception is None or isinstance(done.exception, SystemExit) else str(done.exception)
-    return done.exit_code, error + done.output
+    """Run a command in this process; return 0 or 1, and everything it printed."""
+    code, shown, error = run_here(*arguments)
+    return code, error + shown
 
 
 @pytest.fixture

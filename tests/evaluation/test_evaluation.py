@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.cli.test_commands import run
+from tests.cli.running import run
 from tests.search.test_search import gensim_of
 from vecload import Vectors, Words, compare, evaluate, evaluation, load
 from vecload.cli import app
