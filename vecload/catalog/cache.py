@@ -90,6 +90,8 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
     A file without a published hash is pinned: the SHA-256 of its first download is kept in its receipt, even after the
     file is removed from the cache, and later downloads must have the same hash.
     """
+    # An existing file was verified when it was downloaded. It is hashed again only if another user could have changed
+    # it.
     target = cache_path(entry)
     _make_folder()
     if target.exists():
@@ -100,8 +102,10 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
         notes = "; ".join(entry.notes)
         raise DownloadError(f"{entry.full_name} must be downloaded manually from {entry.page}: {notes}")
     refuse_offline(entry.full_name)
+    # Without a published hash, the receipt of an earlier download is the reference (trust on first use, as in SSH).
     pin = None if entry.digest else _receipt(target).get("sha256")
     digest = entry.digest or (Digest("sha256", str(pin)) if pin else None)
+    # The first bytes expose most error pages, even for files without a known hash.
     magic = {"zip": b"PK\x03\x04", "gzip": b"\x1f\x8b", "tar.gz": b"\x1f\x8b", "bzip2": b"BZh", "tar.bz2": b"BZh"}
     try:
         fetch(
@@ -134,6 +138,7 @@ def is_private(path: Path) -> bool:
     """Return whether no other user can have written a file of the cache."""
     if os.name != "posix":  # the mode does not show the permissions
         return True
+    # A user who can write to a folder can replace the files in it, so both folders are checked too.
     found = [each.stat() for each in (path, path.parent, cache_folder())]
     return all(each.st_uid == os.geteuid() and not each.st_mode & (stat.S_IWGRP | stat.S_IWOTH) for each in found)
 
@@ -148,6 +153,7 @@ def _verify_shared(entry: Entry, target: Path) -> None:
     DownloadError
         If there is no hash to compare it with, or only one that other users may have written too.
     """
+    # A receipt is next to the file, so it is evidence only if no other user can have written it either.
     digest, receipt = entry.digest, receipt_path(target)
     if digest is None and receipt.exists() and is_private(receipt):
         digest = Digest("sha256", str(_receipt(target).get("sha256")))

@@ -96,6 +96,7 @@ class Entry:
     marks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # The name is used to write to the cache, so it must not lead out of its folder.
         if not self.file or self.file.startswith(".") or set(self.file) & set("/\\:"):
             raise OptionError(f"{self.file!r} is not a plain file name")
         _ = self.digest
@@ -169,6 +170,7 @@ def parse(text: str) -> tuple[Entry, ...]:
 
 
 def _expand(fields: dict[str, Any], lists: dict[str, str]) -> Iterator[Entry]:
+    # A family is the product of its placeholders: one entry for each combination of their values.
     over = {name: lists.get(values, values).split() for name, values in fields.pop("over", {}).items()}
     for values in itertools.product(*over.values()):
         chosen = dict(zip(over, values, strict=True))
@@ -214,6 +216,7 @@ def find(query: str = "", *, lang: str | None = None) -> list[Entry]:
     >>> [entry.full_name for entry in find("chive 1.3 mc90", lang="ja")]
     ['chive:chive-1.3-mc90']
     """
+    # A complete name also occurs inside longer names ("cc.ja.300" in "cc.ja.300.bin"), so exact matches come first.
     exact = [entry for entry in entries() if query in (entry.name, entry.full_name)]
     parts = query.casefold().split()
     return [

@@ -36,6 +36,7 @@ class _Remote(io.RawIOBase):
         self._received = 0
         self._validator = ""
         self._retries, self._rate = http.Retries(url, policy), http.MinimumRate(url, policy)
+        # The first byte is requested to learn the size and the validator, and whether the server supports ranges.
         while True:
             try:
                 first_byte = {"Range": "bytes=0-0"}
@@ -65,6 +66,7 @@ class _Remote(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         from urllib3.exceptions import HTTPError
 
+        # An open response continues where it is. After a seek, or after a broken connection, a new request is sent.
         view = memoryview(buffer)
         while self._position < self._size and len(view):
             self._rate.count()
@@ -93,6 +95,8 @@ class _Remote(io.RawIOBase):
 
     def _open(self) -> None:
         self._drop()
+        # With If-Range, a server whose file has changed sends all of it (status 200), which is refused below: two
+        # versions of the file must not be mixed.
         headers = {"Range": f"bytes={self._position}-"}
         if self._validator:
             headers["If-Range"] = self._validator

@@ -92,6 +92,7 @@ class _Part:
         self._note.unlink(missing_ok=True)
 
     def become(self, target: Path, receipt: Receipt) -> None:
+        # The receipt is written before the file has its name, so that no file is ever without one.
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
         with atomic_write(receipt_path(target)) as note:
@@ -144,6 +145,7 @@ def fetch(
     """
     from filelock import FileLock
 
+    # The lock makes a second process wait for the first one's download, and then find the file.
     job = _Job(size, digest, magic, progress, policy or http.Policy())
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
@@ -158,6 +160,7 @@ def fetch(
                     failures.append(error)
     if len(failures) == 1:
         raise failures[0]
+    # A file with wrong content is a more serious finding than a server that does not answer, so it is reported first.
     wrong = next((failure for failure in failures if isinstance(failure, FormatError)), None)
     raise wrong or DownloadError(" | ".join(str(failure) for failure in failures) or f"{target.name}: no address")
 
@@ -266,6 +269,7 @@ def _append(response: Any, url: str, part: _Part, most: int, advance: Any, rate:
             rate.count()
             try:
                 piece = http.read_some(response, _PIECE)
+            # urllib3 and http.client raise various exceptions for broken connections and malformed chunks.
             except (HTTPError, OSError, ValueError) as error:
                 raise http.RetryError(f"the connection broke ({type(error).__name__})") from error
             if not piece:

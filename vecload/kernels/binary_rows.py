@@ -50,6 +50,7 @@ def find_rows(data, start, stop, width, longest, starts, stops):  # type: ignore
     count = 0
     end = start
     while count < len(starts):
+        # word2vec.c writes a line feed after each row and gensim writes none, so line feeds before a word are optional.
         at = end
         while at < stop and data[at] == _FEED:
             at += 1
@@ -69,6 +70,7 @@ def find_rows(data, start, stop, width, longest, starts, stops):  # type: ignore
 @kernel
 def copy_rows(data, begins, rows):  # type: ignore[no-untyped-def]
     """Copy the bytes of each row from ``begins[i]`` (int64) in `data` to ``rows[i]`` (uint8, C order)."""
+    # `find_rows` has checked that `width` bytes after each word are inside the data.
     width = rows.shape[1]
     for i in range(len(begins)):
         copy_bytes(rows, i * width, data, begins[i], width)

@@ -24,12 +24,15 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
     `longest` bytes. Nothing after the end of `data` is read.
     """
     for entry in range(len(starts)):
+        # The word's end is searched in at most `longest` bytes, so that damaged data without NUL bytes costs little
+        # time.
         stop = at
         last = min(len(data), at + longest + 1)
         while stop < last and data[stop] != 0:
             stop += 1
         if stop - at > longest or stop + ENTRY_OVERHEAD > len(data):
             return entry, at
+        # Here the NUL byte, the count and the kind are inside the data, because `stop + ENTRY_OVERHEAD` is.
         starts[entry] = at
         stops[entry] = stop
         count = np.uint64(0)

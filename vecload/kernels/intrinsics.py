@@ -96,6 +96,7 @@ def _compare(relation: str) -> Any:
             array = context.make_array(signature.args[0])(context, builder, args[0])
             block, integer = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
             pointer = builder.bitcast(builder.gep(array.data, [args[1]]), block.as_pointer())
+            # Insert the byte into an empty vector, then copy that element to all 64: LLVM's idiom for a broadcast.
             nothing = ir.Constant(block, ir.Undefined)
             one = builder.insert_element(nothing, builder.trunc(args[2], ir.IntType(8)), integer(0))
             all64 = builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(integer, 64), None))
@@ -136,6 +137,7 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
         integer = ir.IntType(32)
         hint = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
         function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
+        # LLVM has no builder method for this intrinsic, so it is declared by name.
         # The arguments of llvm.prefetch: for reading (0), keep in all caches (3), data and not instructions (1).
         builder.call(function, [pointer, integer(0), integer(3), integer(1)])
         return context.get_dummy_value()

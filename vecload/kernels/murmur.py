@@ -17,6 +17,7 @@ _FOLD = np.uint64(47)
 @kernel
 def murmur64(data, offsets, seed, hashes):  # type: ignore[no-untyped-def]
     """Write the hash of each word, ``data[offsets[i]:offsets[i + 1]]`` (uint8, int64), to ``hashes[i]`` (uint64)."""
+    # The last block is read byte by byte, because up to seven bytes after a word need not exist.
     for word in range(len(hashes)):
         start, stop = offsets[word], offsets[word + 1]
         state = np.uint64(seed) ^ (np.uint64(stop - start) * _FACTOR)

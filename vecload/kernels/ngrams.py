@@ -137,8 +137,9 @@ def fasttext_rows(  # type: ignore[no-untyped-def]
         length, _ = _mark(data, offsets, word, bow, eow, marked)
         if bucket > 0 and (eos_ngrams or not _is_line_end(marked, length)):
             for start in range(length):
-                if marked[start] & 0xC0 == 0x80:
+                if marked[start] & 0xC0 == 0x80:  # a continuation byte: no character begins here
                     continue
+                # All n-grams from one character share a prefix, so one running hash serves all of them.
                 state = _BASIS
                 stop = start
                 size = 0
@@ -166,6 +167,7 @@ def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  #
     This is fastText's ``Dictionary::addWordNgrams``, which stores hashes as signed 32-bit numbers, so they are
     sign-extended to 64 bits before they are combined.
     """
+    # The conversion through int32 extends the sign: C++ does the same when it widens the stored int32_t to uint64_t.
     words = len(offsets) - 1
     hashes = np.empty(max(words, 0), dtype=np.uint64)
     for word in range(words):
@@ -265,6 +267,8 @@ def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes,
 @kernel
 def add_rows(matrix, rows, ends, sums):  # type: ignore[no-untyped-def]
     """Add the n-gram rows of each word, from `matrix` (float32 or float64), to the word's row of `sums` (float32)."""
+    # Rows are prefetched `_AHEAD` additions before they are needed, so that several loads from memory overlap. Every
+    # cache line of a row is prefetched, because processors predict only the following lines, not the next row.
     begin = 0
     width = matrix.shape[1] * matrix.itemsize
     for word in range(len(ends)):
@@ -289,6 +293,8 @@ def add_codes(codes, centroids, width, norm_codes, norm_centroids, rows, ends, s
     last group may be narrower. `centroids` (float32) holds the 256 possible values of each group, group by group.
     `norm_codes` (uint8, one per row, or empty) give the index of each row's factor in `norm_centroids`.
     """
+    # The centroids of a group are stored one after the other, so code c of the group that begins at column `first`
+    # starts at ``256 * first + c * size``. Callers have checked that the array of centroids has this size.
     dim = sums.shape[1]
     begin = 0
     for word in range(len(ends)):

@@ -43,6 +43,7 @@ def _ask(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
 @inline
 def _add(target, at, source, begin, weight, dim):  # type: ignore[no-untyped-def]
     """Add ``weight * source[begin:begin + dim]`` to ``target[at:at + dim]``, in flat indices."""
+    # Eight columns at a time, and the remaining up to seven columns one by one.
     whole = dim & ~7
     for column in range(0, whole, 8):
         add8(target, at + column, source, begin + column, weight)
@@ -66,6 +67,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
         target[:] = np.float32(0)
         count, total = 0, np.float32(0)
         for at in range(bags[bag], bags[bag + 1]):
+            # The weight is prefetched further ahead than the row, because it decides whether the row is used at all.
             _ask(matrix, rows, at, end, dim)
             if weighted and at + 2 * _AHEAD < end:
                 prefetch(weights, max(rows[at + 2 * _AHEAD], 0))

@@ -21,6 +21,8 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
+# The finalizer of SplitMix64, David Stafford's "Mix13": nearby inputs give unrelated outputs, so a counter can be used
+# as its input.
 @inline
 def _mixed(state):  # type: ignore[no-untyped-def]
     state = (state ^ (state >> _SHIFTS[0])) * _MIX1
@@ -49,11 +51,13 @@ def nearest_with_dropout(products, shift, seed, limit, first, nearest, best):  #
         Filled with the products at these rows.
     """
     for q in range(products.shape[0]):
+        # Each query has its own stream of random numbers, and each row its position in the stream.
         line = products[q]
         stream = _mixed(seed + np.uint64(first + q) * _GAMMA)
         row, score, fallback, greatest = -1, np.float32(-np.inf), 0, np.float32(-np.inf)
         for j in range(products.shape[1]):
             value = line[j] - shift[j]
+            # The test of the score comes first: it is cheap and nearly always false after the first rows.
             if value > score and _mixed(stream + np.uint64(j) * _GAMMA) <= limit:
                 row, score = j, value
             if value > greatest:

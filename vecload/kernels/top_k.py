@@ -24,6 +24,7 @@ def _worse(score, row, other, other_row):  # type: ignore[no-untyped-def]
 @inline
 def _replace_root(scores, rows, score, row):  # type: ignore[no-untyped-def]
     """Replace the worst entry, which is the root of the heap, and restore the heap."""
+    # The standard sift-down: move the worse child up until the new entry is worse than both children.
     at, size = 0, len(scores)
     while True:
         child = 2 * at + 1
@@ -74,6 +75,7 @@ def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-
         begin = 0
         while begin < width:
             end = min(begin + _RUN, width)
+            # A shorter run, at the end of the block, is always examined one by one.
             run = line[begin:end], scale[begin:end], shift[begin:end]
             if end - begin < _RUN or _any_above(run[0], run[1], run[2], scores[0]):
                 for j in range(begin, end):

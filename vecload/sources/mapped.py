@@ -53,6 +53,7 @@ class MappedRange:
         >>> MappedRange.of(np.ones(3)) is None
         True
         """
+        # A slice has the array that it was taken from as its base; the last base is the memmap, which keeps the path.
         root: Any = array
         while isinstance(root.base, np.ndarray):
             root = root.base

@@ -88,6 +88,7 @@ class Source:
 
     def readinto(self, view: memoryview) -> int:
         """Read bytes until `view` is full or the stream ends; return how many were written."""
+        # Inspected bytes are delivered first.
         done = min(len(self._head), len(view))
         view[:done] = self._head[:done]
         self._head = self._head[done:]

@@ -86,6 +86,7 @@ def check_target(
         raise OptionError("the output has an empty name")
     if suffixes and not name.casefold().endswith(suffixes):
         raise OptionError(f"{name} does not end in {' or '.join(suffixes)}, which is what will be written")
+    # Inputs are compared by device and inode, so links and different spellings of a path are recognized.
     status = _status(name)
     if status is not None:
         _check_inputs(name, status, inputs)
@@ -201,6 +202,7 @@ def _check_file(name: str, real: str, status: os.stat_result, *, folder: bool, o
         raise OptionError(f"{name} is a file; choose the path of a directory")
     if not overwrite:
         raise OptionError(f"{name} already exists; use --force to replace it")
+    # A rename would replace one of the links, and the others would keep the old content.
     if status.st_nlink > 1:
         raise OptionError(f"{name} is one of {status.st_nlink} hard links to a file, and replacing it would part them")
     if not os.access(real, os.W_OK):

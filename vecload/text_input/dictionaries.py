@@ -35,6 +35,7 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
     pairs = dict.fromkeys(_json_pairs(document, name) if document else _line_pairs(lines, name))
     if not pairs:
         raise FormatError("a dictionary without pairs", file=name, expected="two words per line")
+    # Without this check, line numbers would be read as source words, and none would be found in any vectors.
     firsts = [source for source, _ in pairs]
     if len(firsts) > 1 and all(word.isdecimal() and word.isascii() for word in firsts):
         numbers = list(map(int, firsts))
@@ -75,6 +76,7 @@ def list_of_pairs(argument: str, pairs: Iterable[Any]) -> list[tuple[str, str]]:
 def _line_pairs(lines: list[str], name: str) -> list[tuple[str, str]]:
     pairs = []
     for number, line in enumerate(lines, start=1):
+        # Only spaces and tabs separate words, so that a word may contain U+3000 or U+00A0.
         trimmed = line.strip(" \t")
         words = [field.strip(" ") for field in trimmed.split("\t" if "\t" in trimmed else " ") if field.strip(" ")]
         if not words:

@@ -38,6 +38,8 @@ def interpret_numbers(words: list[str], numbers: Sequence[int], name: str) -> Wo
     >>> interpret_numbers(["the", "cat"], [1, 2], "").words
     ['<unused-0>', 'the', 'cat']
     """
+    # The numbers 0 to n - 1 in any order are row numbers: counts of a corpus are not distinct, many words are equally
+    # rare.
     count, increasing = len(words), all(one < other for one, other in pairwise(numbers))
     if count == 1:
         return WordList(words, list(numbers))

@@ -92,6 +92,8 @@ class _Characters:
     """Which of all characters a pattern of one character matches: exactly, because the engine is asked."""
 
     def __init__(self, flags: int) -> None:
+        # A class such as \w has no simple definition in Unicode, so its characters are found by matching it against all
+        # of them. Verbose mode would drop the space from the pattern.
         self._flags = flags & int(_FLAGS & ~re.VERBOSE)
         self._all = np.arange(sys.maxunicode + 1, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
         self._known: dict[str, npt.NDArray[np.bool_]] = {}
@@ -102,14 +104,18 @@ class _Characters:
             if len(self._known) == _MOST_SETS:
                 raise _Unsafe(f"it has more than {_MOST_SETS} different characters or sets")
             mask = np.zeros(len(self._all), dtype=np.bool_)
+            # One match for each run of characters, because there are far fewer runs than characters.
             for run in re.finditer(f"(?:{source})+", self._all, self._flags):
                 mask[run.start() : run.end()] = True
             self._known[source] = mask
         return self._known[source]
 
 
+# The checker builds the position automaton of the pattern (Glushkov, "The abstract theory of automata", Russian
+# Mathematical Surveys 16, 1961): one state for each character class in the pattern, and for each state the states that
+# can follow it. The pattern is deterministic if no two successors of a state accept the same character.
 class _Checker:
-    """Follows one alternative of a pattern and refuses a second way to read a character."""
+    """Checker of one alternative of a pattern; it refuses patterns with two ways to read a character."""
 
     def __init__(self, characters: _Characters) -> None:
         self._characters = characters

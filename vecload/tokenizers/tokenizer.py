@@ -135,6 +135,8 @@ class Tokenizer:
         >>> Tokenizer.of(None, lowercase=True).split(["To be", ["Or", "Not"]])
         [['to', 'be'], ['or', 'not']]
         """
+        # Texts are collected first, because tokenizers of Hugging Face are much faster for a batch than for single
+        # texts.
         made: list[Sequence[str]] = []
         whole: list[str] = []
         for at, text in enumerate(texts):

@@ -119,6 +119,7 @@ def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: Ha
 
 def longest_run(slots: npt.NDArray[np.uint64]) -> int:
     """Return the length of the longest run of taken slots; a run may wrap around the end of the table."""
+    # The distance between two free slots is the length of the run between them, plus one.
     longest, first, last = 0, -1, -1
     for begin in range(0, len(slots), BLOCK):
         free = np.flatnonzero(slots[begin : begin + BLOCK] == 0) + begin
@@ -157,6 +158,7 @@ def build_hash_table(
             slots[:] = 0
             repeated[:] = False
         return found, repeated
+    # A few words: the same table in plain Python. It needs no bound on probes, because few words cannot take long.
     found = HashTable(slots)
     seen: set[bytes] = set()
     mask = len(slots) - 1
