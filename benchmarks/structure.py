@@ -32,15 +32,18 @@ else:
     work = lambda: pooler.encode(["w1 w2", "w3 unknown", ""])
 work()  # imports happen outside the measurement
 modules, pairs, calls = set(), set(), set()
+def counts(frame):  # the decorator that explains unknown keywords is not a hop of its own
+    name = frame.f_globals.get("__name__", "")
+    return name.startswith("vecload") and name != "vecload.keywords"
 def profile(frame, event, arg):
     if event != "call":
         return
-    name = frame.f_globals.get("__name__", "")
-    if not name.startswith("vecload"):
+    if not counts(frame):
         return
+    name = frame.f_globals["__name__"]
     modules.add(name)
     caller = frame.f_back
-    while caller is not None and not caller.f_globals.get("__name__", "").startswith("vecload"):
+    while caller is not None and not counts(caller):
         caller = caller.f_back
     if caller is not None and caller.f_globals["__name__"] != name:
         pairs.add((caller.f_globals["__name__"], name))

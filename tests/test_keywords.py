@@ -67,7 +67,8 @@ def public_callables() -> Iterator[tuple[str, Callable, tuple[object, ...]]]:
             value = getattr(namespace, name)
             if inspect.isfunction(value):
                 yield f"{namespace.__name__}.{name}", value, ()
-            elif inspect.isclass(value) and not issubclass(value, Exception):
+            # Readers make a `Words` for every batch, so its methods have no wrapper.
+            elif inspect.isclass(value) and not issubclass(value, (Exception, vecload.Words)):
                 for attribute, member in inspect.getmembers(value):
                     function = getattr(member, "__func__", member)
                     if not str(getattr(function, "__module__", "")).startswith("vecload."):

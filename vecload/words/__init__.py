@@ -6,7 +6,6 @@ is accessed. Bytes that are not valid UTF-8 become lone surrogates in the ``str`
 the same bytes again when it is encoded.
 """
 
-from vecload.keywords import explain_public
 from vecload.words.hashing import build_hash_table, read_only
 from vecload.words.near import list_missing, missing_word, near_words
 from vecload.words.packed import Words, encode, pack
@@ -23,5 +22,3 @@ __all__ = [
     "pack",
     "read_only",
 ]
-
-explain_public(__name__)
