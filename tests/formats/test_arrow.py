@@ -60,7 +60,7 @@ def test_save_is_read_by_pyarrow(form: ModuleType, dtype: str, step: int, tmp_pa
 @BOTH
 @pytest.mark.parametrize("step", [1, 3, 100])
 def test_save_words_that_are_not_utf8_as_bytes(form: ModuleType, step: int, tmp_path: Path) -> None:
-    words = [*TEXT[:4], "\udcff", *TEXT[4:], "\udce2\udc82", "\udcac"]  # the last two make a character together
+    words = [*TEXT[:4], "\udcff", *TEXT[4:], "\udce2\udc82", "\udcac"]  # the last two are the halves of one character
     vectors = small_vectors(words)
     path = tmp_path / f"bytes{form.FORMAT.suffixes[0]}"
     form.write(path, TableOf(vectors, step=step), WriteOptions())

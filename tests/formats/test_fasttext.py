@@ -34,7 +34,7 @@ from vecload.vectors import Vectors
 from vecload.words import Words
 
 DATA = Path(gensim.__file__).parent / "test" / "test_data"
-QUIET = {"verbose": 0, "thread": 12}  # with fewer than ten, fastText leaves much of its matrices as the memory was
+QUIET = {"verbose": 0, "thread": 12}  # with fewer than ten threads, fastText leaves most of its matrices uninitialized
 LINES = [
     "the cat sat on the mat </s> naïve café\n".encode(),
     "吾輩 は 猫 で ある 名前 は まだ 無い 北海道\n".encode(),
@@ -168,7 +168,7 @@ def load_bytes(raw: bytes, **options: object) -> Vectors:
     return vecload.load(io.BytesIO(raw), **options)
 
 
-# What lies in gensim's test data: words, dimension, version; n-grams of how many characters in how many buckets.
+# Models in gensim's test data: number of words, dimension, version; minn, maxn and bucket of the n-grams.
 SHIPPED = {
     "lee_fasttext.bin": (1762, 10, None, 3, 6, 1000),
     "lee_fasttext_new.bin": (1763, 10, 11, 3, 6, 1000),
@@ -188,7 +188,7 @@ def test_load_models_in_gensim_test_data_equals_gensim(name: str) -> None:
     vectors = vecload.load(DATA / name)
     assert (len(vectors), vectors.dim, vectors.meta["version"]) == (words, dim, version)
     assert (vectors.ngrams.minn, vectors.ngrams.maxn, vectors.ngrams.bucket) == (minn, maxn, bucket)
-    if name.startswith("pang"):  # gensim reads no supervised models
+    if name.startswith("pang"):  # gensim cannot read supervised models
         assert vectors.history.labels == ("__label__pos", "__label__neg")
         assert vectors.words.index("</s>") == 2
         return
@@ -208,12 +208,12 @@ def test_load_models_in_gensim_test_data_equals_gensim(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_load_models_in_gensim_test_data_equals_official_library(name: str, tmp_path: Path) -> None:
     path = DATA / name
-    if SHIPPED[name][2] is None:  # it refuses the oldest ones, so their bytes are put as it writes them today
+    if SHIPPED[name][2] is None:  # fastText refuses the oldest models, so their bytes are rewritten in today's layout
         path = tmp_path / name
         path.write_bytes(slow.modern((DATA / name).read_bytes()))
         vectors, same = vecload.load(DATA / name), vecload.load(path)
         assert vectors.words == same.words
-        others = np.array([word != "</s>" for word in vectors])  # whose n-grams the newer version drops
+        others = np.array([word != "</s>" for word in vectors])  # the newer version drops the n-grams of </s>
         assert np.array_equal(vectors.matrix[others], same.matrix[others])
     check(path, fasttext.load_model(str(path)))
 
@@ -311,7 +311,7 @@ def test_load_few_words_of_large_file_reads_single_rows(tmp_path: Path) -> None:
     unseen = [f"unseen{number}" for number in range(3000)]
     np.testing.assert_array_equal(whole.ngrams.vectors(unseen), table.vectors(unseen))
     np.testing.assert_array_equal(some.ngrams.vectors(unseen[:9]), table.vectors(unseen[:9]))
-    os.truncate(tmp_path / "model.bin", 100_000)  # while it is open: an error, where a map would crash
+    os.truncate(tmp_path / "model.bin", 100_000)  # while the file is open; reading through a mapping would crash
     with pytest.raises(FormatError, match="became shorter"):
         some.ngrams.vectors(unseen[:9])
 
@@ -327,9 +327,9 @@ def test_load_compressed_or_streamed_model_equals_plain_file(tmp_path: Path) -> 
 
 
 def test_info_describes_model() -> None:
-    told = vecload.info(DATA / "lee_fasttext.bin")
-    assert (told.rows, told.exact, told.dim, told.format) == (1762, True, 10, "fastText")
-    assert "n-grams" in told.values
+    info = vecload.info(DATA / "lee_fasttext.bin")
+    assert (info.rows, info.exact, info.dim, info.format) == (1762, True, 10, "fastText")
+    assert "n-grams" in info.values
 
 
 def ways_to(path: Path, tmp_path: Path) -> dict[str, Any]:
@@ -362,9 +362,9 @@ def test_info_is_equal_for_every_way_to_pass_a_model(name: str, tmp_path: Path) 
     answer = vecload.info(DATA / name)
     for way, source in ways_to(DATA / name, tmp_path).items():
         found = vecload.info(source)
-        for told in dataclasses.fields(answer):
-            if told.name not in ("source", "compression", "stored"):  # where it is, and how it is packed
-                assert getattr(found, told.name) == getattr(answer, told.name), (way, told.name)
+        for info in dataclasses.fields(answer):
+            if info.name not in ("source", "compression", "stored"):  # these depend on how the model is passed
+                assert getattr(found, info.name) == getattr(answer, info.name), (way, info.name)
     with (DATA / name).open("rb") as file:
         assert vecload.info(file).rows == answer.rows
         assert file.read() == b""
@@ -377,7 +377,7 @@ def test_info_is_equal_for_every_way_to_pass_a_model(name: str, tmp_path: Path) 
 
 def test_load_old_model_composes_end_of_line_as_gensim(tmp_path: Path) -> None:
     vectors = vecload.load(DATA / "lee_fasttext.bin")
-    printed = vecload.load(DATA / "lee_fasttext.vec")  # by the fastText of that time
+    printed = vecload.load(DATA / "lee_fasttext.vec")  # written by fastText of that time
     assert list(vectors) == list(printed)
     np.testing.assert_allclose(vectors.matrix, printed.matrix, atol=6e-5)
     assert "</s>" in vectors.ngrams.ngrams("</s>")
@@ -409,7 +409,7 @@ def test_load_model_saved_by_gensim_composes_end_of_line_as_gensim(tmp_path: Pat
     assert "</s>" in vectors
 
 
-# Broken models
+# Damaged models
 
 TOY = (DATA / "toy-model.bin").read_bytes()
 OLD = (DATA / "cp852_fasttext.bin").read_bytes()
@@ -427,7 +427,7 @@ def test_load_model_cut_at_any_byte_raises() -> None:
     rows, dim = struct.unpack_from("<qq", TOY, matrix)
     whole_input = matrix + 16 + 4 * rows * dim
     for stop in range(1, len(TOY)):
-        if stop == whole_input:  # finalfusion's converter stops here, and nothing of the vectors is missing
+        if stop == whole_input:  # finalfusion's converter stops here, and the vectors are complete
             assert np.array_equal(load_bytes(TOY[:stop]).matrix, load_bytes(TOY).matrix)
             continue
         with pytest.raises(FormatError):
@@ -464,7 +464,7 @@ def test_load_wrong_int64_size_takes_no_memory(field: str, value: int) -> None:
 
 
 def refused_cheaply(raw: bytes) -> None:
-    load_bytes(TOY)  # what is imported and compiled once is not counted
+    load_bytes(TOY)  # so that imports and compilation are not counted
     tracemalloc.start()
     try:
         with pytest.raises(FormatError):
@@ -517,7 +517,7 @@ def test_load_floret_binary_model_raises_and_names_it() -> None:
 
 def test_load_model_with_nonfinite_values() -> None:
     raw = bytearray(TOY)
-    struct.pack_into("<f", raw, input_at(TOY) + 17, np.nan)  # of the first word's own row
+    struct.pack_into("<f", raw, input_at(TOY) + 17, np.nan)  # in the first word's own row
     word = next(iter(load_bytes(TOY)))
     with pytest.raises(FormatError, match=f"not finite.*{word}"):
         load_bytes(bytes(raw))
@@ -614,7 +614,7 @@ def test_save_and_load_keeps_words_and_ngrams(name: str, tmp_path: Path) -> None
     assert np.array_equal(back.history.counts, vectors.history.counts)
     assert back.history.arguments == vectors.history.arguments
     unseen = [*UNSEEN, *(word + "x" for word in vectors)]
-    if vectors.ngrams.eos_ngrams:  # the version that is written gives </s> none
+    if vectors.ngrams.eos_ngrams:  # in the version that is written, </s> has no n-grams
         unseen = [word for word in unseen if word != "</s>"]
     assert np.array_equal(back.ngrams.vectors(unseen), vectors.ngrams.vectors(unseen))
 

@@ -88,7 +88,7 @@ def test_load_files_of_gensim_test_data_equals_gensim(name: str) -> None:
         value = KeyedVectors.load(str(DATA / name))
         value = getattr(value, "wv", getattr(value, "kv", value))
         keys = value.index_to_key
-    except (AttributeError, ModuleNotFoundError, TypeError):  # too old for today's gensim
+    except (AttributeError, ModuleNotFoundError, TypeError):  # too old for the installed gensim
         return
     assert list(vectors.words) == keys
     np.testing.assert_allclose(vectors.matrix, value.vectors, atol=1e-6)
@@ -209,7 +209,7 @@ def test_load_damaged_compressed_array_file_raises(model: Any, tmp_path: Path) -
     model.wv.save(str(tmp_path / "kv.gz"), sep_limit=0)
     side = tmp_path / "kv.gz.vectors.npz"
     whole, refusals = side.read_bytes(), 0
-    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E: the number of LZMA's method
+    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E is the zip method LZMA
         damaged = bytearray(whole)
         damaged[at] = byte
         side.write_bytes(damaged)

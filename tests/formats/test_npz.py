@@ -158,7 +158,7 @@ def test_load_archive_with_any_changed_byte(tmp_path: Path) -> None:
     path, refusals = tmp_path / "v.npz", 0
     np.savez_compressed(path, words=np.array(["cat", "dög"]), matrix=np.eye(2, dtype=np.float32))
     whole = path.read_bytes()
-    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E: the number of LZMA's method
+    for at, byte in itertools.product(range(4, len(whole), 3), (0x0E, 0xFF)):  # 0x0E is the zip method LZMA
         damaged = bytearray(whole)
         damaged[at] = byte
         path.write_bytes(damaged)

@@ -125,7 +125,7 @@ def compiled() -> None:
 
 @pytest.fixture
 def bounded() -> Iterator[None]:
-    """Two seconds, and 64 MB of Python's memory: the inputs here have at most a megabyte."""
+    """Check a limit of two seconds and 64 MB of Python's memory; the inputs have at most a megabyte."""
     tracemalloc.start()
     begin = time.process_time()
     yield

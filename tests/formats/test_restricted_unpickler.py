@@ -108,7 +108,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
     ],
 )
 def test_unpickle_handwritten_instructions(raw: bytes, message: str | None) -> None:
-    if message is None:  # harmless: made of stand-ins, or an error of any wording
+    if message is None:  # harmless: a value of replacements, or an error with any message
         try:
             read(raw)
         except FormatError:

@@ -86,7 +86,7 @@ def test_load_pipeline_vocab_or_vectors_folder(pipeline: Path, matrix: np.ndarra
     Vocab().from_disk(pipeline / "vocab").vectors.to_disk(tmp_path / "alone")
     for path in (pipeline, pipeline / "vocab", tmp_path / "alone"):
         vectors = vecload.load(path)
-        if path.name == "alone":  # a store of its own that knows none of these words
+        if path.name == "alone":  # its string store does not have these words
             (path / "strings.json").write_bytes((pipeline / "vocab" / "strings.json").read_bytes())
             vectors = vecload.load(path)
         assert list(vectors.words) == WORDS
@@ -118,14 +118,14 @@ def test_load_words_that_share_a_row(tmp_path: Path) -> None:
 def test_load_keeps_the_order_of_keys(tidy: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     nlp = spacy.blank("en")
-    words = [f"w{at}" for at in range(100)]  # the most frequent first
+    words = [f"w{at}" for at in range(100)]  # in order of decreasing frequency
     rows = rng.normal(size=(100, 5)).astype(np.float32)
     rows[60:] = rows[:40]
     for word, row in zip(words, rows, strict=True):
         nlp.vocab.set_vector(word, row)
-    if tidy == "prune_vectors":  # as `spacy init vectors --prune` does: every other word goes to a similar row
+    if tidy == "prune_vectors":  # as `spacy init vectors --prune`: every second word gets a similar row
         nlp.vocab.prune_vectors(10)
-    else:  # as `spacy init vectors` does: the rows are sorted
+    else:  # as `spacy init vectors`, which sorts the rows
         nlp.vocab.deduplicate_vectors()
     nlp.to_disk(tmp_path / "pipeline")
     vectors = vecload.load(tmp_path / "pipeline")
@@ -157,7 +157,7 @@ def test_load_old_folder_with_keys_file(matrix: np.ndarray, tmp_path: Path) -> N
 def test_load_counts_keys_without_strings(pipeline: Path) -> None:
     (pipeline / "vocab" / "strings.json").write_text('["cat"]')
     vectors = vecload.load(pipeline)
-    assert set(vectors.words) == {"cat", "", "NOUN", "X", "dep", "PERSON"}  # symbols need no string
+    assert set(vectors.words) == {"cat", "", "NOUN", "X", "dep", "PERSON"}  # symbols are found without strings.json
     assert vectors.meta["skipped"] == {"a key without its string": 4}
 
 

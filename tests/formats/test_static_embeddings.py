@@ -48,9 +48,9 @@ def test_save_is_loaded_by_its_library(layout: str, dtype: str, tmp_path: Path) 
     np.testing.assert_allclose(got[0], want.mean(axis=0), atol=1e-6 if dtype == "float32" else 2e-3)
     np.testing.assert_allclose(got[1:], want, atol=1e-6)
     known, unknown = model.encode(["the cat", "the nothing cat nowhere"])
-    if layout == "model2vec":  # passes over unknown words
+    if layout == "model2vec":  # ignores unknown words
         np.testing.assert_allclose(unknown, known, atol=1e-6)
-    else:  # counts them
+    else:  # includes their zero rows
         np.testing.assert_allclose(unknown, known / 2, atol=1e-3)
     assert np.all(model.encode(["nothing"])[0] == 0)
 

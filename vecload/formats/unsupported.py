@@ -35,6 +35,8 @@ _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
         UnsupportedFile("a Git LFS pointer, not the file itself", "Fetch it with git lfs pull."),
     ),
 )
+# Beginnings of files that have no magic number: JSON after the 8 bytes of a length, error pages of servers, XML, JSON,
+# rows of "index:value" pairs as in SVMlight files, and control characters that do not occur in text.
 _SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)

@@ -188,18 +188,19 @@ class Reader(BaseReader):
             batch = batch.slice(0, max(0, limit - self._row))
         begin, self._row = self._row, self._row + batch.num_rows
         texts, vectors = (batch.column(name) for name in (self._columns.word, self._columns.vector))
+        # Rows are dropped step by step, so that only the values of requested rows are converted.
         present = ~texts.is_null().to_numpy(zero_copy_only=False)
         words = pack_column(texts)
         at = np.arange(len(words))
         if self._request.only is not None:
             at = at[(self._request.only.lookup(words) >= 0) & present]
-        at = self._kept(at, present[at], "a row without a word", begin)
+        at = self._keep_valid(at, present[at], "a row without a word", begin)
         at, rows = self._values(at, vectors, begin)
         with np.errstate(over="ignore", invalid="ignore"):
             rows = narrowed(rows, self.dtype)
         if not self._request.allow_nonfinite:
             fine = np.isfinite(rows).all(axis=1)
-            at, rows = self._kept(at, fine, f"a value that is not finite in {self.dtype}", begin), rows[fine]
+            at, rows = self._keep_valid(at, fine, f"a value that is not finite in {self.dtype}", begin), rows[fine]
         if len(at):
             some = words.take(at)
             yield Batch(some.data, some.offsets, rows)
@@ -207,24 +208,24 @@ class Reader(BaseReader):
     def _values(self, at: npt.NDArray[np.int64], vectors: Any, begin: int) -> tuple[npt.NDArray[np.int64], Any]:
         """Return the rows with complete vectors, and their values."""
         lengths = vectors.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        at = self._kept(at, lengths[at] == self.dim, f"a vector that does not have {self.dim} values", begin)
+        at = self._keep_valid(at, lengths[at] == self.dim, f"a vector that does not have {self.dim} values", begin)
         taken = vectors if len(at) == len(vectors) else vectors.take(arrow().array(at))
         values = taken.flatten()
         absent = values.is_null().to_numpy(zero_copy_only=False).reshape(len(at), self.dim).any(axis=1)
         rows = np.asarray(values.to_numpy(zero_copy_only=False), dtype=self._columns.dtype).reshape(len(at), self.dim)
-        return self._kept(at, ~absent, "a missing value", begin), rows[~absent]
+        return self._keep_valid(at, ~absent, "a missing value", begin), rows[~absent]
 
-    def _kept(
-        self, at: npt.NDArray[np.int64], fine: npt.NDArray[np.bool_], cause: str, begin: int
+    def _keep_valid(
+        self, at: npt.NDArray[np.int64], valid: npt.NDArray[np.bool_], cause: str, begin: int
     ) -> npt.NDArray[np.int64]:
-        """Return the rows that are `fine`; raise an error for the others, or count them as skipped."""
-        bad = at[~fine]
+        """Return the rows that are `valid`; raise an error for the others, or count them as skipped."""
+        bad = at[~valid]
         if len(bad) and self._request.errors != "skip":
             hint = "errors='skip' (--errors skip) skips such rows."
             raise FormatError(cause, file=self._name, found=f"in row {begin + int(bad[0]) + 1:,}", hint=hint)
         if len(bad):
             self.skipped[cause] += len(bad)
-        return at[fine]
+        return at[valid]
 
 
 def pack_column(texts: Any) -> Words:
@@ -306,6 +307,7 @@ def _column(batch: Batch, text: Any) -> Any:
             batch.data.tobytes().decode()
         except UnicodeDecodeError:
             return None
+    # Packed words have the layout of Arrow's large strings, so the column shares their memory.
     buffers = [None, pa.py_buffer(np.ascontiguousarray(batch.offsets)), pa.py_buffer(np.ascontiguousarray(batch.data))]
     column = pa.Array.from_buffers(text, len(batch.rows), buffers)
     try:

@@ -150,7 +150,7 @@ class Reader(BaseReader):
             if not self._request.allow_nonfinite and not np.isfinite(values).all():
                 rows, values = self._without_nonfinite(rows, values)
                 data, offsets = self._words(rows)
-            self._rows_read.append(rows)
+            self._rows_read.append(rows)  # `meta` has the counts of these rows
             self._source.position = size * (begin + len(rows)) // len(self._wanted)
             yield Batch(data, offsets, values)
 

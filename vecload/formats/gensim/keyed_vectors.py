@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "gensim"
 
+# Protocols 2 and later begin with the instruction PROTO. Protocols 0 and 1 have no signature: there, a pickle of a
+# gensim object begins with a call of copyreg._reconstructor, or with the name of a class of gensim.
 _PICKLE: Final = re.compile(rb"\x80[\x02-\x05]|c(copy_reg|copyreg)\n_reconstructor\n|\(i?c?gensim\.")
 _KEYS: Final = ("index_to_key", "index2word", "index2entity")
 _MATRICES: Final = ("vectors", "syn0")
@@ -150,6 +152,7 @@ class _LiveObject:
         self.kind = type(value).__name__
 
     def get(self, name: str) -> Any:
+        # By name, because gensim is an optional package, and its versions differ in their classes and attributes.
         value = getattr(self._value, name, None)
         return _LiveObject(value) if name in _INNER and value is not None else value
 
@@ -179,6 +182,7 @@ def _parts(
         raise FormatError("a gensim object without word vectors", file=arrays.name, found=f"a {holder.kind}")
     words, skipped = _words(keys, arrays.name, longest)
     ngrams = _ngrams(holder, arrays)
+    # FastText models of gensim 4 store the words' own rows and the n-gram rows, but not the vectors composed from them.
     rows: Rows | None = next((found for name in _MATRICES if (found := arrays.array(holder, name)) is not None), None)
     own = None if rows is not None else arrays.array(holder, "vectors_vocab")
     if own is not None and ngrams is not None:
@@ -214,7 +218,7 @@ def _ngrams(holder: _Holder, arrays: _ArrayAttributes) -> NgramTable | None:
         # gensim does not treat </s> specially, unlike fastText.
         return NgramTable(matrix, **settings, kept=kept, eos_ngrams=True)
     except OptionError as error:
-        raise FormatError(f"an invalid n-gram table ({error})", file=arrays.name) from error
+        raise FormatError(f"invalid n-gram table ({error})", file=arrays.name) from error
 
 
 def _kept(packed: object, name: str) -> npt.NDArray[np.int32] | None:
@@ -223,7 +227,7 @@ def _kept(packed: object, name: str) -> npt.NDArray[np.int32] | None:
         return None
     pairs = list(packed.items()) if isinstance(packed, (dict, KeyValuePairs)) else [(packed, None)]
     if not all(isinstance(part, (int, np.integer)) and part in _BUCKETS for pair in pairs for part in pair):
-        raise FormatError("an invalid n-gram table", file=name, found="buckets or rows that are not row numbers")
+        raise FormatError("invalid n-gram table", file=name, found="buckets or rows that are not valid numbers")
     # The last row of a bucket wins, as in a dict. Sorting takes n log n steps for any keys; hashing might take n².
     backwards = np.array(pairs, dtype=np.int64).reshape(-1, 2)[::-1]
     return backwards[np.unique(backwards[:, 0], return_index=True)[1]].astype(np.int32)
@@ -294,13 +298,13 @@ class _ArrayAttributes:
         separate = holder.get("__numpys")
         if value is not None or not isinstance(separate, list) or attribute not in separate:
             return None
-        packed = self._path.suffix in (".gz", ".bz2")
-        path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if packed else 'npy'}")
+        compressed = self._path.suffix in (".gz", ".bz2")
+        path = self._path.with_name(f"{self._path.name}.{self._prefix}{attribute}.{'npz' if compressed else 'npy'}")
         if not path.is_file():
             hint = f"gensim saved this model in several files. Unpack them, keep {path.name} in the same folder, "
             hint += "and pass the path of the model."
             raise FormatError("a file with its vectors is missing", file=self.name, found="no " + path.name, hint=hint)
-        return _packed(path) if packed else open_npy(path)
+        return _read_npz(path) if compressed else open_npy(path)
 
     def check(self, what: str, matrix: npt.NDArray[Any], shape: tuple[int | None, int | None]) -> None:
         """Check that an array is a matrix of floating-point numbers of the given shape."""
@@ -311,7 +315,7 @@ class _ArrayAttributes:
             raise FormatError(f"invalid {what}", file=self.name, found=found, expected=f"{rows} rows of {dim} floats")
 
 
-def _packed(path: Path) -> npt.NDArray[Any]:
+def _read_npz(path: Path) -> npt.NDArray[Any]:
     """Read the array ``val`` of an ``.npz``."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("val.npy") as member:
