@@ -55,7 +55,9 @@ NAMESPACES = [
     vecload,
     *(
         importlib.import_module(f"vecload.{name}")
-        for name in "catalog evaluation formats layers mapping oov pooling search transforms".split()
+        for name in (
+            "catalog conversion distributed evaluation formats layers mapping oov pooling provenance search transforms"
+        ).split()
     ),
 ]
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from vecload import conversion
 from vecload.conversion import Conversion
 from vecload.errors import OptionError, require
+from vecload.keywords import explain_public
 from vecload.pooling import SentencePooler, files
 from vecload.reading import DType
 from vecload.sources import atomic_write, check_target
@@ -191,3 +192,6 @@ def convert_files(
 
 def _convert(source: str, target: str, name: str, dtype: DType | None) -> Conversion:
     return conversion.convert(source, target, format=name, dtype=dtype, progress=False)
+
+
+explain_public(__name__)

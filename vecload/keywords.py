@@ -80,13 +80,14 @@ _OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 def explain_public(package: str) -> None:
     """Apply `explain_keywords` to everything that a package exports: functions, and methods of classes.
 
-    The last statement of a package's ``__init__`` calls it, so that no public function can be forgotten. A function is
-    replaced in the module that defines it, too: pickle accepts a function only if that module has the same object.
+    The last statement of a package's ``__init__`` (or of a public module) calls it, so that no public function can be
+    forgotten. A function is replaced in the module that defines it, too: pickle accepts a function only if that module
+    has the same object.
 
     Parameters
     ----------
     package
-        Name of a package that is being imported and has an ``__all__``.
+        Name of a package or module that is being imported and has an ``__all__``.
     """
     exported = sys.modules[package]
     for name in exported.__all__:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from vecload.alignment.explaining import explain_seen
 from vecload.arrays import as_array
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
-from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
 from vecload.provenance.coverage import Coverage, coverage_of
@@ -148,7 +147,6 @@ class Aligned:
             raise missing_word(self.vocab.words, [word], f"{word!r} is not in the vocabulary")
         return self.origins[int(self.origin[self.vocab[word]])].name
 
-    @explain_keywords
     def embedding(
         self,
         mode: Literal["freeze", "finetune", "new-rows"] = "finetune",
@@ -216,7 +214,6 @@ class Aligned:
             dtype=dtype,
         )
 
-    @explain_keywords
     def pooler(
         self,
         mode: str | pooling.Mode = "mean",

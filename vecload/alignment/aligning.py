@@ -14,7 +14,6 @@ from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
 from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
-from vecload.keywords import explain_keywords
 from vecload.loading import load_rows
 from vecload.oov.chain_builder import make_rows, parse_chain, step_names
 from vecload.oov.normalizers import respellings
@@ -38,7 +37,6 @@ Combine = Literal["first", "average", "concatenate"]
 _FEW = 0.05  # share of words found or composed, below which something is probably wrong
 
 
-@explain_keywords
 def align(
     vectors: Source | Sequence[Source],
     vocab: Vocab | Sequence[str],

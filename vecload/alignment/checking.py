@@ -11,7 +11,6 @@ import numpy as np
 
 from vecload.alignment.explaining import explain_seen
 from vecload.errors import OptionError, refuse_string
-from vecload.keywords import explain_keywords
 from vecload.oov.chain_builder import parse_chain, step_name, step_names
 from vecload.oov.normalizers import find_spellings
 from vecload.oov.steps import BLOCK
@@ -25,7 +24,6 @@ from vecload.words import UniqueWords
 _FIRST = 20_000  # words of a file that show how its words are spelled
 
 
-@explain_keywords
 def check(
     vectors: Vectors | str | os.PathLike[str] | IO[bytes],
     vocab: Vocab | Sequence[str],

@@ -18,7 +18,6 @@ from vecload.errors import OptionError
 from vecload.formats import guarding
 from vecload.formats.outputs import ARCHIVES, output_of
 from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
-from vecload.keywords import explain_keywords
 from vecload.reading import DType, Errors, Progress, WordCheck, make_request, none_found, reading_progress
 from vecload.sources import COMPRESSORS, check_inputs, open_source
 
@@ -57,7 +56,6 @@ class Conversion:
         )
 
 
-@explain_keywords
 def convert(
     src: str | os.PathLike[str] | IO[bytes],
     dst: str | os.PathLike[str],

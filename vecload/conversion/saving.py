@@ -14,7 +14,6 @@ from vecload.errors import OptionError
 from vecload.formats.contract import Table
 from vecload.formats.history import History
 from vecload.formats.outputs import output_of
-from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
 from vecload.sources import OutputStream, open_target
 from vecload.words import Words
@@ -52,7 +51,6 @@ class Saveable(Protocol):
         """How the vectors were made."""
 
 
-@explain_keywords
 def save(
     vectors: Saveable,
     path: str | os.PathLike[str],

@@ -10,7 +10,6 @@ import numpy as np
 
 from vecload.arrays import paired_cosines, row_blocks
 from vecload.errors import OptionError, VocabularyError
-from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, table
 from vecload.search.overlap import count_common_neighbors
 from vecload.vectors import Vectors
@@ -162,7 +161,6 @@ class Comparison:
         return table(f"Comparison: {first:,} and {second:,} words", [], rows)
 
 
-@explain_keywords
 def compare(a: Vectors, b: Vectors, *, k: int = 10, sample: int = 1000, seed: int = 0) -> Comparison:
     """Compare two spaces without human judgments: words in common, cosines, and neighbors.
 

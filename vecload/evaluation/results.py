@@ -12,7 +12,6 @@ from vecload.evaluation.datasets import SHIPPED, Analogies, Pairs, read
 from vecload.evaluation.geometry import Geometry, geometry
 from vecload.evaluation.protocols import Protocol, as_protocol
 from vecload.evaluation.word_benchmarks import AnalogyScore, Similarity, analogies, similarity
-from vecload.keywords import explain_keywords
 from vecload.notebook import Bar, grid, table
 from vecload.search import Method
 from vecload.search.analogies import check_method
@@ -93,7 +92,6 @@ class Evaluation:
         return tables
 
 
-@explain_keywords
 def evaluate(
     vectors: Vectors,
     datasets: Iterable[str | os.PathLike[str] | Pairs | Analogies] | None = None,

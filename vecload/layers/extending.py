@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
-from vecload.keywords import explain_keywords
 from vecload.layers.class_changes import become_partial, become_plain, become_shared, sharing
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
@@ -78,7 +77,6 @@ class Extension:
         become_plain(model)
 
 
-@explain_keywords
 def extend_embedding(
     model: Any,
     new_tokens: Sequence[str],

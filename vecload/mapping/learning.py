@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vecload.errors import OptionError
-from vecload.keywords import explain_keywords
 from vecload.mapping import induction, solvers
 from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
 from vecload.mapping.normalization import ITERATIVE, check_steps, fit_normalization
@@ -41,7 +40,6 @@ _NOT_FINITE = "{!r} has no rows, or contains NaN or infinity; load it without al
 _COSINES = ("refine", "self-learning", "rcsls")
 
 
-@explain_keywords
 def map_spaces(
     source: Vectors,
     target: Vectors,

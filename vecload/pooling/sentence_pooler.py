@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError, as_format_errors
-from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
 from vecload.pooling import encoding, exporting, fitting, saving
 from vecload.pooling.encoding import BATCH_SIZE
@@ -83,7 +82,6 @@ class SentencePooler(RowPooler):
             [0.0000, 1.0000]])
     """
 
-    @explain_keywords
     def __init__(
         self,
         source: VocabularyRows | Vectors | torch.nn.Module,
@@ -185,7 +183,6 @@ class SentencePooler(RowPooler):
         as_numpy: Literal[False],
         return_empty: Literal[True],
     ) -> tuple[torch.Tensor, torch.Tensor]: ...
-    @explain_keywords
     def encode(
         self,
         texts: Iterable[str],

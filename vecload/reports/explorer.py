@@ -10,7 +10,6 @@ from html import escape
 from vecload._version import __version__
 from vecload.errors import OptionError, require
 from vecload.evaluation import Evaluation
-from vecload.keywords import explain_keywords
 from vecload.mapping.dictionaries import Pair
 from vecload.reports import panels
 from vecload.reports.labels import RULE
@@ -61,7 +60,6 @@ class Report:
         return f"<Report: {self.title}, {len(self.html):,} characters of HTML>"
 
 
-@explain_keywords
 def report(
     subject: Subject,
     path: str | os.PathLike[str] | None = None,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from vecload.errors import OptionError, refuse_string
-from vecload.keywords import explain_keywords
 from vecload.message_text import did_you_mean
 from vecload.transforms import linear, pruning, quantization
 from vecload.vectors import Vectors
@@ -81,7 +80,6 @@ _STEPS: Final[dict[str, Callable[[str], Transform]]] = {
 _SHORT: Final = {"abtt": "all_but_the_top", "raunak": "ppa_pca", "pq": "product_quantize"}
 
 
-@explain_keywords
 def transform(vectors: Vectors, steps: Sequence[str]) -> Vectors:
     """Apply transforms in order.
 

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from vecload.arrays import as_array, row_norms
 from vecload.errors import OptionError, VocabularyError, refuse_string
 from vecload.formats.history import History
-from vecload.keywords import explain_keywords
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.words import Words, list_missing, missing_word, read_only
@@ -32,7 +31,6 @@ class WordRows:
     ngrams: NgramTable | None
     history: History
 
-    @explain_keywords
     def __init__(
         self,
         words: Iterable[str],

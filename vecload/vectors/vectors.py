@@ -12,7 +12,6 @@ import numpy.typing as npt
 from vecload import conversion
 from vecload.arrays import as_tensor, narrowed
 from vecload.errors import OptionError, require
-from vecload.keywords import explain_keywords
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, table
 from vecload.search import Method, Metric
@@ -69,7 +68,6 @@ class Vectors(WordRows):
     save = conversion.save  # written once: its first parameter is `self` here
 
     @classmethod
-    @explain_keywords
     def from_dict(
         cls,
         vectors: Mapping[str, npt.ArrayLike],
@@ -137,7 +135,6 @@ class Vectors(WordRows):
         limit: int | None = ...,
         progress: bool | None = ...,
     ) -> Answers | list[Answers]: ...
-    @explain_keywords
     def neighbors(
         self,
         query: str | Iterable[str] | npt.ArrayLike,
@@ -208,7 +205,6 @@ class Vectors(WordRows):
         limit: int | None = ...,
         progress: bool | None = ...,
     ) -> list[Answers]: ...
-    @explain_keywords
     def analogy(
         self,
         a: str | Iterable[str],

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from vecload.arrays import as_tensor
 from vecload.errors import OptionError, VocabularyError, list_of_strings, refuse_string
-from vecload.keywords import explain_keywords
 from vecload.tokenizers import Tokenize, Tokenizer
 from vecload.words import Words, missing_word
 
@@ -158,7 +157,6 @@ class WordIds:
         max_length: int | None = ...,
         as_numpy: Literal[False],
     ) -> Flat[torch.Tensor]: ...
-    @explain_keywords
     def encode_batch(
         self,
         texts: Iterable[str | Sequence[str]],

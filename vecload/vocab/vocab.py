@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from vecload import errors, text_input
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
-from vecload.keywords import explain_keywords
 from vecload.notebook import HEAD, Bar, table
 from vecload.sources import atomic_write
 from vecload.tokenizers import Tokenize, Tokenizer
@@ -74,7 +73,6 @@ class Vocab(WordIds):
             object.__setattr__(self, "counts", read_only(self.counts))
 
     @classmethod
-    @explain_keywords
     def from_texts(
         cls,
         texts: Iterable[str | Sequence[str]],
@@ -127,7 +125,6 @@ class Vocab(WordIds):
         )
 
     @classmethod
-    @explain_keywords
     def from_tokens(
         cls,
         tokens: Iterable[str],
@@ -156,7 +153,6 @@ class Vocab(WordIds):
         )
 
     @classmethod
-    @explain_keywords
     def from_counter(
         cls,
         counter: Mapping[str, int],
@@ -186,7 +182,6 @@ class Vocab(WordIds):
         )
 
     @classmethod
-    @explain_keywords
     def from_text_file(
         cls,
         path: text_input.Input,
@@ -221,7 +216,6 @@ class Vocab(WordIds):
         )
 
     @classmethod
-    @explain_keywords
     def from_words(
         cls,
         words: Iterable[str],
@@ -249,7 +243,6 @@ class Vocab(WordIds):
         return cls(Words.from_strings([*new, *words]), None, tuple(front), unk_token, pad_token)
 
     @classmethod
-    @explain_keywords
     def from_vectors(
         cls,
         vectors: Collection[str],
@@ -269,7 +262,6 @@ class Vocab(WordIds):
         """
         return cls(*from_tokenizer(tokenizer))
 
-    @explain_keywords
     def with_specials(
         self, *, specials: Sequence[str] = (), unk_token: str | None = None, pad_token: str | None = None
     ) -> Vocab:
