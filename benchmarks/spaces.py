@@ -43,9 +43,9 @@ queries = torch.from_numpy(vectors[words] / np.linalg.norm(vectors[words], axis=
 """
 )
 NEIGHBORS = {
-    "vecload, 1 000 words together": LOAD + "run = lambda: vectors.neighbors(words, 10)",
+    "vecload, 1,000 words in one call": LOAD + "run = lambda: vectors.neighbors(words, 10)",
     "torch, product and topk": TORCH + "run = lambda: torch.topk(queries @ matrix.T, 10)",
-    "gensim, a call a word": GENSIM + "run = lambda: [peer.most_similar(word) for word in words[::10]]",
+    "gensim, one call per word": GENSIM + "run = lambda: [peer.most_similar(word) for word in words[::10]]",
 }
 QUESTIONS = """
 from vecload import evaluation
@@ -71,25 +71,27 @@ run = lambda: peer.evaluate_word_analogies(file.name, restrict_vocab=400_000)
 CSLS = """
 import numpy as np, vecload
 rng = np.random.default_rng(0)
-def made(rows):
+def random_spaces(rows):
     words = vecload.Words.from_strings(map(str, range(rows)))
     return (vecload.Vectors(words, rng.standard_normal((rows, dim), dtype=np.float32)) for _ in range(2))
-vecload.search.csls(*made(100), k=1)
-def run(): vecload.search.csls(*made({rows}), k=1)  # generating the vectors takes 1 % of the time; their memory counts
+vecload.search.csls(*random_spaces(100), k=1)
+# Generating the vectors takes 1 % of the time, and their memory counts.
+def run(): vecload.search.csls(*random_spaces({rows}), k=1)
 """
 
 
 def neighbors(path: Path, turns: int) -> None:
     title("Ten neighbors of 1,000 words among all", "", "seconds", "× vecload")
-    rounds = {"vecload, 1 000 words together": 3, "torch, product and topk": 3, "gensim, a call a word": 1}
+    rounds = {"vecload, 1,000 words in one call": 3, "torch, product and topk": 3, "gensim, one call per word": 1}
     best = in_turn({name: (NEIGHBORS[name], count) for name, count in rounds.items()}, path, 50, turns)
-    best["gensim, a call a word"] *= 10  # it answered a tenth of the questions
+    # It answered a tenth of the questions.
+    best["gensim, one call per word"] *= 10
     for name, seconds in best.items():
-        row(name, f"{seconds:.2f}", f"{seconds / best['vecload, 1 000 words together']:.2f}")
+        row(name, f"{seconds:.2f}", f"{seconds / best['vecload, 1,000 words in one call']:.2f}")
 
 
 def analogies(path: Path, turns: int, step: int) -> None:
-    title("questions-words.txt, limit 400 000", "", "seconds an analogy", "× vecload")
+    title("questions-words.txt, limit 400,000", "", "seconds per analogy", "× vecload")
     steps = {"vecload": step, "gensim": 40 * step}
     best = {}
     for name, every in steps.items():
@@ -101,12 +103,12 @@ def analogies(path: Path, turns: int, step: int) -> None:
 
 def csls(sizes: tuple[int, ...]) -> None:
     title(
-        "CSLS of all rows with all, dimension 300", "rows × rows", "seconds", "seconds / (rows / 10 000)²", "peak, MB"
+        "CSLS of all rows with all, dimension 300", "rows × rows", "seconds", "seconds / (rows / 10,000)²", "peak, MB"
     )
     for rows in sizes:
         seconds, peak, _ = run(CSLS.format(rows=rows), Path(), 300, 1)
         row(f"{rows:,}", f"{seconds:.1f}", f"{seconds / (rows / 10_000) ** 2:.2f}", f"{peak / 1e6:.0f}")
-    row("200,000, by the last line", f"{seconds * (200_000 / rows) ** 2:.0f}", "", "")
+    row("200,000, extrapolated from the last line", f"{seconds * (200_000 / rows) ** 2:.0f}", "", "")
 
 
 MAPPING = """
@@ -121,12 +123,12 @@ pairs = [(str(at), str(at)) for at in range(5000)]
 PROCRUSTES = {
     "normalized, 200,000 words per side": MAPPING
     + "run = lambda: vecload.map_spaces(source, target, pairs=pairs, normalize=['unit', 'center', 'unit']).matrix",
-    "as they are": MAPPING + "run = lambda: vecload.map_spaces(source, target, pairs=pairs, normalize=[]).matrix",
+    "not normalized": MAPPING + "run = lambda: vecload.map_spaces(source, target, pairs=pairs, normalize=[]).matrix",
 }
 
 
 def mapping(scratch: Path, turns: int) -> None:
-    title("Orthogonal Procrustes, 300 dimensions, 5 000 pairs, after loading", "", "seconds")
+    title("Orthogonal Procrustes, 300 dimensions, 5,000 pairs, after loading", "", "seconds")
     for name, seconds in in_turn({name: (setup, 3) for name, setup in PROCRUSTES.items()}, scratch, 300, turns).items():
         row(name, f"{seconds:.2f}")
 
@@ -145,8 +147,8 @@ def unsupervised(path: Path, seeds: int) -> None:
     for seed in range(seeds):
         begin = time.perf_counter()
         rng = np.random.default_rng(seed)
-        turn = np.linalg.qr(rng.normal(size=(glove.dim, glove.dim)))[0]
-        other = glove.matrix @ turn + 0.2 * glove.matrix.std() * rng.normal(size=glove.matrix.shape)
+        rotation = np.linalg.qr(rng.normal(size=(glove.dim, glove.dim)))[0]
+        other = glove.matrix @ rotation + 0.2 * glove.matrix.std() * rng.normal(size=glove.matrix.shape)
         order = rng.permutation(len(glove))
         target = vecload.Vectors(glove.words.take(order), other[order].astype(np.float32))
         found = vecload.map_spaces(glove, target, pairs="unsupervised", method="self-learning", seed=seed)
