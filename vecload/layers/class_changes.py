@@ -75,6 +75,7 @@ def become_plain(model: torch.nn.Module) -> None:
         If a parametrization or pruning computes trained rows. Nothing is changed then.
     """
     modules = [module for module in model.modules() if isinstance(module, (PartialRows, SharedRows))]
+    # Check all of them before any is changed.
     for module in modules:
         if isinstance(module, PartialRows) and any(name not in module._parameters for name in module._names()):
             raise OptionError(
@@ -92,6 +93,7 @@ def become_plain(model: torch.nn.Module) -> None:
 
 
 def _whole(layer: PartialRows) -> torch.nn.Parameter:
+    # A layer that was frozen before it was extended is frozen again, as is one whose trained rows were frozen since.
     trained = layer._was_trained and (not layer.trained or any(rows.requires_grad for rows in layer.trained))
     return torch.nn.Parameter(layer._assemble().detach(), requires_grad=trained)
 
@@ -114,8 +116,11 @@ def _combined(original: Any, core: Any) -> Any:
     return _made(original, core)
 
 
+# Cached, because two modules of one class must have the same class afterwards: torch.compile guards on it.
 @cache
 def _made(original: Any, core: Any) -> Any:
+    # The module's own class comes first in the method resolution order, so its forward() runs and its super() call
+    # reaches the core.
     if original in (torch.nn.Embedding, torch.nn.Linear):
         return core
     names = {

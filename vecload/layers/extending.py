@@ -176,9 +176,12 @@ def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
     """Resize a Hugging Face model and set its new rows, of the input and of the head."""
     layer, head = model.get_input_embeddings(), model.get_output_embeddings()
     tied = head is not None and head.weight is layer.weight
+    # An untied head has another geometry than the input layer, so the map is learned for each of them. All rows are
+    # computed before the model is changed, so an error leaves it as it was.
     new_rows = rows.rows_for(layer)
     new_scores = None if head is None or tied else rows.rows_for(head)
     size = max(int(rows.ids.max(initial=-1)) + 1, layer.num_embeddings)
+    # mean_resizing would fit a normal distribution to all rows and draw the new ones from it, only to be overwritten.
     model.resize_token_embeddings(size, mean_resizing=False)
     _keep_head(model, head)
     at = torch.from_numpy(rows.ids).to(layer.weight.device)
@@ -209,6 +212,7 @@ def _keep_head(model: Any, head: Any) -> None:
 
 def _train_new_rows(model: torch.nn.Module, layer: Any, ids: npt.NDArray[np.int64]) -> None:
     """Make a layer partly trained, and every module that shares its weight."""
+    # Find the tied modules first: afterwards the layer no longer has the parameter that they share.
     weight = layer.weight
     others = [module for module in sharing(model, weight) if module is not layer]
     become_partial(layer, _bands(layer, ids))

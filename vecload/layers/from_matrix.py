@@ -10,7 +10,7 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.partial_embedding import PartialEmbedding, check_gradients
-from vecload.layers.stored_embedding import as_tensor, padding_row
+from vecload.layers.stored_embedding import float_tensor, padding_row
 
 
 def embedding_from_matrix(
@@ -66,7 +66,7 @@ def embedding_from_matrix(
     padding = padding_row(padding_idx, len(matrix))
     if dtype is not None and not dtype.is_floating_point:
         raise OptionError(f"dtype must be a floating-point type, not {dtype}")
-    weight = as_tensor(matrix)
+    weight = float_tensor(matrix)
     half = weight.dtype in (torch.float16, torch.bfloat16)
     # Adam's eps of 1e-8 is zero in float16, so its first step would divide zero by zero in rows without gradients.
     if dtype is None and not (half and mode == "freeze"):

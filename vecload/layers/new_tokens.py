@@ -71,6 +71,8 @@ def _trained(tokens: list[str], vocab: dict[str, int], size: int, rows: int) -> 
     ``add_tokens`` keeps the id of a token that exists already, without a message. The last ids of the vocabulary belong
     to the tokens that were added last. They may have rows, since many tables are larger than their vocabulary.
     """
+    # From the last id down: as long as ids belong to given tokens and are outside of the tokenizer's own vocabulary,
+    # they are new. Every given token before them existed when the model was trained.
     given = set(tokens)
     first = max(vocab.values()) + 1
     for token, row in sorted(vocab.items(), key=lambda item: -item[1]):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 import torch
 
-from vecload.layers.partial_embedding import PartialEmbedding, _bands
+from vecload.layers.partial_embedding import PartialEmbedding, bands_of
 from vecload.layers.partial_rows import PartialRows
 from vecload.layers.sharding import fsdp_module_above
 from vecload.layers.state_dicts import saved_weight
@@ -162,7 +162,7 @@ class PartialHead(PartialRows, torch.nn.Linear):
     ) -> None:
         torch.nn.Module.__init__(self)
         self.out_features, self.in_features = weight.shape
-        self._hold(weight, _bands(rows, len(weight), None))
+        self._hold(weight, bands_of(rows, len(weight), None))
         self.bias = bias  # type: ignore[assignment]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Linear calls it

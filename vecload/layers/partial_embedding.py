@@ -96,7 +96,9 @@ class PartialEmbedding(PartialRows, torch.nn.Embedding):
         self.max_norm, self.norm_type = None, 2.0
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
-        self._hold(weight, _bands(rows, self.num_embeddings, self.padding_idx))
+        self._hold(weight, bands_of(rows, self.num_embeddings, self.padding_idx))
+        # The padding row is zero like that of a new nn.Embedding, and unlike that of from_pretrained(), which would
+        # leave any vector there. It is frozen, so it stays zero.
         if self.padding_idx is not None and not isinstance(weight, StoredEmbedding):
             with torch.no_grad():
                 self._table_rows()[np.searchsorted(self._kept, self.padding_idx)] = 0
@@ -140,7 +142,7 @@ def check_gradients(*, scale_grad_by_freq: bool, sparse: bool) -> None:
         raise OptionError("scale_grad_by_freq cannot be combined with sparse: torch does not scale sparse gradients")
 
 
-def _bands(rows: npt.NDArray[Any] | torch.Tensor, count: int, padding_idx: int | None) -> npt.NDArray[np.int64]:
+def bands_of(rows: npt.NDArray[Any] | torch.Tensor, count: int, padding_idx: int | None) -> npt.NDArray[np.int64]:
     """Return the band of each row, 0 for frozen ones."""
     given = rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else np.asarray(rows)
     if given.shape != (count,) or given.dtype.kind not in "biu" or (given < 0).any():

@@ -37,6 +37,7 @@ def like_parameter(rows: torch.Tensor, parameter: Any) -> torch.Tensor:
         return rows
     from torch.distributed.tensor import distribute_tensor
 
+    # src_data_rank=None: every process cuts its part out of its own rows. The default would broadcast those of rank 0.
     mesh, placements = parameter.device_mesh, parameter.placements
     return distribute_tensor(rows.to(parameter), mesh, placements, src_data_rank=None)
 
@@ -58,6 +59,7 @@ def fsdp_module_above() -> Any:
     fsdp = sys.modules.get("torch.distributed.fsdp")
     if fsdp is None or not torch.distributed.is_initialized():
         return None
+    # Modules whose state_dict() is running are the `self` of its frames; the outermost frame is the last.
     code = torch.nn.Module.state_dict.__code__
     frame = sys._getframe(1)
     above = [frame.f_locals["self"] for frame in _callers(frame) if frame.f_code is code]

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from vecload.arrays import row_blocks
 from vecload.errors import OptionError
-from vecload.layers.stored_embedding import as_tensor
+from vecload.layers.stored_embedding import float_tensor
 from vecload.sources import MappedRange
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class BorrowedRows(torch.nn.Parameter):
 
     def copy_rows(self) -> None:
         """Become a plain parameter with a copy of the rows."""
+        # The object stays the same, so modules, optimizers and tied layers that refer to it have the copy.
         with torch._C.DisableTorchFunctionSubclass():
             self.data = self.data.clone()
         self.__class__ = torch.nn.Parameter  # type: ignore[assignment]
@@ -166,19 +168,18 @@ class MappedRows(torch.nn.Parameter):
     def __new__(cls, place: MappedRange) -> MappedRows:
         """Map the rows."""
         mapped = place.open()
-        rows = super().__new__(cls, as_tensor(mapped), requires_grad=False)
+        rows = super().__new__(cls, float_tensor(mapped), requires_grad=False)
         rows.place, rows.mapped = place, mapped
         return rows
 
     def unchanged(self) -> bool:
         """Return whether the rows are still those of the file, which is read for it a block at a time."""
+        # Writes through `.data` leave no trace in torch's version counter, so compare the values.
         if self.requires_grad or self.data_ptr() != self.mapped.ctypes.data or self.shape != self.mapped.shape:
             return False
         with contextlib.suppress(ValueError, OSError):
             file, mine = self.place.open(), self.mapped
-            step = max(1, (1 << 24) // mine[:1].nbytes)
-            blocks = range(0, len(mine), step)
-            return all(np.array_equal(_bits(mine[at : at + step]), _bits(file[at : at + step])) for at in blocks)
+            return all(np.array_equal(_bits(mine[at]), _bits(file[at])) for at in row_blocks(len(mine)))
         return False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
@@ -222,7 +223,7 @@ def shared_rows(matrix: npt.NDArray[Any]) -> torch.nn.Parameter:
     if place is not None and matrix.dtype.isnative:
         with contextlib.suppress(OSError):
             return MappedRows(place)
-    return BorrowedRows(as_tensor(matrix), requires_grad=False)
+    return BorrowedRows(float_tensor(matrix), requires_grad=False)
 
 
 def table_of(matrix: npt.NDArray[Any], *, trainable: bool, dtype: torch.dtype | None = None) -> torch.nn.Embedding:
@@ -245,13 +246,15 @@ def table_of(matrix: npt.NDArray[Any], *, trainable: bool, dtype: torch.dtype | 
     """
     if dtype is not None and not dtype.is_floating_point:
         raise OptionError(f"dtype must be a floating-point type, got {dtype}")
-    rows = as_tensor(matrix)
+    rows = float_tensor(matrix)
     if dtype is None:
         dtype = torch.float32 if trainable or rows.dtype == torch.float64 else rows.dtype
     if trainable or rows.dtype != dtype:
         weight = torch.nn.Parameter(rows.to(dtype, copy=True), requires_grad=trainable)
     else:
         weight = shared_rows(matrix)
+    # The constructor would allocate and initialize a table; with `_weight` it only wraps one, which is then replaced
+    # by the parameter of the class above.
     layer = torch.nn.Embedding(len(matrix), matrix.shape[1], _weight=rows, _freeze=True)
     layer.weight = weight
     return layer

@@ -52,11 +52,12 @@ class SavedRows(torch.nn.Module):
         return [f"trained{band}" for band in range(len(self._begins) - 1)]
 
     def _saves_one_weight(self) -> bool:
-        """Whether the module itself has all rows, as they are."""
+        """Return whether the module itself has all rows, as they are."""
         return "frozen" in self._buffers and all(name in self._parameters for name in self._names())
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
         super()._save_to_state_dict(destination, prefix, keep_vars)
+        # With keep_vars=True the caller wants the parameters themselves, under the names that they have.
         if keep_vars:
             return
         above = fsdp_module_above()
@@ -65,6 +66,7 @@ class SavedRows(torch.nn.Module):
                 del destination[prefix + name]
             destination[f"{prefix}weight"] = saved_weight(self, destination)
             return
+        # A file must not depend on vecload to be read, so its tensors are of torch's own class.
         if "frozen" in self._buffers:
             destination[f"{prefix}frozen"] = destination[f"{prefix}frozen"].as_subclass(torch.Tensor)
         destination[f"{prefix}rows"] = torch.from_numpy(self._order.copy())
@@ -73,6 +75,7 @@ class SavedRows(torch.nn.Module):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         _, strict, missing, _, errors = rest
+        # The dictionary belongs to the caller, so change a copy of it.
         state = dict(state_dict)
         rows = state.pop(f"{prefix}rows", None)
         weight = state.pop(f"{prefix}weight", None) if "frozen" in self._buffers else None
@@ -84,6 +87,7 @@ class SavedRows(torch.nn.Module):
             if strict and "frozen" not in self._buffers and f"{prefix}trained0" in state:
                 missing.append(f"{prefix}rows")
         elif rows.tolist() != self._order.tolist():
+            # The shapes of the parameters may match nevertheless, and their rows would become other words.
             errors.append(
                 f"the trained rows of {prefix or 'the layer'} are {_some(self._order)}, those in the checkpoint are "
                 f"{_some(rows)}: make the layer with the same rows ({prefix}rows in the checkpoint)"
@@ -132,6 +136,7 @@ def take(weight: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
 
 def join_rows(module: torch.nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Join the rows that FSDP1 has collected to one `weight`, after it has finished the state dict."""
+    # FSDP1 removes the names of its wrappers from the keys of a state dict, but not from those of modules.
     joined: dict[int, torch.Tensor] = {}
     keys = {f"{prefix}{name}." if name else prefix: one for name, one in module.named_modules()}
     for key, layer in keys.items():
@@ -140,6 +145,7 @@ def join_rows(module: torch.nn.Module, state: dict[str, Any], prefix: str, *_: A
             weight = _joined(layer, state, clean)
             if weight is not None:
                 joined[id(layer)] = state[f"{clean}weight"] = weight
+    # Tied layers come second, because their tensor is that of the layer.
     for key, layer in keys.items():
         (shared,) = getattr(layer, "_shared", (None,))
         if id(shared) in joined:

@@ -80,7 +80,7 @@ class StoredEmbedding(torch.nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self._table = as_tensor(table).detach()
+        self._table = float_tensor(table).detach()
         self._place = MappedRange.of(table) if isinstance(table, np.ndarray) else None
         if self._table.ndim != 2:
             raise OptionError(f"a table must have two dimensions, got shape {tuple(self._table.shape)}")
@@ -146,6 +146,7 @@ class StoredEmbedding(torch.nn.Module):
             raise out_of_range(input, self.num_embeddings) from error
 
     def _look_up(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        # Row numbers are much smaller than rows, so move them to the table and the found rows back.
         ids = input.to(self._table.device)
         if not self.num_embeddings:
             if ids.numel():
@@ -158,6 +159,7 @@ class StoredEmbedding(torch.nn.Module):
             if self._whole:
                 found = torch.nn.functional.embedding(rows, self._table)
             elif len(self._table):
+                # Missing rows read row 0 and are cleared, so that shapes do not depend on values.
                 found = torch.nn.functional.embedding(rows.clamp(min=0), self._table)
                 found = found.masked_fill((rows < 0).unsqueeze(-1), 0)
             else:
@@ -235,7 +237,7 @@ class StoredEmbedding(torch.nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         if self._place is not None:
-            self._table = as_tensor(self._place.open())
+            self._table = float_tensor(self._place.open())
 
     def extra_repr(self) -> str:
         """Return what print shows."""
@@ -243,7 +245,7 @@ class StoredEmbedding(torch.nn.Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}, stored={self._table.dtype}, dtype={self.dtype}"
 
 
-def as_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
+def float_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
     """Return a tensor on an array's memory, read-only memory too; a copy only where torch does not know the layout.
 
     Raises
@@ -254,7 +256,7 @@ def as_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
     Examples
     --------
     >>> import numpy as np
-    >>> as_tensor(np.ones((1, 2), dtype=">f4"))
+    >>> float_tensor(np.ones((1, 2), dtype=">f4"))
     tensor([[1., 1.]])
     """
     tensor = matrix if isinstance(matrix, torch.Tensor) else arrays.as_tensor(matrix)

@@ -24,6 +24,7 @@ def record_call(module: torch.nn.Module, input: torch.fx.Proxy, *rest: Any, **op
     >>> [node.op for node in torch.fx.symbolic_trace(model).graph.nodes]
     ['placeholder', 'call_module', 'call_module', 'output']
     """
+    # torch.fx treats modules of torch.nn as leaves and traces into others, where a proxy has no values to look up.
     tracer: Any = input.tracer
     path = tracer.path_of_module(module)
     if not path:
@@ -70,4 +71,5 @@ def assert_in_range(ids: torch.Tensor, rows: int) -> None:
     rows
         Number of rows.
     """
+    # An ordinary `if` would end the graph, because it needs a value. torch.export and inductor keep this assertion.
     torch._assert_async(((ids >= 0) & (ids < rows)).all(), f"index out of range: an id in a layer of {rows:,} rows")

@@ -44,6 +44,7 @@ def frequency_bands(vocab: Vocab, edges: Sequence[int]) -> npt.NDArray[np.int64]
     order = np.flatnonzero(~special_rows(vocab))
     if vocab.counts is not None:
         order = order[np.argsort(-vocab.counts[order], kind="stable")]
+    # Special tokens have no count in most vocabularies but occur in every text, so they join the first band.
     bands = np.ones(len(vocab), dtype=np.int64)
     bands[order] = 1 + np.searchsorted(np.asarray(edges), np.arange(len(order)), side="right")
     if vocab.padding_idx is not None:
@@ -68,6 +69,7 @@ class UnfreezeAfter:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Resume from a state that `state_dict` returned."""
+        # A parameter without gradient is skipped by optimizers, including its weight decay and momentum.
         self._step = state["step"]
         for rows, begin in self._bands:
             rows.requires_grad_(self._step >= begin)
@@ -133,6 +135,7 @@ def anchor(layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
     >>> penalty().item(), penalty(torch.tensor([[0, 0, 2]])).item()
     (6.0, 3.0)
     """
+    # Frozen rows cannot leave their values, so only parameters are copied: a few rows of a large table.
     then = {name: rows.detach().clone() for name, rows in layer.named_parameters()}
 
     def penalty(ids: torch.Tensor | None = None) -> torch.Tensor:
@@ -141,6 +144,8 @@ def anchor(layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
             return torch.stack(squares).sum()
         rows = torch.unique(ids)
         now: torch.Tensor = layer(rows)
+        # Looking the ids up in the layer with its old parameters finds the old rows wherever the layer has them, and
+        # includes a forward() that scales rows.
         before = {name: values.to(now) for name, values in then.items()}
         start: torch.Tensor = torch.func.functional_call(layer, before, (rows,))
         return (now - start).square().sum()
@@ -170,6 +175,7 @@ def param_groups(model: torch.nn.Module, *, lr: float, embedding_lr: float | Seq
     """
     rates: dict[torch.nn.Parameter, float] = {}
     for layer in model.modules():
+        # A tied layer has no parameters of its own: its rows are in the layer that it shares.
         if isinstance(layer, (torch.nn.Embedding, PartialRows)) and not isinstance(layer, SharedRows):
             bands = _bands(layer)
             given = list(embedding_lr) if isinstance(embedding_lr, (list, tuple)) else [embedding_lr] * len(bands)

@@ -117,6 +117,7 @@ def stream(
             batch = list(islice(remaining, batch_size))
             if batch:
                 waiting.append(_Batch(pieces(tokenizer, lookup, batch), len(batch), pooling, plan, pool))
+            # Two batches are in progress at most, so memory is bounded and threads are not idle in between.
             if waiting and (not batch or len(waiting) > 1):
                 vectors, counts = waiting.popleft().result()
                 yield vectors, counts
@@ -140,12 +141,14 @@ def pieces(tokenizer: Tokenizer, lookup: RowLookup, texts: Sequence[str]) -> Ite
         begin, first, end = 0, 0, len(raw) - _PADDING
         text = np.frombuffer(raw, dtype=np.uint8)
         while first < len(texts):
+            # A piece ends at the end of a text, so that no bag is divided between threads.
             cut = raw.find(b"\n", min(begin + _PIECE_BYTES, end), end)
             stop = cut if cut >= 0 else end
             last = len(texts) if cut < 0 else first + raw.count(b"\n", begin, stop) + 1
             yield Piece(first, last, partial(lookup.find_in_text, text, begin, stop, last - first))
             begin, first = stop + 1, last
         return
+    # One lookup for the whole batch: packing strings into bytes has a cost per call, and needs the GIL anyway.
     tokens = tokenizer.split(texts)
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(cut) for cut in tokens], out=offsets[1:])

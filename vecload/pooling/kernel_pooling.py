@@ -123,6 +123,7 @@ class KernelPlan:
 
         if self.unit:
             self._measure(rows)
+        # Kernels take arrays only, so "nothing" is an array without rows.
         if composed is None:
             composed = ComposedRows(np.empty((0, self.matrix.shape[1]), dtype=np.float32))
         bags, extra = (read_only(rows), read_only(offsets)), read_only(composed.matrix)
@@ -159,6 +160,7 @@ def kernel_plan(layer: Any, mode: Mode, token_weights: torch.Tensor, unknown_wei
     """
     if not (mode.name in _DIVISORS or mode.name == "max") or not has_plain_rows(layer):
         return None
+    # The kernels have no backward, and torch cannot see that they read the weight.
     weight = layer.weight
     if (torch.is_grad_enabled() and weight.requires_grad) or has_tangent(weight):
         return None

@@ -92,6 +92,7 @@ def read_source(
     embedding = table_of(source.matrix, trainable=trainable, dtype=dtype)
     if not isinstance(source, Vectors):
         return PoolerSource(embedding, *_word_rows(source.vocab, None))
+    # Other modes pool the vectors of a supervised model like any others; only "fasttext" follows its rules for lines.
     supervised = SupervisedModel.of(source) if mode.name == "fasttext" else None
     weights = None if supervised is None else torch.from_numpy(row_counts(source))
     return PoolerSource(embedding, *_word_rows(source.words, None), source.ngrams, supervised, weights)

@@ -126,6 +126,7 @@ class RowLookup:
             rows[rows == -1] = self.unk_idx
         if self.padding_idx is not None:
             rows[rows == self.padding_idx] = -1
+        # The vectors are composed after the other words were found, so each distinct word is composed once.
         composed = None
         if self.unknown == "ngrams":
             absent = np.flatnonzero(rows == -1)
@@ -139,6 +140,7 @@ class RowLookup:
     def _compose(self, found: Words, rows: npt.NDArray[np.int64], absent: npt.NDArray[np.int64]) -> ComposedRows:
         """Compose a vector for each distinct word, and write the numbers -2, -3, … to the rows of their tokens."""
         assert self.ngrams is not None
+        # Looking the words up among themselves gives equal words the same number: that of the first of them.
         first = found.lookup(found)
         distinct, numbers = np.unique(first, return_inverse=True)
         unique = found.take(distinct)

@@ -254,6 +254,8 @@ class RowPooler(torch.nn.Module):
 
     def reduce(self, bags: reduction.Bags, composed: ComposedRows | None = None) -> tuple[Tensor, Tensor]:
         """Pool by operations that can be traced and differentiated, on any layer; return vectors and token counts."""
+        # Skipped tokens look up row 0, and their values become zero below. Removing them would make shapes depend on
+        # values, which traces and ONNX cannot express.
         keep = self.kept(bags)
         tokens = torch.where(keep, bags.tokens, 0)
         if torch.compiler.is_compiling():
@@ -290,6 +292,7 @@ class RowPooler(torch.nn.Module):
     def finish(self, pooled: Tensor) -> Tensor:
         """Remove the common components, then divide by the length if vectors are normalized."""
         if self.mode.components:
+            # v - Σ share · (v · c) c for orthonormal components c.
             components = self.components.to(pooled.dtype)
             scores = pooled @ components.T * self.shares.to(pooled.dtype)
             pooled = torch.addmm(pooled, scores, components, alpha=-1)

@@ -87,6 +87,7 @@ def save(tokenizer: Tokenizer, lookup: RowLookup | None, pooling: RowPooler, fol
     check_target(folder, folder=True)
     vectors = vectors_of(lookup, pooling)
     assert lookup is not None
+    # JSON has no infinity, so powers are strings.
     settings = {
         "format": POOLER.mark,
         "version": int(POOLER.version),
@@ -122,6 +123,7 @@ def read(folder: Path, tokenize: Any) -> SavedPooler:
     kept = read_json(name, POOLER)
     check_settings(POOLER_MODE, kept["mode"], f"{name} (mode)")
     check_settings(POOLER_TOKENIZER, kept["tokenizer"], f"{name} (tokenizer)")
+    # Outside of matching_parts(): an error of the `tokenize` argument is the caller's, not the file's.
     tokenizer = Tokenizer.from_json(kept["tokenizer"], tokenize)
     vectors = load(folder / _VECTORS)
     with matching_parts(folder):
@@ -199,6 +201,7 @@ def vectors_of(lookup: RowLookup | None, pooling: RowPooler) -> Vectors:
     """
     if lookup is None:
         raise OptionError("this pooler has no words: save its state_dict instead")
+    # A plain layer's rows are read in place; a layer that computes its rows is asked for all of them.
     layer = pooling.embedding
     with torch.no_grad():
         every = torch.arange(pooling.num_embeddings)

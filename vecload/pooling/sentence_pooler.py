@@ -106,6 +106,7 @@ class SentencePooler(RowPooler):
         )
         self.tokenizer = Tokenizer.of(tokenize, lowercase=lowercase)
         self.lookup: RowLookup | None = None
+        # fastText itself always composes unknown words.
         if mode.name == "fasttext" and parts.ngrams is not None:
             unknown = "ngrams"
         if parts.words is None:
@@ -333,6 +334,7 @@ class SentencePooler(RowPooler):
                     trainable=trainable,
                     tokenize=saved.tokenizer,
                 )
+                # The words of a saved pooler are no Vocab, so the rows of special tokens are those that were saved.
                 pooler.padding_idx = saved.padding_idx
                 assert pooler.lookup is not None
                 pooler.lookup = replace(
