@@ -137,6 +137,7 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
     if (folder / "key2row").is_file():
         path = folder / "key2row"
         msgpack = require("msgpack", "spacy")
+        # Read as pairs, not as a dict: the order is needed, and keys that a file chose to collide are not hashed.
         try:
             pairs = msgpack.unpackb(path.read_bytes(), strict_map_key=False, object_pairs_hook=list)
             if not all(type(key) is int and type(row) is int for key, row in pairs):

@@ -89,6 +89,7 @@ class DenseRows:
         self._offset = offset
         self._file = None
         if file is not None and matrix.nbytes >= _LARGE and _HAS_PREADV:
+            # A duplicate of its own, because the caller closes its descriptor, and slices of the rows may live longer.
             self._file = os.dup(file)
             weakref.finalize(self, os.close, self._file)
 
@@ -97,6 +98,7 @@ class DenseRows:
         """Number of rows, and number of values per row."""
         return self.matrix.shape[0], self.matrix.shape[1]
 
+    # A descriptor cannot be pickled, so a copy has all rows in memory.
     def __reduce__(self) -> tuple[Any, ...]:
         return DenseRows, (self.matrix,)
 
@@ -112,10 +114,12 @@ class DenseRows:
             return self.matrix[rows].astype(np.float32, copy=False)
         size = self.matrix.shape[1] * self.matrix.itemsize
         values = np.empty((len(rows), self.matrix.shape[1]), dtype=self.matrix.dtype)
-        places = values.view(np.uint8).reshape(-1).data
+        buffer = values.view(np.uint8).reshape(-1).data
+        # preadv reads into the array itself, and threads can share the descriptor, because no file position is
+        # involved. Where a file became shorter, it reads fewer bytes; a mapping would end the process with SIGBUS.
         read = 0
         for at, row in enumerate(rows.tolist()):
-            read += os.preadv(self._file, [places[size * at : size * (at + 1)]], self._offset + size * row)
+            read += os.preadv(self._file, [buffer[size * at : size * (at + 1)]], self._offset + size * row)
         if read != values.nbytes:
             raise FormatError("the file became shorter while it was open", hint="Load it again.")
         return values.astype(np.float32, copy=False)

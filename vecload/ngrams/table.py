@@ -106,6 +106,7 @@ class NgramTable:
         self.hash_count, self.seed = hash_count, seed
         self.bow, self.eow = bow, eow
         self.eos_ngrams = eos_ngrams
+        # Sorted by bucket, for the binary search of the kernels.
         self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
         if kind not in get_args(Kind):
             raise OptionError(f"kind={kind!r} is not one of {', '.join(map(repr, get_args(Kind)))}")
@@ -159,6 +160,8 @@ class NgramTable:
             return []
         bow, eow = self._marks
         marked = bow + raw + eow
+        # A character is a byte and the continuation bytes after it, in any bytes. A boundary mark alone is not an
+        # n-gram.
         starts = [match.start() for match in _CHARACTER.finditer(marked)]
         stops = [*starts[1:], len(marked)]
         found = [marked] if self.kind == "floret" and raw else []
@@ -227,6 +230,7 @@ class NgramTable:
         int64, shape (k,)
             Number of rows added to each sum.
         """
+        # Words of a block are independent and added in order, so results do not depend on the number of threads.
         counts = np.zeros(len(sums), dtype=np.int64)
         sparse = len(sums) <= _FEW
 
@@ -297,6 +301,7 @@ class NgramTable:
         """Return the row numbers of packed words, one word after the other, and the end of each word's row numbers."""
         from vecload.kernels import ngrams
 
+        # All arrays have their largest possible size, so the kernel writes without growing them.
         count = len(offsets) - 1
         rows = np.empty(int(self.most_ngrams(offsets).sum()), dtype=np.int64)
         ends = np.empty(count, dtype=np.int64)
@@ -315,6 +320,7 @@ def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
     if isinstance(words, Words):
         return words.data, words.offsets, []
     words = list_of_strings("words", words)
+    # The common case: all words are encoded by one call, and have as many bytes as characters.
     text = "".join(words)
     if text.isascii():
         lengths = [0, *map(len, words)]

@@ -159,6 +159,7 @@ def _fits(
     """Compare a shape with the wanted one, and record the sizes of dimension names that are new in `sizes`."""
     if len(shape) != len(wanted):
         return False
+    # The first tensor with a named dimension determines its size; all later ones have to agree.
     for size, dimension in zip(shape, wanted, strict=True):
         if isinstance(dimension, int):
             if size != dimension:

@@ -2,7 +2,7 @@
 
 The file is mapped, and only the requested rows of its matrices are read. The vector of a word is that of fastText's
 ``getWordVector``: the mean of the word's own row and the rows of its n-grams. Labels of supervised models are not
-words; they are in ``meta``, with the training arguments and the count of each word.
+words; they are in ``history``, with the training arguments and the count of each word.
 
 Source: fastText's ``fasttext.cc``. `vecload.formats.fasttext.layout` describes the layout of the file.
 """
@@ -150,7 +150,7 @@ class Reader(BaseReader):
             if not self._request.allow_nonfinite and not np.isfinite(values).all():
                 rows, values = self._without_nonfinite(rows, values)
                 data, offsets = self._words(rows)
-            self._rows_read.append(rows)  # `meta` has the counts of these rows
+            self._rows_read.append(rows)  # `history` has the counts of these rows
             self._source.position = size * (begin + len(rows)) // len(self._wanted)
             yield Batch(data, offsets, values)
 

@@ -155,6 +155,8 @@ class _Stream:
 
 
 class _Unpickler(pickle.Unpickler):
+    """Unpickler that replaces every name, and refuses names that are not listed in this module."""
+
     def __init__(self, data: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64], budget: Budget) -> None:
         made = (KeyValuePairs() for _ in itertools.count())
         # Python 2 pickled bytes as text. Latin-1 maps each byte to one character, so no byte is lost.
@@ -208,17 +210,20 @@ class _Unpickler(pickle.Unpickler):
         return encode_latin1(text)
 
     def _set(self, items: object = ()) -> frozenset[str]:
+        """Replace ``set(items)``, keeping only text: hashing other items could take quadratic time."""
         if not isinstance(items, (list, tuple)):
             raise Refused(f"a set made of {describe_value(items)}")
         self._budget.spend(_COSTS["set"] * len(items))
         return frozenset(item for item in items if isinstance(item, str))
 
     def _reconstruct(self, kind: object, *_: object) -> PickledArray:
+        """Replace ``numpy.core.multiarray._reconstruct``, which creates an empty array that is then given a state."""
         if not (isinstance(kind, type) and issubclass(kind, NDArrayName)):
             raise Refused("an array of an unknown class")
         return PickledArray(self._budget)
 
     def _frombuffer(self, raw: object, dtype: object, shape: object, order: object) -> PickledArray:
+        """Replace ``numpy.core.numeric._frombuffer``, as which NumPy pickles arrays in protocol 5."""
         fortran = isinstance(order, str) and order == "F"
         return PickledArray(self._budget, array_view(raw, dtype, shape, fortran=fortran))
 
@@ -261,15 +266,16 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
         if opcode.stack_after:
             makes[code], cost = kinds.get(opcode.stack_after[0].name, (pickles.NUMBER, "number"))
             costs[code] += _COSTS[cost]
+        # pickletools describes these less precisely than the kernel needs: two lines as one argument, names as objects.
         if opcode.name in ("GLOBAL", "INST"):
             argument[code] = pickles.TWO_LINES
         if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
             makes[code] = pickles.NAME
         if opcode.name == "OBJ":  # pickletools counts its class separately, but it is an item above the mark
             takes[code] = 0
+        # These change or push an object that exists already.
         if opcode.name in ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD", "GET", "BINGET"):
             costs[code] = _SLOT
-        # These push an object that exists already.
         if opcode.name in ("LONG_BINGET", "DUP", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "STACK_GLOBAL"):
             costs[code] = _SLOT
     return tuple(read_only(table) for table in (argument, takes, marked, makes, costs))
@@ -320,6 +326,7 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         problem, found = problems[status]
         hint = _HINT if problem.startswith("refused") else None
         raise FormatError(problem, file=name, byte=int(at), found=found, hint=hint)
+    # Replacements spend what the instructions left of the budget.
     try:
         return _Unpickler(data, pairs, Budget(int(rest))).load()
     except Refused as error:
