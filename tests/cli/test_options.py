@@ -71,6 +71,12 @@ def test_json_is_all_of_standard_output(name: str, folder: Path) -> None:
     assert json.loads(shown)
 
 
+def test_json_of_report_of_a_vocabulary_has_no_explanation_before_it(folder: Path) -> None:
+    command = ["report", "a.vec", "-o", "r.html", "--vocab", "words.txt", "--oov", "normal"]
+    assert "under another spelling" in run(*command)[1]
+    assert json.loads(run(*command, "--force", "--json")[1]) == {"output": "r.html"}
+
+
 @pytest.mark.parametrize("name", ["convert", "transform", "map", "embed", "pool"])
 def test_quiet_command_prints_nothing(name: str, folder: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "vecload", *RESULTS[name], "--quiet"], capture_output=True, text=True)

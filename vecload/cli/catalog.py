@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
+
+if TYPE_CHECKING:
+    from vecload.catalog import Entry
 
 _MANY = 8  # more files of one family than this are listed as one line
 
@@ -43,7 +46,7 @@ def catalog(
     if len(found) == 1:
         _show(found[0])
         return
-    groups: dict[str, list[public.Entry]] = {}
+    groups: dict[str, list[Entry]] = {}
     for entry in found:
         groups.setdefault(f"{entry.family}:{entry.template}", []).append(entry)
     for name, entries in groups.items():
@@ -61,13 +64,11 @@ def catalog(
         typer.echo("no file matches; `vecload catalog` lists all")
 
 
-def _show(entry: object) -> None:
+def _show(entry: Entry) -> None:
     """Print everything about one file, and mark the facts that were not checked."""
-    from vecload import catalog as public
     from vecload.catalog.cache import cache_path
     from vecload.catalog.listing import MARKS
 
-    assert isinstance(entry, public.Entry)
     for name in (
         "full_name languages dim words size file_size about format container member license license_url urls page "
         "citation notes"
@@ -75,13 +76,9 @@ def _show(entry: object) -> None:
         value = getattr(entry, name)
         if value in (None, "", ()):
             continue
-        shown = (
-            f"{value:,}"
-            if isinstance(value, int)
-            else "\n             ".join(value)
-            if isinstance(value, tuple)
-            else value
-        )
+        shown = f"{value:,}" if isinstance(value, int) else value
+        if isinstance(value, tuple):
+            shown = "\n             ".join(value)
         mark = entry.marks.get(name)
         typer.echo(f"{name.replace('_', ' '):<12} {shown}" + (f"  [{MARKS[mark]}]" if mark in ("3p", "R") else ""))
     typer.echo(f"{'verified by':<12} {entry.checked_by}")

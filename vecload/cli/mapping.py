@@ -98,6 +98,8 @@ def map_(
     held_out: list[tuple[str, str]] = []
     if test and not isinstance(pairs, str):
         pairs, held_out = split_pairs(pairs, test=test, seed=seed)
+    # To learn a map from pairs alone, the other rows are not needed, so both files are read twice: first only the rows
+    # of the pairs, and after that all rows that are mapped.
     read = partial(load, dtype=dtype, errors=errors)
     pairs_only = not isinstance(pairs, str) and needs_only_pairs(method, steps)
     known = [{pair[side] for pair in pairs} for side in (0, 1)] if pairs_only else [None, None]
@@ -126,16 +128,16 @@ def map_(
     goal = found.apply_target(read(target) if pairs_only else goal)
     if target_output is not None:
         goal.save(target_output)
-    retrievals: tuple[Retrieval, ...] = ("nn", "csls") if held_out else ()
-    for retrieval in retrievals:
-        score = induction(mapped, goal, held_out, retrieval=retrieval)
-        shares = ", ".join(f"P@{k} {100 * share:.1f}%" for k, share in score.precision.items())
-        result.setdefault("held out", {})[retrieval] = {
-            "precision": score.precision,
-            "used": score.used,
-            "total": score.total,
+    if held_out:
+        retrievals: tuple[Retrieval, ...] = ("nn", "csls")
+        scores = {retrieval: induction(mapped, goal, held_out, retrieval=retrieval) for retrieval in retrievals}
+        for retrieval, score in scores.items():
+            shares = ", ".join(f"P@{k} {100 * share:.1f}%" for k, share in score.precision.items())
+            say(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
+        result["held out"] = {
+            retrieval: {"precision": score.precision, "used": score.used, "total": score.total}
+            for retrieval, score in scores.items()
         }
-        say(f"held out, {retrieval}: {shares} ({score.used:,} of {score.total:,} words)")
     if report:
         shown = None if pairs == "unsupervised" else held_out or pairs
         write_report((mapped, goal), page, title=f"{source} onto {target}", pairs=shown)

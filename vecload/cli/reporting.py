@@ -83,7 +83,7 @@ def report(
         )
         explanation = subject.coverage.explanation
         if explanation is not None and explanation.found:
-            typer.echo(explanation.headline)
+            say(explanation.headline)
     else:
         pairs = dictionary if dictionary in SEEDS else read_dictionary(dictionary)
         sets = read_all() if evaluate else []
