@@ -32,7 +32,7 @@ VECTORS = small_vectors(KNOWN, 4)
 
 
 def reference(word: str, steps: list[str]) -> tuple[str, str] | None:
-    """The spelling found and the step that found it, by the documented rule."""
+    """Return the spelling found and the step that found it, by the documented rule."""
     spell = {
         "casefold": lambda w: [w.lower(), w.title(), w.upper()],
         "nfc": lambda w: [unicodedata.normalize("NFC", w)],

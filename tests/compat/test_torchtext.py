@@ -49,7 +49,7 @@ def text_of(words: list[str], matrix: np.ndarray) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of an old script: a small GloVe file is in ``.vector_cache``, and there is no network."""
+    """Create the working directory of an old script: a small GloVe file in ``.vector_cache``, and no network."""
     (tmp_path / ".vector_cache").mkdir()
     (tmp_path / ".vector_cache" / "glove.6B.50d.txt").write_text(text_of(WORDS, matrix))
     monkeypatch.chdir(tmp_path)

@@ -83,7 +83,7 @@ def check_round_trip(case: Case, vectors: Vectors, folder: Path) -> None:
 
 
 def check_every_source(case: Case, vectors: Vectors, folder: Path) -> None:
-    """The format is detected from content, and vectors are equal, for every kind of source and request."""
+    """Check that the format is detected from content, and vectors are equal, for every kind of source and request."""
     path = case.write(vectors, folder)
     data = path.read_bytes()
     packed = io.BytesIO()
@@ -111,7 +111,7 @@ def check_every_source(case: Case, vectors: Vectors, folder: Path) -> None:
 
 
 def check_overflow(case: Case, folder: Path) -> None:
-    """A value too large for the requested type is refused, or its row skipped and counted; it is never infinity."""
+    """Check that a value too large for the requested type raises, or its row is skipped and counted."""
     large = np.array([[1, 2], [7e4, 1], [3, 4]], dtype=np.float32)
     path = case.write(Vectors(Words.from_strings(["a", "b", "c"]), large), folder)
     with pytest.raises(FormatError, match="not finite in float16"):
@@ -122,7 +122,7 @@ def check_overflow(case: Case, folder: Path) -> None:
 
 
 def check_truncation(case: Case, vectors: Vectors, folder: Path) -> None:
-    """A file that is cut at any byte is refused, unless the cut bytes were not part of the vectors."""
+    """Check that a file cut at any byte raises, unless the missing bytes were not part of the vectors."""
     data = case.write(vectors, folder).read_bytes()
     assert case.load(io.BytesIO(data)).words == vectors.words
     for cut in range(len(data)):
@@ -136,7 +136,7 @@ def check_truncation(case: Case, vectors: Vectors, folder: Path) -> None:
 
 
 def check_small(case: Case, folder: Path) -> None:
-    """A table of one value is kept; one without rows is kept or refused."""
+    """Check that a table of one value is kept, and one without rows is kept or raises."""
     one = Vectors(Words.from_strings(["a"]), np.array([[0.5]], dtype=np.float32))
     check_round_trip(case, one, folder)
     empty = Vectors(Words.from_strings([]), np.empty((0, 3), dtype=np.float32))

@@ -36,7 +36,7 @@ def row_short(data: bytes, row: int, missing: int) -> bytes:
 
 
 def said_of(data: bytes, **options: object) -> tuple[str | None, str | None]:
-    """The error, and the doubt."""
+    """Return the error and the doubt."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

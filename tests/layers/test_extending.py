@@ -127,7 +127,7 @@ def test_refusals(call: Any, message: str) -> None:
 
 
 def tiny(kind: str) -> tuple[Any, Any]:
-    """A model with random weights and a tokenizer for its 40 rows, of which the last are of no token."""
+    """Return a model with random weights and a tokenizer for its 40 rows, the last of which have no token."""
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers
 

@@ -40,7 +40,7 @@ def partial(rows: torch.Tensor = MASK, **options: Any) -> PartialEmbedding:
 
 
 def gradient(layer: PartialEmbedding) -> torch.Tensor:
-    """That of all rows, zero for the frozen."""
+    """Return the gradient of all rows, with zeros for frozen rows."""
     whole = torch.zeros(ROWS, DIM)
     begin = 0
     for rows in layer.trained:

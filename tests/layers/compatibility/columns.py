@@ -29,7 +29,7 @@ def both(row: Row, folder: Path) -> tuple[nn.Module, nn.Module]:
 
 
 def inner(module: nn.Module) -> nn.Module:
-    """The layer that has the weight: a pooler's is its embedding."""
+    """Return the layer with the weight: the embedding of a pooler."""
     return module.embedding if isinstance(module, SentencePooler) else module
 
 
@@ -38,7 +38,7 @@ def layer_of(row: Row, model: Any) -> Any:
 
 
 def after_copy(row: Row, folder: Path, through: Callable[[nn.Module], nn.Module]) -> None:
-    """A copy is the same, trains alike, and leaves the original as it was."""
+    """Compare a copy with the original, train it, and check that the original is unchanged."""
     ours, plain = both(row, folder)
     train(row, ours)
     train(row, plain)
@@ -240,7 +240,7 @@ def use_ema(row: Row, folder: Path) -> None:
 
 
 def timm_ema(model: nn.Module) -> Callable[[nn.Module], nn.Module]:
-    """The loop of timm's ModelEmaV2: every tensor of the state dict."""
+    """Average like timm's ModelEmaV2: every tensor of the state dict."""
     mean, decay = copy.deepcopy(model).eval(), 0.9
 
     def update(model: nn.Module) -> nn.Module:
@@ -253,7 +253,7 @@ def timm_ema(model: nn.Module) -> Callable[[nn.Module], nn.Module]:
 
 
 def yolo_ema(model: nn.Module) -> Callable[[nn.Module], nn.Module]:
-    """The loop of YOLO's ModelEMA: floating-point tensors of the state dict, in place."""
+    """Average like YOLO's ModelEMA: floating-point tensors of the state dict, in place."""
     mean, decay = copy.deepcopy(model).eval().requires_grad_(False), 0.9
 
     def update(model: nn.Module) -> nn.Module:
@@ -342,7 +342,7 @@ class Doubled(nn.Module):
 
 
 def use_parametrize(row: Row, folder: Path) -> None:
-    """A parametrization of the trained rows changes these, as one of the weight does in a plain layer."""
+    """Parametrize the trained rows, and compare with a parametrized weight of a plain layer."""
     ours, plain = both(row, folder)
     layer, weight = layer_of(row, ours), layer_of(row, plain)
     name = "trained0" if hasattr(layer, "trained0") else "weight"

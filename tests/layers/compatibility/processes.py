@@ -110,7 +110,7 @@ def step(row: Row, model: nn.Module, wrapped: nn.Module, steps: int = 3) -> None
 
 
 def alone(row: Row, model: nn.Module, steps: int = 3) -> None:
-    """The same training in one process."""
+    """Run the same training in one process."""
     optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=0.5)
     descend(row, model, model, optimizer, BATCH, LABELS, steps)
 

@@ -12,7 +12,7 @@ BEGIN, END = "<!-- begin of the compatibility table -->\n", "<!-- end of the com
 
 
 def table() -> str:
-    """The table and its notes, as Markdown."""
+    """Return the table and its notes as Markdown."""
     notes: list[str] = []
 
     def cell(row: str, column: Column) -> str:
@@ -33,7 +33,7 @@ def table() -> str:
 
 
 def page_with(text: str, made: str) -> str:
-    """The page with a new table between its marks."""
+    """Return the page with a new table between its marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{made}\n{END}{after}"

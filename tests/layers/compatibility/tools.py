@@ -100,7 +100,7 @@ def use_fx(row: Row, folder: Path) -> None:
 
 
 def use_lightning(row: Row, folder: Path) -> None:
-    """What Lightning's checkpoints hold, and its order of events on resuming: model first, then optimizers."""
+    """Save and resume like Lightning: restore the model first, then the optimizers."""
     ours, plain = both(row, folder)
     resumed = []
     for model, make in ((ours, row.make), (plain, row.plain)):
