@@ -83,8 +83,8 @@ class Trickle:
 @pytest.mark.filterwarnings("ignore:.*not UTF-8:vecload.VecloadWarning")
 @pytest.mark.parametrize("chunk", [1, 5, 16, 100])
 def test_chunk_borders_anywhere(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word2vec, "_CHUNK", chunk)
-    monkeypatch.setattr(word2vec, "_LONGEST_WORD", 9)
+    monkeypatch.setattr(word2vec, "_BATCH_BYTES", chunk)
+    monkeypatch.setattr(word2vec, "_MAX_WORD_BYTES", 9)
     data = file_of(ROWS * 30, 2)
     for source in (io.BytesIO(data), io.BytesIO(gzip.compress(data)), Trickle(data, 7)):
         vectors = vecload.load(source)

@@ -56,13 +56,13 @@ def check_outputs(
     from vecload import sources
     from vecload.catalog.resolving import input_files
     from vecload.errors import OptionError
-    from vecload.formats.outputs import output_of
+    from vecload.formats.outputs import choose_output
 
     if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
         raise OptionError("this output is not written from start to end, so it cannot be standard output; name a file")
     read = input_files(*inputs)
     sources.check_inputs(read)
-    outputs = [output_of(path, format) for path in vectors if path is not None]
+    outputs = [choose_output(path, format) for path in vectors if path is not None]
     single = [(path, (".safetensors",)) for path in tensors if path is not None]
     for output in outputs:
         output.check(read, overwrite=force)

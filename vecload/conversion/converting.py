@@ -16,7 +16,7 @@ from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
 from vecload.formats import guarding
-from vecload.formats.outputs import ARCHIVES, output_of
+from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
 from vecload.reading import DType, Errors, Progress, WordCheck, make_request, none_found, reading_progress
 from vecload.sources import COMPRESSORS, check_inputs, open_source
@@ -132,7 +132,7 @@ def convert(
     array([0.6, 0.8], dtype=float32)
     """
     begin = time.perf_counter()
-    output = output_of(dst, format, precision=precision, unencodable=unencodable)
+    output = choose_output(dst, format, precision=precision, unencodable=unencodable)
     given, alias = (None, "") if source_format is None else reader_by_name(source_format)
     request = make_request(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
     # Values are rounded once, after the last step.
@@ -219,7 +219,7 @@ def check_conversions(
     OptionError, OSError
         As `convert` does.
     """
-    outputs = [output_of(target, format, precision=precision, unencodable=unencodable) for _, target in pairs]
+    outputs = [choose_output(target, format, precision=precision, unencodable=unencodable) for _, target in pairs]
     inputs = input_files(*(source for source, _ in pairs), *others)
     check_inputs(inputs)
     if folder is not None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vecload.errors import OptionError
 from vecload.formats.contract import Table
 from vecload.formats.history import History
-from vecload.formats.outputs import output_of
+from vecload.formats.outputs import choose_output
 from vecload.ngrams import NgramTable
 from vecload.sources import OutputStream, open_target
 from vecload.words import Words
@@ -95,7 +95,7 @@ def save(
     dog 2.0 3.0
     """
     write_table(
-        output_of(path, format, precision=precision, unencodable=unencodable),
+        choose_output(path, format, precision=precision, unencodable=unencodable),
         Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams, vectors.history),
     )
 
@@ -110,7 +110,7 @@ def write_table(output: Output, table: RowStream) -> tuple[Counter[str], int]:
     folder, streams, compression = output.folder, output.streams, output.compression
     with open_target(output.path, folder=folder, streams=streams, compression=compression) as to:
         if isinstance(to, OutputStream):
-            assert form.write_stream is not None  # `output_of` refuses other formats
+            assert form.write_stream is not None  # `choose_output` refuses other formats
             dropped = form.write_stream(to, table, output.options)
         else:
             assert form.write is not None  # likewise

@@ -1,10 +1,10 @@
-"""vecload's own files: a matrix, its words with their hash table, perhaps an n-gram table, in one safetensors file.
+"""vecload's own format: a matrix, its words with their hash table, and any n-gram table, in one safetensors file.
 
-Opening maps the file: nothing is parsed or copied, and processes that open it share its pages. Anything that reads
-safetensors reads it. ``docs/native-format.md`` describes the layout, `vecload.saved.safetensors` the container.
+Opening a file maps it: nothing is parsed or copied, and processes that open it share its pages. Any program that reads
+safetensors can read it. ``docs/native-format.md`` describes the layout, `vecload.saved.safetensors` the container.
 
-Opening checks names, types, shapes and settings (`vecload.saved.schemas.NATIVE`) without reading the matrix. The words'
-offsets and hash table are checked before compiled code first follows them (`Words`).
+Opening checks names, types, shapes and settings (`vecload.saved.schemas.NATIVE`) without reading the matrix. The
+offsets of the words and their hash table are checked before compiled code first follows them (`Words`).
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ NAME: Final = "native"
 _NGRAMS: Final = "ngrams."
 _PAGE: Final = 4096
 _ALIGNED: Final = 64
-_BATCH: Final = 1 << 20  # bytes of rows together
-_PIECE: Final = 1 << 22
+_BATCH_BYTES: Final = 1 << 20
+_WRITE_BYTES: Final = 1 << 22
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """100 for safetensors with vecload's mark."""
+    """Return 100 for a safetensors file that vecload marked."""
     return 100 if head[8:9] == b"{" and f'"{NATIVE.mark}"'.encode() in head[:_PAGE] else 0
 
 
 class Reader(BaseReader):
-    """A native file; made by `read`."""
+    """Reader of a native file; `read` makes it."""
 
     def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
@@ -90,7 +90,7 @@ class Reader(BaseReader):
         return self._history
 
     def mapped(self) -> Table | None:
-        """The file as it lies, where all of it is wanted as it is."""
+        """Return the mapped file if all rows are requested in their own type."""
         request = self._request
         if request.only is not None or request.limit is not None or self.dtype != self._matrix.dtype:
             return None
@@ -101,11 +101,13 @@ class Reader(BaseReader):
         rows = np.arange(self.declared) if only is None else np.unique(self._words.lookup(only))
         rows = rows[(rows >= 0) & (rows < (self.declared if limit is None else limit))]
         row_bytes = self.dim * self._matrix.itemsize
-        step = max(1, _BATCH // max(1, row_bytes))
+        step = max(1, _BATCH_BYTES // max(1, row_bytes))
         whole = Batch(self._words.data, self._words.offsets, self._matrix)
         for first in range(0, len(rows), step):
             batch = whole.take(rows[first : first + step])
             values = narrowed(batch.rows, self.dtype)
+            # NaN and infinity in the file are kept, because the mapped file keeps them too. Only values that become
+            # infinite in the requested type are refused.
             lost = (np.isinf(values) & np.isfinite(batch.rows)).any(axis=1)
             if lost.any() and not self._request.allow_nonfinite:
                 batch, values = self._without(lost, batch), values[~lost]
@@ -113,7 +115,7 @@ class Reader(BaseReader):
             self._source.position = int(rows[first]) * row_bytes
 
     def _without(self, lost: npt.NDArray[np.bool_], batch: Batch) -> Batch:
-        """The batch without rows that the type asked for cannot hold."""
+        """Return the batch without rows that have values too large for the requested type, or raise the error."""
         cause = f"a value that is not finite in {self.dtype}"
         if self._request.errors != "skip":
             found = f"one in the row of {Words(batch.data, batch.offsets)[int(np.argmax(lost))]!r}"
@@ -124,18 +126,18 @@ class Reader(BaseReader):
 
 
 def read(source: Source, request: ReadRequest) -> Reader:
-    """Open a native file. A stream is spooled first.
+    """Return a reader of a native file. A stream is first copied to a temporary file.
 
     Raises
     ------
     FormatError
-        When the header, or what it says of the bytes that follow, cannot be.
+        If the header is invalid, or does not fit the bytes that follow.
     """
     return Reader(source, request)
 
 
 def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
-    """Return the matrix and its words; nothing but types and shapes is looked at."""
+    """Return the matrix and its words. Only types and shapes are checked, so that nothing is read."""
     arrays = {tensor: array for tensor, array in container.arrays.items() if not tensor.startswith(_NGRAMS)}
     check_tensors(NATIVE, arrays, name)
     check_rules(NATIVE, arrays, {}, name)
@@ -145,7 +147,7 @@ def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
 
 
 def _metadata(container: Safetensors, key: str, name: str, size: int) -> Any:
-    """Return parsed JSON of the metadata; an empty dict where there is none."""
+    """Return parsed JSON of the metadata; an empty dict if the key is missing."""
     try:
         return parse_json(container.metadata.get(key, "{}"), size=size)
     except ValueError as error:
@@ -153,7 +155,7 @@ def _metadata(container: Safetensors, key: str, name: str, size: int) -> Any:
 
 
 def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path | None) -> NgramTable | None:
-    """Return the n-gram table, checked: kernels follow its codes and row numbers."""
+    """Return the n-gram table. It is checked, because kernels follow its codes and row numbers."""
     arrays = {
         tensor.removeprefix(_NGRAMS): array for tensor, array in container.arrays.items() if tensor.startswith(_NGRAMS)
     }
@@ -177,14 +179,14 @@ def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path |
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
-    """Write a native file in one pass: the matrix as it comes, then the words, then the header into its room.
+    """Write a native file in one pass: the matrix batch by batch, then the words, and the header last.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     table
-        Its rows: float16, bfloat16, float32 or float64.
+        The rows to write: float16, bfloat16, float32 or float64.
     """
     if table.dtype.name not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
@@ -197,36 +199,38 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
         metadata = {"format": NATIVE.mark, "version": NATIVE.version, "meta": _meta_text(table.meta, table.history)}
         if settings is not None:
             metadata["ngrams"] = to_json(settings)
-        return safetensors_header(layout, metadata, page=_PAGE)  # the matrix begins at a page
+        # The matrix begins at a page, so that its mapped rows are aligned for any type and any vector instruction.
+        return safetensors_header(layout, metadata, page=_PAGE)
 
     with CountedFile(path, table.expected, header) as file:
         for batch in table.batches():
             file.write(as_bytes(batch.rows), len(batch.rows))
         words = table.words
         size = len(words) * table.dim * table.dtype.itemsize
-        padding = -(size + len(words.data)) % _ALIGNED  # so that what follows is aligned; the last offset tells the end
+        # The offsets, which follow, are aligned too. Readers find the end of the words in the last offset.
+        padding = -(size + len(words.data)) % _ALIGNED
         layout["words.data"] = "uint8", (len(words.data) + padding,)
         file.write(words.data, 0)
         file.write(bytes(padding), 0)
-        behind = [("words.offsets", words.offsets), ("words.slots", words.slots)]
+        arrays = [("words.offsets", words.offsets), ("words.slots", words.slots)]
         if table.ngrams is not None:
-            arrays, settings = _parts(table.ngrams)
-            behind += arrays
-        for name, array in behind:
+            ngram_arrays, settings = _parts(table.ngrams)
+            arrays += ngram_arrays
+        for name, array in arrays:
             layout[name] = array.dtype, array.shape
-            step = max(1, _PIECE // max(1, array[:1].nbytes))
+            step = max(1, _WRITE_BYTES // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
                 file.write(as_bytes(array[first : first + step]), 0)
     return Counter()
 
 
 def _meta_text(meta: Mapping[str, Any], history: History) -> str:
-    """Return the JSON text of a table's `meta` and history, after the checks that reading it makes.
+    """Return a table's description and history as JSON, checked as readers check it.
 
     Raises
     ------
     OptionError
-        If the file could not be opened again.
+        If readers would refuse it.
     """
     text = to_json({**_kept(meta), **_history_entries(history)})
     try:
@@ -238,9 +242,9 @@ def _meta_text(meta: Mapping[str, Any], history: History) -> str:
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What remains true of the rows in another file; where they came from becomes ``origin``."""
-    gone = ("format", "source", "header")
-    kept = {key: value for key, value in meta.items() if key not in gone}
+    """Return the parts of a description that stay true in another file. Format and source become ``origin``."""
+    dropped = ("format", "source", "header")
+    kept = {key: value for key, value in meta.items() if key not in dropped}
     name = Path(str(meta.get("source", ""))).name
     return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept}
 
@@ -266,7 +270,7 @@ def _take_history(meta: dict[str, Any]) -> History:
 
 
 def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict[str, Any]]:
-    """The arrays of an n-gram table, widest values first, and its settings."""
+    """Return the arrays of an n-gram table and its settings; the widest values come first, so all are aligned."""
     rows, settings = ngrams.rows, ngrams.settings
     kept = [] if ngrams.kept is None else [("ngrams.kept", ngrams.kept)]
     if isinstance(rows, DenseRows):

@@ -1,4 +1,4 @@
-"""Choose the writer for an output, and check its options and its name before anything is read."""
+"""Choose the format of an output file, and check its name and the options before anything is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHERS: Final = (
 
 
 class Output(NamedTuple):
-    """What is written, and where."""
+    """A file or folder to write: its path, format and options."""
 
     path: str
     form: Format
@@ -48,10 +48,10 @@ class Output(NamedTuple):
         check_target(self.path, inputs=inputs, folder=self.folder, streams=self.streams, overwrite=overwrite)
 
 
-def output_of(
+def choose_output(
     path: str | os.PathLike[str], name: str | None = None, *, precision: int | None = None, unencodable: str = "raise"
 ) -> Output:
-    """Return what to write for a target's name, the name of a format and options.
+    """Return the output for a path, the name of a format and options, all checked.
 
     Parameters
     ----------
@@ -65,17 +65,16 @@ def output_of(
     Raises
     ------
     OptionError
-        If no format or several fit, if the suffix belongs to something else than will be written, or if the format has
-        no such option.
+        If no format or several fit, if the suffix belongs to another format, or if the format does not have an option.
     MissingDependencyError
         If a package that writes the format is not installed.
 
     Examples
     --------
-    >>> output = output_of("vectors.vec.gz")
+    >>> output = choose_output("vectors.vec.gz")
     >>> output.form.name, output.compression
     ('text', '.gz')
-    >>> output_of("vectors.npz", "text")
+    >>> choose_output("vectors.npz", "text")
     Traceback (most recent call last):
         ...
     vecload.errors.OptionError: vectors.npz has the suffix of npz, but format='text' was asked for

@@ -1,12 +1,13 @@
-r"""word2vec binary vectors, as word2vec.c, gensim and GoogleNews have them.
+r"""word2vec binary vectors, as word2vec.c and gensim write them (GoogleNews).
 
 ::
 
     header  "<rows> <dim>\n" in ASCII
     row     the word's bytes, a space, dim float32 (little-endian), and a line feed in most files
 
-Whether rows end in a line feed is not said anywhere, and any byte of a value may be one: so line feeds in front of a
-word are dropped, as word2vec.c does on reading (``distance.c``). A word holds no space, and no line feed in front.
+No field of a file records whether its rows end in line feeds, and any byte of a value may be one. So line feeds before
+a word are dropped, as word2vec.c does when it reads (``distance.c``). A word cannot contain a space, or begin with a
+line feed.
 
 Sources: word2vec.c (``word2vec.c``, ``distance.c``), gensim ``keyedvectors.py``.
 """
@@ -47,32 +48,35 @@ NAME: Final = "word2vec binary"
 
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_LONGEST_WORD = 1 << 16
-_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
-_LINES = 20  # looked at to tell what a file is
-_CHUNK = 1 << 20  # bytes of rows together: they stay in the caches until they are copied to their place
-_UNHOLDABLE = b" \n"
+_PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
+_MAX_WORD_BYTES: Final = 1 << 16
+_DETECT_ROWS: Final = 20
+# Bytes of the rows of a batch. They fit the processor's caches, from which they are then copied to the matrix.
+_BATCH_BYTES: Final = 1 << 20
+_BAD_BYTES: Final = b" \n"
 _log = logging.getLogger("vecload")
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
-    """95 when a header's rows hold bytes that no text does."""
+    """Return 95 if rows that no text contains follow a header."""
     header = _HEADER.match(head)
     if header is None:
         return 0
     dim = int(header[2])
-    lines = map(split_fields, head[header.end() :].split(b"\n")[:_LINES])
+    lines = map(split_fields, head[header.end() :].split(b"\n")[:_DETECT_ROWS])
     if any(len(fields) > dim and numbers_at_end(fields) >= dim for fields in lines):
         return 0
     at, values = header.end(), b""
-    for _ in range(_LINES):
+    for _ in range(_DETECT_ROWS):
         at = head.find(b" ", at) + 1
         if not at or at > len(head):
             break
         values += head[at : at + 4 * dim]
         at += 4 * dim
-    if 4 * len(values.translate(None, _PRINTABLE)) < len(values):  # of float32 values, two fifths are such bytes
-        return 0  # a text, of which words or a few rows are damaged
+    # About two fifths of the bytes of float32 values are not printable. Fewer than a quarter means a text, in which
+    # words or a few rows are damaged.
+    if 4 * len(values.translate(None, _PRINTABLE)) < len(values):
+        return 0
     try:
         getincrementaldecoder("utf-8")().decode(values)
     except UnicodeDecodeError:
@@ -81,7 +85,7 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
 
 
 class Reader(BaseReader):
-    """Reads a word2vec binary file as batches, in file order; made by `read`."""
+    """Reader of a word2vec binary file, in file order; `read` makes it."""
 
     ngrams = None
 
@@ -91,49 +95,46 @@ class Reader(BaseReader):
         head = source.head(64)
         header = _HEADER.match(head)
         if header is None:
-            found = quote(head.split(b"\n")[0])
-            raise FormatError(
-                "the header is missing",
-                file=source.name,
-                byte=0,
-                found=found,
-                expected="two whole numbers, rows and dimension",
-            )
+            found, expected = quote(head.split(b"\n")[0]), "two whole numbers, rows and dimension"
+            raise FormatError("the header is missing", file=source.name, byte=0, found=found, expected=expected)
         self.declared, self.dim = int(header[1]), int(header[2])
         self._begin = header.end()
-        least = self.declared * (4 * self.dim + 1)
         if not (self.declared and 0 < self.dim <= MAX_DIM):
-            raise FormatError(
-                "invalid sizes in the header", file=source.name, found=f"{self.declared:,} rows of {self.dim:,} values"
-            )
-        room = None if source.size is None else source.size - self._begin
-        if room is not None and room < least and request.errors != "skip" and self._wanted > room // (4 * self.dim + 1):
+            found = f"{self.declared:,} rows of {self.dim:,} values"
+            raise FormatError("invalid sizes in the header", file=source.name, found=found)
+        # A row has at least its values and the space before them. The header is not trusted: no more rows are
+        # allocated than the file's bytes can hold.
+        least_row = 4 * self.dim + 1
+        least = self.declared * least_row
+        present = None if source.size is None else source.size - self._begin
+        if present is not None and present < least and request.errors != "skip" and self._wanted > present // least_row:
             raise FormatError(
                 "the file is shorter than its header says",
                 file=source.name,
-                found=f"{room:,} bytes of rows",
+                found=f"{present:,} bytes of rows",
                 expected=f"at least {least:,} for {self.declared:,} rows of {self.dim} values",
                 hint="Download or copy it again. If only its end is missing, errors='skip' (--errors skip) reads the "
                 "rows before.",
             )
-        self.expected = self.declared if room is None else min(self.declared, room // (4 * self.dim + 1))
+        self.expected = self.declared if present is None else min(self.declared, present // least_row)
         self.dtype = type_of(request.dtype or "float32")
         self.skipped: Counter[str] = Counter()
         self._header = head[: self._begin].decode().strip()
         self._text_mode = head[: self._begin].endswith(b"\r\n")
-        self._odd = DoubtfulWords()
-        self._left_over = ""
+        self._doubtful = DoubtfulWords()
+        self._extra_bytes = ""
 
     @property
     def _wanted(self) -> int:
+        """Number of rows to read."""
         limit = self._request.limit
         return self.declared if limit is None else min(limit, self.declared)
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is known of the file."""
+        """Description of the file, complete after the last batch."""
         meta: dict[str, Any] = {"format": NAME, "header": self._header}
-        doubts = [doubt for doubt in (self._odd.text, self._left_over) if doubt]
+        doubts = [doubt for doubt in (self._doubtful.text, self._extra_bytes) if doubt]
         if doubts:
             meta["doubt"] = "; ".join(doubts)
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
@@ -143,20 +144,22 @@ class Reader(BaseReader):
 
         source, width = self._source, 4 * self.dim
         source.read(self._begin)
-        longest = _LONGEST_WORD + 1 + width
-        starts, stops = np.empty((2, max(1, _CHUNK // width)), dtype=np.int64)
-        block = bytearray(max(_CHUNK, longest) + longest)
+        longest = _MAX_WORD_BYTES + 1 + width
+        starts, stops = np.empty((2, max(1, _BATCH_BYTES // width)), dtype=np.int64)
+        # The buffer holds a batch and one more row of any length, so that a row which the first read cuts is whole
+        # after the next one. The bytes of an incomplete row are moved to the front.
+        block = bytearray(max(_BATCH_BYTES, longest) + longest)
         buffer = np.frombuffer(block, dtype=np.uint8)
-        base = self._begin  # of the buffer in the file
+        base = self._begin  # offset of the buffer in the file
         filled = done = 0
         while done < self._wanted:
             filled += source.readinto(memoryview(block)[filled:])
             ended = filled < len(buffer)
             at = 0
             while done < self._wanted:
-                room = min(len(starts), self._wanted - done)
-                count, behind = binary_rows.find_rows(
-                    buffer, at, filled, width, _LONGEST_WORD, starts[:room], stops[:room]
+                most = min(len(starts), self._wanted - done)
+                count, end = binary_rows.find_rows(
+                    buffer, at, filled, width, _MAX_WORD_BYTES, starts[:most], stops[:most]
                 )
                 if not count:
                     break
@@ -164,7 +167,7 @@ class Reader(BaseReader):
                 batch = self._batch(buffer, starts[:count], stops[:count], feeds, base)
                 if len(batch.rows):
                     yield batch
-                done, at = done + count, behind
+                done, at = done + count, end
             if done < self._wanted and (ended or filled - at >= longest):
                 self._end_early(bytes(block[at:filled]), done, base + at)
                 return
@@ -181,12 +184,13 @@ class Reader(BaseReader):
         feeds: npt.NDArray[np.int64],
         base: int,
     ) -> Batch:
+        """Return the requested rows among those at the given offsets of the buffer."""
         from vecload.kernels import binary_rows
 
         data, offsets = pack(buffer, starts, stops)
         found = Words(data, offsets)
-        self._odd.add(found, feeds)
-        if self._text_mode and self._odd.mostly:
+        self._doubtful.add(found, feeds)
+        if self._text_mode and self._doubtful.mostly:
             self._check_step(base + int(starts[0]))
         begins = stops + 1
         if self._request.only is not None:
@@ -203,6 +207,7 @@ class Reader(BaseReader):
         return batch
 
     def _without_nonfinite(self, batch: Batch, first: int, byte: int) -> Batch:
+        """Return the batch without rows that are not finite, of which `first` is one, or raise the error."""
         cause = f"a value that is not finite in {self.dtype.name}"
         words = Words(batch.data, batch.offsets)
         self._check_step(byte)
@@ -214,42 +219,35 @@ class Reader(BaseReader):
         return batch.take(keep)
 
     def _check_step(self, byte: int) -> None:
-        """Raise at the first other trouble if the words show that words and values are out of step.
+        """Raise if the words show that words and values are out of step; called when something else is wrong too.
 
-        Skipping rows, or keeping them, would give wrong words with wrong values.
+        Skipping or keeping rows would then give wrong words with wrong values.
         """
-        if not self._odd or (self._request.errors == "skip" and not self._odd.mostly):
+        if not self._doubtful or (self._request.errors == "skip" and not self._doubtful.mostly):
             return
         again = " in binary mode: it may have been sent as text" if self._text_mode else ""
         raise FormatError(
             "words and values are out of step",
             file=self._source.name,
             byte=byte,
-            found=self._odd.text,
+            found=self._doubtful.text,
             hint=f"Download or copy the file again{again}.",
         )
 
     def _end_early(self, rest: bytes, done: int, byte: int) -> None:
-        """Report that the bytes `rest` hold no whole row, where there should be one."""
+        """Report that `rest` is not a whole row although the header promises more rows."""
         self._check_step(byte)
-        if len(rest) > _LONGEST_WORD and b" " not in rest[:_LONGEST_WORD].lstrip(b"\n"):
-            found = f"no space in {_LONGEST_WORD:,} bytes"
+        if len(rest) > _MAX_WORD_BYTES and b" " not in rest[:_MAX_WORD_BYTES].lstrip(b"\n"):
+            found = f"no space in {_MAX_WORD_BYTES:,} bytes"
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
             raise FormatError("the word is too long", file=self._source.name, byte=byte, found=found, hint=hint)
+        found, expected = f"{done:,} rows", f"{self.declared:,}"
         if self._request.errors != "skip":
             hint = "Download or copy the file again; errors='skip' (--errors skip) reads the rows that are there."
-            found = f"{done:,} rows"
-            expected = f"{self.declared:,}"
-            raise FormatError(
-                "the file is cut short", file=self._source.name, byte=byte, found=found, expected=expected, hint=hint
-            )
+            problem = "the file is cut short"
+            raise FormatError(problem, file=self._source.name, byte=byte, found=found, expected=expected, hint=hint)
         if self._request.strict:
-            raise FormatError(
-                "the header's count is wrong",
-                file=self._source.name,
-                found=f"{done:,} rows",
-                expected=f"{self.declared:,}",
-            )
+            raise FormatError("the header's count is wrong", file=self._source.name, found=found, expected=expected)
         if rest.strip(b"\n"):
             self.skipped["a row cut short"] += 1
         _log.warning("%s: the header says %s rows, the file holds %s", self._source.name, self.declared, done)
@@ -258,20 +256,20 @@ class Reader(BaseReader):
         """Report bytes after the last row."""
         if not rest.strip(b"\r\n"):
             return
-        if self._odd.mostly:
+        if self._doubtful.mostly:
             self._check_step(byte)
         if self._request.strict:
             raise FormatError("bytes after the last row", file=self._source.name, byte=byte, found=quote(rest))
-        self._left_over = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
+        self._extra_bytes = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
 
 
 def read(source: Source, request: ReadRequest) -> Reader:
-    r"""Read word2vec binary vectors batch by batch.
+    r"""Return a reader of word2vec binary vectors.
 
     Raises
     ------
     FormatError
-        For a header that claims more than the file holds, at once where its size is known; for a file cut short.
+        If the header claims more rows than the file holds: at once if its size is known, else at the end of the file.
 
     Examples
     --------
@@ -286,25 +284,25 @@ def read(source: Source, request: ReadRequest) -> Reader:
 
 
 def write(output: Path | OutputStream, table: RowStream, options: WriteOptions) -> Counter[str]:
-    """Write word2vec binary vectors, with a line feed behind each row as word2vec.c does.
+    """Write word2vec binary vectors, with a line feed after each row as word2vec.c does.
 
     Parameters
     ----------
     output
-        The file, or a stream to it.
+        Path of the file, or a stream.
     table
-        Its rows; values become float32.
+        The rows to write; values become float32.
     options
         `unencodable` applies to words with a space or a line feed.
 
     Returns
     -------
     Counter
-        Rows left out.
+        Number of dropped rows, by cause.
     """
     from vecload.kernels import binary_rows
 
-    policy = WordPolicy(NAME, _UNHOLDABLE, options.unencodable, empty=True)
+    policy = WordPolicy(NAME, _BAD_BYTES, options.unencodable, empty=True)
     exact = table.rows is not None and options.unencodable != "skip"
     with open_counted(output, table.expected, lambda rows: f"{rows} {table.dim}\n".encode(), exact=exact) as file:
         for batch in map(policy.apply, table.batches()):

@@ -1,12 +1,20 @@
-"""Cut a text into chunks of whole lines, which worker threads parse."""
+"""Chunks of lines: cut a text into them, and parse one with kernels, on a worker thread.
+
+Kernels parse nearly all lines. The other lines, and the choice between errors and skipped rows, depend on the lines
+before them: `vecload.formats.text.reader` handles them in file order, on one thread.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import INFINITE_FROM
 from vecload.errors import FormatError
+from vecload.words import Words, pack, read_only
+from vecload.words.doubts import SharedSpaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +96,138 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
         buffer[stop] = 10
     if stop:
         yield Chunk(buffer, stop + (stop > cut), offset, unended=stop > cut)
+
+
+class Task(NamedTuple):
+    """A chunk to parse."""
+
+    chunk: Chunk
+    ends: npt.NDArray[np.int32]
+    """Offset of each line feed in the chunk."""
+    rows: npt.NDArray[Any] | None
+    """Memory for the rows, one for each line; None to allocate it."""
+
+
+class ParsedChunk(NamedTuple):
+    """Lines of a chunk, parsed as far as kernels can."""
+
+    chunk: Chunk
+    total: int
+    """Number of lines in the chunk."""
+    blanks: int
+    """Number of blank lines, counted only if `lines` is given."""
+    lines: npt.NDArray[np.int64] | None
+    """Numbers of the lines that were parsed, because their word may be a requested one; None for all lines."""
+    starts: npt.NDArray[np.int32]
+    """Offset of each parsed line."""
+    stops: npt.NDArray[np.int32]
+    """Offset of the end of each parsed line."""
+    word_starts: npt.NDArray[np.int32]
+    word_stops: npt.NDArray[np.int32]
+    status: npt.NDArray[np.uint8]
+    """Status of each parsed line, as `vecload.kernels.plain_rows` defines it."""
+    rows: npt.NDArray[Any]
+    """Values, shape (number of lines long enough for a row, dim)."""
+    full: npt.NDArray[np.int64] | None
+    """Positions of the parsed lines that are long enough for a row; None for all."""
+    packed: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None
+    """Packed words, if all lines were parsed without trouble."""
+
+
+@dataclass(frozen=True)
+class ChunkParser:
+    """Parser of the chunks of one file; threads share it.
+
+    Parameters
+    ----------
+    dim
+        Number of values in a row.
+    type_name
+        Type that the values are rounded to.
+    dtype
+        Type of the parsed rows: float32 if `type_name` is that, else float64, which is rounded once, later.
+    shared
+        Spaces to remove from the start or end of each word.
+    first_fields
+        First fields of the requested words; None if all rows are requested.
+    """
+
+    dim: int
+    type_name: str
+    dtype: np.dtype[Any]
+    shared: SharedSpaces
+    first_fields: Words | None
+
+    def parse(self, task: Task) -> ParsedChunk:
+        """Return the words and rows of a chunk."""
+        from vecload.kernels import hash_table, plain_rows, text_rows
+
+        chunk, stops, rows = task
+        buffer = chunk.array()
+        total = len(stops)
+        starts = np.concatenate([[0], stops[:-1] + 1], dtype=np.int32)
+        if self.shared.before:
+            starts = SharedSpaces(before=True).bounds(buffer, starts, stops)[0].astype(np.int32)
+        kept = None
+        blanks = 0
+        if self.first_fields is not None:
+            # A line of one byte, with or without a carriage return, is too short for a row.
+            blanks = int(np.count_nonzero(stops - starts <= 1))
+            kept = np.empty(total, dtype=np.int64)
+            fields = self.first_fields.data, self.first_fields.offsets, *self.first_fields.table
+            kept = kept[: hash_table.match_first_fields(read_only(buffer), starts, stops, *fields, kept)]
+            starts, stops = starts[kept], stops[kept]
+        full = None
+        if rows is None:
+            # A header may promise thousands of values for lines of a few bytes. Lines that are too short to have `dim`
+            # values get no row, so that no file makes the reader allocate much more than its own size: the shortest
+            # value is a digit, and values have a separator between them.
+            long_enough = stops - starts >= 2 * self.dim - 1
+            full = None if long_enough.all() else np.flatnonzero(long_enough)
+            rows = np.empty((len(starts) if full is None else len(full), self.dim), dtype=self.dtype)
+        words = np.empty((2, len(rows)), dtype=np.int32)
+        status = np.empty(len(rows), dtype=np.uint8)
+        lines = buffer, *((starts, stops) if full is None else (starts[full], stops[full]))
+        if plain_rows.parse_plain(*lines, rows, words[0], words[1], status):
+            text_rows.parse_lines(*lines, INFINITE_FROM[self.type_name], rows, words[0], words[1], status)
+        if full is not None:
+            words, status = _with_short_lines(buffer, starts, stops, full, words, status)
+        if self.shared.after:
+            fine = status == plain_rows.PARSED
+            words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
+        # Words are packed here, and not by the reader, while their bytes are still in the processor's caches.
+        packed = None if status.any() else pack(buffer, words[0], words[1])
+        return ParsedChunk(chunk, total, blanks, kept, starts, stops, words[0], words[1], status, rows, full, packed)
+
+
+def find_first_fields(words: Words) -> Words:
+    """Return the first fields of words, as `match_first_fields` compares them: mostly the words themselves."""
+    if not np.isin(words.data, (9, 32)).any():
+        return words
+    raws = (words.bytes(row).replace(b"\t", b" ") for row in range(len(words)))
+    return Words.from_bytes(sorted({raw.partition(b" ")[0] for raw in raws}))
+
+
+def _with_short_lines(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int32],
+    stops: npt.NDArray[np.int32],
+    full: npt.NDArray[np.int64],
+    words: npt.NDArray[np.int32],
+    status: npt.NDArray[np.uint8],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return the word bounds and statuses of all lines, given those of the lines `full`; the others are too short."""
+    from vecload.kernels.plain_rows import BLANK, UNPARSED
+
+    all_words = np.zeros((2, len(starts)), dtype=np.int32)
+    all_status = np.full(len(starts), UNPARSED, dtype=np.uint8)
+    all_words[:, full], all_status[full] = words, status
+    # As the kernels do: without one carriage return at its end, a blank line holds separators only.
+    stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
+    separators = np.isin(buffer[: stops.max()], np.frombuffer(b" \t", dtype=np.uint8))
+    # Running totals of other bytes tell for all lines at once which hold none.
+    others = np.concatenate([[0], np.cumsum(~separators)])
+    blank = others[stops] == others[starts]
+    blank[full] = False
+    all_status[blank] = BLANK
+    return all_words, all_status

@@ -11,10 +11,17 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
 from vecload.formats.contract import BaseReader, Batch, ReadRequest
-from vecload.formats.text.chunks import LONGEST_LINE, line_too_long, read_chunks
+from vecload.formats.text.chunks import (
+    LONGEST_LINE,
+    ChunkParser,
+    ParsedChunk,
+    Task,
+    find_first_fields,
+    line_too_long,
+    read_chunks,
+)
 from vecload.formats.text.grammar import MalformedLine, parse_line
 from vecload.formats.text.layout import HEAD, check_line_ends, find_layout, first_words
-from vecload.formats.text.parsing import ChunkParser, ParsedChunk, Task, find_first_fields
 from vecload.formats.text.writer import HEADERS
 from vecload.threads import ordered_map
 from vecload.words import Words, pack
