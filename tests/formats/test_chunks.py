@@ -46,9 +46,9 @@ def test_text_with_short_lines_gives_the_rows_and_errors_of_one_line_at_a_time(
     # More line feeds than carriage returns: files with Macintosh line ends are refused.
     data = ("first 1 2 3\n" * 42 + "\n".join(lines)).encode() + b"\n" * ended
     results, errors = [], []
-    for size in (chunks._CHUNK, 1):
+    for size in (chunks.CHUNK_BYTES, 1):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(chunks, "_CHUNK", size)
+            patch.setattr(chunks, "CHUNK_BYTES", size)
             vectors = vecload.load(io.BytesIO(data), errors="skip", format="glove", dtype=dtype)
             results.append((list(vectors.words), vectors.matrix.tolist(), vectors.meta))
             try:

@@ -52,7 +52,7 @@ CASES = {
 def test_converted_native_file_equals_loaded_vectors(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vecload.formats.text.chunks._CHUNK", 512)
+    monkeypatch.setattr("vecload.formats.text.chunks.CHUNK_BYTES", 512)
     lines, options = CASES[case]
     data = b"".join(lines)
     vecload.convert(io.BytesIO(data), tmp_path / "v.safetensors", **options)  # type: ignore[arg-type]

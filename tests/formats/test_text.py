@@ -314,7 +314,7 @@ def test_the_real_glove_file(real_glove: Path) -> None:
 @pytest.mark.parametrize("declared", [b"", b"3 2\n", b"400 2\n", b"900 2\n"])
 def test_rows_find_their_place_whatever_was_expected(declared: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are parsed into the matrix, but after lines left out they move, and without room they are copied."""
-    monkeypatch.setattr("vecload.formats.text.chunks._CHUNK", 100)
+    monkeypatch.setattr("vecload.formats.text.chunks.CHUNK_BYTES", 100)
     lines = [b"w%d %d.5 -0.%d" % (row % 350, row % 10, row) for row in range(400)]
     for at in (0, 7, 8, 250):
         lines.insert(at, b"bad 0.5 0.5x")

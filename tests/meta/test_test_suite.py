@@ -31,10 +31,8 @@ COVERED_ELSEWHERE = {
 # Private names that tests may use, with the reason. The list only shrinks: prefer a test of public behavior.
 PRIVATE = {
     "_BLOCK": "read in small blocks, so that a short text crosses their borders",
-    "_CHUNK": "read in small chunks, so that a small file crosses their borders",
     "_FACTOR": "compare the hash function with its definition",
     "_FIRST": "look at few words first, so that a small file has more",
-    "_LONGEST_WORD": "refuse a short word as too long, so that the test needs no huge file",
     "_MANY": "use the kernels for few words",
     "_OTHERS": "check that every keyword it lists is unknown here",
     "_SCRIPTS": "compare the scripts of a page with those of the installed bokeh",

@@ -45,14 +45,15 @@ if TYPE_CHECKING:
     from vecload.sources import OutputStream, Source
 
 NAME: Final = "word2vec binary"
+MAX_WORD_BYTES: Final = 1 << 16
+"""Limit on the bytes of a word."""
+BATCH_BYTES: Final = 1 << 20
+"""Bytes of the rows of a batch, which fit the processor's caches until they are copied to the matrix."""
 
 _HEADER = re.compile(rb"^ *(\d{1,18}) +(\d{1,18}) *\r?\n")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
-_MAX_WORD_BYTES: Final = 1 << 16
 _DETECT_ROWS: Final = 20
-# Bytes of the rows of a batch. They fit the processor's caches, from which they are then copied to the matrix.
-_BATCH_BYTES: Final = 1 << 20
 _BAD_BYTES: Final = b" \n"
 _log = logging.getLogger("vecload")
 
@@ -144,11 +145,11 @@ class Reader(BaseReader):
 
         source, width = self._source, 4 * self.dim
         source.read(self._begin)
-        longest = _MAX_WORD_BYTES + 1 + width
-        starts, stops = np.empty((2, max(1, _BATCH_BYTES // width)), dtype=np.int64)
+        longest = MAX_WORD_BYTES + 1 + width
+        starts, stops = np.empty((2, max(1, BATCH_BYTES // width)), dtype=np.int64)
         # The buffer holds a batch and one more row of any length, so that a row which the first read cuts is whole
         # after the next one. The bytes of an incomplete row are moved to the front.
-        block = bytearray(max(_BATCH_BYTES, longest) + longest)
+        block = bytearray(max(BATCH_BYTES, longest) + longest)
         buffer = np.frombuffer(block, dtype=np.uint8)
         base = self._begin  # offset of the buffer in the file
         filled = done = 0
@@ -159,7 +160,7 @@ class Reader(BaseReader):
             while done < self._wanted:
                 most = min(len(starts), self._wanted - done)
                 count, end = binary_rows.find_rows(
-                    buffer, at, filled, width, _MAX_WORD_BYTES, starts[:most], stops[:most]
+                    buffer, at, filled, width, MAX_WORD_BYTES, starts[:most], stops[:most]
                 )
                 if not count:
                     break
@@ -237,8 +238,8 @@ class Reader(BaseReader):
     def _end_early(self, rest: bytes, done: int, byte: int) -> None:
         """Report that `rest` is not a whole row although the header promises more rows."""
         self._check_step(byte)
-        if len(rest) > _MAX_WORD_BYTES and b" " not in rest[:_MAX_WORD_BYTES].lstrip(b"\n"):
-            found = f"no space in {_MAX_WORD_BYTES:,} bytes"
+        if len(rest) > MAX_WORD_BYTES and b" " not in rest[:MAX_WORD_BYTES].lstrip(b"\n"):
+            found = f"no space in {MAX_WORD_BYTES:,} bytes"
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
             raise FormatError("the word is too long", file=self._source.name, byte=byte, found=found, hint=hint)
         found, expected = f"{done:,} rows", f"{self.declared:,}"

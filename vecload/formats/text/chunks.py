@@ -27,7 +27,8 @@ LONGEST_LINE: Final = 1 << 23
 """Limit on the bytes of one line: 300,000 values of 27 characters fit."""
 
 # A chunk fits the processor's caches and is large enough that passing it to a thread costs nothing in comparison.
-_CHUNK = 1 << 21
+CHUNK_BYTES: int = 1 << 21
+"""Number of bytes that are read together."""
 
 
 class Chunk(NamedTuple):
@@ -79,7 +80,7 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
         stop, cut = len(rest), 0
         # A line longer than a chunk grows the buffer in place: copies of it would cost several times its size.
         while not (cut or ended):
-            size = stop + _CHUNK
+            size = stop + CHUNK_BYTES
             buffer.extend(bytes(max(0, size + PADDING - len(buffer))))
             with memoryview(buffer) as view:
                 count = source.readinto(view[stop:size])
