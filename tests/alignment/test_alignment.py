@@ -22,6 +22,7 @@ from vecload.errors import FormatError, MissingWordError, OptionError, Vocabular
 from vecload.formats.contract import ReadRequest
 from vecload.loading import load_rows
 from vecload.oov.steps import BLOCK
+from vecload.provenance.origins import PADDING
 
 # Chains are shown on words that the vectors lack; tests/alignment/test_nothing_found.py is about the warning.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no word of the vocabulary was found")
@@ -62,7 +63,7 @@ pieces = st.sampled_from(
     st.lists(pieces, unique=True, min_size=1),
     st.lists(st.sampled_from(["casefold", "nfc", "nfkc", "digits"]), unique=True),
 )
-def test_spellings_against_the_rule(words: list[str], steps: list[str]) -> None:
+def test_spelling_steps_equal_a_slow_reference(words: list[str], steps: list[str]) -> None:
     source = VECTORS
     aligned = align(source, words, oov=[*steps, "zeros"])
     for row, word in enumerate(words):
@@ -81,7 +82,7 @@ def write_glove(folder: Path, source: Vectors) -> Path:
 @pytest.mark.parametrize(
     "steps", [["casefold", "digits", "normal"], ["nfkc", "casefold"], ["uniform"], ["mean"], ["xavier"], []]
 )
-def test_a_path_gives_what_vectors_give(tmp_path: Path, steps: list[str]) -> None:
+def test_align_of_a_path_equals_align_of_its_vectors(tmp_path: Path, steps: list[str]) -> None:
     rng = np.random.default_rng(2)
     known = [*KNOWN, *(f"word{at}" for at in range(700)), "###rd", "ＷＯＲＤ"]
     file = write_glove(tmp_path, Vectors(Words.from_strings(known), rng.normal(size=(len(known), 6)).astype("f4")))
@@ -95,7 +96,7 @@ def test_a_path_gives_what_vectors_give(tmp_path: Path, steps: list[str]) -> Non
     assert str(one.coverage) == str(other.coverage)
 
 
-def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_align_reads_only_rows_of_the_vocabulary_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Vectors] = []
 
     def spy(source: Path, request: ReadRequest, **options: Any) -> Vectors:
@@ -108,7 +109,7 @@ def test_of_a_path_only_the_vocabularys_rows_are_read(tmp_path: Path, monkeypatc
     assert list(read[0]) == ["Paris"]
 
 
-def test_origins_and_coverage() -> None:
+def test_align_reports_origins_and_coverage() -> None:
     vocab = Vocab.from_counter({"the": 60, "PARIS": 30, "cow": 7, "elk": 3}, specials=["<pad>", "<unk>", "<s>"])
     aligned = align(VECTORS, vocab, oov=["casefold", "normal"])
     assert [(aligned.origins[code].name, aligned.origins[code].kind) for code in aligned.origin] == [
@@ -121,7 +122,7 @@ def test_origins_and_coverage() -> None:
         ("normal", "drawn"),
     ]
     coverage = aligned.coverage
-    assert (coverage.found, coverage.found_tokens) == (2 / 4, 0.9)  # of the words that are no specials
+    assert (coverage.found, coverage.found_tokens) == (2 / 4, 0.9)  # without special tokens
     assert aligned.coverage is coverage
     assert coverage.missing(1) == [("cow", 7)]
     assert coverage.missing() == [("cow", 7), ("elk", 3)]
@@ -139,7 +140,7 @@ def test_origins_and_coverage() -> None:
 
 
 @given(st.permutations(["cow", "elk", "yak", "gnu"]), SEEDS)
-def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed: int) -> None:
+def test_drawn_row_depends_only_on_seed_word_and_column(words: list[str], seed: int) -> None:
     for step in (oov.normal(0, 1), oov.uniform(-1, 1)):
         together = align(VECTORS, words, oov=[step], seed=seed)
         for row, word in enumerate(words):
@@ -148,7 +149,7 @@ def test_a_drawn_row_depends_on_seed_word_and_column_only(words: list[str], seed
     assert not np.array_equal(together.matrix, align(VECTORS, words, oov=[step], seed=seed + 1).matrix)
 
 
-def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
+def test_drawn_rows_do_not_depend_on_block_size() -> None:
     words = [f"w{at}" for at in range(2 * BLOCK + 7)]
     step = oov.normal(0, 1)
     together = align(VECTORS, words, oov=[step]).matrix
@@ -158,7 +159,7 @@ def test_draws_do_not_depend_on_how_many_are_made_together() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*only 10 of 4,010 words:vecload.VecloadWarning")
-def test_the_spread_of_draws() -> None:
+def test_drawn_rows_have_the_deviation_of_the_found_rows() -> None:
     words = [f"w{at}" for at in range(4000)]
     vocab = [*KNOWN, *words]
     found = small_vectors(KNOWN, 25).matrix
@@ -180,7 +181,7 @@ def test_the_spread_of_draws() -> None:
     assert abs(alone.std() - 0.2) < 0.01
 
 
-def test_mean_and_zeros_and_no_filling_step() -> None:
+def test_mean_zeros_and_missing_last_step_make_constant_rows() -> None:
     source = VECTORS
     mean = align(source, ["cow", "cat", "the"], oov=["mean"]).matrix[0]
     np.testing.assert_allclose(mean, source[["cat", "the"]].mean(axis=0), rtol=1e-6)
@@ -188,7 +189,7 @@ def test_mean_and_zeros_and_no_filling_step() -> None:
     assert align(source, ["cow"], oov=[]).matrix.tolist() == [[0] * 4]
 
 
-def test_a_step_of_ones_own() -> None:
+def test_function_as_step_makes_rows() -> None:
     def lengths(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         assert rng.random() == np.random.default_rng([5, 1]).random()
         rows = np.full((len(words), dim), np.nan)
@@ -205,11 +206,11 @@ def test_a_step_of_ones_own() -> None:
     def bad(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         return np.zeros(3)
 
-    with pytest.raises(OptionError, match=r"oov: bad gave rows of shape \(3,\), expected \(2, 4\)"):
+    with pytest.raises(OptionError, match=r"oov: bad returned rows of shape \(3,\), expected \(2, 4\)"):
         align(VECTORS, ["cow", "elk"], oov=[bad])
 
 
-def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
+def test_specials_are_made_by_the_last_step_and_never_respelled() -> None:
     def ones(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         return np.ones((len(words), dim))
 
@@ -220,12 +221,12 @@ def test_specials_go_to_the_last_step_and_are_never_respelled() -> None:
         assert aligned.matrix[:3].tolist() == [[value] * 4, [value] * 4, [0] * 4]
 
 
-def test_the_padding_row_is_zero_even_if_the_file_has_one() -> None:
+def test_padding_row_is_zero_if_the_file_has_the_word() -> None:
     aligned = align(VECTORS, Vocab.from_words(["cat", "the"], pad_token="cat"))
     assert (aligned.origin_of("cat"), aligned.matrix[0].tolist()) == ("padding", [0] * 4)
 
 
-def test_nan_in_the_file_spoils_no_other_row() -> None:
+def test_nan_in_a_found_row_does_not_change_other_rows() -> None:
     matrix = np.array([[1, 2], [np.nan, 1], [3, 6]], dtype=np.float32)
     source = Vectors(Words.from_strings(["cat", "bad", "dog"]), matrix)
     aligned = align(source, ["bad", "dog", "cow", "cat"], oov=["mean"])
@@ -235,7 +236,7 @@ def test_nan_in_the_file_spoils_no_other_row() -> None:
 
 
 @pytest.mark.parametrize(("given", "kept"), [("f2", "f2"), ("f4", "f4"), ("f8", "f8"), (">f4", "f4")])
-def test_the_type_is_that_of_the_vectors_in_this_machines_order(given: str, kept: str) -> None:
+def test_matrix_has_the_dtype_of_the_vectors_in_native_byte_order(given: str, kept: str) -> None:
     source = Vectors(Words.from_strings(["cat"]), np.asfortranarray(np.ones((1, 3), dtype=given)))
     aligned = align(source, ["cat", "cow"])
     assert aligned.matrix.dtype == np.dtype(kept)
@@ -243,7 +244,7 @@ def test_the_type_is_that_of_the_vectors_in_this_machines_order(given: str, kept
     assert aligned.matrix.flags.c_contiguous
 
 
-def test_steps_of_one_name_are_told_apart() -> None:
+def test_steps_with_equal_names_get_unique_names() -> None:
     leave = lambda words, dim, rng: np.full((len(words), dim), np.nan)  # noqa: E731
     take = lambda words, dim, rng: np.ones((len(words), dim))  # noqa: E731
     aligned = align(VECTORS, ["cow"], oov=[leave, take])
@@ -258,7 +259,7 @@ def test_steps_of_one_name_are_told_apart() -> None:
     assert aligned.origin_of("cow") == "<lambda> 2"
 
 
-def test_nothing_to_align() -> None:
+def test_align_of_empty_vocabulary_or_vectors_works() -> None:
     aligned = align(VECTORS, [])
     assert (aligned.matrix.shape, aligned.coverage.found, aligned.coverage.missing()) == ((0, 4), 1.0, [])
     nothing = align(Vectors(Words.from_strings([]), np.empty((0, 4), dtype=np.float32)), ["a"], oov=["mean"])
@@ -281,23 +282,23 @@ def test_nothing_to_align() -> None:
             "vectors of int64 have no room for rows between: pass floats",
         ),
         (
-            lambda: Aligned(Vocab.from_words(["a"]), np.ones((2, 2)), np.zeros(1, np.uint8), ("padding",), 0),
+            lambda: Aligned(Vocab.from_words(["a"]), np.ones((2, 2)), np.zeros(1, np.uint8), (PADDING,)),
             "1 words need as many rows of floats, not (2, 2) float64",
         ),
     ],
 )
-def test_arguments_that_cannot_be(call: Callable[[], object], message: str) -> None:
+def test_align_with_invalid_arguments_raises(call: Callable[[], object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         call()
     assert str(caught.value) == message
 
 
-def test_the_origin_of_a_word_that_is_not_there() -> None:
+def test_origin_of_missing_word_raises() -> None:
     with pytest.raises(VocabularyError, match=r"^'cow' is not in the vocabulary$"):
         align(VECTORS, Vocab.from_words(["cat"], unk_token="<unk>")).origin_of("cow")
 
 
-def test_save_and_load(tmp_path: Path) -> None:
+def test_aligned_is_equal_after_saving_and_loading(tmp_path: Path) -> None:
     vocab = Vocab.from_counter({"the": 6, "\udcff": 3, "cow": 1}, specials=["<pad>", "<unk>"])
     aligned = align(VECTORS, vocab, oov=["casefold", "normal"])
     file = tmp_path / "e.safetensors"
@@ -370,7 +371,7 @@ def test_load_of_a_file_without_kinds_derives_them_from_the_order(tmp_path: Path
         ({"format": "pt"}, "not an aligned matrix that vecload saved."),
     ],
 )
-def test_damaged_files(tmp_path: Path, change: dict[str, object], problem: str) -> None:
+def test_load_of_damaged_file_raises_format_error(tmp_path: Path, change: dict[str, object], problem: str) -> None:
     file = tmp_path / "e.safetensors"
     align(VECTORS, Vocab.from_counter({"cat": 3, "cow": 1}, specials=["<pad>"])).save(file)
     with safetensors.safe_open(file, framework="numpy") as plain:
@@ -387,7 +388,7 @@ def test_damaged_files(tmp_path: Path, change: dict[str, object], problem: str) 
     assert str(caught.value).startswith(f"{file}: ")
 
 
-def test_what_is_no_file_of_ours(tmp_path: Path) -> None:
+def test_load_of_another_file_raises_format_error(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as caught:
         Aligned.load(tmp_path)
     assert str(caught.value) == f"{tmp_path}: not an aligned matrix that vecload saved: found a folder."
@@ -395,7 +396,7 @@ def test_what_is_no_file_of_ours(tmp_path: Path) -> None:
         Aligned.load(tmp_path / "none")
 
 
-def test_anything_may_stand_in_meta(tmp_path: Path) -> None:
+def test_meta_with_any_values_is_saved(tmp_path: Path) -> None:
     source = Vectors(
         Words.from_strings(["cat"]), np.ones((1, 2), dtype=np.float32), {"source": tmp_path, "skipped": {}}
     )
@@ -403,7 +404,7 @@ def test_anything_may_stand_in_meta(tmp_path: Path) -> None:
     assert Aligned.load(tmp_path / "e.safetensors").meta == {"source": str(tmp_path), "skipped": {}}
 
 
-def test_offsets_of_a_file_are_not_believed(tmp_path: Path) -> None:
+def test_load_checks_word_offsets(tmp_path: Path) -> None:
     """Compiled code would follow them anywhere."""
     file = tmp_path / "e.safetensors"
     align(VECTORS, ["cat", "dog"]).save(file)
@@ -416,21 +417,21 @@ def test_offsets_of_a_file_are_not_believed(tmp_path: Path) -> None:
             Aligned.load(file)
 
 
-def test_words_found_with_nan_do_not_spoil_the_drawn_ones() -> None:
+def test_found_rows_with_nan_do_not_change_drawn_rows() -> None:
     matrix = np.array([[1, np.nan], [2, 4], [4, 6]], dtype=np.float32)
     source = Vectors(Words.from_strings(["a", "b", "c"]), matrix)
     assert align(source, ["a", "b", "c", "x"], oov=["mean"]).matrix[3].tolist() == [3, 5]
     assert np.isfinite(align(source, ["a", "b", "c", "x"]).matrix[3]).all()
 
 
-def test_aligned_does_not_change() -> None:
+def test_aligned_is_read_only() -> None:
     aligned = align(VECTORS, ["cat"])
     for array in (aligned.matrix, aligned.origin):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
 
-def test_aligned_is_looked_up_by_word_and_has_the_shape_of_its_matrix() -> None:
+def test_aligned_returns_rows_by_word_and_has_the_shape_of_its_matrix() -> None:
     vectors = Vectors(["cat", "dog"], np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
     aligned = align(vectors, Vocab.from_words(["dog", "cat"], pad_token="<pad>", unk_token="<unk>"), oov=["zeros"])
     assert (len(aligned), aligned.shape, aligned.dim) == (4, (4, 3), 3)

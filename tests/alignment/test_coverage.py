@@ -197,7 +197,7 @@ def test_the_recommended_chain_finds_what_the_explanation_promises(words: list[s
 
 
 @given(st.text(max_size=30))
-def test_spellings_are_others_and_few(word: str) -> None:
+def test_spellings_differ_from_the_word_and_are_few(word: str) -> None:
     tried = spellings(word, CAUSES)
     assert word not in {spelling for spelling, _ in tried}
     assert len(tried) < 10_000
@@ -221,7 +221,7 @@ def test_a_file_is_explained_as_vectors_are(tmp_path: Path, form: str) -> None:
     assert str(align(path, words).coverage) == str(expected)
 
 
-def test_limit_leaves_later_words_out(file: Path) -> None:
+def test_check_with_limit_ignores_later_words(file: Path) -> None:
     first = THERE[:2]
     words = [*first, THERE[-1], first[0].upper()]
     coverage = check(file, words, limit=2)
@@ -288,13 +288,13 @@ def test_several_sources_are_explained_together(file: Path) -> None:
     assert set(explanation.reasons) == {"The", "Dog"}
 
 
-def test_words_of_a_stream_are_unknown(file: Path) -> None:
+def test_coverage_of_a_stream_has_no_explanation(file: Path) -> None:
     coverage = align(io.BytesIO(file.read_bytes()), ["the", "The"]).coverage
     assert coverage.explanation is None
     assert str(coverage) == coverage.table
 
 
-def test_a_file_that_is_gone_is_not_an_error(file: Path) -> None:
+def test_coverage_of_a_deleted_file_has_no_explanation(file: Path) -> None:
     coverage = align(file, ["the", "The"]).coverage
     file.unlink()
     assert coverage.explanation is None
@@ -439,9 +439,9 @@ def test_check_command_explains_texts(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "name what to check by one of --vocab WORDS and --texts TEXTS"),
-        (["--vocab", "v.txt", "--texts", "v.txt"], "name what to check by one of --vocab WORDS and --texts TEXTS"),
-        (["--vocab", "v.txt", "--oov", "lemma"], "there is no step 'lemma'"),
+        ([], "name the words to check by either --vocab WORDS or --texts TEXTS"),
+        (["--vocab", "v.txt", "--texts", "v.txt"], "name the words to check by either --vocab WORDS or --texts TEXTS"),
+        (["--vocab", "v.txt", "--oov", "lemma"], "unknown oov step 'lemma'"),
         (["--vocab", "v.txt", "--oov", "normal"], "check looks words up: oov takes spelling steps, not 'normal'"),
         (["--vocab", "v.txt", "--tokenize", "mecab"], "mecab"),
     ],

@@ -44,7 +44,7 @@ def test_align_warns_with_the_first_words_of_both(file: Path, kind: str) -> None
     assert caught[0].filename == __file__
 
 
-def test_load_warns_too(file: Path) -> None:
+def test_load_warns_if_no_word_is_found(file: Path) -> None:
     with pytest.warns(VecloadWarning) as caught:
         assert len(load(file, vocab=["THE"])) == 0
     assert [str(one.message) for one in caught] == [message("'THE'", "'the', 'of', 'cat'", 1, file)]
@@ -52,7 +52,7 @@ def test_load_warns_too(file: Path) -> None:
         load(io.BytesIO(GLOVE.encode()), vocab=["THE"])
 
 
-def test_nothing_is_said_where_a_row_is_found_or_composed(file: Path) -> None:
+def test_align_does_not_warn_if_a_row_is_found_or_composed(file: Path) -> None:
     ngrams = NgramTable(np.ones((4, 2), dtype=np.float32), minn=1, maxn=2, bucket=4)
     model = Vectors(["the"], np.ones((1, 2), dtype=np.float32), {}, ngrams)
     with warnings.catch_warnings():

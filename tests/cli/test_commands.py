@@ -92,7 +92,7 @@ def test_exit_code_tells_invalid_data_from_wrong_use(glove: Path, tmp_path: Path
     assert "line 2, byte 14: a value that is not a number: found 'x', expected 2 numbers." in err
     code, _, err = run(*command, "--oov", "lemma")
     assert code == 2
-    assert "there is no step 'lemma'" in err
+    assert "unknown oov step 'lemma'" in err
     assert not (tmp_path / "o.safetensors").exists()
 
 

@@ -30,7 +30,7 @@ WIKI = made(["new", "York", "mother", "in", "law", "cat"])
 STEPS = ["casefold", "mean-of-parts", "zeros"]
 
 
-def test_the_mean_of_the_parts_that_are_there() -> None:
+def test_mean_of_parts_averages_known_parts() -> None:
     words = ["New_York", "mother-in-law", "NewYork", "catFish", "fish", "Fish-Bowl"]
     aligned = align(WIKI, words, oov=STEPS)
     for word, parts in (
@@ -47,7 +47,7 @@ def test_the_mean_of_the_parts_that_are_there() -> None:
     assert aligned.new.all()
 
 
-def test_steps_come_in_their_order() -> None:
+def test_steps_are_tried_in_order() -> None:
     table = NgramTable(np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32), minn=3, maxn=4)
     source = made(["cat", "fish"], ngrams=table)
     words = ["Cat", "cat-fish", "", "zyx"]
@@ -65,7 +65,7 @@ def test_steps_come_in_their_order() -> None:
     assert [aligned.origin_of(word) for word in vocab] == ["padding", "special", "ngrams"]
 
 
-def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_align_reads_only_words_spellings_and_parts_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "v.txt"
     lines = (f"{word} " + " ".join(map(str, WIKI[word].tolist())) for word in WIKI)
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -81,7 +81,7 @@ def test_of_a_path_only_words_spellings_and_parts_are_read(tmp_path: Path, monke
     assert one.matrix.tobytes() == align(WIKI, ["NewYork", "catFish"], oov=STEPS).matrix.tobytes()
 
 
-def test_a_models_ngrams_are_what_gensim_composes() -> None:
+def test_ngrams_of_a_model_equal_those_of_gensim() -> None:
     fasttext = pytest.importorskip("gensim.models.fasttext")
     from gensim.test.utils import datapath
 
@@ -95,7 +95,7 @@ def test_a_models_ngrams_are_what_gensim_composes() -> None:
     assert aligned.matrix.tobytes() == align(vecload.load(file), words, oov=steps).matrix.tobytes()
 
 
-def test_pieces_of_a_tokenizer() -> None:
+def test_subwords_averages_subwords_of_a_tokenizer() -> None:
     tokenizers = pytest.importorskip("tokenizers")
     transformers = pytest.importorskip("transformers")
     pieces = ["[UNK]", "un", "##happi", "##ness", "cat", "##s"]
@@ -130,7 +130,7 @@ def test_pieces_of_a_tokenizer() -> None:
 DOMAIN = made(["NEW", "cat", "gene"], seed=1)
 
 
-def test_the_first_file_that_has_the_word() -> None:
+def test_combine_first_takes_the_first_source_with_the_word() -> None:
     words = ["cat", "gene", "NEW", "York", "GENE", "york", "gene-cat", "elk"]
     aligned = align([WIKI, DOMAIN], words, combine="first", oov=STEPS)
     origins = [aligned.origin_of(word) for word in words]
@@ -152,7 +152,7 @@ def test_the_first_file_that_has_the_word() -> None:
     assert list(aligned.meta["sources"]) == [{}, {}]
 
 
-def test_the_mean_of_the_files_that_have_the_word() -> None:
+def test_combine_average_takes_the_mean_of_sources_with_the_word() -> None:
     words = ["cat", "gene", "new", "elk"]
     aligned = align([WIKI, DOMAIN], words, combine="average", oov=["casefold", "zeros"])
     expected = [(WIKI["cat"] + DOMAIN["cat"]) / 2, DOMAIN["gene"], (WIKI["new"] + DOMAIN["NEW"]) / 2, np.zeros(3)]
@@ -160,7 +160,7 @@ def test_the_mean_of_the_files_that_have_the_word() -> None:
     assert [aligned.origin_of(word) for word in words] == ["exact", "exact", "exact", "zeros"]
 
 
-def test_side_by_side() -> None:
+def test_combine_concatenate_puts_rows_side_by_side() -> None:
     wide = made(["cat", "gene"], dim=5, seed=2)
     vocab = Vocab.from_words(["cat", "gene", "CAT", "elk"], pad_token="<pad>", unk_token="<unk>")
     aligned = align([WIKI, wide], vocab, combine="concatenate", oov=["casefold", "normal"], seed=4)
@@ -181,7 +181,7 @@ def test_side_by_side() -> None:
     st.lists(st.sampled_from(["cat", "CAT", "new", "NEW", "gene", "York", "york", "in", "elk"]), unique=True),
     st.permutations([WIKI, DOMAIN, made(["elk", "york", "cat"], seed=5)]),
 )
-def test_first_and_average_by_the_rule(words: list[str], sources: list[Vectors]) -> None:
+def test_first_and_average_equal_a_slow_reference(words: list[str], sources: list[Vectors]) -> None:
     first = align(sources, words, combine="first", oov=["casefold", "zeros"])
     average = align(sources, words, combine="average", oov=["casefold", "zeros"])
     for row, word in enumerate(words):
@@ -223,13 +223,13 @@ def test_first_and_average_by_the_rule(words: list[str], sources: list[Vectors])
         ([WIKI] * 130, "first", "263 origins do not fit into one byte; pass fewer sources or fewer steps"),
     ],
 )
-def test_sources_that_cannot_be_combined(sources: Any, combine: Any, message: str) -> None:
+def test_combining_incompatible_sources_raises(sources: Any, combine: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         align(sources, ["cat"], combine=combine, oov=["casefold"])
     assert str(caught.value) == message
 
 
-def test_bfloat16(tmp_path: Path) -> None:
+def test_align_keeps_bfloat16(tmp_path: Path) -> None:
     source = Vectors(WIKI.words, WIKI.matrix.astype(ml_dtypes.bfloat16))
     aligned = align(source, ["cat", "NewYork", "elk"], oov=["mean-of-parts", "normal"])
     assert aligned.matrix.dtype == ml_dtypes.bfloat16

@@ -52,7 +52,7 @@ def slow_draws(word: str, columns: int, seed: int) -> list[float]:
     return [((output >> 11) + 0.5) / 2**53 for output in splitmix64(state, columns)]
 
 
-def test_the_slow_splitmix64_gives_the_published_numbers() -> None:
+def test_reference_splitmix64_returns_published_numbers() -> None:
     """From Rosetta Code, "Pseudo-random numbers/Splitmix64"."""
     published = [
         6457827717110365317,
@@ -65,13 +65,13 @@ def test_the_slow_splitmix64_gives_the_published_numbers() -> None:
 
 
 @pytest.mark.parametrize("word", ["cat", "", "北海道", "\udcff"])
-def test_draws_in_plain_integers(word: str) -> None:
+def test_uniform_draws_equal_those_of_plain_integers(word: str) -> None:
     """The same numbers on every machine and in every version: whoever stored a seed depends on it."""
     assert uniform_draws([word], 3, 7)[0].tolist() == slow_draws(word, 3, 7)
     assert uniform_draws([word], 3, -1)[0].tolist() == slow_draws(word, 3, 2**64 - 1)
 
 
-def test_normal_is_box_muller_of_two_draws_a_column() -> None:
+def test_normal_applies_box_muller_to_two_draws_per_column() -> None:
     draws = slow_draws("cat", 6, 7)
     expected = [
         -1 + 0.5 * math.sqrt(-2 * math.log(one)) * math.cos(2 * math.pi * other)
@@ -81,7 +81,7 @@ def test_normal_is_box_muller_of_two_draws_a_column() -> None:
 
 
 @given(st.lists(st.text(UTF8_CHARACTERS), min_size=1, unique=True), st.data())
-def test_a_draw_is_a_function_of_seed_word_and_column(words: list[str], data: st.DataObject) -> None:
+def test_draw_depends_only_on_seed_word_and_column(words: list[str], data: st.DataObject) -> None:
     seed = data.draw(SEEDS)
     order = data.draw(st.permutations(range(len(words))))
     cut = data.draw(st.integers(0, len(words) - 1))
@@ -95,7 +95,7 @@ def test_a_draw_is_a_function_of_seed_word_and_column(words: list[str], data: st
     assert len(np.unique(uniform_draws(words, 5, seed))) == 5 * len(words)
 
 
-def test_draws_look_independent_and_evenly_spread() -> None:
+def test_draws_are_uncorrelated_and_uniform() -> None:
     words = [f"w{at}" for at in range(20_000)]
     draws = uniform_draws(words, 8, 0)
     counts = np.apply_along_axis(lambda column: np.histogram(column, 20, (0, 1))[0], 0, draws)
@@ -111,14 +111,14 @@ def test_draws_look_independent_and_evenly_spread() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, BLOCK, 2 * BLOCK + 1])
-def test_mean_and_spread_of_the_rows_found(rows: int) -> None:
+def test_found_has_mean_and_deviation_of_all_rows(rows: int) -> None:
     these = found(rows)
     np.testing.assert_allclose(these.mean, these.rows.astype(np.float64).mean(axis=0), rtol=1e-12)
     values = these.rows.astype(np.float64)
     assert these.spread == pytest.approx((values.mean(), values.std()), rel=1e-12)
 
 
-def test_rows_that_are_not_finite_count_for_nothing() -> None:
+def test_found_ignores_rows_that_are_not_finite() -> None:
     rows = np.array([[1, 2], [np.nan, 9], [3, 4], [np.inf, 9]], dtype=np.float16)
     assert Found(rows, 9, 2).mean.tolist() == [2, 3]
     assert Found(rows, 9, 2).spread == (2.5, math.sqrt(1.25))
@@ -127,7 +127,7 @@ def test_rows_that_are_not_finite_count_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("step", [oov.normal(), oov.uniform()])
-def test_matched_draws_have_the_spread_of_what_was_found(step: oov.Filling) -> None:
+def test_matched_draws_have_the_deviation_of_the_found_rows(step: oov.Filling) -> None:
     words = [f"w{at}" for at in range(20_000)]
     these = found()
     drawn = step.fill(words, these, 0)
@@ -139,7 +139,7 @@ def test_matched_draws_have_the_spread_of_what_was_found(step: oov.Filling) -> N
 
 
 @pytest.mark.parametrize("make", [oov.normal, oov.uniform])
-def test_draws_matched_in_each_dimension_and_by_length(make: Callable[..., oov.Filling]) -> None:
+def test_draws_match_each_dimension_or_the_norm(make: Callable[..., oov.Filling]) -> None:
     words = [f"w{at}" for at in range(20_000)]
     rng = np.random.default_rng(2)
     these = Found(rng.normal(rng.normal(size=6) * 3, rng.uniform(0.1, 4, 6), (300, 6)), 9, 6)
@@ -172,11 +172,11 @@ def test_draws_matched_in_each_dimension_and_by_length(make: Callable[..., oov.F
         ("", []),
     ],
 )
-def test_parts(word: str, parts: list[str]) -> None:
+def test_split_returns_parts_of_compounds_and_camel_case(word: str, parts: list[str]) -> None:
     assert oov.mean_of_parts().parts(word) == parts
 
 
-def test_uniform_reaches_its_ends_and_no_further() -> None:
+def test_uniform_draws_stay_within_limits() -> None:
     drawn = oov.uniform(-0.5, 2).fill([f"w{at}" for at in range(5000)], found(), 0)
     assert -0.5 <= drawn.min() < -0.499
     assert 1.999 < drawn.max() <= 2
@@ -184,7 +184,7 @@ def test_uniform_reaches_its_ends_and_no_further() -> None:
 
 
 @pytest.mark.parametrize("name", ["xavier", "kaiming"])
-def test_xavier_and_kaiming_are_torchs(name: str) -> None:
+def test_xavier_and_kaiming_have_the_limits_of_torch(name: str) -> None:
     torch = pytest.importorskip("torch")
     weight = torch.empty(3000, 25)
     getattr(torch.nn.init, f"{name}_uniform_")(weight, generator=torch.Generator().manual_seed(0))
@@ -195,7 +195,7 @@ def test_xavier_and_kaiming_are_torchs(name: str) -> None:
     assert abs(ours.mean()) < 0.01 * ours.std() * 3
 
 
-def test_zeros_and_mean() -> None:
+def test_zeros_and_mean_make_constant_rows() -> None:
     assert oov.zeros().fill(["a", "b"], found(), 0).tolist() == [[0] * 8] * 2
     assert np.array_equal(oov.mean().fill(["a", "b"], found(), 0), [found().mean] * 2)
 
@@ -227,17 +227,17 @@ def test_zeros_and_mean() -> None:
         (["digits", "casefold"], "A1", [("A#", 0), ("A0", 0), ("a1", 1), ("a#", 1), ("a0", 1)]),
     ],
 )
-def test_respellings(steps: list[str], word: str, expected: list[tuple[str, int]]) -> None:
+def test_respellings_are_in_the_order_of_steps(steps: list[str], word: str, expected: list[tuple[str, int]]) -> None:
     assert respellings(word, parse_chain(steps)[0]) == expected
 
 
-def test_the_first_spelling_that_is_there_wins() -> None:
+def test_find_spellings_returns_the_first_known_spelling() -> None:
     spellings, _ = parse_chain(["casefold", "digits"])
     there = Words.from_strings(["CAT", "Cat", "b#", "b0"])
     assert list(find_spellings(there, ["cat", "B7", "cow"], spellings)) == [(1, 0), (2, 1), (-1, -1)]
 
 
-def test_names_stand_for_steps() -> None:
+def test_parse_chain_resolves_names_to_steps() -> None:
     for made in (oov.normal, oov.uniform, oov.xavier, oov.kaiming, oov.zeros, oov.mean):
         for spelled in (made.__name__, made, made()):
             _, (step,) = parse_chain([spelled])
@@ -249,7 +249,7 @@ def test_names_stand_for_steps() -> None:
     assert [step_name(step) for step in fillings] == ["zeros"]
 
 
-def test_each_name_is_given_once() -> None:
+def test_step_names_are_unique() -> None:
     def exact(words: list[str], dim: int, rng: np.random.Generator) -> None: ...
 
     steps = [exact, exact, oov.Filling("exact 2", oov.zeros().fill), oov.zeros()]
@@ -264,25 +264,25 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
     ("steps", "message"),
     [
         ("normal", "oov must be a list of strings, not one string: found 'normal'; pass ['normal']"),
-        (None, "oov is a list of steps: [None]"),
+        (None, "oov must be a list of steps, got None; pass [None]"),
         (
             ["lemma"],
-            "oov: there is no step 'lemma'; there are nfc, nfkc, strip, casefold, separators, digits, nfd, ngrams, "
-            "mean-of-parts, normal, uniform, xavier, kaiming, zeros, mean, or a function of your own",
+            "unknown oov step 'lemma'; choose from: nfc, nfkc, strip, casefold, separators, digits, nfd, ngrams, "
+            "mean-of-parts, normal, uniform, xavier, kaiming, zeros, mean, or pass a function",
         ),
-        (["zeros", "casefold"], "oov: 'zeros' fills every row, so nothing is left for 'casefold' behind it"),
-        ([oov.normal(0, 1), "mean"], "oov: 'normal' fills every row, so nothing is left for 'mean' behind it"),
-        ([3], "oov: 3 is neither a name nor a step nor a function"),
+        (["zeros", "casefold"], "oov: 'zeros' makes a row for every word, so 'casefold' after it is never reached"),
+        ([oov.normal(0, 1), "mean"], "oov: 'normal' makes a row for every word, so 'mean' after it is never reached"),
+        ([3], "oov: a step must be a name, a step of vecload.oov or a function, got 3"),
         (
             ["subword-composition", "zeros"],
             "oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)",
         ),
         ([oov.subwords], "oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)"),
-        (["ngrams", "casefold"], "oov: spelling steps come first, before steps that make rows"),
-        ([leave, "casefold"], "oov: spelling steps come first, before steps that make rows"),
+        (["ngrams", "casefold"], "oov: steps that look for other spellings must be before steps that make rows"),
+        ([leave, "casefold"], "oov: steps that look for other spellings must be before steps that make rows"),
     ],
 )
-def test_chains_that_cannot_be(steps: list[object], message: str) -> None:
+def test_chain_with_invalid_steps_raises(steps: list[object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         parse_chain(steps)
     assert str(caught.value) == message
@@ -292,25 +292,25 @@ def test_chains_that_cannot_be(steps: list[object], message: str) -> None:
     ("make", "message"),
     [
         (lambda: oov.normal(std=-1), "normal: std=-1 is negative"),
-        (lambda: oov.normal(math.nan), "normal: mean=nan is no finite number"),
+        (lambda: oov.normal(math.nan), "normal: mean=nan is not a finite number"),
         (
             lambda: oov.normal(match="row"),  # type: ignore[arg-type]
             "normal: match='row' is not one of 'global', 'dimension', 'norm'",
         ),
-        (lambda: oov.subwords(3), "oov: subwords takes a Hugging Face tokenizer, not a int"),
+        (lambda: oov.subwords(3), "oov: subwords needs a Hugging Face tokenizer, got int"),
         (
             lambda: oov.uniform(high=-9, match="dimension").fill(["cat"], Found(np.array([[1.0, 3.0]]), 2, 2), 0),
-            "uniform: low=3 is above high=-9, the end matched to the rows found",
+            "uniform: low=3 is above high=-9, the limit matched to the rows that were found",
         ),
         (lambda: oov.uniform(1, -1), "uniform: low=1 is above high=-1"),
-        (lambda: oov.uniform(high=math.inf), "uniform: high=inf is no finite number"),
+        (lambda: oov.uniform(high=math.inf), "uniform: high=inf is not a finite number"),
         (
             lambda: oov.uniform(low=9).fill(["cat"], Found(np.array([[1.0, 3.0]]), 2, 2), 0),
-            "uniform: low=9 is above high=3.73205, the end matched to the rows found",
+            "uniform: low=9 is above high=3.73205, the limit matched to the rows that were found",
         ),
     ],
 )
-def test_arguments_that_cannot_be(make: Callable[[], object], message: str) -> None:
+def test_steps_with_invalid_arguments_raise(make: Callable[[], object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         make()
     assert str(caught.value) == message
@@ -319,13 +319,13 @@ def test_arguments_that_cannot_be(make: Callable[[], object], message: str) -> N
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (np.zeros(8), "oov: step gave rows of shape (8,), expected (2, 8)"),
-        (np.zeros((2, 9)), "oov: step gave rows of shape (2, 9), expected (2, 8)"),
-        (None, "oov: step gave rows of shape (), expected (2, 8)"),
-        ([["a"] * 8] * 2, "oov: step gave no array of numbers (could not convert string to float: 'a')"),
+        (np.zeros(8), "oov: step returned rows of shape (8,), expected (2, 8)"),
+        (np.zeros((2, 9)), "oov: step returned rows of shape (2, 9), expected (2, 8)"),
+        (None, "oov: step returned rows of shape (), expected (2, 8)"),
+        ([["a"] * 8] * 2, "oov: step must return an array of numbers (could not convert string to float: 'a')"),
     ],
 )
-def test_what_a_step_of_ones_own_may_not_give(made: object, message: str) -> None:
+def test_function_with_invalid_result_raises(made: object, message: str) -> None:
     def step(words: list[str], dim: int, rng: np.random.Generator) -> object:
         return made
 
@@ -335,7 +335,7 @@ def test_what_a_step_of_ones_own_may_not_give(made: object, message: str) -> Non
     assert str(caught.value) == message
 
 
-def test_an_error_in_a_step_of_ones_own_is_its_own() -> None:
+def test_error_of_a_function_is_not_changed() -> None:
     def step(words: list[str], dim: int, rng: np.random.Generator) -> None:
         raise ValueError("mine")
 

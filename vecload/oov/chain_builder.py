@@ -1,4 +1,4 @@
-"""A chain: what steps the caller's names stand for, in what order, and the rows each makes."""
+"""The OOV chain: resolve names to steps, check their order, and run them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ Step = Spelling | Composition | Filling | Custom
 
 
 def parse_chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Composition | Filling | Custom, ...]]:
-    """The steps that names stand for: those that spell, then those that make rows, the last of which fills every one.
+    """Resolve the steps of a chain: the normalizers, then the steps that make rows.
+
+    The last step makes a row for every word. If the chain ends in another step, one that makes zeros is added.
 
     Raises
     ------
     OptionError
-        For a name that is none, or a step where it cannot be.
+        For an unknown name, and for steps in an order that cannot work.
 
     Examples
     --------
@@ -36,54 +38,54 @@ def parse_chain(steps: Sequence[Any]) -> tuple[tuple[Spelling, ...], tuple[Compo
     """
     refuse_string("oov", steps)
     if not isinstance(steps, Sequence):
-        raise OptionError(f"oov is a list of steps: [{steps!r}]")
+        raise OptionError(f"oov must be a list of steps, got {steps!r}; pass [{steps!r}]")
     resolved: list[Step] = []
     for step in steps:
         if resolved and isinstance(resolved[-1], Filling):
-            raise OptionError(f"oov: {resolved[-1].name!r} fills every row, so nothing is left for {step!r} behind it")
-        resolved.append(_resolved(step))
+            raise OptionError(
+                f"oov: {resolved[-1].name!r} makes a row for every word, so {step!r} after it is never reached"
+            )
+        resolved.append(_resolve(step))
         if isinstance(resolved[-1], Spelling) and not all(isinstance(known, Spelling) for known in resolved):
-            raise OptionError("oov: spelling steps come first, before steps that make rows")
+            raise OptionError("oov: steps that look for other spellings must be before steps that make rows")
     if not resolved or not isinstance(resolved[-1], Filling):
         resolved.append(zeros())
     spellings = tuple(step for step in resolved if isinstance(step, Spelling))
     return spellings, tuple(step for step in resolved if not isinstance(step, Spelling))
 
 
-def _resolved(step: Any) -> Step:
+def _resolve(step: Any) -> Step:
     makers: dict[str, Any] = {**COMPOSITIONS, **FILLINGS}
-    if callable(step):
-        # The package exports wrapped functions, which explain unknown keywords.
-        step = inspect.unwrap(step)
-    if step is inspect.unwrap(subwords) or step == "subword-composition":
+    # The package exports functions that are wrapped to explain unknown keywords. Functions of the caller are not
+    # unwrapped, because a wrapper may do something.
+    function = inspect.unwrap(step) if inspect.isfunction(step) else None
+    if step == "subword-composition" or function is inspect.unwrap(subwords):
         raise OptionError("oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)")
     if isinstance(step, str):
         if step in SPELLINGS:
             return SPELLINGS[step]
         if step not in makers:
-            known = ", ".join([*SPELLINGS, *makers])
-            raise OptionError(
-                f"oov: there is no step {step!r}; there are {known}, or a function of your own"
-                f"{did_you_mean(step, [*SPELLINGS, *makers])}"
-            )
-        step = makers[step]
-    if any(step is inspect.unwrap(maker) for maker in makers.values()):  # also oov.normal, its brackets forgotten
+            known = [*SPELLINGS, *makers]
+            near = did_you_mean(step, known)
+            raise OptionError(f"unknown oov step {step!r}; choose from: {', '.join(known)}, or pass a function{near}")
+        step = makers[step]()
+    elif function is not None and function in map(inspect.unwrap, makers.values()):  # `oov.normal` for `oov.normal()`
         step = step()
     if not isinstance(step, (Spelling, Composition, Filling)) and not callable(step):
-        raise OptionError(f"oov: {step!r} is neither a name nor a step nor a function")
+        raise OptionError(f"oov: a step must be a name, a step of vecload.oov or a function, got {step!r}")
     made: Step = step
     return made
 
 
 def step_name(step: Step) -> str:
-    """What a step calls itself."""
+    """Return the name of a step: its own, or that of the function."""
     if isinstance(step, (Spelling, Composition, Filling)):
         return step.name
     return getattr(step, "__name__", type(step).__name__)
 
 
 def step_names(steps: Iterable[Step], *, taken: Sequence[str]) -> tuple[str, ...]:
-    """What coverage calls the steps, each name once, behind those `taken`: "<lambda>", "<lambda> 2"."""
+    """Return the names `taken`, then a unique name for each step: "<lambda>", "<lambda> 2"."""
     unique = list(taken)
     for name in map(step_name, steps):
         numbered = (f"{name} {number}" if number > 1 else name for number in range(1, len(unique) + 2))
@@ -101,12 +103,32 @@ def make_rows(
     seed: int,
     number: int,
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
-    """The rows that step `number` makes for the words it is asked for, with their places, some at a time.
+    """Yield the rows that a step makes, some at a time, with the positions of their words.
+
+    Parameters
+    ----------
+    step
+        A step that makes rows.
+    words
+        All words.
+    asked
+        Positions of the words that need a row, int64, shape (k,).
+    found, lookup
+        Rows of the vectors, for steps that use them.
+    seed
+        Seed of random rows.
+    number
+        Position of the step in the chain, which distinguishes the random numbers of two functions.
+
+    Yields
+    ------
+    positions, rows
+        int64, shape (n,), and float64, shape (n, dim).
 
     Raises
     ------
     OptionError
-        When a step of the caller's own makes something else.
+        If a function returns anything but an array of numbers of the right shape.
     """
     if isinstance(step, Filling):
         for block in _blocks(asked):
@@ -119,10 +141,10 @@ def make_rows(
         try:
             made = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise OptionError(f"oov: {step_name(step)} gave no array of numbers ({error})") from error
+            raise OptionError(f"oov: {step_name(step)} must return an array of numbers ({error})") from error
         if made.shape != (len(asked), found.dim):
             expected = (len(asked), found.dim)
-            raise OptionError(f"oov: {step_name(step)} gave rows of shape {made.shape}, expected {expected}")
+            raise OptionError(f"oov: {step_name(step)} returned rows of shape {made.shape}, expected {expected}")
         yield _made(asked, made)
 
 
@@ -133,6 +155,6 @@ def _blocks(asked: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
 def _made(
     asked: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Those of the rows that were made: NaN leaves a word to the next step."""
+    """Return the finished rows with their positions; a row with NaN leaves its word to the next step."""
     made = ~np.isnan(rows).any(axis=1)
     return asked[made], rows[made]

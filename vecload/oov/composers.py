@@ -1,4 +1,4 @@
-"""Steps that make a word's row from its parts: n-grams of characters, parts of a compound, pieces of a tokenizer."""
+"""Composers: steps that compute the row of a word from its character n-grams, its parts, or its subwords."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def ngrams() -> Composition:
-    """The mean of the word's character n-grams, by the file's own table (fastText ``.bin`` and ``.ftz``, floret).
+    """Compose rows from character n-grams, by the table of the vectors (fastText ``.bin`` and ``.ftz``, floret).
 
-    A file without such a table leaves every word to the next step.
+    Vectors without an n-gram table leave every word to the next step.
     """
     return Composition("ngrams", _from_ngrams)
 
@@ -30,12 +30,14 @@ def _from_ngrams(words: list[str], lookup: Lookup) -> npt.NDArray[np.float64]:
 
 
 def mean_of_parts(split: Callable[[str], Sequence[str]] | None = None) -> Composition:
-    """The mean of those parts of the word that the file has, each under the spellings of the chain.
+    """Compose rows as means of the rows of the word's parts, each under the spellings of the chain.
+
+    Parts that the vectors do not have are ignored.
 
     Parameters
     ----------
     split
-        Gives the parts; None cuts at ``_``, ``-``, white space and where camel case begins a word.
+        Function that returns the parts of a word; None cuts at ``_``, ``-``, white space and camel case.
 
     Examples
     --------
@@ -46,26 +48,26 @@ def mean_of_parts(split: Callable[[str], Sequence[str]] | None = None) -> Compos
 
 
 def subwords(tokenizer: Any) -> Composition:
-    """The mean of the file's rows for the pieces a Hugging Face tokenizer cuts the word into.
+    """Compose rows as means of the rows of the word's subwords by a Hugging Face tokenizer.
 
     Parameters
     ----------
     tokenizer
-        A ``tokenizers.Tokenizer``, or one of ``transformers``. A piece is looked up as it is written in the word,
-        without its marks: "##ing" as "ing".
+        A ``tokenizers.Tokenizer``, or one of ``transformers``. Subwords are looked up as they are written in the word,
+        without the marks of the tokenizer: "##ing" as "ing".
 
     Raises
     ------
     OptionError
-        When it is something else.
+        For any other tokenizer.
     """
     fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    # Functions of the module instead of closures, so that the step can be pickled.
-    if hasattr(fast, "get_added_tokens_decoder"):  # a tokenizers.Tokenizer: offsets are those of the word as written
+    # Partial functions instead of closures, so that the step can be pickled.
+    if hasattr(fast, "get_added_tokens_decoder"):  # a tokenizers.Tokenizer, whose offsets are positions in the word
         return _mean("subword-composition", partial(_pieces_by_offset, fast))
     if hasattr(tokenizer, "convert_tokens_to_string"):
         return _mean("subword-composition", partial(_pieces_by_mark, tokenizer))
-    raise OptionError(f"oov: subwords takes a Hugging Face tokenizer, not a {type(tokenizer).__name__}")
+    raise OptionError(f"oov: subwords needs a Hugging Face tokenizer, got {type(tokenizer).__name__}")
 
 
 def _pieces_by_offset(tokenizer: Any, word: str) -> Sequence[str]:
@@ -101,7 +103,11 @@ def _split(word: str) -> list[str]:
 
 
 def _humps(piece: str) -> list[str]:
-    """Parts of camel case: a capital after a small letter begins one, and the last capital before a small letter."""
+    """Return the parts of a word in camel case.
+
+    A part begins at a capital after a small letter, and at the last capital before a small letter: "HTTPServer" has
+    the parts "HTTP" and "Server".
+    """
     starts = [0]
     for at in range(1, len(piece)):
         ends_small = at + 1 < len(piece) and piece[at + 1].islower()

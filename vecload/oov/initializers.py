@@ -1,7 +1,7 @@
-"""Steps that make a row without the file.
+"""Initializers: steps that make a row for every word, at random or constant.
 
-Random rows are functions of the seed, the word's bytes and the column alone, so neither order nor threads nor other
-words change them.
+A random number is a function of the seed, the bytes of the word and the column only. So the row of a word does not
+depend on the other words, their order, or the number of threads.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 _MAX_UNIT = 2.0**-53
-SEEDS = 1 << 64  # numpy's generators and BLAKE2b's key take no negative or endless numbers
+# NumPy's generators and the key of BLAKE2b need seeds that are not negative and of bounded size.
+SEEDS = 1 << 64
 
 
 def uniform_draws(words: Sequence[str], columns: int, seed: int) -> npt.NDArray[np.float64]:
-    """Draws from (0, 1], one row a word, each a function of seed, word and column.
+    """Return random numbers in (0, 1], a row for each word; each is a function of seed, word and column.
 
     Parameters
     ----------
     words
-        Which rows.
+        Words of the rows.
     columns
-        Numbers in a row.
+        Number of values in a row.
     seed
-        Any integer, taken modulo 2**64.
+        Any integer; it is reduced modulo 2**64.
 
     Returns
     -------
@@ -45,8 +46,9 @@ def uniform_draws(words: Sequence[str], columns: int, seed: int) -> npt.NDArray[
 
     Notes
     -----
-    A row's stream is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-    from the BLAKE2b hash of the word's bytes, keyed with the seed; its 53 high bits are the draw.
+    The numbers of a row are the stream of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", OOPSLA 2014) that starts at the BLAKE2b hash of the word, keyed with the seed. The upper 53 bits of
+    each output become a float64.
 
     Examples
     --------
@@ -69,15 +71,15 @@ def uniform_draws(words: Sequence[str], columns: int, seed: int) -> npt.NDArray[
 
 
 def normal(mean: float | None = None, std: float | None = None, *, match: Match = "global") -> Filling:
-    """Rows from a normal distribution.
+    """Draw rows from a normal distribution.
 
     Parameters
     ----------
     mean, std
-        Of the values; None for those of the rows that were found.
+        Mean and standard deviation of the values; None for those of the rows that were found.
     match
-        What None means: "global" for mean and deviation of all values found, "dimension" for those of each dimension.
-        "norm" is "global", each row then scaled to the median length of the rows found.
+        Meaning of None: "global" uses the mean and deviation of all values that were found, "dimension" those of each
+        dimension. "norm" is like "global", and scales each row to the median norm of the rows that were found.
 
     Examples
     --------
@@ -93,20 +95,22 @@ def normal(mean: float | None = None, std: float | None = None, *, match: Match 
 def _normal(
     words: list[str], found: Found, seed: int, *, mean: float | None, std: float | None, match: Match
 ) -> npt.NDArray[np.float64]:
-    draws = uniform_draws(words, 2 * found.dim, seed)  # two a column, side by side: no draw depends on dim
-    radius = np.sqrt(-2.0 * np.log(draws[:, 0::2]))  # Box and Muller 1958
+    # The method of Box and Muller (1958) needs two uniform numbers for each value. They are next to each other, so that
+    # the numbers of a column do not depend on the dimension.
+    draws = uniform_draws(words, 2 * found.dim, seed)
+    radius = np.sqrt(-2.0 * np.log(draws[:, 0::2]))
     middle, spread = _matched(found, match)
     unit = radius * np.cos(2.0 * np.pi * draws[:, 1::2])
     return _scaled((middle if mean is None else mean) + (spread if std is None else std) * unit, found, match)
 
 
 def uniform(low: float | None = None, high: float | None = None, *, match: Match = "global") -> Filling:
-    """Rows from a uniform distribution.
+    """Draw rows from a uniform distribution.
 
     Parameters
     ----------
     low, high
-        Its ends; None for those that give mean and deviation of the rows that were found.
+        Limits of the values; None for those with the mean and deviation of the rows that were found.
     match
         As for `normal`.
 
@@ -127,18 +131,18 @@ def _uniform(
     middle, spread = _matched(found, match)
     least = middle - 3**0.5 * spread if low is None else np.float64(low)
     most = middle + 3**0.5 * spread if high is None else np.float64(high)
-    if (least > most).any():  # one end given, the other matched
+    if (least > most).any():  # one limit is given, the other is matched
         given = (
             f"low={low:g} is above high={np.min(most):g}"
             if high is None
             else f"low={np.max(least):g} is above high={high:g}"
         )
-        raise OptionError(f"uniform: {given}, the end matched to the rows found")
+        raise OptionError(f"uniform: {given}, the limit matched to the rows that were found")
     return _scaled(least + (most - least) * uniform_draws(words, found.dim, seed), found, match)
 
 
 def _matched(found: Found, match: Match) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and deviation, of shape (dim,) or ()."""
+    """Return mean and deviation, each of shape (dim,) or ()."""
     if match == "dimension":
         return found.mean, found.deviation
     middle, spread = found.spread
@@ -157,30 +161,30 @@ def _check(step: str, match: Match, **values: float | None) -> None:
         raise OptionError(f"{step}: match={match!r} is not one of {', '.join(map(repr, get_args(Match)))}")
     for name, value in values.items():
         if value is not None and not math.isfinite(value):
-            raise OptionError(f"{step}: {name}={value} is no finite number")
+            raise OptionError(f"{step}: {name}={value} is not a finite number")
 
 
 def xavier() -> Filling:
-    """Rows as ``torch.nn.init.xavier_uniform_`` draws them for the whole matrix (Glorot and Bengio 2010)."""
+    """Draw rows as ``torch.nn.init.xavier_uniform_`` does for the whole matrix (Glorot and Bengio 2010)."""
     return Filling("xavier", _xavier)
 
 
 def kaiming() -> Filling:
-    """Rows as ``torch.nn.init.kaiming_uniform_`` draws them for the whole matrix (He et al. 2015)."""
+    """Draw rows as ``torch.nn.init.kaiming_uniform_`` does for the whole matrix (He et al. 2015)."""
     return Filling("kaiming", _kaiming)
 
 
 def zeros() -> Filling:
-    """Rows of zeros."""
+    """Make rows of zeros."""
     return Filling("zeros", _zeros)
 
 
 def mean() -> Filling:
-    """The mean of the rows that were found; zeros when there are none."""
+    """Make rows that are the mean of the rows that were found, or zeros if none were found."""
     return Filling("mean", _mean)
 
 
-# Steps hold functions of the module and no closures, so that they can be pickled.
+# Steps refer to functions of the module, not to closures, so that they can be pickled.
 
 
 def _xavier(words: list[str], found: Found, seed: int) -> npt.NDArray[np.float64]:

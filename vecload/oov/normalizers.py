@@ -1,4 +1,4 @@
-"""Steps that look for a word under another spelling."""
+"""Normalizers: steps that look for a word under another spelling."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _digits(word: str) -> Sequence[str]:
 
 
 def _strip(word: str) -> Sequence[str]:
-    """Return the word with fewer and fewer of the characters around it: as few as necessary are removed."""
-    if word.isalnum():  # nearly every word
+    """Return the word without the punctuation around it, removing as few characters as possible first."""
+    if word.isalnum():  # true for nearly every word, and fast
         return ()
     kept = [at for at, char in enumerate(word) if not _surrounds(char)]
     if not kept:

@@ -1,4 +1,4 @@
-"""The kinds of steps a chain has, and what each may look at."""
+"""The kinds of steps that an OOV chain can have, and the data that each kind can use."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 
 
 Custom = Callable[[list[str], int, np.random.Generator], Any]
-"""A step of the caller's own: rows for words, shape (k, dim); a row of NaN leaves a word to the next step."""
+"""Function ``(words, dim, rng) -> rows`` as a step: rows have shape (k, dim); NaN leaves a word to the next step."""
 
-BLOCK = 1024  # rows worked on together: a fill of a million rows needs little more memory than the rows
+# Rows made together. Filling a million rows then needs little more memory than the rows.
+BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """Looks the word up under other spellings, in their order."""
+    """Step that looks for other spellings of a word: ``respell(word)`` returns them in the order to try."""
 
     name: str
     respell: Callable[[str], Sequence[str]]
 
 
 class Lookup(Protocol):
-    """What a composing step may ask: float64 rows, shape (k, dim), of NaN for words that have none."""
+    """Rows of other words for composing steps: float64, shape (k, dim), NaN for words without a row."""
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Those of the file, under the first spelling of the chain that it has."""
+        """Return the rows of the vectors, each under the first known spelling of the chain."""
 
     def ngrams(self, words: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Those the file's character n-grams give."""
+        """Return the rows that are composed from character n-grams."""
 
 
 def _no_parts(_word: str) -> Sequence[str]:
@@ -45,9 +46,9 @@ def _no_parts(_word: str) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Composition:
-    """Makes a word's row from what the file has: ``compose(words, lookup)`` gives rows as a `Lookup` does.
+    """Step that composes rows from other rows: ``compose(words, lookup)`` returns rows as a `Lookup` does.
 
-    `parts` names the words that `compose` will look up for a word: of a file, only what is asked for is read.
+    `parts` returns the words that `compose` looks up for a word, so that only their rows are read from a file.
     """
 
     name: str
@@ -57,10 +58,10 @@ class Composition:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a filling step may look at.
+    """Rows that were found in the vectors, for initializers that match their distribution.
 
-    `rows` are those the file had, shape (n, dim); `num_embeddings` and `dim` the shape of the whole matrix. Rows with
-    NaN or infinity, which a caller may have allowed, count for nothing.
+    `rows` has shape (n, dim); `num_embeddings` and `dim` are the shape of the whole matrix. Rows with NaN or infinity
+    are ignored.
     """
 
     rows: npt.NDArray[Any]
@@ -74,7 +75,7 @@ class Found:
 
     @cached_property
     def mean(self) -> npt.NDArray[np.float64]:
-        """Mean row, shape (dim,); zeros when there are none."""
+        """Mean row, shape (dim,); zeros without rows."""
         total, count = np.zeros(self.dim), 0
         for block in self._finite():
             total += block.sum(axis=0)
@@ -83,7 +84,7 @@ class Found:
 
     @cached_property
     def spread(self) -> tuple[float, float]:
-        """Mean and standard deviation of all values found; 0 and 1/sqrt(dim) when there are none."""
+        """Mean and standard deviation of all values; 0 and 1/sqrt(dim) without rows."""
         middle = float(self.mean.mean())
         squares, count = 0.0, 0
         for block in self._finite():
@@ -93,7 +94,7 @@ class Found:
 
     @cached_property
     def deviation(self) -> npt.NDArray[np.float64]:
-        """Standard deviation in each dimension, shape (dim,); 1/sqrt(dim) when there are no rows."""
+        """Standard deviation in each dimension, shape (dim,); 1/sqrt(dim) without rows."""
         squares, count = np.zeros(self.dim), 0
         for block in self._finite():
             squares += np.square(block - self.mean).sum(axis=0)
@@ -102,14 +103,14 @@ class Found:
 
     @cached_property
     def median_norm(self) -> float:
-        """Median length of a row; 1 when there are none."""
+        """Median norm of the rows; 1 without rows."""
         norms = np.concatenate([np.linalg.norm(block, axis=1) for block in self._finite()] or [np.ones(1)])
         return float(np.median(norms)) if len(norms) else 1.0
 
 
 @dataclass(frozen=True)
 class Filling:
-    """Makes a row for every word: ``fill(words, found, seed)`` gives float64 rows, shape (len(words), dim)."""
+    """Step that makes a row for every word: ``fill(words, found, seed)`` returns float64, shape (len(words), dim)."""
 
     name: str
     fill: Callable[[list[str], Found, int], npt.NDArray[np.float64]]
