@@ -25,7 +25,7 @@ def convert(
     *,
     format: Format = None,  # noqa: A002 - the field's word
     source_format: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Format to read, if the content leaves doubt.")
+        str | None, typer.Option(metavar="NAME", help="Format to read, if the content is ambiguous.")
     ] = None,
     vocab: OptionalVocab = None,
     limit: Limit = None,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Format = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Format to write (see `vecload formats`); else the one of the output's suffix."),
+    typer.Option(
+        metavar="NAME", help="Format to write (see `vecload formats`); by default that of the output's suffix."
+    ),
 ]
 _STDOUT = "/dev/stdout"
 
