@@ -75,7 +75,7 @@ class Pipe:
 
 
 def check_round_trip(case: Case, vectors: Vectors, folder: Path) -> None:
-    """Words are equal byte for byte, float32 values bit for bit."""
+    """Check that words are equal byte for byte, and float32 values bit for bit."""
     path = case.write(vectors, folder)
     again = case.load(path)
     assert same(again, vectors)
@@ -148,7 +148,7 @@ def check_small(case: Case, folder: Path) -> None:
 
 
 def check_float64(case: Case, folder: Path) -> None:
-    """Values too large for float32 are stored exactly or refused; then no file is left."""
+    """Check that values too large for float32 are stored exactly or refused; then no file is left."""
     large = Vectors(Words.from_strings(["a", "b"]), np.array([[0.5, 2], [1e300, 1]]))
     try:
         path = case.write(large, folder)

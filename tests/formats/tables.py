@@ -15,7 +15,7 @@ from vecload.formats.contract import Batch
 
 @dataclass
 class TableOf:
-    """What `vecload.formats.contract.RowStream` asks for, with the number of rows known or not."""
+    """`vecload.formats.contract.RowStream` over vectors, with or without a known number of rows."""
 
     vectors: Vectors
     step: int = 3
@@ -60,5 +60,5 @@ class TableOf:
 
 
 def same(one: Vectors, other: Vectors) -> bool:
-    """Words byte for byte, values bit for bit."""
+    """Return whether words are equal byte for byte, and values bit for bit."""
     return one.words == other.words and one.matrix.tobytes() == other.matrix.tobytes()

@@ -76,7 +76,7 @@ ODDITIES = [
 
 
 def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
-    """Both readers agree on `data`."""
+    """Compare both readers on `data`."""
     try:
         vectors = vecload.load(io.BytesIO(data), errors="skip" if skip else "raise", dtype=dtype)
         refused = None

@@ -40,7 +40,7 @@ HABITS = {
     ),
     "place or travel as a metaphor for data": (
         r"\b(?:lie|lies|lying|lay) (?!down)\w+|\b(?:under way|on the way|on its way|in front|stays? behind)\b"
-        r"|\bbehind\b|\bcomes? (?:in|from|through|out|back) (?!.*\bpull\b)"
+        r"|(?<!idea )\bbehind\b|\bcomes? (?:in|through|out|back) (?!.*\bpull\b)"
     ),
     "archaic or calqued word": (
         r"\b(?:shall|anew|amid|bearable|nobody|somebody|whose business|so many|hold(?:s|ing)? against|held against)\b"
@@ -54,6 +54,13 @@ HABITS = {
         r"|\b(?:catalogue|licence|centred?|centres|grey|whilst|analysed?)\b"
     ),
 }
+VERBLESS = "summary without a verb (say Return ..., or another imperative)"
+# First words that cannot be an imperative: determiners and the like, plural nouns, numbers and code.
+NOT_IMPERATIVE = re.compile(
+    r"(?:an?|the|that|those|these|what|whether|where|which|how|some|all|each|every|both|one|if|when|as|with|of|for|by|in)\b"
+    r"|\w+(?<!s)s\b|[\d`]",
+    re.IGNORECASE,
+)
 PATTERNS = {name: re.compile(pattern, re.MULTILINE) for name, pattern in HABITS.items()}
 QUOTED = re.compile(r"``[^`]*``|`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)|\"[^\"\n]*\"|https?://\S+")
 
@@ -97,9 +104,25 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, "\n".join(line.strip() for line in text.splitlines())
 
 
+def verbless(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, summary) of functions whose docstring does not begin with an imperative.
+
+    Properties are described by nouns, and the docstring of a test may be any sentence.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.name.startswith("test_"):
+            continue
+        summary = (ast.get_docstring(node) or "").partition("\n")[0]
+        noun = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+        if NOT_IMPERATIVE.match(summary) and not noun:
+            yield node.lineno, summary
+
+
 def find(path: Path) -> list[Finding]:
     """Return the habits in a file."""
     found = []
+    if path.suffix == ".py":
+        found += [Finding(path, line, VERBLESS, summary[:80]) for line, summary in verbless(path)]
     for line, text in prose(path):
         plain = QUOTED.sub(lambda match: "x" * len(match.group()), text)
         for name, pattern in PATTERNS.items():

@@ -51,3 +51,19 @@ def test_each_habit_is_found(text: str, habit: str, tmp_path: Path) -> None:
 def test_plain_sentences_are_not_found(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(text)
     assert language.find(tmp_path / "a.md") == []
+
+
+@pytest.mark.parametrize(
+    ("summary", "count"),
+    [
+        ("Return the rows.", 0),
+        ("Compress a file.", 0),
+        ("Rows of the words.", 1),
+        ("The rows.", 1),
+        ("Returns rows.", 1),
+        ("Whether it fits.", 1),
+    ],
+)
+def test_summary_without_an_imperative_is_found(summary: str, count: int, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f'def f():\n    """{summary}"""\n')
+    assert len(language.find(tmp_path / "a.py")) == count

@@ -88,7 +88,7 @@ def test_gradients_are_those_of_an_embedding_bag() -> None:
 
 
 def slow(mode: Mode, rows: list[int], made: SentencePooler) -> np.ndarray:
-    """One bag, by the definition."""
+    """Pool one bag by the definition."""
     found = MATRIX[rows].astype(np.float64)
     if not rows:
         return np.zeros(made.output_dim)

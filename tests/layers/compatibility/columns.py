@@ -276,7 +276,7 @@ def use_yolo_ema(row: Row, folder: Path) -> None:
 
 
 def use_weight_averaging(row: Row, folder: Path) -> None:
-    """Lightning's WeightAveraging: average, swap the weights for validation and back, and copy them at the end."""
+    """Average like Lightning's WeightAveraging: swap the weights for validation and back, and copy them at the end."""
     ours, plain = both(row, folder)
     start = row.table(ours)
     for model in (ours, plain):
@@ -317,7 +317,7 @@ def of(found: Any) -> torch.Tensor:
 
 
 def use_vmap(row: Row, folder: Path) -> None:
-    """Gradients of each example, as torch's tutorial and Opacus compute them."""
+    """Compute the gradients of each example, as torch's tutorial and Opacus do."""
     ours, plain = both(row, folder)
 
     def grads(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -382,7 +382,7 @@ def watch(layer: nn.Module, *, backward: bool) -> list[str]:
 
 
 def use_sparse_adam(row: Row, folder: Path) -> None:
-    """`SparseAdam` on a layer with `sparse=True`."""
+    """Train a layer with `sparse=True` by `SparseAdam`."""
     from vecload import PartialEmbedding
 
     table = StoredEmbedding(WEIGHT) if row.name == "partial-stored" else WEIGHT

@@ -80,7 +80,7 @@ class Row:
     kind: str = "embedding"
 
     def table(self, model: nn.Module) -> torch.Tensor:
-        """All rows of the input layer, by looking each of them up."""
+        """Return all rows of the input layer, by looking up each of them."""
         with torch.no_grad():
             ids = torch.arange(COUNT)
             if self.kind == "model":
@@ -229,7 +229,7 @@ def train(row: Row, model: nn.Module, steps: int = 3, optimizer: torch.optim.Opt
 
 
 def assert_same(row: Row, ours: nn.Module, plain: nn.Module) -> None:
-    """Both models have the same rows, bit for bit where they are frozen, and answer alike."""
+    """Check that both models have equal rows, bit for bit where frozen, and equal outputs."""
     found, expected = row.table(ours), row.table(plain)
     assert found.dtype == expected.dtype
     torch.testing.assert_close(found, expected)
