@@ -96,6 +96,7 @@ def induction(
     pairs = list_of_pairs("dictionary", dictionary)
     sides = [WordLookup(vectors, chosen) for vectors in (source, target)]
     rows = [side.rows([pair[at] for pair in pairs]) for at, side in enumerate(sides)]
+    # All translations of each source word that has a row.
     wanted: dict[int, set[int]] = {}
     for row, answer in zip(*(side.tolist() for side in rows), strict=True):
         if row >= 0 and answer >= 0:
@@ -107,6 +108,7 @@ def induction(
             f"with {sample(source.words)}, the target with {sample(target.words)}"
         )
     asked = np.fromiter(wanted, dtype=np.int64)
+    # CSLS averages over rows of both spaces, so the limit of the protocol applies to both.
     spaces = [vectors.matrix[: side.count] for vectors, side in zip((source, target), sides, strict=True)]
     if retrieval == "nn":
         found = nearest(spaces[1], spaces[0][asked], max(k), norms=target.norms[: len(spaces[1])]).rows

@@ -39,6 +39,7 @@ def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def _ranks(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    # A value that occurs c times has the ranks up to its cumulative count; their mean is (c - 1) / 2 below the last.
     _, place, counts = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
     ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
     return ranks

@@ -88,6 +88,7 @@ def geometry(vectors: Vectors, *, seed: int = 0) -> Geometry:
             second += block.T @ block
             smallest, largest = np.minimum(smallest, block.min(axis=0)), np.maximum(largest, block.max(axis=0))
     mean = total / count
+    # Rounding can make the smallest variances negative.
     variances = np.linalg.eigvalsh(second / count - np.outer(mean, mean))[::-1].clip(min=0)
     kept = norms[finite]
     return Geometry(

@@ -108,6 +108,7 @@ class WordLookup:
         self.first: npt.NDArray[np.int64] = np.arange(self.count)
         """For each row, the first row whose word is equal by the case rule of the protocol."""
         self._folded: dict[str, int] = {}
+        # Upper case, as gensim does; it also equates words such as "straße" and "STRASSE".
         if protocol.case == "fold":
             for row, word in zip(range(self.count), vectors.words, strict=False):
                 self.first[row] = self._folded.setdefault(word.upper(), row)
@@ -120,6 +121,7 @@ class WordLookup:
             asked = [word.lower() for word in words] if self.protocol.case == "lower" else words
             rows = self.vectors.words.lookup(asked)
             rows[rows >= self.count] = -1
+        # A row with NaN would make every figure NaN.
         found = np.flatnonzero(rows >= 0)
         rows[found[~np.isfinite(self.vectors.norms[rows[found]])]] = -1
         return rows

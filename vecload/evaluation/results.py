@@ -37,6 +37,7 @@ class Evaluation:
             shown["accuracy"] = score.accuracy
             for section, known in zip(shown["sections"], score.sections, strict=True):
                 section["accuracy"] = known.accuracy
+        # JSON has no NaN.
         for figure in found["similarities"]:
             figure.update({name: None for name in ("spearman", "pearson") if figure[name] != figure[name]})
         return found

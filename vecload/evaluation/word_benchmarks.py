@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vecload.arrays import row_blocks
 from vecload.errors import VocabularyError
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.evaluation.datasets import Analogies, Pairs
@@ -174,6 +175,7 @@ def analogies(
     chosen = as_protocol(protocol)
     lookup = WordLookup(vectors, chosen)
     quadruples = [quadruple for _, some in questions.sections for quadruple in some]
+    # Each word is looked up once, although it is in many analogies.
     words = sorted({word for quadruple in quadruples for word in quadruple})
     number = {word: at for at, word in enumerate(words)}
     at = np.array([[number[word] for word in quadruple] for quadruple in quadruples], dtype=np.int64)
@@ -192,8 +194,8 @@ def analogies(
     # The last entry makes row -1 (no answer) stand for itself.
     first = np.append(lookup.first, -1)
     with progress_bar(len(asked), unit="analogies", name=questions.name, shown=progress) as bar:
-        for begin in range(0, len(asked), _BATCH):
-            some = asked[begin : begin + _BATCH]
+        for block in row_blocks(len(asked), _BATCH):
+            some = asked[block]
             queries, exclude = values[at[some, :3]], rows[some, :3]
             found = solve_analogies(
                 vectors.matrix,
@@ -205,6 +207,7 @@ def analogies(
                 norms=vectors.norms,
                 progress=False,
             ).rows
+            # The first answer that is not one of the three words counts; the last one if all are.
             answers = first[found]
             refused = (answers[:, :, None] == exclude[:, None, :]).any(axis=2)
             place = np.where(refused.all(axis=1), _ANSWERS - 1, refused.argmin(axis=1))

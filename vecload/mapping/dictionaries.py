@@ -75,6 +75,7 @@ def split_pairs(pairs: Sequence[Pair], *, test: float = 0.2, seed: int = 0) -> t
     if not 0 < test < 1:
         raise OptionError(f"test={test} is not between 0 and 1")
     pairs = text_input.list_of_pairs("pairs", pairs)
+    # Splitting by pairs would leave translations of test words in the training set.
     words = list(dict.fromkeys(source for source, _ in pairs))
     if len(words) < 2:
         raise OptionError(f"{len(words)} source words cannot be split in two")
@@ -102,6 +103,7 @@ def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) ->
     """
     if isinstance(pairs, str):
         there = target.words.lookup(source.words)
+        # A lookup finds the first row of a word, so this is true for all rows but repeated words.
         first = source.words.lookup(source.words) == np.arange(len(source))
         rows = np.flatnonzero((there >= 0) & first)
         if pairs == "numerals":

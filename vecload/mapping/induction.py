@@ -68,6 +68,7 @@ def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
     Conneau et al. (ICLR 2018). The best round is the one with the largest mean CSLS of nearest neighbors, their
     criterion for choosing a model without known pairs.
     """
+    # One round more than refinements, because each round scores the matrix that the round before computed.
     best, best_score = matrix, -np.inf
     for _ in range(_REFINEMENTS + 1):
         found = mutual_neighbors(_mapped(x, matrix), y)
@@ -134,10 +135,12 @@ def _nearest(queries: Rows, rows: Rows, similarity: Rows, keep: float = 1.0, see
 
     nearest = np.empty(len(queries), dtype=np.int64)
     cosines = np.empty(len(queries), dtype=np.float32)
+    # The row with the largest 2 cos - r is the one with the largest cos - r / 2.
     shift = read_only(similarity / 2)
     # A similarity is kept if its 64 random bits are at most this.
     limit = np.uint64(min(int(keep * _ALL64), _ALL64))
     for some in row_blocks(len(queries), QUERIES):
+        # Random bits depend on the numbers of query and row, so results do not depend on the size of blocks.
         products = queries[some] @ rows.T
         stochastic_nearest.nearest_with_dropout(
             products, shift, np.uint64(seed), limit, some.start, nearest[some], cosines[some]

@@ -103,6 +103,7 @@ def map_spaces(
     steps = normalization_steps(method, normalize)
     check_options(method, pairs, limit)
     pairs = _read(pairs)
+    # A regression maps between dimensions; all other methods are built on orthogonal matrices.
     if method != "least-squares" and source.dim != target.dim:
         raise OptionError(
             f"method={method!r} needs spaces of equal dimension, got {source.dim} and {target.dim}; "
@@ -211,6 +212,7 @@ def _solve(
 
             first = solvers.procrustes(left, right)
             found = induction.self_learn(near_x, near_y, first, seed=seed, on_round=on_round)
+        # As in VecMap, the final map is learned from the induced dictionary by whitening and re-weighting.
         info["objective"] = found.objective
         left, right = near_x[found.source], near_y[found.target]
     return solvers.vecmap(left, right)

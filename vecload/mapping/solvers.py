@@ -72,8 +72,11 @@ def vecmap(x: Rows, y: Rows) -> tuple[Matrix, Matrix]:
     OptionError
         If the pairs do not span all dimensions, so that whitening is impossible.
     """
+    # S1: whitening makes the columns of each side uncorrelated.
     white_x, white_y = _whitening(x), _whitening(y)
+    # S2: the singular vectors of the cross-correlation rotate both sides onto common axes.
     u, weights, vt = np.linalg.svd(white_x @ _cross_product(x, y) @ white_y, full_matrices=False)
+    # S3 and S4: axes are weighted by their correlation, and the whitening of each side is reversed along its new axes.
     root, v = np.sqrt(weights), vt.T
     left = white_x @ (u * root) @ (u.T @ np.linalg.inv(white_x) @ u)
     right = white_y @ (v * root) @ (v.T @ np.linalg.inv(white_y) @ v)
@@ -133,6 +136,7 @@ def _cross_product(x: Rows, y: Rows) -> Matrix:
 
 def _whitening(rows: Rows) -> Matrix:
     """Return (rowsᵀ rows)^-1/2."""
+    # Eigenvalues below the rounding error of the largest stand for directions without any pairs.
     scales, axes = np.linalg.eigh(_cross_product(rows, rows))
     if scales[0] <= scales[-1] * len(scales) * np.finfo(np.float64).eps:
         spanned = int(np.sum(scales > scales[-1] * 1e-12))

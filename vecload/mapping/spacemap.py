@@ -18,6 +18,9 @@ from vecload.saved import read_saved, write_saved
 from vecload.saved.schemas import SPACE_MAP
 from vecload.vectors import Vectors
 
+# Rows that are mapped at a time. Products depend on it in their last digit.
+_ROWS = 1 << 14
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SpaceMap:
@@ -60,6 +63,7 @@ class SpaceMap:
         OptionError
             If the vectors have another dimension than the source space.
         """
+        # In a target space that was only centered, mapped rows get its mean back.
         shift = self.target.shift if self._raw_target else None
         return self._moved(vectors, self.source, self.matrix, shift)
 
@@ -86,6 +90,7 @@ class SpaceMap:
 
         It restores directions. Norms that a "unit" step removed are not restored.
         """
+        # A target that is multiplied too is first brought into the common space, and from there back to the source.
         back: npt.NDArray[Any] = np.linalg.pinv(self.matrix)
         if self.target_matrix is not None:
             back = self.target_matrix @ back
@@ -108,7 +113,7 @@ class SpaceMap:
         single = None if matrix is None else matrix.astype(np.float32)
         dim = vectors.dim if single is None else single.shape[1]
         moved = np.empty((len(vectors), dim), dtype=np.float32)
-        for at in row_blocks(len(vectors)):
+        for at in row_blocks(len(vectors), _ROWS):
             rows = side.apply(vectors.matrix[at])
             if single is not None:
                 rows = rows @ single

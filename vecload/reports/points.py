@@ -80,6 +80,7 @@ def points(
     names = _Names(tables)
     for at, rows in parts:
         names.add(at, rows)
+    # Words that are added from here on are only neighbors.
     carried = len(names.words)
     near = [_near(tables[at], tables[at], rows, progress=progress) for at, rows in parts]
     both = len(tables) == 2
@@ -149,6 +150,7 @@ class _Names:
         numbers = self._numbers[at]
         wanted = rows.reshape(-1)
         wanted = wanted[wanted >= 0]
+        # np.unique sorts by row; numbers are given in the order of first occurrence.
         new, first = np.unique(wanted[numbers[wanted] < 0], return_index=True)
         new = new[np.argsort(first)]
         numbers[new] = np.arange(len(new)) + len(self.words)
@@ -159,6 +161,7 @@ class _Names:
 def _near(table: Table, others: Table, rows: npt.NDArray[np.int64], *, progress: bool | None) -> Nearest:
     """Return the nearest rows in a table of some rows of another; -1 for rows of zeros and rows that are not finite."""
     norms = table.vectors.norms[rows]
+    # Rows of zeros have no direction, so any ten words would be their neighbors.
     pointing = np.isfinite(norms) & (norms > 0)
     asked = rows[pointing]
     found = Nearest(

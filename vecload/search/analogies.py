@@ -69,6 +69,7 @@ def solve_analogies(
     rows, lengths = searched(matrix, norms, limit)
     scale = inverse_norms(lengths)
 
+    # Cosines are moved to [0, 1], because a product of two negative ones would be large.
     def product(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
         near = (1 + cosines) / 2
         return near[:, 1] * near[:, 2] / (near[:, 0] + near.dtype.type(_EPSILON))

@@ -195,6 +195,7 @@ def _objective(matrix: npt.NDArray[Any], norms: Singles, metric: Metric) -> Obje
         For an unknown metric.
     """
     check_metric(metric)
+    # Rows that are not finite have a factor of NaN: the kernel only takes scores above a bound, and NaN never is.
     ones = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
     zeros = np.zeros_like(norms)
     if metric == "dot":
@@ -216,6 +217,7 @@ def _euclidean(matrix: npt.NDArray[Any], norms: Singles, scale: Singles) -> Obje
     for at in row_blocks(len(matrix)):
         origin += matrix[at][finite[at]].sum(axis=0, dtype=np.float64) / max(1, finite.sum())
     for at in row_blocks(len(matrix)):
+        # 0 for rows that are not finite, which `scale` excludes.
         moved = np.where(finite[at, None], matrix[at] - origin, 0)
         shift[at] = np.einsum("nd,nd->n", moved, moved) * -0.5
     return Objective(scale, shift, lambda q, x, _rows: -np.linalg.norm(x - q, axis=-1), origin=origin)
@@ -239,6 +241,7 @@ def best_rows(
     """
     check_count(k)
     excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
+    # Excluded rows are often the nearest of all, so they must not take the places of others.
     keep = min(k + excluded.shape[1] + spare, len(matrix))
     found = Nearest(np.full((len(queries), k), -1), np.full((len(queries), k), np.nan, dtype=np.float32))
     undecided = np.zeros(len(queries), dtype=np.bool_)
@@ -247,6 +250,7 @@ def best_rows(
     bar = progress_bar(len(queries) * len(matrix), unit="pairs", name="neighbors", shown=progress)
     with search_pool() as pool, ignored, bar as shown:
         for some in row_blocks(len(queries) if keep else 0, QUERIES):
+            # Queries are normalized in double precision, so that very large and very small ones survive float32.
             wide = queries[some].astype(np.float64)
             seen = candidates(
                 (unit_rows(wide) if objective.origin is None else wide - objective.origin).astype(np.float32),
@@ -292,7 +296,9 @@ def _rescore(
         rows, rough = seen.rows[some], seen.scores[some]
         scores = objective.rescore(queries[some], matrix[rows].astype(np.float64), rows).astype(np.float32)
         scores[refused[some]] = -np.inf
+        # Best first, and equal scores in the order of their rows.
         order = np.lexsort((rows, -scores))[:, :width]
+        # The worst candidate by float32 products bounds the scores of all rows that did not become candidates.
         last = np.take_along_axis(scores, order[:, -1:], 1)
         worst = rough.argmin(axis=1)[:, None]
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)

@@ -60,6 +60,7 @@ class Index:
             for at, match in enumerate(matches if len(asked) > 1 else [matches]):
                 rows[at, : len(match.keys)] = match.keys
                 scores[at, : len(match.keys)] = match.distances
+        # usearch returns squared distances, and 1 minus cosines or products.
         scores = np.sqrt(scores) if self.metric == "euclidean" else 1 - scores
         return Nearest(rows, scores)
 
@@ -165,6 +166,7 @@ def open_index(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> Index:
         raise FormatError(
             "the index has another metric", file=name, found=graph.metric_kind, expected=" or ".join(_METRICS)
         )
+    # A file records its size, but not its rows, so an index of another matrix of the same size is not noticed.
     if (len(graph), graph.ndim) != rows.shape:
         shape = " × ".join(f"{size:,}" for size in rows.shape)
         raise FormatError(

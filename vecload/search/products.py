@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 QUERIES = 1024
 # Scores in a product: few enough for a cache, and enough that the threads of BLAS seldom wait for each other.
 _SCORES = 1 << 22
-# Rows in a product.
+# Rows in a product. With fewer, BLAS is inefficient; with more, the arrays per block grow without any gain in speed.
 _FEWEST, _MOST = 1024, 1 << 16
 # Values that are converted or gathered at a time.
 VALUES = 1 << 22
@@ -123,8 +123,11 @@ def candidates(
     flat = queries.reshape(count * parts, dim)
     scale, shift = read_only(scale), read_only(shift)
     ones = read_only(np.ones(_MOST, dtype=np.float32))
+    # Each thread has a share of the queries, so no two threads write to the same heap, and results do not depend on the
+    # number of threads.
     share = -(-count // workers())
     for first, block in _float32_blocks(matrix, len(flat), origin):
+        # BLAS divides the product among its own threads.
         products = flat @ block.T
         last = first + len(block)
         factor = scale[first:last]
@@ -150,6 +153,7 @@ def _float32_blocks(
     matrix: npt.NDArray[Any], queries: int, origin: Doubles | None
 ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     """Yield blocks of rows as float32, less an origin, and the number of each block's first row."""
+    # Few queries get large blocks, so that the cost of a call is spread over many scores.
     size = max(1, min(max(_SCORES // max(queries, 1), _FEWEST), _MOST, VALUES // max(matrix.shape[1], 1)))
     for at in row_blocks(len(matrix), size):
         block = matrix[at]

@@ -81,6 +81,7 @@ def all_but_the_top(vectors: Vectors, k: int | None = None) -> Vectors:
     if not 0 <= k < vectors.dim:
         raise OptionError(f"all_but_the_top: k={k} is not between 0 and {vectors.dim - 1} of {vectors.dim} components")
     mean, axes, _ = _principal_axes(vectors)
+    # I - A Aᵀ removes the components along the columns of A.
     top = axes[:, :k]
     return _shifted(vectors, mean, np.eye(vectors.dim) - top @ top.T, {"step": f"all_but_the_top:{k}"})
 
@@ -166,6 +167,7 @@ def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | Non
     else:
         shares = np.array([counts.get(word, 0) for word in vectors.words], dtype=np.float64)
         shares /= max(shares.sum(), 1)
+    # Factors by Zipf's law follow from the number of rows, so only those from counts need to be kept for `undo`.
     factors = a / (a + shares)
     kept = {"step": f"weight:{a}", "rows": len(vectors), "factors": None if counts is None else factors.tolist()}
     return _transformed(vectors, vectors.dim, lambda block, at: block * factors[at, None], kept)
@@ -215,6 +217,7 @@ def _undone(vectors: Vectors, last: Mapping[str, Any]) -> npt.NDArray[np.float32
         matrix = np.array(last["matrix"], dtype=np.float64)
         if mean.ndim != 1 or matrix.shape != (len(mean), vectors.dim):
             raise ValueError(f"a mean of shape {mean.shape} and a matrix of shape {matrix.shape}")
+        # The inverse where there is one; otherwise it restores as much as a linear map can.
         back = np.linalg.pinv(matrix)
         return _blockwise(vectors, len(mean), lambda block, _at: block @ back + mean)
     if name == "weight":

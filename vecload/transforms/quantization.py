@@ -114,6 +114,7 @@ def to_half(vectors: Vectors, dtype: HalfDType) -> Vectors:
     """
     if dtype not in get_args(HalfDType):
         raise OptionError(f"dtype={dtype!r} is not one of {', '.join(map(repr, get_args(HalfDType)))}")
+    # Overflow is reported below, with the largest value.
     with np.errstate(over="ignore"):
         matrix = narrowed(vectors.matrix, type_of(dtype))
     rounded = Vectors(vectors.words, matrix, dict(vectors.meta))
@@ -179,6 +180,7 @@ def product_quantize(vectors: Vectors, parts: int, *, centroids: int = 256, seed
     if not 1 <= centroids <= 256:
         raise OptionError(f"product_quantize: centroids={centroids} is not between 1 and 256")
     rng = np.random.default_rng(seed)
+    # In row order, so that rows of a mapped file are read in one pass.
     sample = np.sort(rng.permutation(len(vectors))[:_SAMPLE])
     width = vectors.dim // parts
     books = np.empty((parts, min(centroids, len(sample)), width), dtype=np.float32)
