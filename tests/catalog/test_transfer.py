@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.serving import Answer, Site, cut, raw, send, serving, stall, status, then, whole
-from vecload.catalog.http import Policy
+from vecload.catalog.http import Policy, RetryError, request
 from vecload.catalog.listing import Digest
 from vecload.catalog.transfer import Receipt, fetch
 from vecload.errors import DownloadError, FormatError
@@ -541,3 +543,21 @@ def test_server_plan_reaches_the_client(tmp_path: Path) -> None:
     """Check the test server itself: the planned responses reach the client."""
     with serving(Site(b"x", plan=deque([status(418)]))) as site, pytest.raises(DownloadError, match="418"):
         fetch([site.url], tmp_path / "v", digest=SHA256)
+
+
+def test_response_that_arrives_during_the_timeout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = threading.Event()
+
+    class Queue(queue.SimpleQueue):  # type: ignore[type-arg]
+        def get(self, *, timeout: float) -> object:
+            arrived.wait(5)
+            time.sleep(0.05)  # the thread has put the response, and has seen that it is not late
+            raise queue.Empty
+
+    arrived = threading.Event()
+    monkeypatch.setattr("vecload.catalog.http.queue.SimpleQueue", Queue)
+    response = SimpleNamespace(close=closed.set, status_code=200, headers={})
+    session = SimpleNamespace(get=lambda *_, **__: (arrived.set(), response)[1])
+    with pytest.raises(RetryError, match="no answer within"):
+        request(session, "https://127.0.0.1/v", {}, hash_known=True, policy=Policy())
+    assert closed.is_set()

@@ -7,6 +7,7 @@ and no token for one host is sent to another. Proxies, certificates and .netrc a
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import functools
 import logging
@@ -239,9 +240,16 @@ def _call_with_timeout(seconds: float, get: Callable[[], Any]) -> Any:
     threading.Thread(target=work, daemon=True, name="vecload").start()
     try:
         response, error = outcome.get(timeout=seconds)
-    except queue.Empty:
+    except BaseException as stopped:  # the time-out, or Ctrl-C
+        # A response that arrives from now on is closed by the thread, and one that has just arrived is closed here.
         late.set()
-        raise RetryError(f"no answer within {seconds:g} seconds") from None
+        with contextlib.suppress(queue.Empty):
+            response, _ = outcome.get_nowait()
+            if response is not None:
+                response.close()
+        if isinstance(stopped, queue.Empty):
+            raise RetryError(f"no answer within {seconds:g} seconds") from None
+        raise
     if error is not None:
         raise error
     return response
