@@ -218,6 +218,11 @@ def test_analogy_matches_the_library(file: Path) -> None:
     assert [(one["word"], pytest.approx(one["score"])) for one in json.loads(shown)] == expected
 
 
+def test_analogy_refuses_other_numbers_of_words(file: Path) -> None:
+    code, _, error = run("analogy", file, "man", "king")
+    assert (code, error) == (2, "vecload: an analogy needs three words, A B C: found 2\n")
+
+
 @TERMINAL
 def test_neighbors_shows_bars_in_a_terminal(file: Path) -> None:
     code, shown = run_in_terminal([*PROGRAM, "neighbors", file, "king", "-k", "2"])

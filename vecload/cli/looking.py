@@ -170,7 +170,7 @@ def neighbors(
 
 def analogy(
     file: File,
-    words: Annotated[tuple[str, str, str], typer.Argument(metavar="A B C", help="A is to B as C is to ...")],
+    words: Annotated[list[str], typer.Argument(metavar="A B C", help="A is to B as C is to ...")],
     k: Count = 10,
     method: Annotated[str, typer.Option(metavar="NAME", help="3cosadd or 3cosmul.")] = "3cosadd",
     limit: Limit = None,
@@ -185,16 +185,18 @@ def analogy(
     Example: vecload analogy glove.6B.50d.txt man king woman
     """
     from vecload import loading
+    from vecload.errors import OptionError
     from vecload.search.analogies import check_method
     from vecload.search.exact import check_count
 
+    if len(words) != 3:
+        raise OptionError(f"an analogy needs three words, A B C: found {len(words)}")
+    a, b, c = words
     check_count(k)
     check_method(method)
     messages(quiet=quiet)
-    a, b, c = words
-    found = loading.load(file, limit=limit, dtype=dtype, errors=errors).analogy(
-        a, b, c, k, method=cast("Method", method)
-    )
+    vectors = loading.load(file, limit=limit, dtype=dtype, errors=errors)
+    found = vectors.analogy(a, b, c, k, method=cast("Method", method))
     if as_json:
         print_json([{"word": word, "score": float(score)} for word, score in found])
     else:
