@@ -89,6 +89,17 @@ def type_of(name: str) -> np.dtype[Any]:
     return np.dtype(name)
 
 
+def numpy_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype for libraries that know only those of NumPy: float32 for bfloat16, which it can represent exactly.
+
+    Examples
+    --------
+    >>> numpy_dtype(type_of("bfloat16")), numpy_dtype(np.dtype("float16"))
+    (dtype('float32'), dtype('float16'))
+    """
+    return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
+
+
 def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Values in another type, each rounded once, to the nearest; the array itself where it has the type already.
 

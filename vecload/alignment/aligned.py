@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.alignment.explaining import explain_seen
-from vecload.arrays import as_array
+from vecload.arrays import as_array, row_norms
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
@@ -328,7 +328,7 @@ class Aligned:
                 ) from error
 
     def _repr_html_(self) -> str:
-        norms = np.linalg.norm(self.matrix[:HEAD].astype(np.float64), axis=1)
+        norms = row_norms(self.matrix[:HEAD])
         longest = norms.max(initial=0.0) or 1.0
         bars = [Bar(norm / longest, f"{norm:.3g}") for norm in norms]
         origins = [self.origins[code].name for code in self.origin[:HEAD].tolist()]

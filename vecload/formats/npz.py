@@ -29,6 +29,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import numpy_dtype
 from vecload.errors import FormatError, VocabularyError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
@@ -162,7 +163,7 @@ def _strings(strings: npt.NDArray[Any], name: str) -> Words:
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
     """Write a ``.npz`` without compression. bfloat16, which NumPy's files do not have, becomes float32."""
-    dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+    dtype = numpy_dtype(table.dtype)
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile(dir=path.parent) as spool:
         rows = table.rows
         pieces = (np.ascontiguousarray(batch.rows, dtype=dtype).data for batch in table.batches())

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import numpy_dtype
 from vecload.errors import FormatError, VocabularyError
 from vecload.formats.array_reader import ArrayReader, PickedRows
 from vecload.formats.format import Format
@@ -134,7 +135,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     layout = "model2vec" if options.alias == "model2vec" else "sentence-transformers"
     path.mkdir(exist_ok=True)
     policy = WordPolicy(layout, b"", options.unencodable, utf8=True)
-    dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+    dtype = numpy_dtype(table.dtype)
     seen = 1
 
     def header(rows: int) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload import conversion
-from vecload.arrays import as_tensor, narrowed
+from vecload.arrays import as_tensor, narrowed, numpy_dtype, row_norms
 from vecload.errors import OptionError, require
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, table
@@ -293,7 +293,7 @@ class Vectors(WordRows):
         (['cat', 'dog'], True)
         """
         keyedvectors = require("gensim.models.keyedvectors", "gensim")
-        matrix = self.matrix.astype(np.float32) if self.dtype.name == "bfloat16" else self.matrix
+        matrix = narrowed(self.matrix, numpy_dtype(self.dtype))
         kept = keyedvectors.KeyedVectors(self.dim, dtype=matrix.dtype)
         kept.index_to_key = list(self)
         kept.key_to_index = {word: row for row, word in enumerate(kept.index_to_key)}
@@ -334,7 +334,7 @@ class Vectors(WordRows):
         [0.0, 1.0]
         """
         pandas = require("pandas", "pandas")
-        matrix = narrowed(self.matrix, np.dtype(np.float32)) if self.dtype.name == "bfloat16" else self.matrix
+        matrix = narrowed(self.matrix, numpy_dtype(self.dtype))
         # Words that are not UTF-8 hold surrogates, which only an index of Python objects can keep.
         return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
 
@@ -344,7 +344,7 @@ class Vectors(WordRows):
     def _repr_html_(self) -> str:
         caption = repr(self).strip("<>")
         first = self.matrix[:HEAD].astype(np.float64)
-        norms = np.linalg.norm(first, axis=1)
+        norms = row_norms(first)
         longest = norms.max(initial=0.0) or 1.0
         rows = [
             [word, Bar(norm / longest, f"{norm:.3g}"), " ".join(f"{value:.3g}" for value in values[:_VALUES])]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.arrays import narrowed, type_of
+from vecload.arrays import narrowed, numpy_dtype, type_of
 from vecload.errors import FormatError, require
 from vecload.formats.contract import BaseReader, Batch
 from vecload.saved import MAX_DIM
@@ -260,7 +260,7 @@ class Writer:
         self._table = table
         self._open_sink = open_sink
         self._open_batches = open_batches
-        self._dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+        self._dtype = numpy_dtype(table.dtype)
 
     def write(self) -> None:
         """Write all batches."""

@@ -15,7 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vecload.formats.contract import RowStream, WriteOptions
+    from vecload.arrays import numpy_dtype
+from vecload.formats.contract import RowStream, WriteOptions
 
 _BLOCK: Final = 1 << 14  # words written at a time
 # An item of the dict from words to row numbers: the word from the memo, then the row number.
@@ -27,7 +28,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
 
     bfloat16, which NumPy's pickles do not have, becomes float32. N-gram tables are not stored.
     """
-    dtype = np.dtype(np.float32) if table.dtype.name == "bfloat16" else table.dtype
+    dtype = numpy_dtype(table.dtype)
     rows = 0
     with path.open("wb") as file:
         # PROTO 4; an empty KeyedVectors (GLOBAL, EMPTY_TUPLE, NEWOBJ); EMPTY_DICT and MARK for its attributes.
