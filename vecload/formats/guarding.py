@@ -52,7 +52,11 @@ def preview(form: Format, source: Source) -> Preview:
 
 
 class _Guarded:
-    """A `Reader` whose every call is guarded."""
+    """A `Reader` that turns unexpected errors of another reader into `FormatError`.
+
+    Readers parse damaged and hostile files, so any line of them may raise ValueError, IndexError or an error of a
+    library. Callers are promised `FormatError` with the file's name.
+    """
 
     def __init__(self, reader: Reader, source: Source) -> None:
         self._reader = reader

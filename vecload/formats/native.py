@@ -142,6 +142,8 @@ def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
     check_tensors(NATIVE, arrays, name)
     check_rules(NATIVE, arrays, {}, name)
     matrix, data, offsets = arrays["matrix"], arrays["words.data"], arrays["words.offsets"]
+    # The bytes of the words are followed by padding. The last offset is clamped and not trusted; `Words` checks all
+    # offsets and hash slots before a kernel follows them, at the first look-up (``checked=False``).
     end = max(0, min(int(offsets[-1]), len(data)))
     return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False)
 
@@ -171,6 +173,8 @@ def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path |
         parts = (arrays[part] for part in ("norm_codes", "norm_centroids"))
         return NgramTable(QuantizedRows(arrays["codes"], arrays["centroids"], width, *parts), kept=kept, **settings)
     matrix = arrays["rows"]
+    # If the file is on disk, `DenseRows` reads the few rows of one word by position. Through the mapping, each of them
+    # would bring a page and its neighbors into memory.
     if path is None:
         return NgramTable(DenseRows(matrix), kept=kept, **settings)
     with path.open("rb") as file:
@@ -191,6 +195,8 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
     if table.dtype.name not in _FLOATS:
         raise OptionError(f"a native file holds float16, bfloat16, float32 or float64, not {table.dtype}")
     _meta_text(table.meta, table.history)  # raises before anything is written
+    # The header lists the shapes of all arrays, and those after the matrix are known only when the last row is written.
+    # `header` is called once before that, to reserve space, and once at the end.
     settings: dict[str, Any] | None = None
     layout: dict[str, tuple[np.dtype[Any] | str, tuple[int, ...]]] = {}
 
@@ -202,6 +208,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
         # The matrix begins at a page, so that its mapped rows are aligned for any type and any vector instruction.
         return safetensors_header(layout, metadata, page=_PAGE)
 
+    # The matrix is first, so that it can be written while words are still unknown and its length is unknown too.
     with CountedFile(path, table.expected, header) as file:
         for batch in table.batches():
             file.write(as_bytes(batch.rows), len(batch.rows))
@@ -218,6 +225,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
             arrays += ngram_arrays
         for name, array in arrays:
             layout[name] = array.dtype, array.shape
+            # Arrays of a mapped source are copied in pieces, so that they need not fit in memory.
             step = max(1, _WRITE_BYTES // max(1, array[:1].nbytes))
             for first in range(0, len(array), step):
                 file.write(as_bytes(array[first : first + step]), 0)

@@ -23,7 +23,10 @@ HEAD: Final = 1 << 16
 ENTRY_POINTS: Final = "vecload.formats"
 """Group of entry points in which installed packages declare their formats."""
 
+# Characters that do not matter in names of formats.
 _IGNORED: Final = str.maketrans("", "", " -_.")
+# Text is first: it is sure of nearly every text file, so that no other format has to be asked. Messages and `vecload
+# formats` list formats in this order, too.
 _BUILT_IN: Final = (
     text.FORMAT,
     word2vec.FORMAT,
@@ -208,6 +211,7 @@ def _installed() -> tuple[Format, ...]:
             if not isinstance(form, Format):
                 raise OptionError(f"it is not a Format, but {type(form).__name__}")
             _check_names(form, (*_BUILT_IN, *found))
+        # A broken package must not keep anyone from reading other files, whatever it raises.
         except Exception as error:
             warn(f"the format {point.name!r} ({point.value}) cannot be used: {error}")
         else:

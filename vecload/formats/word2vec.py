@@ -64,9 +64,11 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
     if header is None:
         return 0
     dim = int(header[2])
+    # word2vec text has the same header. Lines that end in `dim` numbers are text.
     lines = map(split_fields, head[header.end() :].split(b"\n")[:_DETECT_ROWS])
     if any(len(fields) > dim and numbers_at_end(fields) >= dim for fields in lines):
         return 0
+    # Read the first rows as if the file were binary: text gives values of printable bytes, in valid UTF-8.
     at, values = header.end(), b""
     for _ in range(_DETECT_ROWS):
         at = head.find(b" ", at) + 1
@@ -78,6 +80,7 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
     # words or a few rows are damaged.
     if 4 * len(values.translate(None, _PRINTABLE)) < len(values):
         return 0
+    # An incremental decoder accepts a character that is cut at the end.
     try:
         getincrementaldecoder("utf-8")().decode(values)
     except UnicodeDecodeError:
@@ -121,6 +124,7 @@ class Reader(BaseReader):
         self.dtype = type_of(request.dtype or "float32")
         self.skipped: Counter[str] = Counter()
         self._header = head[: self._begin].decode().strip()
+        # A transfer in text mode changes line feeds to CR LF, in the header and in the bytes of values.
         self._text_mode = head[: self._begin].endswith(b"\r\n")
         self._doubtful = DoubtfulWords()
         self._extra_bytes = ""
@@ -164,6 +168,7 @@ class Reader(BaseReader):
                 )
                 if not count:
                     break
+                # Number of bytes between the end of the row before and the word: they are all line feeds.
                 feeds = starts[:count] - np.concatenate([[at], stops[: count - 1] + 1 + width])
                 batch = self._batch(buffer, starts[:count], stops[:count], feeds, base)
                 if len(batch.rows):
@@ -193,7 +198,7 @@ class Reader(BaseReader):
         self._doubtful.add(found, feeds)
         if self._text_mode and self._doubtful.mostly:
             self._check_step(base + int(starts[0]))
-        begins = stops + 1
+        begins = stops + 1  # a space separates word and values
         if self._request.only is not None:
             wanted = np.flatnonzero(self._request.only.lookup(found) >= 0)
             chosen = found.take(wanted)
@@ -202,6 +207,7 @@ class Reader(BaseReader):
         binary_rows.copy_rows(buffer, begins, rows.view(np.uint8))
         batch = Batch(data, offsets, narrowed(rows, self.dtype))
         if not self._request.allow_nonfinite:
+            # The kernel tests exponents as integers, which is faster than comparing floats.
             bad = binary_rows.first_nonfinite(batch.rows.astype("<f4", copy=False).view(np.uint32))
             if bad < len(rows):
                 batch = self._without_nonfinite(batch, bad, base + int(begins[bad]))

@@ -79,6 +79,7 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     line = line.removesuffix(b"\r")
     if b"\0" in line:
         raise MalformedLine("a NUL byte", at=line.index(b"\0"), hint="The file is damaged, or is not text.")
+    # The values are the last `dim` fields, because the word may contain spaces and look like several fields.
     spans = [match.span() for match in _FIELD.finditer(line)]
     first = spans[-dim][0] if len(spans) >= dim else 0
     if first == 0:

@@ -82,6 +82,7 @@ class Reader(BaseReader):
         self._parser = ChunkParser(
             self.dim,
             self._type,
+            # Values are parsed to float32, or to float64 and then rounded once to any other type.
             np.dtype(np.float32 if self._type == "float32" else np.float64),
             self.layout.shared,
             None if request.only is None else find_first_fields(request.only),
@@ -181,6 +182,7 @@ class Reader(BaseReader):
             self.lines += parsed.total
             self.row_lines += parsed.total
             return Batch(*parsed.packed, narrowed(parsed.rows, self.dtype))
+        # From here on there are lines to parse slowly, blank lines, or rows that were not requested.
         keep = parsed.status == PARSED
         blank = parsed.status == BLANK
         if parsed.lines is None:

@@ -62,6 +62,7 @@ def write(output: Path | OutputStream, table: RowStream, options: WriteOptions) 
     def first_line(rows: int) -> bytes:
         return f"{rows} {table.dim}\n".encode() if header else b""
 
+    # The header has the row count, which is unknown in advance if the source is a stream or words may be dropped.
     exact = table.rows is not None and options.unencodable != "skip"
     with open_counted(output, table.expected, first_line, exact=exact) as file, Pool(workers()) as pool:
         batches: Iterator[Batch] = map(policy.apply, table.batches())
@@ -110,6 +111,8 @@ def format_lines(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.ui
         return _format_doubles(batch, precision), len(batch.rows)
     from vecload.kernels import float_formatting
 
+    # float16 and bfloat16 become float32, which is exact. The buffer has space for the longest spelling of every value;
+    # the kernel returns the number of bytes it used.
     rows = np.ascontiguousarray(batch.rows, dtype=np.float32)
     out = np.empty(len(batch.data) + rows.size * float_formatting.MAX_VALUE_BYTES + len(rows), dtype=np.uint8)
     decimals = -1 if precision is None else precision

@@ -86,6 +86,7 @@ class WordPolicy:
             raise self._error(words.bytes(row), escapable=not inescapable[row])
         kept = np.flatnonzero(~invalid)
         self.dropped[DROPPED] += len(words) - len(kept)
+        # Strings are made only in the rare batch that has such words.
         raws = [self._escape(words.bytes(row)) if marked[row] else words.bytes(row) for row in kept.tolist()]
         packed = Words.from_bytes(raws)
         return Batch(packed.data, packed.offsets, rows[kept])
