@@ -1,4 +1,4 @@
-"""Broken files: each is refused with its place and what to do, or skipped and counted."""
+"""Damaged files: an error gives the position and a hint, or malformed rows are skipped and counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def refused(data: bytes, **options: object) -> vecload.errors.FormatError:
         (b"", "line 3, byte 31: an empty line."),
     ],
 )
-def test_a_bad_line(line: bytes, message: str) -> None:
+def test_malformed_line_is_refused_with_its_position_or_skipped(line: bytes, message: str) -> None:
     data = GOOD + line + b"\nand 0.7 0.8 0.9\n"
     error = refused(data)
     assert str(error) == "<stream>, " + message
@@ -49,14 +49,14 @@ def test_a_bad_line(line: bytes, message: str) -> None:
     assert vectors.meta["skipped"] == {error.problem: 1}
 
 
-def test_the_line_number_counts_the_header_and_all_chunks() -> None:
+def test_line_number_of_an_error_counts_the_header_and_all_chunks() -> None:
     rows = b"".join(b"w%d 0.25 0.5 0.75\n" % at for at in range(100_000))
     error = refused(b"100001 3\n" + rows + b"bad 1 x 2\n")
     assert (error.line, error.byte) == (100_002, len(rows) + 9 + 6)
 
 
 @pytest.mark.parametrize("cut", range(len(GOOD) - 13, len(GOOD) - 5))
-def test_a_file_cut_in_the_middle_of_a_row(cut: int) -> None:
+def test_file_cut_in_the_middle_of_a_row_is_refused_with_a_hint(cut: int) -> None:
     error = refused(GOOD[:cut])
     assert error.line == 2
     assert "download or copy it again" in str(error)
@@ -76,13 +76,13 @@ def test_a_file_cut_in_the_middle_of_a_row(cut: int) -> None:
         (b"hello world\nthis is prose\n", "no vectors in the first lines"),
     ],
 )
-def test_no_rows(data: bytes, part: str) -> None:
+def test_file_without_rows_is_refused(data: bytes, part: str) -> None:
     assert part in str(refused(data))
 
 
-def test_an_absurd_count_takes_no_memory() -> None:
+def test_absurd_count_in_the_header_allocates_no_memory() -> None:
     data = b"999999999999 1000\n" + b"cat" + b" 0.5" * 1000 + b"\n"
-    assert len(vecload.load(io.BytesIO(data))) == 1  # within the allowed range, but no room is made for it
+    assert len(vecload.load(io.BytesIO(data))) == 1  # the count is allowed, but not allocated
 
 
 @pytest.mark.parametrize(
@@ -95,24 +95,27 @@ def test_an_absurd_count_takes_no_memory() -> None:
         (b"cat 1:0.5 7:0.25\ndog 2:0.5\n", "sparse vectors"),
         (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
         (b"\x93NUMPY\x01\0" + bytes(100), "a NumPy array"),
-        (gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0), "a gzip stream inside"),  # it is in the name of the test
+        (
+            gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0),
+            "a gzip stream inside",
+        ),  # a fixed time keeps the name of the test the same
         ("cat 0.1 0.2\n".encode("utf-16"), "UTF-16 text"),
         (bytes(range(256)) * 20, "binary data"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
         (b'{"cat": [0.1, 0.2]}', "a JSON document"),
     ],
 )
-def test_other_files_are_named(data: bytes, what: str) -> None:
+def test_error_names_the_kind_of_other_files(data: bytes, what: str) -> None:
     assert str(refused(data)).startswith(f"<stream>: not a file of word vectors: found {what}")
 
 
-def test_a_line_without_end() -> None:
+def test_line_longer_than_the_limit_is_refused() -> None:
     error = refused(b"cat 0.5 0.5\n" + b"x" * 10_000_000)
     assert "the line is too long" in str(error)
     assert "the line is too long" in str(refused(b"1 " * 5_000_000))
 
 
-def test_a_directory_and_no_file(tmp_path: Path) -> None:
+def test_load_refuses_other_folders_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(vecload.errors.FormatError, match="a directory, not a file"):
         vecload.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no such file.*nothing\.txt"):
@@ -120,13 +123,13 @@ def test_a_directory_and_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [20, 100, 1000, -9, -1])
-def test_a_compressed_file_cut_short(cut: int) -> None:
+def test_compressed_file_cut_short_is_refused(cut: int) -> None:
     data = b"".join(b"w%d 0.%d 0.5\n" % (at, at * at) for at in range(2_000))
     error = refused(gzip.compress(data)[:cut])
     assert "the gzip stream is cut short" in str(error)
 
 
-def test_damaged_archives(tmp_path: Path) -> None:
+def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     packed = bytearray(gzip.compress(GOOD * 100))
     packed[15:20] = b"\xff" * 5
     assert "gzip stream is damaged" in str(refused(bytes(packed)))
@@ -142,7 +145,7 @@ def test_damaged_archives(tmp_path: Path) -> None:
         vecload.load(file)
 
 
-def test_the_size_of_a_member_is_not_believed(tmp_path: Path) -> None:
+def test_claimed_size_of_an_archive_member_allocates_no_memory(tmp_path: Path) -> None:
     member = tarfile.TarInfo("v.txt")
     member.size = 1 << 44
     path = tmp_path / "v.tar"
@@ -151,7 +154,7 @@ def test_the_size_of_a_member_is_not_believed(tmp_path: Path) -> None:
         vecload.load(path / "v.txt")
 
 
-def test_nothing_left_to_skip_is_an_error() -> None:
+def test_file_with_malformed_lines_only_is_refused_even_if_they_are_skipped() -> None:
     error = refused(b"3 2\nx y z\na b c\nd e f\n", errors="skip")
     assert "no line could be read" in str(error)
 
@@ -165,18 +168,18 @@ def test_nothing_left_to_skip_is_an_error() -> None:
         ({"vocab": "cat"}, "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
     ],
 )
-def test_options_that_cannot_be(options: dict[str, object], message: str) -> None:
+def test_load_refuses_invalid_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(vecload.errors.OptionError) as caught:
         vecload.load(io.BytesIO(GOOD), **options)  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
-def test_text_mode_is_refused() -> None:
+def test_load_refuses_files_opened_in_text_mode() -> None:
     with pytest.raises(vecload.errors.OptionError, match="open it with mode 'rb'"):
         vecload.load(io.StringIO("cat 1 2"))  # type: ignore[arg-type]
 
 
-def test_errors_survive_pickling() -> None:
+def test_format_error_keeps_its_position_when_pickled() -> None:
     error = refused(b"a 1 2\nb 1 x\n")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.line, again.byte) == (str(error), error.line, error.byte)

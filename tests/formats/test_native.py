@@ -43,7 +43,7 @@ def whole(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_types(dtype: str, tmp_path: Path) -> None:
+def test_every_float_type_is_stored_exactly(dtype: str, tmp_path: Path) -> None:
     text = b"".join(b"w%d %r %r %r\n" % (at, at / 7, -1.5, 3e-5) for at in range(100))
     vectors = vecload.load(io.BytesIO(text), dtype=dtype)  # type: ignore[arg-type]
     vectors.save(tmp_path / "v.safetensors")
@@ -55,7 +55,7 @@ def test_types(dtype: str, tmp_path: Path) -> None:
     assert done.size == (tmp_path / "c.safetensors").stat().st_size
 
 
-def test_opening_maps_and_needs_no_compiled_code(tmp_path: Path) -> None:
+def test_load_maps_the_file_and_imports_no_compiled_code(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     small_vectors([f"w{at}" for at in range(5000)], dim=7).save(path)
     vectors = vecload.load(path)
@@ -66,7 +66,7 @@ def test_opening_maps_and_needs_no_compiled_code(tmp_path: Path) -> None:
     assert not {"numba", "torch", "safetensors", "gensim"} & set(loaded)
 
 
-def test_safetensors_alone_reads_it(tmp_path: Path) -> None:
+def test_safetensors_reads_the_arrays(tmp_path: Path) -> None:
     vectors = small_vectors(["cat", "New York", "北"], dim=3)
     vectors.save(tmp_path / "v.safetensors")
     tensors = load_file(tmp_path / "v.safetensors")
@@ -75,8 +75,8 @@ def test_safetensors_alone_reads_it(tmp_path: Path) -> None:
     assert [raw[a:b].decode() for a, b in pairwise(offsets)] == list(vectors.words)
 
 
-def test_what_safetensors_writes_again_is_read(tmp_path: Path, whole: bytes) -> None:
-    """Its tensors come in another order, not aligned for all types."""
+def test_load_reads_a_file_that_safetensors_rewrote(tmp_path: Path, whole: bytes) -> None:
+    """Its tensors are in another order, and not aligned for every type."""
     header, _ = parts(whole)
     tensors = load_file(tmp_path / "v.safetensors")
     tensors["matrix"] = tensors["matrix"].astype(np.float16)[:, :1].copy()
@@ -84,7 +84,7 @@ def test_what_safetensors_writes_again_is_read(tmp_path: Path, whole: bytes) -> 
     assert list(vecload.load(tmp_path / "again.safetensors").words) == WORDS
 
 
-def test_meta_of_any_length(tmp_path: Path) -> None:
+def test_meta_of_any_length_is_stored(tmp_path: Path) -> None:
     vectors = small_vectors(WORDS)
     history = History(labels=("x" * 10,) * 3000)
     meta = {"format": "f", "source": "/a/b.txt"}
@@ -95,7 +95,7 @@ def test_meta_of_any_length(tmp_path: Path) -> None:
     assert (again.history.labels, again.meta["origin"]) == (history.labels, "f, b.txt")
 
 
-def test_n_grams_go_along(tmp_path: Path) -> None:
+def test_ngram_tables_are_stored(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 256, (50, 2)).astype(np.uint8)
     centroids = rng.normal(size=256 * 5).astype(np.float32)
@@ -161,7 +161,7 @@ def test_n_grams_go_along(tmp_path: Path) -> None:
         (lambda h: h.update({"words.offsets": 3}), "invalid entry for tensor .words.offsets"),
     ],
 )
-def test_headers_that_lie(change: object, message: str, whole: bytes) -> None:
+def test_invalid_headers_are_refused(change: object, message: str, whole: bytes) -> None:
     header, body = parts(whole)
     change(header)  # type: ignore[operator]
     with pytest.raises(FormatError, match=message):
@@ -169,12 +169,12 @@ def test_headers_that_lie(change: object, message: str, whole: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 3, 99_999_999, 100_000_001, 2**63, 2**64 - 1])
-def test_lengths_that_lie(length: int, whole: bytes) -> None:
+def test_invalid_header_lengths_are_refused(length: int, whole: bytes) -> None:
     with pytest.raises(FormatError, match="safetensors header"):
         vecload.load(io.BytesIO(length.to_bytes(8, "little") + whole[8:]), format="native")
 
 
-def test_a_name_that_comes_twice(whole: bytes) -> None:
+def test_duplicate_tensor_name_is_refused(whole: bytes) -> None:
     header, body = parts(whole)
     text = json.dumps(header).encode()
     twice = text[:-1] + b"," + json.dumps({"matrix": header["matrix"]}).encode()[1:]
@@ -192,7 +192,7 @@ def damaged(whole: bytes, tensor: str, at: int, value: int) -> Vectors:
 
 @pytest.mark.parametrize("value", [-1, -(2**62), 2**62, 100_000, 5])
 @pytest.mark.parametrize("at", [0, 50, 100])
-def test_offsets_that_lead_nowhere(at: int, value: int, whole: bytes) -> None:
+def test_word_offsets_out_of_range_are_refused_at_the_first_lookup(at: int, value: int, whole: bytes) -> None:
     vectors = damaged(whole, "words.offsets", at, value)
     with contextlib.suppress(FormatError):
         vectors.get("w50")
@@ -203,7 +203,7 @@ def test_offsets_that_lead_nowhere(at: int, value: int, whole: bytes) -> None:
     assert "corrupt word index" in str(caught.value) or "w3" in str(caught.value)
 
 
-def test_a_hash_table_that_leads_nowhere(whole: bytes) -> None:
+def test_corrupt_hash_table_is_refused_at_the_first_lookup(whole: bytes) -> None:
     header, body = parts(whole)
     first, last = header["words.slots"]["data_offsets"]  # type: ignore[index]
     slots = np.frombuffer(body[first:last], dtype=np.uint64).copy()
@@ -222,7 +222,7 @@ def test_a_hash_table_that_leads_nowhere(whole: bytes) -> None:
             look_up()
 
 
-def test_words_are_checked_once_and_quickly() -> None:
+def test_stored_words_are_equal_after_the_check() -> None:
     words = Words.from_strings(WORDS)
     again = Words(words.data, words.offsets, slots=words.slots, checked=False)
     assert again == words

@@ -1,4 +1,4 @@
-"""Good files of every shape, against gensim and against what the format says."""
+"""Valid text files of every kind, compared with gensim and with the rules of docs/text-formats.md."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def words_of(data: bytes, **options: object) -> list[bytes]:
         b"2\t2\r\n" + SMALL,
     ],
 )
-def test_spellings_of_one_file(data: bytes) -> None:
+def test_load_accepts_every_spelling_of_the_same_file(data: bytes) -> None:
     vectors = load(data)
     assert list(vectors.words) == ["cat", "dog"]
     assert vectors.matrix.tobytes() == np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32).tobytes()
@@ -76,7 +76,7 @@ def test_spellings_of_one_file(data: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("header", [b"", b"3 3\n"])
-def test_words_come_through_untouched(word: str, header: bytes) -> None:
+def test_load_keeps_unusual_words_byte_for_byte(word: str, header: bytes) -> None:
     raw = word.encode()
     data = header + b"the 1.5 2.5 3.5\n" + raw + b" 0.25 0.5 -0.125\nof 1.5 2.5 3.5\n"
     assert words_of(data) == [b"the", raw, b"of"]
@@ -84,14 +84,14 @@ def test_words_come_through_untouched(word: str, header: bytes) -> None:
     assert words_of(data, vocab=[word]) == [raw]
 
 
-def test_invalid_utf8_survives() -> None:
+def test_load_keeps_words_of_invalid_utf8() -> None:
     with pytest.warns(vecload.VecloadWarning, match="not valid UTF-8"):
         vectors = load(b"\xff\xe6 1 2\ncaf\xc3 3 4\n")
     assert [word.encode("utf-8", "surrogateescape") for word in vectors.words] == [b"\xff\xe6", b"caf\xc3"]
     assert vectors["\udcff\udce6"].tolist() == [1, 2]
 
 
-def test_a_first_row_that_looks_like_a_header() -> None:
+def test_first_line_of_two_whole_numbers_is_a_row_if_the_others_have_one_value() -> None:
     assert list(load(b"400000 0.5\ncat 0.25\ndog 0.75\n").words) == ["400000", "cat", "dog"]
     with pytest.warns(vecload.VecloadWarning, match="read as a row"):
         vectors = load(b"400000 7\ncat 3\ndog 4\n")
@@ -102,12 +102,12 @@ def test_a_first_row_that_looks_like_a_header() -> None:
     assert list(load(b"400000 1\ncat 3\ndog 4\n", format="word2vec").words) == ["cat", "dog"]
 
 
-def test_two_dimensions_are_no_header() -> None:
+def test_first_line_of_three_numbers_is_a_row() -> None:
     assert list(load(b"1 2 3\n4 5 6\n").words) == ["1", "4"]
 
 
 @pytest.mark.parametrize("claimed", [1, 3, 400_000])
-def test_a_wrong_header_count_is_reported(claimed: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_header_count_is_logged_and_refused_if_strict(claimed: int, caplog: pytest.LogCaptureFixture) -> None:
     data = b"%d 2\n" % claimed + SMALL
     with caplog.at_level(logging.WARNING, logger="vecload"):
         assert len(load(data)) == 2
@@ -118,7 +118,7 @@ def test_a_wrong_header_count_is_reported(claimed: int, caplog: pytest.LogCaptur
         load(data, strict=True)
 
 
-def test_the_first_row_of_a_word_wins() -> None:
+def test_load_keeps_first_row_of_duplicate_words() -> None:
     data = b"a 1 1\nb 2 2\na 3 3\nc 4 4\nb 5 5\n"
     vectors = load(data)
     assert list(vectors.words) == ["a", "b", "c"]
@@ -128,7 +128,7 @@ def test_the_first_row_of_a_word_wins() -> None:
         load(data, strict=True)
 
 
-def test_limit_and_vocab() -> None:
+def test_limit_and_vocab_select_rows() -> None:
     data = b"".join(b"w%d %d 0.5\n" % (at, at) for at in range(50_000))
     everything = load(data)
     assert load(data, limit=7).matrix.tolist() == everything.matrix[:7].tolist()
@@ -144,11 +144,11 @@ def test_limit_and_vocab() -> None:
     assert list(load(data, vocab=vecload.Vocab.from_words(["w9"], pad_token="<pad>")).words) == ["w9"]
 
 
-def test_vocab_does_not_mind_what_it_does_not_read() -> None:
+def test_vocab_skips_malformed_rows_of_other_words() -> None:
     assert list(load(b"cat 1 2\nbad x y\ndog 3 4\n", vocab=["dog"]).words) == ["dog"]
 
 
-def test_rows_of_many_chunks_in_order() -> None:
+def test_rows_of_many_chunks_stay_in_order() -> None:
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(30_000, 20)).astype(np.float32)
     data = b"".join(b"w%d " % at + " ".join(map(str, row.tolist())).encode() + b"\n" for at, row in enumerate(matrix))
@@ -158,14 +158,14 @@ def test_rows_of_many_chunks_in_order() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_dtypes(dtype: str) -> None:
+def test_dtype_rounds_like_float(dtype: str) -> None:
     vectors = load(b"a 0.1 -0.0008546282343595379\n", dtype=dtype)
     assert vectors.dtype == dtype
     expected = np.array([float("0.1"), float("-0.0008546282343595379")]).astype(dtype)
     assert vectors["a"].tobytes() == expected.tobytes()
 
 
-def test_not_finite_only_when_allowed() -> None:
+def test_nonfinite_values_are_refused_unless_allowed() -> None:
     data = b"a 1 2\nb nan -Infinity\nc 1e39 1.#QNAN\n"
     with pytest.raises(
         vecload.errors.FormatError, match="line 2, byte 8: a value that is not finite in float32: found 'nan'"
@@ -192,7 +192,7 @@ def zst(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [*COMPRESS, "zst"])
-def test_compressed_by_content_not_by_name(kind: str, tmp_path: Path) -> None:
+def test_compression_is_detected_from_content(kind: str, tmp_path: Path) -> None:
     data = b"".join(b"w%d 0.%d 0.5\n" % (at, at) for at in range(100_000))
     packed = COMPRESS.get(kind, zst)(data)
     file = tmp_path / "vectors.dat"
@@ -207,12 +207,12 @@ def test_compressed_by_content_not_by_name(kind: str, tmp_path: Path) -> None:
         assert not opened.closed
 
 
-def test_several_gzip_streams_and_padding() -> None:
+def test_load_reads_several_gzip_streams_and_ignores_padding() -> None:
     packed = gzip.compress(b"cat 1 2\n") + gzip.compress(b"dog 3 4\n") + bytes(512)
     assert list(load(packed).words) == ["cat", "dog"]
 
 
-def test_zip_members(tmp_path: Path) -> None:
+def test_load_reads_members_of_zip_archives_by_path(tmp_path: Path) -> None:
     one, many = tmp_path / "one.zip", tmp_path / "many.zip"
     with zipfile.ZipFile(one, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("folder/v.txt", SMALL)
@@ -229,13 +229,13 @@ def test_zip_members(tmp_path: Path) -> None:
         vecload.load(many / "g.txt")
 
 
-def test_standard_input() -> None:
+def test_load_reads_standard_input() -> None:
     code = "import vecload; print(vecload.load('-'))"
     done = subprocess.run([sys.executable, "-c", code], input=gzip.compress(SMALL), capture_output=True, check=True)
     assert done.stdout.decode().strip() == "<Vectors: 2 words × 2 float32, GloVe text, <stdin>>"
 
 
-def test_a_stream_that_gives_little_at_a_time() -> None:
+def test_load_reads_a_stream_that_returns_few_bytes_at_a_time() -> None:
     class Drip(io.RawIOBase):
         def __init__(self, data: bytes) -> None:
             self.data = data
@@ -251,7 +251,7 @@ def test_a_stream_that_gives_little_at_a_time() -> None:
     assert len(vecload.load(Drip(SMALL))) == 2  # type: ignore[arg-type]
 
 
-def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"".join(b"w%d 0.%d %d\n" % (at % 90_000, at, at) for at in range(120_000))
     results = []
     for count in (1, 2, 7):
@@ -261,7 +261,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert len({one.matrix.tobytes() for one in results}) == 1
 
 
-def test_progress_tells_bytes() -> None:
+def test_progress_function_gets_bytes_done_and_total() -> None:
     seen: list[tuple[int, int | None]] = []
     load(SMALL, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (len(SMALL), len(SMALL))
@@ -288,7 +288,7 @@ gensim_data = pytest.importorskip("gensim.test.utils").datapath("") if sys.versi
         ("IT.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt", True),
     ],
 )
-def test_gensims_own_files(name: str, header: bool) -> None:
+def test_load_equals_gensim_on_the_files_of_its_tests(name: str, header: bool) -> None:
     from gensim.models import KeyedVectors
 
     path = os.path.join(gensim_data, name)  # noqa: PTH118
@@ -299,7 +299,7 @@ def test_gensims_own_files(name: str, header: bool) -> None:
     assert ("header" in vectors.meta) == header
 
 
-def test_the_real_glove_file(real_glove: Path) -> None:
+def test_load_equals_float_on_the_real_glove_file(real_glove: Path) -> None:
     path = real_glove
     vectors = vecload.load(path)
     assert vectors.matrix.shape == (400_000, 50)
@@ -312,8 +312,8 @@ def test_the_real_glove_file(real_glove: Path) -> None:
 
 
 @pytest.mark.parametrize("declared", [b"", b"3 2\n", b"400 2\n", b"900 2\n"])
-def test_rows_find_their_place_whatever_was_expected(declared: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are parsed into the matrix, but after lines left out they move, and without room they are copied."""
+def test_rows_are_right_however_many_were_expected(declared: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are parsed in place, moved if lines before them are skipped, and copied if the matrix is full."""
     monkeypatch.setattr("vecload.formats.text.chunks.CHUNK_BYTES", 100)
     lines = [b"w%d %d.5 -0.%d" % (row % 350, row % 10, row) for row in range(400)]
     for at in (0, 7, 8, 250):
@@ -327,7 +327,7 @@ def test_rows_find_their_place_whatever_was_expected(declared: bytes, monkeypatc
     assert sum(vectors.meta["skipped"].values()) == 4
 
 
-def test_zeros_in_front_are_no_digits_that_count() -> None:
+def test_leading_zeros_do_not_count_as_digits() -> None:
     cells = ["0.00012345678901234567", "-0.0000000000000000000000000000012345678901234567891", "0" * 30 + ".25"]
     cells += ["0." + "0" * 40, "000000000000000000000001234567890123456789.5", "0.00" + "9" * 25]
     vectors = vecload.load(io.BytesIO(f"w {' '.join(cells)}\n".encode() * 2), dtype="float64")
@@ -335,7 +335,7 @@ def test_zeros_in_front_are_no_digits_that_count() -> None:
 
 
 @pytest.mark.parametrize("word", [b"(\xb5/\xfd", b"BZhou"])
-def test_a_first_word_that_looks_compressed(word: bytes, tmp_path: Path) -> None:
+def test_save_refuses_a_first_word_that_looks_like_a_compressed_file(word: bytes, tmp_path: Path) -> None:
     vectors = vecload.Vectors(vecload.Words.from_bytes([word, b"cat"]), np.eye(2, dtype=np.float32))
     with pytest.raises(
         vecload.errors.FormatError, match=r"begins as a file compressed with \w+ does. Write it with a header"

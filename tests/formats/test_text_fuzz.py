@@ -1,4 +1,4 @@
-"""The compiled reader against the slow reference: the same Vectors, or both refuse at the same line."""
+"""The compiled reader and the slow reference agree: equal vectors, or an error at the same line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vecload.formats.unsupported import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
 
-FOREIGN = "not a file of word vectors"  # what is said of a file so damaged that it looks like something else
+FOREIGN = "not a file of word vectors"  # the error for a file so damaged that it looks like another kind of file
 
 WORDS = [
     b"the",
@@ -82,7 +82,7 @@ def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
         refused = None
     except vecload.errors.FormatError as error:
         refused = error
-    if word2vec.detect(data, "fuzz"):  # not one row is left that could be text: never read as anything
+    if word2vec.detect(data, "fuzz"):  # no row can be text any more
         assert refused is not None
         return
     try:
@@ -126,7 +126,7 @@ def a_file(random_: random.Random, dim: int, rows: int, *, odd: float) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_mutated_files_never_crash_and_always_agree(seed: int) -> None:
+def test_damaged_files_give_the_same_result_as_the_reference(seed: int) -> None:
     random_ = random.Random(seed)
     for _ in range(400):
         data = bytearray(a_file(random_, random_.randint(1, 6), random_.randint(1, 12), odd=random_.choice([0, 0.2])))
@@ -147,7 +147,7 @@ def test_mutated_files_never_crash_and_always_agree(seed: int) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(cells=st.lists(DECIMALS, min_size=1, max_size=40), dtype=st.sampled_from(["float16", "float32", "float64"]))
-def test_values_are_what_float_gives(cells: list[str], dtype: str) -> None:
+def test_values_equal_float_rounded_to_the_type(cells: list[str], dtype: str) -> None:
     file = io.BytesIO("\n".join(f"w{at} 1 {cell}" for at, cell in enumerate(cells)).encode())
     matrix = vecload.load(file, dtype=dtype, allow_nonfinite=True).matrix
     with np.errstate(over="ignore"):
@@ -155,7 +155,7 @@ def test_values_are_what_float_gives(cells: list[str], dtype: str) -> None:
     assert matrix[:, 1].tobytes() == expected.tobytes()
 
 
-def test_values_in_bulk_are_what_float_gives() -> None:
+def test_random_values_equal_float() -> None:
     random_ = random.Random(7)
     cells = []
     for _ in range(30_000):

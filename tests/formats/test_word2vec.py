@@ -1,4 +1,4 @@
-"""word2vec binary against gensim, files of gensim's own tests, and headers that lie."""
+"""word2vec binary files: those of gensim's tests, and ones with invalid headers or values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = [(b"cat", [0.1, -2.0]), (b"caf\xe9", [1e-30, 3.0]), ("北 海".replace(" 
 @pytest.mark.parametrize(
     "name", ["euclidean_vectors.bin", "poincare_vectors.bin", "w2v_keyedvectors_load_test.modeldata"]
 )
-def test_files_of_gensim(name: str) -> None:
+def test_load_equals_gensim_on_the_files_of_its_tests(name: str) -> None:
     binary = (GENSIM / name).suffix == ".bin"
     theirs = KeyedVectors.load_word2vec_format(GENSIM / name, binary=binary, unicode_errors="ignore")
     ours = vecload.load(GENSIM / name)
@@ -45,7 +45,7 @@ def test_files_of_gensim(name: str) -> None:
 
 
 @pytest.mark.parametrize("feed", [b"\n", b"", b"\n\n"])
-def test_with_and_without_line_feeds(feed: bytes) -> None:
+def test_load_reads_rows_with_and_without_line_feeds(feed: bytes) -> None:
     vectors = vecload.load(io.BytesIO(file_of(ROWS, 2, feed=feed)))
     assert [vectors.words.bytes(row) for row in range(3)] == [word for word, _ in ROWS]
     assert vectors.matrix.tobytes() == np.array([values for _, values in ROWS], dtype="f4").tobytes()
@@ -58,8 +58,8 @@ def test_with_and_without_line_feeds(feed: bytes) -> None:
         min_size=1,
     )
 )
-def test_any_words_and_floats(rows: list[tuple[bytes, list[float]]]) -> None:
-    # A space that all of two or more words share is removed, which other tests are about.
+def test_load_keeps_any_words_and_floats(rows: list[tuple[bytes, list[float]]]) -> None:
+    # A space that all words share is removed; other tests check that.
     words = {word for word, _ in rows}
     assume(not all(word[-1:] in b" \t" for word in words) and not all(word[:1] in b" \t" for word in words))
     vectors = vecload.load(io.BytesIO(file_of(rows, 3)), format="word2vec binary")
@@ -70,7 +70,7 @@ def test_any_words_and_floats(rows: list[tuple[bytes, list[float]]]) -> None:
 
 
 class Trickle:
-    """A stream that gives a few bytes at a time."""
+    """A stream that returns a few bytes at a time."""
 
     def __init__(self, data: bytes, step: int) -> None:
         self.rest, self.step = data, step
@@ -82,7 +82,7 @@ class Trickle:
 
 @pytest.mark.filterwarnings("ignore:.*not UTF-8:vecload.VecloadWarning")
 @pytest.mark.parametrize("chunk", [1, 5, 16, 100])
-def test_chunk_borders_anywhere(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_may_cross_the_borders_of_batches_anywhere(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word2vec, "BATCH_BYTES", chunk)
     monkeypatch.setattr(word2vec, "MAX_WORD_BYTES", 9)
     data = file_of(ROWS * 30, 2)
@@ -92,7 +92,7 @@ def test_chunk_borders_anywhere(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
         assert vectors.meta["duplicates"] == 87
 
 
-def test_only_wanted_words_and_limits() -> None:
+def test_vocab_and_limit_select_rows() -> None:
     data = file_of(ROWS, 2)
     assert list(vecload.load(io.BytesIO(data), vocab=["北\u3000海", "dog"]).words) == ["北\u3000海"]
     assert len(vecload.load(io.BytesIO(data), limit=2)) == 2
@@ -101,7 +101,7 @@ def test_only_wanted_words_and_limits() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_cut_at_every_byte(stream: bool) -> None:
+def test_file_cut_at_any_byte_is_refused_or_its_last_row_skipped(stream: bool) -> None:
     data = file_of(ROWS, 2, feed=b"")
     for cut in range(4, len(data)):
         file = Trickle(data[:cut], 64) if stream else io.BytesIO(data[:cut])
@@ -124,7 +124,7 @@ def test_load_allocates_no_more_than_the_file_holds_whatever_its_header_claims(h
     tracemalloc.stop()
 
 
-def test_values_that_are_not_finite() -> None:
+def test_nonfinite_values_are_refused_unless_allowed() -> None:
     data = file_of([(b"a", [1.0, 2.0]), (b"b", [float("nan"), 1.0]), (b"c", [float("inf"), 1.0])], 2)
     with pytest.raises(
         vecload.errors.FormatError, match=r"byte 17: a value that is not finite in float32: .* row of 'b'"
@@ -136,9 +136,9 @@ def test_values_that_are_not_finite() -> None:
     assert len(vecload.load(io.BytesIO(data), allow_nonfinite=True)) == 3
 
 
-def test_a_header_that_says_too_few_rows() -> None:
+def test_bytes_after_the_last_row_are_a_doubt_and_refused_if_strict() -> None:
     data = b"1 2\n" + file_of(ROWS, 2).split(b"\n", 1)[1]
-    with pytest.warns(vecload.VecloadWarning, match="there are bytes after the 1 rows of the header, from byte 16"):
+    with pytest.warns(vecload.VecloadWarning, match="there are bytes after the 1 row of the header, from byte 16"):
         vectors = vecload.load(io.BytesIO(data))
     assert len(vectors) == 1
     assert "bytes after" in vectors.meta["doubt"]
@@ -146,19 +146,19 @@ def test_a_header_that_says_too_few_rows() -> None:
         vecload.load(io.BytesIO(data), strict=True)
 
 
-def test_a_word_without_end() -> None:
+def test_word_longer_than_the_limit_is_refused() -> None:
     data = b"2 2\ncat " + bytes(8) + b"x" * 200_000
     with pytest.raises(vecload.errors.FormatError, match="the word is too long: found no space in 65,536 bytes"):
         vecload.load(io.BytesIO(data))
 
 
-def test_text_with_a_header_is_not_taken_for_it() -> None:
+def test_text_with_a_header_is_not_detected_as_binary() -> None:
     for text in (b"2 3\ncat 0.1 0.2 0.3\ndog 1 2 3\n", "1 2\nна 1 2\n".encode(), b"2 2\nx y\nz 1\n", b"1 2\ncat 1\n"):
         assert word2vec.detect(text, "vectors.bin") == 0
     assert word2vec.detect(file_of(ROWS, 2), "vectors.txt") == 95
 
 
-def test_info_of_a_binary_file(tmp_path: Path) -> None:
+def test_info_reads_the_header(tmp_path: Path) -> None:
     path = tmp_path / "v.bin"
     path.write_bytes(file_of(ROWS, 2))
     look = vecload.info(path)

@@ -267,7 +267,8 @@ class Reader(BaseReader):
             self._check_step(byte)
         if self._request.strict:
             raise FormatError("bytes after the last row", file=self._source.name, byte=byte, found=quote(rest))
-        self._extra_bytes = f"there are bytes after the {self.declared:,} rows of the header, from byte {byte:,}"
+        rows = f"{self.declared:,} row{'s' * (self.declared != 1)}"
+        self._extra_bytes = f"there are bytes after the {rows} of the header, from byte {byte:,}"
 
 
 def read(source: Source, request: ReadRequest) -> Reader:
