@@ -30,10 +30,14 @@ class Details {
       line.textContent = text;
       parts.push(line);
     };
-    if (missing !== null) add(`“${missing}” is not among the words of this page.`);
     const {mapped, carried, sizes} = this.data;
+    const total = sizes.reduce((a, b) => a + b, 0);
+    if (missing !== null) {
+      const hint = carried < total ? " Write the page with a larger limit to include more words." : "";
+      add(`“${missing}” is not among the words of this page.${hint}`);
+    }
     add("Choose a word: click a point, or press / and type its first letters.");
-    add(`The map shows ${decimal.format(mapped)} of ${decimal.format(sizes.reduce((a, b) => a + b, 0))} words.`);
+    add(`The map shows ${decimal.format(mapped)} of ${decimal.format(total)} words.`);
     if (carried > mapped) add(`The search finds ${decimal.format(carried)} words.`);
     add("Drag to pan, turn the wheel or pinch to zoom. Lasso selects words to copy or download.");
     return parts;
