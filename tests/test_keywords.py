@@ -116,7 +116,7 @@ def test_explained_functions_can_be_pickled() -> None:
 
 def test_every_proposed_keyword_exists_somewhere() -> None:
     known = {name for _, function, _ in public_callables() for name in inspect.signature(function).parameters}
-    for theirs, proposals in keywords._OTHERS.items():
+    for theirs, proposals in keywords.OTHER_KEYWORDS.items():
         for ours, _ in proposals:
             assert ours in known, theirs
             assert theirs != ours

@@ -20,7 +20,7 @@ _DETECTED = "it is detected from the file's content; pass format= only to overri
 
 # Keyword of another library → vecload's keywords for the same, and how to write it. The first one that the called
 # function has is proposed.
-_OTHERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+OTHER_KEYWORDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     # torch
     "freeze": (("mode", 'mode="freeze" or mode="finetune"'), ("trainable", "trainable=False for freeze=True")),
     "trainable": (("mode", 'mode="finetune" or mode="freeze"'),),
@@ -162,7 +162,7 @@ def _is_explained(function: object) -> bool:
 
 
 def _message(called: str, name: str, known: set[str]) -> str:
-    advice = next((how for ours, how in _OTHERS.get(name, ()) if ours in known), None)
+    advice = next((how for ours, how in OTHER_KEYWORDS.get(name, ()) if ours in known), None)
     if advice is None:
         near = difflib.get_close_matches(name, sorted(known - {"self", "cls"}), n=1)
         advice = f"{near[0]}=" if near else None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DELAY = 1.0  # seconds
-_hidden = False
+hidden = False
 
 
 class Bar:
@@ -43,8 +43,8 @@ class Bar:
 
 def hide() -> None:
     """Hide all bars of this process, as ``--quiet`` asks for."""
-    global _hidden  # noqa: PLW0603 - a setting of the process, as the level of a logger is
-    _hidden = True
+    global hidden  # noqa: PLW0603 - a setting of the process, as the level of a logger is
+    hidden = True
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def progress_bar(
     >>> with progress_bar(3, unit="texts", shown=False) as bar:
     ...     bar.advance(3)
     """
-    if _hidden or not (sys.stderr.isatty() if shown is None else shown):
+    if hidden or not (sys.stderr.isatty() if shown is None else shown):
         yield Bar()
         return
     # tqdm takes 20 ms to import, which commands without a terminal need not pay.

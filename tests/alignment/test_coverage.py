@@ -267,7 +267,7 @@ def test_words_that_are_not_phrases_stay_unexplained(word: str) -> None:
 
 
 def test_align_looks_at_the_first_words_of_a_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "_FIRST", 3)
+    monkeypatch.setattr(checking, "FIRST_WORDS", 3)
     explanation = align(file, ["the", "The", "Paris"]).coverage.explanation
     assert explanation is not None
     assert not explanation.complete

@@ -326,14 +326,14 @@ def test_fetch_sends_a_token_to_its_host_only(site: Site, tmp_path: Path, monkey
     from vecload.catalog import http
 
     monkeypatch.setenv("HF_TOKEN", "secret")
-    assert http._token("https://huggingface.co/x") == {"Authorization": "Bearer secret"}
+    assert http.authorization("https://huggingface.co/x") == {"Authorization": "Bearer secret"}
     for other in (
         "http://huggingface.co/x",
         "https://huggingface.co.evil.org/",
         "https://cdn.huggingface.co/",
         site.url,
     ):
-        assert http._token(other) == {}
+        assert http.authorization(other) == {}
     download(site, tmp_path / "v")
     assert "Authorization" not in site.asked[0][1]
 

@@ -25,7 +25,7 @@ NO_RESULT = {"demo", "cache"}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("vecload.progress._hidden", False)
+    monkeypatch.setattr("vecload.progress.hidden", False)
     rows = np.random.default_rng(0).normal(size=(30, 4)).astype("float32")
     vecload.Vectors(WORDS, rows).save(tmp_path / "a.vec", "glove")
     vecload.Vectors(WORDS, rows[:, ::-1]).save(tmp_path / "b.vec", "glove")

@@ -431,7 +431,7 @@ class TestAdvice:
     def test_each_class_says_once_how_to_move_on(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, make: Any, expected: str
     ) -> None:
-        monkeypatch.setattr(advice, "_given", set())
+        monkeypatch.setattr(advice, "given", set())
         with pytest.warns(VecloadWarning, match=expected) as noted:
             _ = make(), make()
         assert len(noted) == 1
@@ -439,7 +439,7 @@ class TestAdvice:
 
     def test_fasttext_says_how_to_move_on(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / "wiki.simple.vec").write_text("2 3\ncat 1 2 3\ndog 4 5 6\n")
-        monkeypatch.setattr(advice, "_given", set())
+        monkeypatch.setattr(advice, "given", set())
         with pytest.warns(VecloadWarning, match=r"FastText keeps .*vecload\.align\('wiki\.simple\.vec', vocab\)"):
             FastText("simple")
 

@@ -28,27 +28,6 @@ COVERED_ELSEWHERE = {
     "reading": "tests/formats, tests/conversion",
 }
 
-# Private names that tests may use, with the reason. The list only shrinks: prefer a test of public behavior.
-PRIVATE = {
-    "_BLOCK": "read in small blocks, so that a short text crosses their borders",
-    "_FACTOR": "compare the hash function with its definition",
-    "_FIRST": "look at few words first, so that a small file has more",
-    "_MANY": "use the kernels for few words",
-    "_OTHERS": "check that every keyword it lists is unknown here",
-    "_SCRIPTS": "compare the scripts of a page with those of the installed bokeh",
-    "_SEED": "compare the hash function with its definition",
-    "_entry_of": "resolve a name to a file of the test's own server",
-    "_folded": "compare with the folding of Python",
-    "_given": "forget which advice this process has given",
-    "_hash": "compare the hash function with its definition",
-    "_hashes": "compare with spaCy's own hash function",
-    "_hidden": "show progress bars although no terminal is attached",
-    "_packed": "build a table with chosen hash values",
-    "_rescore": "count how often it is called",
-    "_siphash": "compare with the SipHash of Python",
-    "_token": "read the access token of a host",
-}
-
 HOUSE_WORDS = re.compile(r"(?:^|_)(?:room|floor|door|stair|upstairs|downstairs|house)s?(?:_|$)")
 
 
@@ -137,8 +116,8 @@ def test_every_folder_of_tests_has_the_name_of_a_package() -> None:
 
 @pytest.mark.parametrize("path", TREES)
 def test_file_uses_only_public_names_of_vecload(path: str) -> None:
-    used = [f"{path}:{line}: {name}" for line, name in private_uses(TREES[path]) if name not in PRIVATE]
-    assert used == [], "test public behavior instead, or add the name and the reason to PRIVATE"
+    used = [f"{path}:{line}: {name}" for line, name in private_uses(TREES[path])]
+    assert used == [], "test public behavior instead"
 
 
 @pytest.mark.parametrize(

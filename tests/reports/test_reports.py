@@ -322,7 +322,7 @@ def test_files_of_the_page_are_used_and_below_400_lines() -> None:
         for path in folder.iterdir()
         if path.suffix in (".js", ".css", ".html")
     }
-    assert set(own) == {*page._SCRIPTS, "explorer.css", "explorer.html"}
+    assert set(own) == {*page.SCRIPTS, "explorer.css", "explorer.html"}
     assert {name: text.count("\n") for name, text in own.items() if text.count("\n") >= 400} == {}
 
 

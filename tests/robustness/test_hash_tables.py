@@ -18,15 +18,15 @@ import vecload
 from vecload import SentencePooler, Vectors, Words
 from vecload.words import UniqueWords, build_hash_table
 from vecload.words.hashing import (
-    _FACTOR,
-    _SEED,
     FEW,
+    HASH_FACTOR,
+    HASH_SEED,
     HashTable,
-    _hash,
-    _siphash,
+    hash_word,
     longest_run,
     new_key,
     probe,
+    siphash,
     slot_count,
 )
 
@@ -50,9 +50,9 @@ def of_one_hash(count: int) -> list[bytes]:
 
 def of_hashes(hashes: np.ndarray) -> list[bytes]:
     """Return words of eight bytes with these hashes, without those that a text file cannot contain."""
-    inverse, half = np.uint64(pow(_FACTOR, -1, 1 << 64)), np.uint64(32)
+    inverse, half = np.uint64(pow(HASH_FACTOR, -1, 1 << 64)), np.uint64(32)
     state = (hashes ^ hashes >> half) * inverse
-    state = (state ^ state >> half) * inverse ^ np.uint64(_SEED ^ 8)
+    state = (state ^ state >> half) * inverse ^ np.uint64(HASH_SEED ^ 8)
     letters = state.view(np.uint8).reshape(-1, 8)
     return [word.tobytes() for word in letters[((letters > 32) & (letters != 127)).all(axis=1)]]
 
@@ -73,9 +73,9 @@ KINDS = {"one hash": of_one_hash, "one slot": of_one_slot, "few slots": of_few_s
 
 
 def test_generated_words_collide() -> None:
-    assert len({_hash(raw, None) for raw in of_one_hash(1000)}) == 1
-    assert len({_hash(raw, None) & 0xFFFFFFFF for raw in of_one_slot(1000)}) == 1
-    assert len({_hash(raw, None) & 0xFFFFFFFF for raw in of_few_slots(1000)}) <= 6
+    assert len({hash_word(raw, None) for raw in of_one_hash(1000)}) == 1
+    assert len({hash_word(raw, None) & 0xFFFFFFFF for raw in of_one_slot(1000)}) == 1
+    assert len({hash_word(raw, None) & 0xFFFFFFFF for raw in of_few_slots(1000)}) <= 6
     assert all(len(set(make(1000))) == 1000 for make in KINDS.values())
 
 
@@ -171,7 +171,7 @@ def test_siphash_equals_the_one_of_python() -> None:
     raws = [bytes(range(length)) for length in range(1, 60)]
     code = f"print([hash(raw) % 2**64 for raw in {raws!r}])"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": "0"}, capture_output=True, check=True)
-    assert [_siphash(raw, 0, 0) for raw in raws] == eval(done.stdout)
+    assert [siphash(raw, 0, 0) for raw in raws] == eval(done.stdout)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 3))
@@ -186,7 +186,7 @@ def test_table_with_a_long_run_is_replaced_when_it_is_checked() -> None:
     """A valid table of another writer, with all words in one run."""
     words = Words.from_strings([f"word{number}" for number in range(5000)])
     entries = words.slots[words.slots != 0]
-    hashes = {row: _hash(words.bytes(row), None) for row in range(len(words))}
+    hashes = {row: hash_word(words.bytes(row), None) for row in range(len(words))}
     slots = np.zeros(1 << 14, dtype=np.uint64)
     by_home = sorted((entry & 0xFFFFFFFF) - 1 for entry in entries.tolist())
     slots[: len(by_home)] = [hashes[row] >> 32 << 32 | (row + 1) for row in by_home]

@@ -149,7 +149,7 @@ def test_interruptible_propagates_results_and_errors() -> None:
 
 
 def test_large_hash_table_is_built_on_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vecload.words.hashing._MANY", 100)
+    monkeypatch.setattr("vecload.words.hashing.MANY_WORDS", 100)
     words = vecload.Words.from_strings([f"w{number}" for number in range(1000)])
     assert words.lookup(["w999", "absent"] * 50).tolist() == [999, -1] * 50
 

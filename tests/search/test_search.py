@@ -90,8 +90,8 @@ def test_nearest_returns_equal_scores_in_row_order(count: int, k: int, seed: int
 def test_nearest_scores_candidates_once_if_rows_are_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows are equally near to a query of zeros, and rows of zeros to any query."""
     seen = []
-    rescore = exact._rescore
-    monkeypatch.setattr(exact, "_rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
+    rescore = exact.rescore
+    monkeypatch.setattr(exact, "rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
     vectors = normal(3000)
     assert search.nearest(vectors, np.zeros((2, vectors.dim), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
     empty = made(np.zeros((3000, 4), dtype=np.float32))

@@ -67,7 +67,7 @@ def test_read_lines_drops_a_byte_order_mark_only_at_the_start() -> None:
 
 
 def test_read_lines_returns_lines_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 7)
+    monkeypatch.setattr(module, "BLOCK_SIZE", 7)
     for encoding in MARKS:
         for end in ("\n", "\r\n", "\r"):
             assert read(MARKS[encoding] + end.join(LINES).encode(encoding)) == LINES, (encoding, end)
@@ -102,7 +102,7 @@ def test_read_lines_does_not_depend_on_the_block_size(text: str, encoding: str, 
     content = text.encode(encoding)
     expected = read(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(module, "BLOCK_SIZE", block)
         assert read(content) == expected
 
 

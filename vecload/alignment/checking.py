@@ -21,7 +21,7 @@ from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 from vecload.words import UniqueWords
 
-_FIRST = 20_000  # words of a file that show how its words are spelled
+FIRST_WORDS = 20_000  # words of a file that show how its words are spelled
 
 
 def check(
@@ -95,7 +95,7 @@ def check(
 
 def seen_words(sources: Sequence[Any], *, limit: int | None = None) -> SeenWords | None:
     """Return the words of sources of `align` that can be looked at cheaply: all of `Vectors`, the first of a file."""
-    first = _FIRST if limit is None else min(_FIRST, limit)
+    first = FIRST_WORDS if limit is None else min(FIRST_WORDS, limit)
     parts = [_all_words(source) if isinstance(source, Vectors) else first_words(source, first) for source in sources]
     complete = all(part.complete for part in parts)
     if len(parts) == 1:

@@ -192,7 +192,7 @@ def request(session: Any, url: str, headers: Mapping[str, str], *, hash_known: b
     first = url
     for _ in range(_MAX_REDIRECTS):
         try:
-            get = functools.partial(session.get, url, headers={**headers, **_token(url)}, stream=True)
+            get = functools.partial(session.get, url, headers={**headers, **authorization(url)}, stream=True)
             get = functools.partial(get, allow_redirects=False, timeout=(policy.connect, policy.read))
             response = _call_with_timeout(policy.answer, get)
         except exceptions.SSLError as error:
@@ -270,7 +270,8 @@ def _redirected(first: str, url: str, location: str) -> str:
     return found
 
 
-def _token(url: str) -> dict[str, str]:
+def authorization(url: str) -> dict[str, str]:
+    """Return the header with the access token for the host of a URL; empty without a token or without HTTPS."""
     parts = urlsplit(url)
     token = os.environ.get(_TOKENS.get(parts.hostname or "", ""), "")
     return {"Authorization": f"Bearer {token}"} if token and parts.scheme == "https" else {}

@@ -46,7 +46,7 @@ def resolve_source(
     FileNotFoundError
         If the name is neither a file nor a catalog name, but similar to a catalog name.
     """
-    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := _entry_of(source)) is None:
+    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := find_entry(source)) is None:
         yield source
         return
     if entry.dim is None:
@@ -93,7 +93,7 @@ def input_files(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.P
     for source in sources:
         entry = None
         if isinstance(source, str) and source != "-" and not os.path.lexists(source):
-            entry = _entry_of(source)
+            entry = find_entry(source)
         cached = [] if entry is None else [path for path in (cache_path(entry), native_path(entry)) if path.exists()]
         found += [source] if entry is None else cached
     return found
@@ -110,7 +110,7 @@ def _stream_member(entry: Entry, policy: Policy | None) -> Member | None:
         return None
 
 
-def _entry_of(name: str) -> Entry | None:
+def find_entry(name: str) -> Entry | None:
     """Return the entry of a name, or None; raise with a suggestion if the name is similar to one."""
     if "://" in name or os.sep in name.removeprefix("huggingface:").removeprefix("facebook/"):
         return None

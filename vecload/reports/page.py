@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vecload.reports.panels import Panel
 
 # In this order they are one script: each may use those before it.
-_SCRIPTS: Final = (
+SCRIPTS: Final = (
     "data.js",
     "navigation.js",
     "theme.js",
@@ -66,7 +66,7 @@ def html(title: str, panels: Sequence[Panel], data: dict[str, Any], *, made_by: 
         "made_by": escape(made_by),
         "library": "".join(f"<script>{_inline(script)}</script>\n" for script in _library()),
         "data": base64.b64encode(zlib.compress(plain, 9)).decode("ascii"),
-        "script": _inline("\n".join(_own(name) for name in _SCRIPTS)),
+        "script": _inline("\n".join(_own(name) for name in SCRIPTS)),
     }
     # Parts are put in by splitting at the marks, so a mark inside a part stays as it is.
     pieces = _own("explorer.html").split("{{")

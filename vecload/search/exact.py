@@ -264,7 +264,7 @@ def best_rows(
                 advance=shown.advance,
             )
             answers = Nearest(found.rows[some], found.scores[some])
-            undecided[some] = _rescore(matrix, wide, seen, excluded[some], objective, answers)
+            undecided[some] = rescore(matrix, wide, seen, excluded[some], objective, answers)
     if undecided.any() and keep < len(matrix):
         more = best_rows(
             matrix, queries[undecided], k, objective, excluded[undecided], spare=_GROWTH * spare, progress=progress
@@ -273,7 +273,7 @@ def best_rows(
     return found
 
 
-def _rescore(
+def rescore(
     matrix: npt.NDArray[Any],
     queries: Doubles,
     seen: Candidates,

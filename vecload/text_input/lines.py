@@ -26,7 +26,7 @@ Input = str | os.PathLike[str] | IO[bytes]
 """Anything that `vecload.sources.open_source` opens."""
 
 _HEAD = 1 << 18  # bytes from which the encoding and the line ends are detected
-_BLOCK = 1 << 20
+BLOCK_SIZE = 1 << 20
 _LONGEST_LINE = 1 << 23
 # A JSON list may be one longer line. Its length is limited in relation to the size of the file: a decompression bomb
 # exceeds this ratio, but a list of words does not.
@@ -167,7 +167,7 @@ def _decoded(source: Source) -> Iterator[list[str]]:
     # Pieces of a line that continues in the next block. They are joined once at its end, so that the time is linear.
     pieces: list[str] = []
     begun = False
-    while block := source.read(_BLOCK):
+    while block := source.read(BLOCK_SIZE):
         text = _text(decoder, block, encoding, source.name)
         if text and not begun:
             text = text.removeprefix("\ufeff")
@@ -180,7 +180,7 @@ def _decoded(source: Source) -> Iterator[list[str]]:
             # Carriage returns are removed from complete lines only: a block may end between one and its line feed.
             yield [line.rstrip("\r") for line in whole]
         longest = max(_LONGEST_LINE, _LONGEST_PER_BYTE * source.consumed())
-        if len(pieces) * _BLOCK > longest:
+        if len(pieces) * BLOCK_SIZE > longest:
             raise FormatError("a line is too long", file=source.name, found=f"no line end in {longest:,} bytes")
     pieces.append(_text(decoder, b"", encoding, source.name))
     yield [line.rstrip("\r") for line in "".join(pieces).removesuffix("\n").split("\n")] if any(pieces) else []

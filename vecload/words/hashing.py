@@ -18,31 +18,32 @@ if TYPE_CHECKING:
 
 FEW = 64
 """Number of words up to which lookups use plain Python, which is faster than importing numba."""
-_MANY = 1 << 22  # entering this many words takes so long that Ctrl-C would seem to be ignored
+MANY_WORDS = 1 << 22  # entering this many words takes so long that Ctrl-C would seem to be ignored
 BLOCK = 1 << 16
 """Number of slots to check at a time."""
 
 # The constants of `vecload.kernels.hash_table`. Tests compare both implementations.
-_SEED = 0x9E3779B97F4A7C15
-_FACTOR = 0xD6E8FEB86659FD93
+HASH_SEED = 0x9E3779B97F4A7C15
+HASH_FACTOR = 0xD6E8FEB86659FD93
 _ALL64 = 0xFFFFFFFFFFFFFFFF
 _SIP = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
 MAX_PROBES = 512
 ABSENT = -1
 
 
-def _hash(word: bytes, key: npt.NDArray[np.uint64] | None) -> int:
+def hash_word(word: bytes, key: npt.NDArray[np.uint64] | None) -> int:
+    """Return the 64-bit hash of a word: SipHash if there is a key, else a faster function."""
     if key is not None:
-        return _siphash(word, int(key[0]), int(key[1]))
-    state = _SEED ^ len(word)
+        return siphash(word, int(key[0]), int(key[1]))
+    state = HASH_SEED ^ len(word)
     for at in range(0, len(word), 8):
-        state = (state ^ int.from_bytes(word[at : at + 8], "little")) * _FACTOR & _ALL64
+        state = (state ^ int.from_bytes(word[at : at + 8], "little")) * HASH_FACTOR & _ALL64
         state ^= state >> 32
-    state = state * _FACTOR & _ALL64
+    state = state * HASH_FACTOR & _ALL64
     return state ^ (state >> 32)
 
 
-def _siphash(word: bytes, k0: int, k1: int) -> int:
+def siphash(word: bytes, k0: int, k1: int) -> int:
     """Return the SipHash-1-3 of a word, the hash of tables with a key."""
     v0, v1, v2, v3 = k0 ^ _SIP[0], k1 ^ _SIP[1], k0 ^ _SIP[2], k1 ^ _SIP[3]
 
@@ -102,7 +103,7 @@ def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: Ha
     Neither the table nor the offsets are trusted: they may be those of a file that was never checked.
     """
     slots, key = table
-    hashed = _hash(word, key)
+    hashed = hash_word(word, key)
     mask = len(slots) - 1
     slot = hashed & mask
     for _ in range(MAX_PROBES):
@@ -153,7 +154,7 @@ def build_hash_table(
 
         # The fixed hash is tried first. It fails only if too many words collide under it. A random key fails only with
         # negligible probability, so this loop ends.
-        while not (interruptible(build) if count > _MANY else build()):
+        while not (interruptible(build) if count > MANY_WORDS else build()):
             found = HashTable(slots, new_key())
             slots[:] = 0
             repeated[:] = False
@@ -168,7 +169,7 @@ def build_hash_table(
         if raw in seen:
             continue
         seen.add(raw)
-        hashed = _hash(raw, found.key)
+        hashed = hash_word(raw, found.key)
         slot = hashed & mask
         while slots[slot]:
             slot = (slot + 1) & mask

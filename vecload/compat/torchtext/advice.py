@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vecload.errors import warn
 
-_given: set[str] = set()
+given: set[str] = set()
 
 
 def advise(name: str, replacement: str) -> None:
@@ -17,6 +17,6 @@ def advise(name: str, replacement: str) -> None:
     replacement
         Code that does the same in new scripts.
     """
-    if name not in _given:
-        _given.add(name)
+    if name not in given:
+        given.add(name)
         warn(f"vecload.compat.torchtext.{name} keeps torchtext scripts running; in new code, use {replacement}")
