@@ -122,16 +122,16 @@ def compiled() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_unique_words_with_colliding_hashes_are_kept_once(kind: str) -> None:
     raws = KINDS[kind](COUNT)
-    growing = UniqueWords()
+    unique = UniqueWords()
     begin = time.perf_counter()
     for first in range(0, COUNT, 1500):
         part = raws[max(0, first - 500) : first + 1500]
         added = Words.from_bytes(part)
-        fresh = growing.add(added.data, added.offsets)
+        fresh = unique.add(added.data, added.offsets)
         assert np.flatnonzero(~fresh).tolist() == (list(range(500)) if first else [])
     assert time.perf_counter() - begin < 2
-    assert growing.words == Words.from_bytes(raws)
-    assert growing.words.lookup(Words.from_bytes(raws)).tolist() == list(range(COUNT))
+    assert unique.words == Words.from_bytes(raws)
+    assert unique.words.lookup(Words.from_bytes(raws)).tolist() == list(range(COUNT))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -269,7 +269,7 @@ def test_pooling_of_colliding_text_is_as_fast_as_of_other_text() -> None:
     assert seconds(lambda: pooler.encode([text])) < 1
 
 
-def test_build_slots_of_repeated_words_marks_all_but_the_first() -> None:
+def test_build_hash_table_marks_repeated_words() -> None:
     raws = of_one_hash(500) * 3
     words = Words.from_bytes(raws)
     table, repeated = build_hash_table(words.data, words.offsets)

@@ -259,7 +259,7 @@ def test_missing_folder_is_reported_before_reading(tmp_path: Path, monkeypatch: 
 
 def test_two_outputs_with_the_same_path_are_refused(tmp_path: Path) -> None:
     check_outputs_differ([tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(OptionError, match="is named for two outputs"):
+    with pytest.raises(OptionError, match="is used for two outputs"):
         check_outputs_differ([tmp_path / "a", tmp_path / "." / "a"])
 
 

@@ -57,7 +57,7 @@ def test_read_texts_detects_parquet_in_every_kind_of_source(tmp_path: Path, monk
     with pytest.raises(FormatError, match="no column 'text': found body"):
         list(read_texts(tmp_path / "texts.txt"))
     parquet.write_table(arrow.table({"text": [3]}), tmp_path / "numbers")
-    with pytest.raises(FormatError, match="column 'text' holds other values than texts: found 3"):
+    with pytest.raises(FormatError, match="column 'text' contains values that are not texts: found 3"):
         list(read_texts(tmp_path / "numbers"))
     (tmp_path / "cut").write_bytes(content[:-20])
     with pytest.raises(FormatError, match="a damaged Parquet file"):

@@ -137,7 +137,7 @@ def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
     kind = detect_archive(inner)
     if kind is None:
         if member:
-            found = f"member {member!r} asked for"
+            found = f"a request for member {member!r}"
             raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
         return inner
     if kind == "tar" and member:

@@ -85,7 +85,7 @@ def check_target(
     if not name:
         raise OptionError("the output has an empty name")
     if suffixes and not name.casefold().endswith(suffixes):
-        raise OptionError(f"{name} does not end in {' or '.join(suffixes)}, which is what will be written")
+        raise OptionError(f"{name} does not end in {' or '.join(suffixes)}, the format that will be written")
     # Inputs are compared by device and inode, so links and different spellings of a path are recognized.
     status = _status(name)
     if status is not None:
@@ -114,7 +114,7 @@ def check_outputs_differ(paths: Iterable[str | os.PathLike[str]]) -> None:
     for path in paths:
         real = os.path.realpath(path)
         if real in seen:
-            raise OptionError(f"{os.fspath(path)} is named for two outputs; choose another for one of them")
+            raise OptionError(f"{os.fspath(path)} is used for two outputs; choose another path for one of them")
         seen.add(real)
 
 
@@ -130,7 +130,7 @@ def check_inputs(inputs: Iterable[Input]) -> None:
     """
     inputs = list(inputs)
     if sum(isinstance(source, (str, os.PathLike)) and os.fspath(source) == "-" for source in inputs) > 1:
-        raise OptionError("standard input (-) is named for two inputs, but can be read only once; name a file for one")
+        raise OptionError("standard input (-) is used for two inputs, but can be read only once; use a file for one")
     for source in inputs:
         path = _path_of(source)
         if path is None:
@@ -204,7 +204,8 @@ def _check_file(name: str, real: str, status: os.stat_result, *, folder: bool, o
         raise OptionError(f"{name} already exists; use --force to replace it")
     # A rename would replace one of the links, and the others would keep the old content.
     if status.st_nlink > 1:
-        raise OptionError(f"{name} is one of {status.st_nlink} hard links to a file, and replacing it would part them")
+        links = f"{status.st_nlink} hard links to a file"
+        raise OptionError(f"{name} is one of {links}, and replacing it would separate them; choose another output")
     if not os.access(real, os.W_OK):
         raise PermissionError(errno.EACCES, "is read-only", name)
     _check_parent(real, status)
@@ -224,7 +225,9 @@ def _check_parent(real: str, replaced: os.stat_result | None = None) -> None:
     # In a folder with the sticky bit, such as /tmp, only the owner of a file (or of the folder) may rename over it.
     above = os.stat(parent)  # noqa: PTH116
     if above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, above.st_uid, replaced.st_uid):
-        raise PermissionError(errno.EPERM, "belongs to another user, who alone can replace it in this folder", real)
+        raise PermissionError(
+            errno.EPERM, "belongs to another user, and only the owner can replace it in this folder", real
+        )
 
 
 def _longest_name(folder: str) -> int:

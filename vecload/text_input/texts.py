@@ -124,6 +124,6 @@ def _parquet_texts(source: Source, column: str) -> Iterator[str]:
                 raise FormatError(f"a damaged Parquet file ({error})", file=name) from error
             for text in texts:
                 if not isinstance(text, str):
-                    problem = f"column {column!r} holds other values than texts"
+                    problem = f"column {column!r} contains values that are not texts"
                     raise FormatError(problem, file=name, found=shorten(text))
                 yield text
