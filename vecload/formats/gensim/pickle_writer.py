@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vecload.arrays import numpy_dtype
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vecload.arrays import numpy_dtype
-from vecload.formats.contract import RowStream, WriteOptions
+    from vecload.formats.contract import RowStream, WriteOptions
 
 _BLOCK: Final = 1 << 14  # words written at a time
 # An item of the dict from words to row numbers: the word from the memo, then the row number.
