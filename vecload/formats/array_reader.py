@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
-from vecload.errors import FormatError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, ReadRequest, Table
+from vecload.formats.contract import BaseReader, Batch, ReadRequest, Table, skip_nonfinite
 from vecload.formats.history import History
 from vecload.ngrams import NgramTable
 from vecload.words import Words
@@ -120,18 +119,13 @@ class ArrayReader(BaseReader):
                 rows = narrowed(np.ascontiguousarray(self._rows[at]), self.dtype)
             fine = np.isfinite(rows).all(axis=1)
             if not self._request.allow_nonfinite and not fine.all():
-                self._refuse(at[~fine])
+                bad = at[~fine]
+                word = self._words.bytes(int(bad[0]))
+                skip_nonfinite(self._request, self.skipped, self.dtype, word=word, count=len(bad), file=self._name)
                 at, rows = at[fine], rows[fine]
             if len(at):
                 words = self._words.take(at)
                 yield Batch(words.data, words.offsets, rows)
-
-    def _refuse(self, at: npt.NDArray[np.int64]) -> None:
-        cause = f"a value that is not finite in {self.dtype}"
-        if self._request.errors != "skip":
-            found = f"in the row of {self._words[int(at[0])]!r}"
-            raise FormatError(cause, file=self._name, found=found, hint=NONFINITE_HINT)
-        self.skipped[cause] += len(at)
 
     def mapped(self) -> Table | None:
         """Return the arrays without a copy; None unless all rows are requested as they are and all words differ."""

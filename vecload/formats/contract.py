@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vecload.errors import FormatError
 from vecload.formats.history import History
+from vecload.message_text import quote
 from vecload.ngrams import NgramTable
 from vecload.words import Words, pack
 
@@ -88,6 +90,44 @@ class ReadRequest:
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."
 """Hint for values that are not finite in the requested type."""
+
+
+def skip_nonfinite(
+    request: ReadRequest,
+    skipped: Counter[str],
+    dtype: np.dtype[Any],
+    *,
+    word: bytes,
+    count: int,
+    file: str,
+    byte: int | None = None,
+) -> None:
+    """Count rows with values that are not finite as skipped, or raise an error for the first of them.
+
+    Parameters
+    ----------
+    request
+        Its `errors` decides.
+    skipped
+        Number of skipped rows by cause, to be increased.
+    dtype
+        The requested type.
+    word
+        Word of the first such row.
+    count
+        Number of such rows.
+    file, byte
+        Name of the file, and offset of the first such row if it is known.
+
+    Raises
+    ------
+    FormatError
+        Unless ``request.errors`` is "skip".
+    """
+    cause = f"a value that is not finite in {dtype.name}"
+    if request.errors != "skip":
+        raise FormatError(cause, file=file, byte=byte, found=f"in the row of {quote(word)}", hint=NONFINITE_HINT)
+    skipped[cause] += count
 
 
 @dataclass(frozen=True)

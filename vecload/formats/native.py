@@ -17,7 +17,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Table
+from vecload.formats.contract import BaseReader, Batch, Table, skip_nonfinite
 from vecload.formats.format import Format
 from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile
@@ -116,11 +116,9 @@ class Reader(BaseReader):
 
     def _without(self, lost: npt.NDArray[np.bool_], batch: Batch) -> Batch:
         """Return the batch without rows that have values too large for the requested type, or raise the error."""
-        cause = f"a value that is not finite in {self.dtype}"
-        if self._request.errors != "skip":
-            found = f"one in the row of {Words(batch.data, batch.offsets)[int(np.argmax(lost))]!r}"
-            raise FormatError(cause, file=self._source.name, found=found, hint=NONFINITE_HINT)
-        self.skipped[cause] += int(np.count_nonzero(lost))
+        word = Words(batch.data, batch.offsets).bytes(int(np.argmax(lost)))
+        count = int(np.count_nonzero(lost))
+        skip_nonfinite(self._request, self.skipped, self.dtype, word=word, count=count, file=self._source.name)
         self.meta["skipped"] = dict(self.skipped)
         return batch.take(np.flatnonzero(~lost))
 

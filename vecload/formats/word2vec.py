@@ -24,7 +24,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch
+from vecload.formats.contract import BaseReader, Batch, skip_nonfinite
 from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.format import Format
 from vecload.formats.text.grammar import numbers_at_end, split_fields
@@ -215,14 +215,17 @@ class Reader(BaseReader):
 
     def _without_nonfinite(self, batch: Batch, first: int, byte: int) -> Batch:
         """Return the batch without rows that are not finite, of which `first` is one, or raise the error."""
-        cause = f"a value that is not finite in {self.dtype.name}"
-        words = Words(batch.data, batch.offsets)
         self._check_step(byte)
-        if self._request.errors != "skip":
-            found = f"one in the row of {quote(words.bytes(first))}"
-            raise FormatError(cause, file=self._source.name, byte=byte, found=found, hint=NONFINITE_HINT)
         keep = np.flatnonzero(np.isfinite(batch.rows).all(axis=1))
-        self.skipped[cause] += len(words) - len(keep)
+        skip_nonfinite(
+            self._request,
+            self.skipped,
+            self.dtype,
+            word=Words(batch.data, batch.offsets).bytes(first),
+            count=len(batch.rows) - len(keep),
+            file=self._source.name,
+            byte=byte,
+        )
         return batch.take(keep)
 
     def _check_step(self, byte: int) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, Preview
+from vecload.formats.contract import BaseReader, Batch, Preview, skip_nonfinite
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
@@ -38,7 +38,6 @@ from vecload.formats.format import Format
 from vecload.formats.history import History
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
-from vecload.message_text import quote
 from vecload.ngrams import NgramTable
 from vecload.words import Words, build_hash_table, pack, read_only
 
@@ -160,14 +159,18 @@ class Reader(BaseReader):
     def _without_nonfinite(
         self, rows: npt.NDArray[np.int64], values: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-        cause = f"a value that is not finite in {self.dtype}"
+        """Return the rows whose vectors are finite, or raise the error for the others."""
         fine = np.isfinite(values).all(axis=1)
-        if self._request.errors != "skip":
-            first = int(rows[np.argmin(fine)])
-            start, stop = self._model.offsets[first : first + 2]
-            found = f"in the vector of {quote(self._model.data[start:stop].tobytes())}"
-            raise FormatError(cause, file=self._source.name, found=found, hint=NONFINITE_HINT)
-        self.skipped[cause] += int(np.count_nonzero(~fine))
+        first = int(rows[np.argmin(fine)])
+        start, stop = self._model.offsets[first : first + 2]
+        skip_nonfinite(
+            self._request,
+            self.skipped,
+            self.dtype,
+            word=self._model.data[start:stop].tobytes(),
+            count=int(np.count_nonzero(~fine)),
+            file=self._source.name,
+        )
         return rows[fine], values[fine]
 
 
