@@ -214,6 +214,7 @@ def test_saved_pooler_refuses_options_for_reading(folder: Path) -> None:
             "is an open file, which this output cannot be written to",
         ),
         (["report", "a.vec", "-o", "-"], "so it cannot be standard output"),
+        (["map", "a.vec", "b.vec", "-o", "-"], "its suffix determines the format"),
         (["pool", "a.vec", "texts.txt", "-o", "-"], "choose an output that ends in"),
         (["convert", "a.vec", "-o", "-", "--format", "glove", "--json"], "cannot hold both the vectors and --json"),
         (["transform", "a.vec", "-", "--step", "unit", "--format", "glove", "--json"], "cannot hold both the vectors"),

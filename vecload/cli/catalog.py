@@ -46,6 +46,7 @@ def catalog(
     if len(found) == 1:
         _show(found[0])
         return
+    # Families such as fastText's have one file for each of hundreds of languages, which would fill many screens.
     groups: dict[str, list[Entry]] = {}
     for entry in found:
         groups.setdefault(f"{entry.family}:{entry.template}", []).append(entry)

@@ -47,6 +47,7 @@ def messages(*, quiet: bool, instead: bool = False, err: bool = False) -> Callab
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, with words that are not valid UTF-8 as escapes."""
+    # A word that is not valid UTF-8 has lone surrogates, which no terminal or file can encode.
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if any("\ud800" <= char <= "\udfff" for char in text):
         text = json.dumps(value, indent=2)
@@ -97,6 +98,8 @@ def scores(found: Sequence[tuple[str, float]], *, largest: float | None = None) 
     columns = shutil.get_terminal_size().columns
     whole = largest or max((abs(score) for _, score in found), default=0) or 1
     numbers = [f"{score:.4f}" for _, score in found]
+    # A line is two spaces, the word, two spaces, the score, two spaces and the bar. The last column of a terminal stays
+    # empty, because some terminals wrap a line that fills it. Long words are cut first, and then bars are left out.
     number_width = max(map(len, numbers), default=0)
     width = max((cell_len(word) for word, _ in found), default=0)
     width = max(1, min(width, columns - number_width - 6))
@@ -115,5 +118,6 @@ def is_terminal() -> bool:
 
 
 def _bar(share: float, columns: int) -> str:
+    # Unicode has blocks of one to seven eighths of a column, so a bar shows eight times as many lengths as columns.
     eighths = round(8 * columns * min(1.0, max(0.0, share)))
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

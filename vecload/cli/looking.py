@@ -41,6 +41,8 @@ def info(
     from vecload.sources import SeveralMembersError
 
     messages(quiet=quiet)
+    # An archive with several members is one argument and several rows of the table, so it is only known after a look
+    # whether the output is a table. In a table, the error of one file must not hide the other rows.
     sources: list[str] = []
     several = len(files) > 1
     looked: list[Info] = []
@@ -150,6 +152,7 @@ def neighbors(
     messages(quiet=quiet)
     vectors = loading.load(file, limit=limit, dtype=dtype, errors=errors)
     answers: dict[str, Any] = {}
+    # Missing words make the exit code 1, except at the prompt, where the person has seen the message.
     missing = False
     for word in words or _asked(vectors):
         try:

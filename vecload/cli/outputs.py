@@ -19,6 +19,7 @@ Format = Annotated[
         metavar="NAME", help="Format to write (see `vecload formats`); by default that of the output's suffix."
     ),
 ]
+# Writers of text and word2vec binary take paths only. This one names the open standard output.
 _STDOUT = "/dev/stdout"
 
 
@@ -60,7 +61,10 @@ def check_outputs(
     from vecload.errors import OptionError
     from vecload.formats.outputs import choose_output
 
-    if any(str(path) == "-" for path in (*vectors, *tensors, *(path for path, _ in others)) if path is not None):
+    if "-" in map(str, vectors):
+        raise OptionError("name a file in place of '-': its suffix determines the format")
+    # safetensors and NumPy files and pages are completed at their beginning, which a pipe does not allow.
+    if any(str(path) == "-" for path in (*tensors, *(path for path, _ in others))):
         raise OptionError("this output is not written from start to end, so it cannot be standard output; name a file")
     read = input_files(*inputs)
     sources.check_inputs(read)
