@@ -11,8 +11,8 @@ import numpy as np
 
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
-from vecload.formats import guarding
 from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.opening import open_reader, preview_source
 from vecload.formats.registry import detect_format, reader_by_name
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
@@ -156,7 +156,7 @@ def load_rows(
         open_source(place, folders=True) as opened,
     ):
         form = detect_format(opened) if given is None else given
-        reader = guarding.open_reader(form, opened, request)
+        reader = open_reader(form, opened, request)
         check = WordCheck(reader, request, prefix, forced=format is not None, known=form.records_doubts)
         table = None if prefix else reader.mapped()
         if table is None or check.shares_spaces(table.words):
@@ -272,8 +272,8 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     """
     with resolve_source(source, few_words=True) as place, open_source(place, folders=True) as opened:
         form = detect_format(opened)
-        preview = guarding.preview(form, opened)
-        reader = guarding.open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
+        preview = preview_source(form, opened)
+        reader = open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = preview.sample
         words, rows, count = _first_rows(reader) if sample is None or not sample.words else sample
         if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams

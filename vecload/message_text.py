@@ -68,6 +68,17 @@ def quote(raw: bytes) -> str:
     return shown if len(shown) <= _LONGEST_QUOTE else shown[: _LONGEST_QUOTE - 4] + "...'"
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a number and its noun, in the plural unless the number is one.
+
+    Examples
+    --------
+    >>> number_of(1, "row"), number_of(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return the choice nearest to a mistyped name as the end of a sentence, or an empty string.
 

@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
-from vecload.formats import guarding
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, strip_prefix
+from vecload.formats.opening import open_reader
 from vecload.formats.registry import detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
@@ -252,7 +252,7 @@ def read_words(
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
     with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
         form = detect_format(opened)
-        reader = guarding.open_reader(form, opened, request)
+        reader = open_reader(form, opened, request)
         check = WordCheck(reader, request, "", forced=False, known=form.records_doubts)
         table = reader.mapped()
         if table is not None and not check.shares_spaces(table.words):

@@ -1,4 +1,4 @@
-"""Vectors as a writer gets them, without the room that saves: a few rows at a time."""
+"""Vectors as a writer gets them, in batches of a few rows; and comparison of vectors."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ import vecload
 from tests.strategies import NESTED_VALUES
 from vecload import formats
 from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
-from vecload.formats import Format, Preview, guarding, text
+from vecload.formats import Format, Preview, opening, text
 from vecload.formats.contract import ReadRequest
 from vecload.message_text import shorten
 from vecload.sources import open_source
@@ -187,7 +187,7 @@ def test_stream_larger_than_memory_names_the_size(tmp_path: Path) -> None:
 
 def test_format_without_preview_has_an_empty_preview() -> None:
     mine = Format(name="mine", read=text.read)
-    assert guarding.preview(mine, open_source(io.BytesIO(b"x"))) == Preview()
+    assert opening.preview_source(mine, open_source(io.BytesIO(b"x"))) == Preview()
 
 
 @given(NESTED_VALUES | st.integers(min_value=10**300), st.integers(min_value=10, max_value=300))

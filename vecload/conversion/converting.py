@@ -15,7 +15,7 @@ from vecload.catalog.resolving import input_files, resolve_source
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
-from vecload.formats import guarding
+from vecload.formats.opening import open_reader
 from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
 from vecload.reading import DType, Errors, Progress, WordCheck, make_request, none_found, reading_progress
@@ -142,7 +142,7 @@ def convert(
     with resolve_source(src, few_words=vocab is not None) as place, open_source(place, folders=True) as opened:
         output.check([place])  # the file that a name of the catalog stands for
         form = detect_format(opened) if given is None else given
-        reader = guarding.open_reader(form, opened, request)
+        reader = open_reader(form, opened, request)
         check = WordCheck(reader, request, prefix, forced=given is not None, known=form.records_doubts)
         with reading_progress(opened, progress) as advance:
             table = UniqueRows(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)

@@ -31,7 +31,7 @@ from vecload.formats.text.grammar import numbers_at_end, split_fields
 from vecload.formats.writing.counted import open_counted
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
-from vecload.message_text import quote
+from vecload.message_text import number_of, quote
 from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
 
@@ -104,7 +104,7 @@ class Reader(BaseReader):
         self.declared, self.dim = int(header[1]), int(header[2])
         self._begin = header.end()
         if not (self.declared and 0 < self.dim <= MAX_DIM):
-            found = f"{self.declared:,} rows of {self.dim:,} values"
+            found = f"{number_of(self.declared, 'row')} of {number_of(self.dim, 'value')}"
             raise FormatError("invalid sizes in the header", file=source.name, found=found)
         # A row has at least its values and the space before them. The header is not trusted: no more rows are
         # allocated than the file's bytes can hold.
@@ -115,8 +115,8 @@ class Reader(BaseReader):
             raise FormatError(
                 "the file is shorter than its header says",
                 file=source.name,
-                found=f"{present:,} bytes of rows",
-                expected=f"at least {least:,} for {self.declared:,} rows of {self.dim} values",
+                found=f"{number_of(present, 'byte')} of rows",
+                expected=f"at least {least:,} for {number_of(self.declared, 'row')} of {number_of(self.dim, 'value')}",
                 hint="Download or copy it again. If only its end is missing, errors='skip' (--errors skip) reads the "
                 "rows before.",
             )
@@ -251,7 +251,7 @@ class Reader(BaseReader):
             found = f"no space in {MAX_WORD_BYTES:,} bytes"
             hint = "The dimension in the header may be wrong, or bytes are missing before here."
             raise FormatError("the word is too long", file=self._source.name, byte=byte, found=found, hint=hint)
-        found, expected = f"{done:,} rows", f"{self.declared:,}"
+        found, expected = number_of(done, "row"), f"{self.declared:,}"
         if self._request.errors != "skip":
             hint = "Download or copy the file again; errors='skip' (--errors skip) reads the rows that are there."
             problem = "the file is cut short"
@@ -270,7 +270,7 @@ class Reader(BaseReader):
             self._check_step(byte)
         if self._request.strict:
             raise FormatError("bytes after the last row", file=self._source.name, byte=byte, found=quote(rest))
-        rows = f"{self.declared:,} row{'s' * (self.declared != 1)}"
+        rows = number_of(self.declared, "row")
         self._extra_bytes = f"there are bytes after the {rows} of the header, from byte {byte:,}"
 
 

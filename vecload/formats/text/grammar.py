@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vecload.arrays import narrowed, type_of
 from vecload.formats.contract import NONFINITE_HINT
-from vecload.message_text import quote
+from vecload.message_text import number_of, quote
 
 BOM: Final = b"\xef\xbb\xbf"
 """UTF-8 byte order mark, which is dropped at the start of a file."""
@@ -85,8 +85,7 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     if first == 0:
         numbers = all(parse_value(line[start:stop]) is not None for start, stop in spans)
         hint = "The row holds numbers only: its word is missing." if numbers and len(spans) > 1 else None
-        count = max(0, len(spans) - 1)
-        found = f"{count} value{'s' * (count != 1)}"
+        found = number_of(max(0, len(spans) - 1), "value")
         raise MalformedLine("too few values", found=found, expected=str(dim), hint=hint)
     if first == 1:
         raise MalformedLine("an empty word", found="a line that begins with a separator")
@@ -125,7 +124,7 @@ def _check_width(word: bytes, separator: bytes, cells: list[bytes], dim: int) ->
     if _is_whole(last) and not all(map(_is_whole, cells)):
         return
     hint = "If the word does end in a number, put a tab between word and values."
-    found = f"{dim + numbers_at_end(fields)} values"
+    found = number_of(dim + numbers_at_end(fields), "value")
     raise MalformedLine("too many values", at=len(word) - len(last), found=found, expected=str(dim), hint=hint)
 
 

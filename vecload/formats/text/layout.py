@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from vecload.errors import FormatError
 from vecload.formats.format import SURE
 from vecload.formats.text.grammar import BOM, is_blank, numbers_at_end, parse_value, split_fields
-from vecload.message_text import quote
+from vecload.message_text import number_of, quote
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 from vecload.words.doubts import SharedSpaces
@@ -109,8 +109,8 @@ def find_layout(head: bytes, name: str, *, size: int | None, header: bool | None
         return Layout(None, dim, begin, None, doubt, SharedSpaces.of(first_words(lines, dim)))
     declared, dim = int(first[1]), int(first[2])
     if not 0 < declared <= _MOST_ROWS or not 0 < dim <= MAX_DIM:
-        found = f"{declared} rows of {dim} values"
-        expected = f"1 to {_MOST_ROWS} rows of 1 to {MAX_DIM} values"
+        found = f"{number_of(declared, 'row')} of {number_of(dim, 'value')}"
+        expected = f"1 to {_MOST_ROWS:,} rows of 1 to {MAX_DIM:,} values"
         raise FormatError("invalid sizes in the header", file=name, line=1, found=found, expected=expected)
     if whole and not rest:
         raise FormatError("a header without rows", file=name, line=1, found=quote(lines[0].strip()))

@@ -10,6 +10,7 @@ import numpy as np
 from vecload.formats.contract import Preview, Sample
 from vecload.formats.text.grammar import MalformedLine, is_blank, parse_line, split_fields
 from vecload.formats.text.layout import HEAD, find_layout
+from vecload.message_text import number_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def preview(source: Source) -> Preview:
     if source.path is not None and source.size is not None and source.size <= _COUNT_BYTES:
         count = _count_lines(source.path) - (layout.declared is not None)
     kind = "float32" if digits <= _FLOAT32_DIGITS else "float64"
-    values = f"decimal text of up to {digits} digit{'s' * (digits != 1)}: {kind}"
+    values = f"decimal text of up to {number_of(digits, 'digit')}: {kind}"
     return Preview(rows=count, values=values, sample=Sample(words, rows, total))
 
 

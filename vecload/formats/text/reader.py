@@ -23,6 +23,7 @@ from vecload.formats.text.chunks import (
 from vecload.formats.text.grammar import MalformedLine, parse_line
 from vecload.formats.text.layout import HEAD, check_line_ends, find_layout, first_words
 from vecload.formats.text.writer import HEADERS
+from vecload.message_text import number_of
 from vecload.threads import ordered_map
 from vecload.words import Words, pack
 
@@ -166,7 +167,7 @@ class Reader(BaseReader):
             yield Task(chunk, ends, rows)
 
     def _report_count(self) -> None:
-        found = f"{self.row_lines:,} rows"
+        found = number_of(self.row_lines, "row")
         if self._request.strict:
             expected = f"{self.declared:,}"
             raise FormatError("the header's count is wrong", file=self._source.name, found=found, expected=expected)

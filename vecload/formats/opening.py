@@ -1,8 +1,8 @@
-"""The only place where readers are called, so that `load`, `info` and `convert` raise the errors they document.
+"""Open the reader of a format, such that it raises only the errors that `load`, `info` and `convert` document.
 
-`open_reader` and `preview` call a format's functions inside `vecload.errors.as_format_errors`. A reader works while it
-is iterated, and the code that iterates it (a writer, a progress callback) must keep its own errors, so each step of
-the iteration is guarded by itself.
+No other module calls the functions of a format for reading. `open_reader` and `preview_source` call them inside
+`vecload.errors.as_format_errors`. A reader works while it is iterated, and the code that iterates it (a writer, a
+progress callback) must keep its own errors, so each step of the iteration is guarded by itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_reader(form: Format, source: Source, request: ReadRequest) -> Reader:
         return _Guarded(form.read(source, request), source)
 
 
-def preview(form: Format, source: Source) -> Preview:
+def preview_source(form: Format, source: Source) -> Preview:
     """Return a format's preview of a source, or an empty one if the format has none."""
     if form.preview is None:
         return Preview()
