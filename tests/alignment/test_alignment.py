@@ -279,11 +279,11 @@ def test_align_of_empty_vocabulary_or_vectors_works() -> None:
         (lambda: align(VECTORS, ["cat"], seed=1.0), "seed=1.0 is not an integer"),  # type: ignore[arg-type]
         (
             lambda: align(Vectors(Words.from_strings(["a"]), np.ones((1, 2), dtype=int)), ["a"]),
-            "vectors of int64 have no room for rows between: pass floats",
+            "vectors must be floating point, got int64",
         ),
         (
             lambda: Aligned(Vocab.from_words(["a"]), np.ones((2, 2)), np.zeros(1, np.uint8), (PADDING,)),
-            "1 words need as many rows of floats, not (2, 2) float64",
+            "1 words need a floating-point matrix of 1 rows, got shape (2, 2) float64",
         ),
     ],
 )

@@ -442,7 +442,10 @@ def test_check_command_explains_texts(file: Path, tmp_path: Path) -> None:
         ([], "name the words to check by either --vocab WORDS or --texts TEXTS"),
         (["--vocab", "v.txt", "--texts", "v.txt"], "name the words to check by either --vocab WORDS or --texts TEXTS"),
         (["--vocab", "v.txt", "--oov", "lemma"], "unknown oov step 'lemma'"),
-        (["--vocab", "v.txt", "--oov", "normal"], "check looks words up: oov takes spelling steps, not 'normal'"),
+        (
+            ["--vocab", "v.txt", "--oov", "normal"],
+            "oov must be steps for other spellings, got 'normal'",
+        ),
         (["--vocab", "v.txt", "--tokenize", "mecab"], "mecab"),
     ],
 )

@@ -205,9 +205,9 @@ def test_first_and_average_equal_a_slow_reference(words: list[str], sources: lis
         (
             [WIKI, DOMAIN],
             None,
-            "several sources: say combine='first' (the first that has a word), 'average' or 'concatenate'",
+            "several sources need combine='first' (the first source with the word), 'average' or 'concatenate'",
         ),
-        (WIKI, "first", "combine='first' is for several sources: pass a list"),
+        (WIKI, "first", "combine='first' applies to several sources; pass them in a list"),
         ([WIKI, DOMAIN], "sum", "combine='sum' is not one of 'first', 'average', 'concatenate'"),
         ([], "first", "there are no vectors to align"),
         (

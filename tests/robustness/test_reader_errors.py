@@ -227,8 +227,8 @@ def test_unexpected_error_while_opening_a_saved_object_becomes_format_error(
     vectors = vecload.Vectors(["cat", "dog"], np.eye(2, dtype=np.float32))
     calls = {
         "vocab": (vecload.Vocab.load, "vecload.vocab.vocab.text_input.read_document"),
-        "map": (vecload.SpaceMap.load, "vecload.mapping.spacemap.read_saved"),
-        "aligned": (vecload.Aligned.load, "vecload.alignment.aligned.read_saved"),
+        "map": (vecload.SpaceMap.load, "vecload.saved.files.read_saved"),
+        "aligned": (vecload.Aligned.load, "vecload.saved.files.read_saved"),
         "pooler": (vecload.SentencePooler.load, "vecload.pooling.saving.read_json"),
     }
     if kind == "pooler":

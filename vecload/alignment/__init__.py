@@ -1,4 +1,4 @@
-"""Vectors × vocabulary × OOV chain → `Aligned`: one row per word, and where each row came from."""
+"""Align vectors with a vocabulary: one row for each word, by an OOV chain where the vectors lack it."""
 
 from vecload.alignment.aligned import Aligned
 from vecload.alignment.aligning import Combine, align

@@ -1,4 +1,4 @@
-"""`Aligned`: a matrix in a vocabulary's order, and where each row came from."""
+"""`Aligned`: a matrix in the order of a vocabulary, and the origin of each row."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from vecload.alignment.explaining import explain_seen
 from vecload.arrays import as_array, row_norms
-from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
+from vecload.errors import OptionError
 from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, grid, table
 from vecload.provenance.coverage import Coverage, coverage_of
 from vecload.provenance.origins import Origin, rows_of_kind, special_rows
 from vecload.reading import SeenWords
-from vecload.saved import read_saved, write_saved
+from vecload.saved import open_saved, write_saved
 from vecload.saved.schemas import ALIGNED
 from vecload.tokenizers import Tokenize
 from vecload.vocab import Vocab
@@ -37,7 +37,7 @@ else:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Aligned:
-    """A matrix in a vocabulary's order, and where each row came from; made by `align`.
+    """A matrix in the order of a vocabulary, and the origin of each row; made by `align`.
 
     Parameters
     ----------
@@ -64,16 +64,17 @@ class Aligned:
     def __post_init__(self) -> None:
         matrix, count, codes = self.matrix, len(self.vocab), len(self.origins)
         if matrix.shape[:-1] != (count,) or not is_float(matrix.dtype):
-            raise OptionError(f"{count:,} words need as many rows of floats, not {matrix.shape} {matrix.dtype}")
+            found = f"got shape {matrix.shape} {matrix.dtype}"
+            raise OptionError(f"{count:,} words need a floating-point matrix of {count:,} rows, {found}")
         if self.origin.shape != (count,) or self.origin.dtype != np.uint8 or (self.origin >= codes).any():
-            raise OptionError(f"{count:,} words need as many uint8 origin codes, all below {codes}")
+            raise OptionError(f"{count:,} words need {count:,} origins: uint8 positions below {codes}")
         object.__setattr__(self, "matrix", read_only(matrix))
         object.__setattr__(self, "origin", read_only(self.origin))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
 
     @property
     def weight(self) -> npt.NDArray[Any]:
-        """The matrix, under the name it has in an embedding layer and in saved files."""
+        """The matrix, by its name in an embedding layer and in saved files."""
         return self.matrix
 
     @property
@@ -98,7 +99,7 @@ class Aligned:
     def __getitem__(self, word: str | Iterable[str]) -> npt.NDArray[Any]:
         """Return the row of a word, shape (dim,), or of several words, shape (k, dim).
 
-        A word outside the vocabulary has the row of its unknown token, if it has one, as `Vocab.encode` says.
+        A word outside the vocabulary has the row of the unknown token, if there is one, as in `Vocab.encode`.
 
         Raises
         ------
@@ -165,13 +166,13 @@ class Aligned:
         Parameters
         ----------
         mode
-            "finetune" trains all rows, "freeze" none, and "new-rows" the rows of special tokens and of words that the
-            file did not have under any spelling, but never the padding row.
+            "finetune" trains all rows, "freeze" none, and "new-rows" the rows of special tokens and of words that were
+            not found under any spelling, but never the padding row.
         rows
-            With "finetune": which rows to train, as in `PartialEmbedding`, instead of all.
+            Rows that "finetune" trains instead of all, as in `PartialEmbedding`.
         padding_idx
-            The row that is zero and gets no gradient: "vocab" for the row of the vocabulary's padding token, if there
-            is one; a row number, negative from the end; None for no padding row.
+            Row that is zero and gets no gradient: "vocab" for the row of the padding token of the vocabulary, if there
+            is one; a row number, which may be negative; None for no padding row.
         max_norm, norm_type, scale_grad_by_freq, sparse
             As in torch.
         device
@@ -183,8 +184,8 @@ class Aligned:
         Returns
         -------
         torch.nn.Embedding
-            A plain one if all rows are trained, or none; otherwise a `PartialEmbedding`. Its rows are a copy, and the
-            padding row is zero, unlike that of ``nn.Embedding.from_pretrained``.
+            An ``nn.Embedding`` if all rows are trained, or none; otherwise a `PartialEmbedding`. Its rows are a copy,
+            and the padding row is zero, unlike that of ``nn.Embedding.from_pretrained``.
 
         Raises
         ------
@@ -233,15 +234,15 @@ class Aligned:
             "mean", "sum", "max", "sqrt-n", "sif", "usif", "tfidf", "pmeans", "attention" or "fasttext"; or a mode with
             arguments, made by `vecload.pooling.sif` and others.
         unknown
-            What to do about words outside the vocabulary: "skip" them, or use the row of its unknown token ("unk").
+            Words outside the vocabulary: "skip" them, or use the row of the unknown token ("unk").
         normalize
-            Whether results have length 1.
+            Whether to divide results by their Euclidean norm.
         trainable
             Whether to train the rows, on a copy. Frozen rows share the memory of the matrix.
         dtype
             Type of the rows. None keeps the type of frozen rows; trained rows and float64 rows become float32.
         tokenize, lowercase
-            How texts are split, as in `Vocab.from_texts`: pass the same values.
+            How texts are split; pass the values that were passed to `Vocab.from_texts`.
 
         Raises
         ------
@@ -272,7 +273,7 @@ class Aligned:
         return Aligned, (self.vocab, self.matrix, self.origin, self.origins, dict(self.meta))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file: `weight`, `origin`, the packed words and counts, and the rest as metadata.
+        """Write a safetensors file: `weight`, `origin`, the packed words and counts, and the rest as metadata.
 
         Examples
         --------
@@ -307,25 +308,18 @@ class Aligned:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Aligned:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises
         ------
         FormatError
-            When the file is of another kind, which is named where it is known, or damaged.
+            If the file is damaged, or of another kind, which the error names if it is known.
         """
-        with as_format_errors(os.fspath(path)):
-            tensors, kept = read_saved(path, ALIGNED)
-            try:
-                words = Words(tensors["words.data"], tensors["words.offsets"])
-                vocab = Vocab(
-                    words, tensors.get("counts"), tuple(kept["specials"]), kept["unk_token"], kept["pad_token"]
-                )
-                return cls(vocab, tensors["weight"], tensors["origin"], _saved_origins(kept), kept["meta"])
-            except (OptionError, VocabularyError) as error:
-                raise FormatError(
-                    f"the parts of the file do not fit each other: {error}", file=os.fspath(path)
-                ) from error
+        with open_saved(path, ALIGNED) as (tensors, kept):
+            words = Words(tensors["words.data"], tensors["words.offsets"])
+            tokens = kept["unk_token"], kept["pad_token"]
+            vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), *tokens)
+            return cls(vocab, tensors["weight"], tensors["origin"], _saved_origins(kept), kept["meta"])
 
     def _repr_html_(self) -> str:
         norms = row_norms(self.matrix[:HEAD])
@@ -356,5 +350,5 @@ def _saved_origins(kept: Mapping[str, Any]) -> tuple[Origin, ...]:
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether a type holds real numbers; numpy does not count bfloat16 among its own."""
+    """Return whether a type is a floating-point type; NumPy does not count bfloat16, which is not its own."""
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"

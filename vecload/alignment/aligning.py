@@ -1,4 +1,4 @@
-"""`align`: rows for a vocabulary, from one file or several, and from a chain for the words they lack."""
+"""`align`: rows for a vocabulary, from one source or several, and from an OOV chain for the words they lack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 Source = Vectors | str | os.PathLike[str] | IO[bytes]
 Combine = Literal["first", "average", "concatenate"]
 
-_FEW = 0.05  # share of words found or composed, below which something is probably wrong
+# If fewer words are found or composed, something is probably wrong with the vocabulary or the choice of vectors.
+_FEW = 0.05
 
 
 def align(
@@ -49,31 +50,32 @@ def align(
     errors: Errors = "raise",
     progress: Progress = None,
 ) -> Aligned:
-    """Put the rows of `vectors` in the order of a vocabulary, and fill those that are absent.
+    """Put the rows of `vectors` in the order of a vocabulary, and make rows for missing words.
 
     Parameters
     ----------
     vectors
-        `Vectors`, or a source as for `load`, of which only the vocabulary's words (and the spellings and parts `oov`
-        asks for) are read. Or several.
+        `Vectors`, a source as for `load`, or several of them in a list. From a source, `align` reads only the rows of
+        the vocabulary and of the spellings and parts that `oov` needs.
     vocab
         A `Vocab`, or words.
     combine
-        What to do with several: "first" takes a word's row from the first that has it, step by step of the chain (a
-        word as it is in the second goes before another spelling of it in the first); "average" from all that have it,
-        each under its own first spelling; "concatenate" puts their rows side by side, each filled by the chain where
-        its file lacks the word. A word's origin is then the best of them, so one that a single file has is found, and
-        ``mode="new-rows"`` freezes all of its row, filled parts too.
+        How several sources are combined. "first" takes the row of the first source with the word; each step is tried
+        in all sources before the next step, so the exact word in the second source is preferred to another spelling
+        in the first. "average" takes the mean over all sources with the word, each under its own first spelling.
+        "concatenate" puts the rows of all sources side by side; a source that lacks the word contributes a row of
+        the chain. The origin of a word is then its best one, so a word that one source has is found, and
+        ``mode="new-rows"`` freezes its whole row.
     oov
-        Steps to try for a word that the vectors do not have; the first step that gives a row wins. "nfc", "nfkc",
-        "strip" (without punctuation around the word), "casefold" (lower, title, upper case), "separators" (``_``,
+        Steps to try for a word that the vectors do not have; the first step that returns a row wins. "nfc", "nfkc",
+        "strip" (remove punctuation around the word), "casefold" (lower, title, upper case), "separators" (``_``,
         ``-``, space or nothing between parts), "digits" (each as ``#``, then as ``0``) and "nfd" look for another
-        spelling, each on top of the spellings before it. "ngrams" (the file's own table) and "mean-of-parts" compose a
-        row. "normal", "uniform" (matched to the rows found), "xavier", "kaiming", "zeros" and "mean" make one.
-        `vecload.oov` has them with arguments, and more. A function ``(words, dim, rng) -> rows`` may leave words to
-        the next step by rows of NaN. A chain that does not end in a filling step ends in zeros.
+        spelling, each starting from the spellings of earlier steps. "ngrams" (the n-gram table of the vectors) and
+        "mean-of-parts" compose a row. "normal", "uniform" (matched to the found rows), "xavier", "kaiming", "zeros"
+        and "mean" make one. `vecload.oov` has them with arguments, and more. A function ``(words, dim, rng) -> rows``
+        can return NaN to leave a word to the next step. Words that no step makes a row for get zeros.
     seed
-        Of the random rows, any integer. Each number depends on the seed, the word and the column only.
+        Seed of random rows, any integer. Each number depends only on the seed, the word and the column.
     limit, dtype, errors
         As for `load`, for each source that is read; `Vectors` are taken as they are.
     progress
@@ -82,13 +84,13 @@ def align(
     Returns
     -------
     Aligned
-        The row of the padding word is zero. Other specials are looked up as they are, and filled by the last step.
-        The matrix has the type of the vectors.
+        The padding row is zero. Other special tokens are looked up without the spellings of the chain, and made by
+        the last step if they are missing. The matrix has the type of the vectors.
 
     Warns
     -----
     VecloadWarning
-        If less than 5 % of the words are found or composed: with the probable cause, and words of both sides.
+        If less than 5 % of the words are found or composed; it names the probable cause, and words of both sides.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def align(
                 request = make_request(words, limit, dtype, errors, strict=False, prefix="", allow_nonfinite=False)
             source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same, read
         if not is_float(source.dtype):
-            raise OptionError(f"vectors of {source.dtype} have no room for rows between: pass floats")
+            raise OptionError(f"vectors must be floating point, got {source.dtype}")
         loaded.append(source)
     if combine == "concatenate":
         parts = [_align([source], vocab, special, steps, len(oov), seed + at) for at, source in enumerate(loaded)]
@@ -141,11 +143,11 @@ def align(
 
 
 def _checked(aligned: Aligned, sources: list[Any], loaded: list[Vectors], limit: int | None) -> Aligned:
-    """Remember which words can be seen, and warn if nearly all rows were drawn.
+    """Attach the words of the sources, and warn if nearly all rows were drawn.
 
-    Empty `Vectors` are a way to ask for drawn rows only.
+    Empty `Vectors` are a way to draw all rows, so they cause no warning.
     """
-    # Cached, because words of a path are read from the file again.
+    # Cached, because the words of a path are read from the file again.
     seen = cache(partial(seen_words, sources, limit=limit))
     aligned = replace(aligned, seen=seen)
     rows = np.flatnonzero(~special_rows(aligned.vocab))
@@ -174,10 +176,10 @@ def _check(sources: list[Any], combine: Combine | None, *, several: bool) -> Non
         raise OptionError("there are no vectors to align")
     if several and combine is None and len(sources) > 1:
         raise OptionError(
-            "several sources: say combine='first' (the first that has a word), 'average' or 'concatenate'"
+            "several sources need combine='first' (the first source with the word), 'average' or 'concatenate'"
         )
     if not several and combine is not None:
-        raise OptionError(f"combine={combine!r} is for several sources: pass a list")
+        raise OptionError(f"combine={combine!r} applies to several sources; pass them in a list")
 
 
 def _requested_words(

@@ -1,4 +1,4 @@
-"""Reasons why a word of a vocabulary is spelled otherwise in a file of vectors, each with the spellings to look for."""
+"""Reasons why vectors have a word under another spelling, each with the spellings to look for."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Cause:
     name
         Short name for tables.
     respell
-        Spellings that the word would have without this difference.
+        Function that returns the spellings of a word without this difference.
     step
         Spelling step of the OOV chain that tries them; None if the words have to be read differently.
     remedy
-        What to do where no step helps.
+        Advice where no step helps.
     group
         For encodings, which never change ASCII words: causes of one group are alternatives, so a spelling has at most
         one of them.

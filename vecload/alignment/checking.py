@@ -1,4 +1,4 @@
-"""`check`: how much of a vocabulary is in vectors, and why other words are not, without making a matrix."""
+"""`check`: measure how much of a vocabulary is in vectors, without making a matrix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 from vecload.words import UniqueWords
 
-FIRST_WORDS = 20_000  # words of a file that show how its words are spelled
+FIRST_WORDS = 20_000  # words of a file from which its spelling is judged
 
 
 def check(
@@ -32,16 +32,16 @@ def check(
     limit: int | None = None,
     progress: Progress = None,
 ) -> Coverage:
-    """Find out how much of a vocabulary is in vectors, and why other words are not.
+    """Measure how much of a vocabulary is in vectors, and explain why other words are not.
 
     Parameters
     ----------
     vectors
-        `Vectors`, or a source as for `load`, of which all words are read and no rows are kept.
+        `Vectors`, or a source as for `load`, of which all words are read, without keeping rows.
     vocab
         A `Vocab`, or words.
     oov
-        Spelling steps to try, as for `align`: to see what a chain would find.
+        Steps that look for other spellings, as for `align`: the result shows how many words they find.
     limit
         As for `load`: look at the first words only. `Vectors` are taken as they are.
     progress
@@ -72,7 +72,9 @@ def check(
     vocab = vocab if isinstance(vocab, Vocab) else Vocab.from_words(vocab)
     spellings, others = parse_chain(oov)
     if len(spellings) < len(oov):
-        raise OptionError(f"check looks words up: oov takes spelling steps, not {step_name(others[0])!r}")
+        raise OptionError(
+            f"check only looks words up, so oov must be steps for other spellings, got {step_name(others[0])!r}"
+        )
     seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, limit=limit, progress=progress)
     words = seen.words
     special = special_rows(vocab)
@@ -94,7 +96,7 @@ def check(
 
 
 def seen_words(sources: Sequence[Any], *, limit: int | None = None) -> SeenWords | None:
-    """Return the words of sources of `align` that can be looked at cheaply: all of `Vectors`, the first of a file."""
+    """Return words of the sources of `align` that can be read quickly: all of `Vectors`, the first of a file."""
     first = FIRST_WORDS if limit is None else min(FIRST_WORDS, limit)
     parts = [_all_words(source) if isinstance(source, Vectors) else first_words(source, first) for source in sources]
     complete = all(part.complete for part in parts)

@@ -1,4 +1,4 @@
-"""`FileLookup`: the rows of words in one file or several, under the first spelling that is there."""
+"""`FileLookup`: rows of words in one or several sources, under the first known spelling."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from vecload.vectors import Vectors
 
 ABSENT = 1 << 20
-"""The step that found what was not found: later than any."""
+"""Step of words that were not found; larger than the number of any real step."""
 
 
 @dataclass(frozen=True, eq=False)
 class FileLookup:
-    """Files of one dimension, asked together.
+    """Sources of one dimension, searched together.
 
     Parameters
     ----------
     sources
-        The files, the first to be asked in front.
+        The sources, in the order in which they are searched.
     spellings
-        Steps to try after the word as it is; each is tried in all files before the next.
+        Steps to try after the exact word; each is tried in all sources before the next.
     average
-        Whether a row is the mean over the files that have the word, each under its own first spelling; or that of the
-        first.
+        Whether to take the mean over all sources with the word, each under its own first spelling, instead of the row
+        of the first.
     """
 
     sources: tuple[Vectors, ...]
@@ -42,31 +42,32 @@ class FileLookup:
 
     @property
     def dim(self) -> int:
-        """Values in a row."""
+        """Number of values in a row."""
         return self.sources[0].dim
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type that holds the rows of all files, in this machine's byte order."""
+        """Type that can hold the rows of all sources, in native byte order."""
         return np.result_type(*(source.dtype for source in self.sources)).newbyteorder("=")
 
     def find(
         self, words: Sequence[str], literal: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows of words in each file, -1 where absent, and the steps that found them.
+        """Return the row of each word in each source, and the step that found it.
 
         Parameters
         ----------
         words
-            What to look up.
+            Words to look up.
         literal
-            Words that are not respelled, shape (k,).
+            Words for which no other spelling is tried, shape (k,).
 
         Returns
         -------
         rows, steps
-            int64, shape (files, k). Step 0 is the word as it is, then one for each spelling; `ABSENT`. Unless files
-            are averaged, only the file that counts has a row.
+            int64, shape (sources, k). A row is -1 where the word is missing. Step 0 is the exact word, and step n the
+            n-th spelling; `ABSENT` if the word is missing. Unless sources are averaged, only the winning source of a
+            word has a row.
         """
         rows = np.stack([source.words.lookup(words) for source in self.sources])
         steps = np.where(rows >= 0, 0, ABSENT)
@@ -83,7 +84,7 @@ class FileLookup:
         return rows, steps
 
     def gather(self, rows: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> None:
-        """Put the rows that `find` found into `out`, shape (k, dim), and leave those of absent words."""
+        """Copy the rows that `find` found to `out`, shape (k, dim); rows of missing words are not changed."""
         hits = (rows >= 0).sum(axis=0)
         for number, source in enumerate(self.sources):
             at = np.flatnonzero((rows[number] >= 0) & (hits == 1))
@@ -98,13 +99,13 @@ class FileLookup:
             out[at] = total / hits[at, None]
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Rows of words, float64, shape (k, dim), NaN where absent: what a composing step asks for."""
+        """Return rows of words for composing steps: float64, shape (k, dim), NaN for missing words."""
         out = np.full((len(words), self.dim), np.nan)
         self.gather(self.find(words, np.zeros(len(words), dtype=np.bool_))[0], out)
         return out
 
     def ngrams(self, words: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Rows the files' n-gram tables give, float64, shape (k, dim), NaN where there are none."""
+        """Return rows composed from n-grams: float64, shape (k, dim), NaN for words without known n-grams."""
         total, count = np.zeros((len(words), self.dim)), np.zeros(len(words), dtype=np.int64)
         for table in (source.ngrams for source in self.sources if source.ngrams is not None):
             asked = np.flatnonzero((count == 0) | self.average)

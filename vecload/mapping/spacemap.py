@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import row_blocks
-from vecload.errors import OptionError, as_format_errors
+from vecload.errors import OptionError
 from vecload.mapping.normalization import Normalization
-from vecload.saved import read_saved, write_saved
+from vecload.saved import open_saved, write_saved
 from vecload.saved.schemas import SPACE_MAP
 from vecload.vectors import Vectors
 
@@ -152,8 +152,7 @@ class SpaceMap:
         FormatError
             If the file is damaged, or of another kind.
         """
-        with as_format_errors(os.fspath(path)):
-            tensors, kept = read_saved(path, SPACE_MAP)
+        with open_saved(path, SPACE_MAP) as (tensors, kept):
             source, target = (
                 Normalization(tuple(kept[side]), tensors[f"{side}.means"]) for side in ("source", "target")
             )

@@ -5,7 +5,7 @@ compiled code above all, can rely on types, shapes and ranges.
 """
 
 from vecload.saved.bounded_json import parse_json, plain, to_json
-from vecload.saved.files import check_version, other_kind, read_json, read_saved, write_saved
+from vecload.saved.files import check_version, open_saved, other_kind, read_json, read_saved, write_saved
 from vecload.saved.recognition import Kind, describe_file, describe_folder, describe_head
 from vecload.saved.safetensors import Safetensors, parse_safetensors, safetensors_header, write_safetensors
 from vecload.saved.validation import (
@@ -38,6 +38,7 @@ __all__ = [
     "describe_file",
     "describe_folder",
     "describe_head",
+    "open_saved",
     "other_kind",
     "parse_json",
     "parse_safetensors",

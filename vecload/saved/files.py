@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.errors import FormatError
+from vecload.errors import FormatError, OptionError, VocabularyError, as_format_errors
 from vecload.saved.bounded_json import parse_json, to_json
 from vecload.saved.recognition import HEAD, SAVED_KINDS, Kind, describe_file, describe_folder, describe_head
 from vecload.saved.safetensors import parse_safetensors, write_safetensors
@@ -16,7 +17,7 @@ from vecload.saved.validation import Schema, check_rules, check_saved, check_set
 from vecload.sources import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -30,6 +31,26 @@ def write_saved(
     metadata = {"format": schema.mark, "version": schema.version, _SETTINGS: to_json(settings)}
     with atomic_write(path, suffixes=(".safetensors",)) as part, part.open("wb") as file:
         write_safetensors(file, arrays, metadata)
+
+
+@contextlib.contextmanager
+def open_saved(
+    path: str | os.PathLike[str], schema: Schema
+) -> Iterator[tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]]:
+    """Yield the arrays and settings of a file, for the ``load`` of a value that is made from them in the block.
+
+    Raises
+    ------
+    FormatError
+        As `read_saved` does, and in place of errors of the block: the parts do not make a valid value.
+    """
+    name = os.fspath(path)
+    with as_format_errors(name):
+        parts = read_saved(path, schema)
+        try:
+            yield parts
+        except (OptionError, VocabularyError) as error:
+            raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
 
 
 def read_saved(path: str | os.PathLike[str], schema: Schema) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
