@@ -138,7 +138,7 @@ EARLY = [
     (["embed", "a.vec", "--vocab", "words.txt", "-o", "e.safetensors", "--oov", "lemma"], "lemma"),
     (["embed", "a.vec", "--vocab", "words.txt", "-o", "nodir/e.safetensors"], "no such folder to write to"),
     (["pool", "a.vec", "texts.txt", "-o", "p.csv"], "choose an output that ends in .npy"),
-    (["pool", "a.vec", "texts.txt", "-o", "p.npy", "--mode", "best"], "mode='best' is not one of"),
+    (["pool", "a.vec", "texts.txt", "-o", "p.npy", "--mode", "best"], "unknown mode 'best'; choose from"),
     (["pool", "a.vec", "none.txt", "-o", "p.npy"], "no such file: 'none.txt'"),
     (["pool", "a.vec", "-", "-o", "p.npy", "--mode", "sif"], "mode 'sif' reads the texts twice"),
     (["pool", "-", "-", "-o", "p.npy"], "standard input (-) is used for two inputs"),

@@ -11,9 +11,22 @@ Examples
 """
 
 from vecload.catalog.cache import Cached, cache_folder, cached, download, remove, verify
+from vecload.catalog.http import Policy
 from vecload.catalog.listing import Entry, entries, find, get
 from vecload.keywords import explain_public
 
-__all__ = ["Cached", "Entry", "cache_folder", "cached", "download", "entries", "find", "get", "remove", "verify"]
+__all__ = [
+    "Cached",
+    "Entry",
+    "Policy",
+    "cache_folder",
+    "cached",
+    "download",
+    "entries",
+    "find",
+    "get",
+    "remove",
+    "verify",
+]
 
 explain_public(__name__)
