@@ -1,4 +1,4 @@
-"""Each layer in each situation, beside the plain layer of torch: the matrix of docs/layers.md.
+"""Compare each layer in each situation with the plain layer of torch: the matrix of docs/layers.md.
 
 ``make test`` runs one cell of each column, ``make test-all`` all of them.
 """
@@ -27,7 +27,7 @@ CELLS = [
 @pytest.mark.filterwarnings("ignore:There is a performance drop because:UserWarning")  # the plain bag under vmap
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
 @pytest.mark.parametrize(("row", "column"), CELLS)
-def test_a_layer_does_what_the_plain_layer_does(row: Row, column: Column, tmp_path: Path) -> None:
+def test_layer_behaves_like_the_plain_layer(row: Row, column: Column, tmp_path: Path) -> None:
     torch.manual_seed(0)
     refusal = REFUSED.get((row.name, column.name))
     if refusal is None:
@@ -37,14 +37,14 @@ def test_a_layer_does_what_the_plain_layer_does(row: Row, column: Column, tmp_pa
             column.check(row, tmp_path)
 
 
-def test_the_table_of_the_documentation_is_current() -> None:
+def test_table_in_the_documentation_is_up_to_date() -> None:
     if not PAGE.exists():
         pytest.skip("not a checkout")
     text = PAGE.read_text(encoding="utf-8")
     assert page_with(text, table()) == text, "run: python -m tests.layers.compatibility.table"
 
 
-def test_every_column_has_a_usual_cell() -> None:
+def test_every_column_has_a_cell_that_works() -> None:
     present = {(row.name, column.name) for row, column in cells()}
     assert all((column.usual, column.name) in present for column in COLUMNS)
     assert set(REFUSED) <= present

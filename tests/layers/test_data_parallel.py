@@ -1,4 +1,4 @@
-"""Replicas as DataParallel makes them, which Hugging Face's Trainer uses on several GPUs in one process."""
+"""Test layers in replicas of `nn.DataParallel`, which Hugging Face's Trainer uses for several GPUs in one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IDS = torch.tensor([[0, 1, 4], [5, 2, 2]])
 
 
 class Tied(nn.Module):
-    """An encoder, a decoder and a head with the same rows; the head comes first."""
+    """Model of an encoder, a decoder and a head with the same rows, in which the head comes first."""
 
     def __init__(self, layer: PartialEmbedding) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def replicas(model: nn.Module, factors: list[float], monkeypatch: pytest.MonkeyP
     return list(module.replicate(model, list(range(len(factors)))))
 
 
-def test_a_replica_of_a_tied_model_uses_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replica_of_a_tied_model_uses_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.randn(6, 3, generator=torch.manual_seed(0))
     model = Tied(PartialEmbedding(rows, np.array([0, 1, 0, 2, 1, 0])))
     for factor in (2.0, 3.0):  # a second step makes new replicas

@@ -1,4 +1,4 @@
-"""`extend_embedding` on tiny Hugging Face models with random weights, whose layers are of all kinds."""
+"""Test `extend_embedding` on tiny Hugging Face models of several architectures, with random weights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def make(kind: str) -> Any:
     else:
         model = t.LlamaForCausalLM(t.LlamaConfig(**DECODER, tie_word_embeddings=kind == "tied"))
     with torch.no_grad():
-        # A head that follows the rows: with all biases of zero, equal scores would hide a wrong bias.
+        # Biases differ from zero, because equal biases would hide one at the wrong row.
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_()
@@ -120,7 +120,7 @@ def test_extending_keeps_class_hooks_and_scores_of_old_tokens(kind: str, train: 
     after = logits(model, IDS)
     torch.testing.assert_close(after[..., :ROWS], before)
     if train == "new":
-        # Old and new rows are multiplied apart, the old ones exactly as before.
+        # Old and new rows are multiplied separately, so scores of old rows are bit identical.
         assert torch.equal(after[..., :ROWS], before)
     calls.clear()
     model(input_ids=NEW, labels=NEW).loss.backward()
@@ -153,7 +153,7 @@ def test_trained_rows_survive_saving_and_finishing(kind: str, train: Any, tmp_pa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_finished_model_is_plain_again(kind: str, tmp_path: Path) -> None:
+def test_finished_model_has_plain_layers(kind: str, tmp_path: Path) -> None:
     plain, model = make(kind), make(kind)
     extend_embedding(model, ["a", "b"], train="new")
     Extension.finish(model)
@@ -191,7 +191,7 @@ def test_layers_that_share_a_weight_share_partly_trained_rows() -> None:
 
 @pytest.mark.parametrize("train", ["all", "new"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_an_extended_model_keeps_its_type(dtype: torch.dtype, train: Any) -> None:
+def test_extended_model_keeps_its_type(dtype: torch.dtype, train: Any) -> None:
     model = make("gemma3").to(dtype)
     extended = extend_embedding(model, ["a"], train=train)
     assert {parameter.dtype for parameter in model.parameters()} == {dtype}
@@ -199,7 +199,7 @@ def test_an_extended_model_keeps_its_type(dtype: torch.dtype, train: Any) -> Non
     assert extended.layer.weight.dtype == dtype
 
 
-def test_a_model_without_a_head_is_extended() -> None:
+def test_model_without_a_head_is_extended() -> None:
     model = make("tied").model
     before = model(IDS).last_hidden_state.detach()
     extend_embedding(model, ["a"], train="new")
@@ -208,8 +208,8 @@ def test_a_model_without_a_head_is_extended() -> None:
     assert type(model.get_input_embeddings()) is torch.nn.Embedding
 
 
-def test_gradients_reach_the_input_as_before() -> None:
-    """`enable_input_require_grads` registers a hook, which gradient checkpointing of LoRA models needs."""
+def test_extended_model_keeps_input_gradients() -> None:
+    """Register the hook of `enable_input_require_grads`, which gradient checkpointing of LoRA models needs."""
     for train in ("all", "new"):
         model = make("gemma3")
         model.requires_grad_(False)
@@ -219,7 +219,7 @@ def test_gradients_reach_the_input_as_before() -> None:
         assert model.get_input_embeddings()(IDS).requires_grad
 
 
-def test_an_extended_model_refuses_what_needs_plain_layers() -> None:
+def test_extended_model_refuses_operations_that_need_plain_layers() -> None:
     model = make("tied")
     extend_embedding(model, ["a"], train="new")
     with pytest.raises(OptionError, match=r"put plain layers back first, with Extension\.finish\(model\)"):
@@ -229,14 +229,14 @@ def test_an_extended_model_refuses_what_needs_plain_layers() -> None:
 
 
 class Doubled(torch.nn.Embedding):
-    """An embedding of which the forward reads the weight itself."""
+    """Embedding whose forward reads the weight itself."""
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return 2 * torch.nn.functional.embedding(ids, self.weight)
 
 
 class Counting(torch.nn.Embedding):
-    """An embedding that counts its lookups in a buffer, and has an attribute and a constructor of its own."""
+    """Embedding that counts its lookups in a buffer, with another attribute and constructor."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size, 4, padding_idx=1)
@@ -250,7 +250,7 @@ class Counting(torch.nn.Embedding):
 
 @pytest.mark.parametrize("train", ["all", "new"])
 @pytest.mark.parametrize("make_layer", [lambda: Doubled(5, 4), lambda: Counting(5)])
-def test_a_layer_of_another_class_keeps_its_forward(make_layer: Any, train: Any) -> None:
+def test_extended_layer_of_another_class_keeps_its_forward(make_layer: Any, train: Any) -> None:
     layer = make_layer()
     extended = extend_embedding(layer, ["a"], train=train).layer
     assert isinstance(extended, type(layer))
@@ -265,7 +265,7 @@ def test_a_layer_of_another_class_keeps_its_forward(make_layer: Any, train: Any)
     assert extended.weight.shape == (6, 4)
 
 
-def test_a_weight_shared_with_another_kind_of_layer_is_refused() -> None:
+def test_weight_shared_with_another_kind_of_layer_is_refused() -> None:
     class Scorer(torch.nn.Module):
         def __init__(self, weight: torch.nn.Parameter) -> None:
             super().__init__()
@@ -305,7 +305,7 @@ def adapted(kind: str, train: str) -> Any:
 
 @pytest.mark.parametrize("kind", ["gemma3", "tied", "untied"])
 @pytest.mark.parametrize("finished", [True, False])
-def test_merging_an_adapter_into_an_extended_model_loses_nothing(kind: str, finished: bool, tmp_path: Path) -> None:
+def test_merging_an_adapter_keeps_the_new_rows(kind: str, finished: bool, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     model = adapted(kind, "new")
     wrapped = peft.get_peft_model(model, peft.LoraConfig(r=2, task_type="CAUSAL_LM", target_modules=["q_proj"])).eval()
@@ -320,8 +320,8 @@ def test_merging_an_adapter_into_an_extended_model_loses_nothing(kind: str, fini
 
 
 @pytest.mark.parametrize("kind", ["gemma3", "tied", "untied"])
-def test_an_adapter_of_trainable_tokens_holds_the_new_rows(kind: str, tmp_path: Path) -> None:
-    """The route that docs/layers.md gives: plain layers, and PEFT's own trainable tokens for the new rows."""
+def test_adapter_of_trainable_tokens_has_the_new_rows(kind: str, tmp_path: Path) -> None:
+    """Follow docs/layers.md: plain layers, and PEFT's own trainable tokens for the new rows."""
     peft = pytest.importorskip("peft")
     model = make(kind)
     ids = extend_embedding(model, ["a", "b"]).ids.tolist()

@@ -1,4 +1,4 @@
-"""`extend_embedding` on plain layers and on tiny Hugging Face models with random weights."""
+"""Test `extend_embedding` on plain layers and on tiny Hugging Face models with random weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def layer(**options: Any) -> torch.nn.Embedding:
     return torch.nn.Embedding.from_pretrained(weight, freeze=False, padding_idx=0, **options)
 
 
-def test_a_linear_map_is_found() -> None:
+def test_extend_embedding_learns_a_linear_map() -> None:
     old = layer()
     extended = extend_embedding(old, NEW, SOURCE, vocab=Vocab.from_words(WORDS, pad_token="<pad>"))
     assert (extended.mapped, extended.averaged, extended.shared) == (("new", "newer"), ("unheard",), 30)
@@ -45,15 +45,15 @@ def test_a_linear_map_is_found() -> None:
     assert old.num_embeddings == 31
 
 
-def test_vectors_with_nan_count_as_absent() -> None:
+def test_vectors_with_nan_count_as_missing() -> None:
     matrix = SOURCE.matrix.copy()
-    matrix[3], matrix[31] = np.nan, np.inf  # one that both know, and "newer"
+    matrix[3], matrix[31] = np.nan, np.inf  # a shared word, and "newer"
     extended = extend_embedding(layer(), NEW, Vectors(SOURCE.words, matrix), vocab=WORDS)
     assert (extended.mapped, extended.averaged, extended.shared) == (("new",), ("newer", "unheard"), 29)
     torch.testing.assert_close(extended.layer.weight[31:32], in_model_space(["new"]), atol=1e-4, rtol=1e-4)
 
 
-def test_only_new_rows_are_trained() -> None:
+def test_train_new_trains_the_new_rows_only() -> None:
     extended = extend_embedding(layer(sparse=True), NEW, SOURCE, vocab=WORDS, train="new").layer
     assert isinstance(extended, PartialEmbedding)
     assert (extended.padding_idx, extended.sparse) == (0, True)
@@ -62,10 +62,10 @@ def test_only_new_rows_are_trained() -> None:
 
 
 @pytest.mark.parametrize("train", ["all", "new"])
-def test_a_padding_row_stays_what_it_was(train: Any) -> None:
+def test_extending_keeps_the_padding_row(train: Any) -> None:
     old = layer()
     with torch.no_grad():
-        old.weight[0] = 5  # as of models that pad with a token they use
+        old.weight[0] = 5  # as in models that use an ordinary token for padding
     extended = extend_embedding(old, NEW, train=train).layer
     assert extended.padding_idx == 0
     extended(torch.tensor([0, 1, 31])).sum().backward()
@@ -73,7 +73,7 @@ def test_a_padding_row_stays_what_it_was(train: Any) -> None:
     assert torch.equal(extended.weight[0], old.weight[0])
 
 
-def test_noise() -> None:
+def test_noise_depends_on_seed_and_token() -> None:
     old = layer()
     one, same, other = (extend_embedding(old, NEW, noise=0.1, seed=seed).layer.weight[31:] for seed in (0, 0, 1))
     assert torch.equal(one, same)
@@ -120,7 +120,7 @@ def test_noise() -> None:
         ),
     ],
 )
-def test_refusals(call: Any, message: str) -> None:
+def test_extend_embedding_refuses_invalid_arguments(call: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         call()
     assert str(caught.value) == message
@@ -164,7 +164,7 @@ def tiny(kind: str) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("kind", ["bert", "tied", "untied"])
 @pytest.mark.parametrize("train", ["all", "new"])
-def test_a_whole_model(kind: str, train: Any, tmp_path: Path) -> None:
+def test_extend_embedding_on_a_hugging_face_model(kind: str, train: Any, tmp_path: Path) -> None:
     model, tokenizer = tiny(kind)
     new = [*NEW, *(f"n{at}" for at in range(10))]
     with pytest.raises(OptionError, match="'new' was not added to the tokenizer"):
@@ -174,7 +174,7 @@ def test_a_whole_model(kind: str, train: Any, tmp_path: Path) -> None:
     before = model(ids).logits.detach()
     extended = extend_embedding(model, new, SOURCE, vocab=tokenizer, train=train)
     assert extended.layer is model.get_input_embeddings()
-    assert model.config.vocab_size == 45  # 32 tokens and 13 new ones; 40 rows would not have held them
+    assert model.config.vocab_size == 45  # 32 tokens and 13 new ones: more than 40 rows
     assert extended.ids.tolist() == list(range(32, 45))
     assert (extended.mapped, extended.shared) == (("new", "newer"), 30)
     torch.testing.assert_close(extended.layer.weight[32:34], in_model_space(["new", "newer"]), atol=1e-3, rtol=1e-3)
@@ -197,13 +197,13 @@ def test_a_whole_model(kind: str, train: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("train", ["all", "new"])
-def test_a_token_that_the_model_knows_is_refused_or_skipped(train: Any) -> None:
+def test_known_token_of_a_model_is_refused_or_skipped(train: Any) -> None:
     model, tokenizer = tiny("untied")
     tokenizer.add_tokens(["earlier"])
     extend_embedding(model, ["earlier"], vocab=tokenizer)  # has row 32 from now on
     old, scores = (layer.weight.detach().clone() for layer in (model.get_input_embeddings(), model.lm_head))
     tokenizer.add_tokens(["w0", "new"])
-    assert tokenizer.get_added_vocab()["w0"] == 1  # a token that is there is added under its old id
+    assert tokenizer.get_added_vocab()["w0"] == 1  # an existing token keeps its id
     given = ["new", "w0", "[UNK]"]
     for token in given[1:]:
         with pytest.raises(OptionError, match=re.escape(f"the model knows {token!r} already, and its row ")):
@@ -217,7 +217,7 @@ def test_a_token_that_the_model_knows_is_refused_or_skipped(train: Any) -> None:
     assert torch.equal(model.lm_head.weight[rest], scores[rest])
 
 
-def test_a_known_word_of_a_plain_vocabulary_is_skipped() -> None:
+def test_known_word_of_a_plain_vocabulary_is_skipped() -> None:
     old = layer()
     extended = extend_embedding(old, ["w1", "new"], SOURCE, vocab=WORDS, known="skip")
     assert (extended.skipped, extended.mapped, extended.ids.tolist()) == (("w1",), ("new",), [31])
@@ -227,7 +227,7 @@ def test_a_known_word_of_a_plain_vocabulary_is_skipped() -> None:
     assert torch.equal(nothing.layer.weight, old.weight)
 
 
-def test_rows_a_model_has_to_spare_are_used() -> None:
+def test_spare_rows_of_a_model_are_used() -> None:
     model, tokenizer = tiny("tied")
     tokenizer.add_tokens(["new"])
     extended = extend_embedding(model, ["new"], SOURCE, vocab=tokenizer)
@@ -235,7 +235,7 @@ def test_rows_a_model_has_to_spare_are_used() -> None:
     torch.testing.assert_close(extended.layer.weight[32], in_model_space(["new"])[0], atol=1e-3, rtol=1e-3)
 
 
-def test_a_model_without_a_tokenizer() -> None:
+def test_extend_embedding_on_a_model_without_a_tokenizer() -> None:
     model, _ = tiny("untied")
     old = model.lm_head.weight.detach().clone()
     extended = extend_embedding(model, ["a", "b"])

@@ -18,7 +18,7 @@ def aligned() -> Aligned:
     return align(Vectors(Words.from_strings(words), matrix), Vocab.from_words(words, pad_token="<pad>"))
 
 
-def test_rows_are_those_of_the_vocabulary() -> None:
+def test_rows_are_in_the_order_of_the_vocabulary() -> None:
     source = aligned()
     layer = source.embedding()
     assert type(layer) is torch.nn.Embedding
@@ -36,7 +36,7 @@ def test_rows_are_those_of_the_vocabulary() -> None:
         lambda p: torch.optim.Adagrad(p, lr=0.1),
     ],
 )
-def test_the_padding_row_stays_zero(optimizer: object) -> None:
+def test_padding_row_stays_zero(optimizer: object) -> None:
     layer = aligned().embedding()
     before = layer.weight.detach().clone()
     steps = optimizer(layer.parameters())  # type: ignore[operator]
@@ -48,13 +48,13 @@ def test_the_padding_row_stays_zero(optimizer: object) -> None:
     assert not torch.equal(layer.weight[1], before[1])
 
 
-def test_freeze() -> None:
+def test_freeze_makes_a_layer_without_gradients() -> None:
     layer = aligned().embedding(mode="freeze")
     assert not layer.weight.requires_grad
     assert aligned().embedding(mode="finetune").weight.requires_grad
 
 
-def test_the_layer_is_a_copy() -> None:
+def test_layer_is_a_copy_of_the_matrix() -> None:
     source = aligned()
     layer = source.embedding()
     with torch.no_grad():
@@ -63,13 +63,13 @@ def test_the_layer_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize(("given", "row"), [("vocab", 0), (2, 2), (-1, 3), (np.int64(1), 1)])
-def test_the_padding_row_is_zero_wherever_it_is(given: int, row: int) -> None:
+def test_padding_idx_can_be_any_row(given: int, row: int) -> None:
     layer = aligned().embedding(padding_idx=given)
     assert layer.padding_idx == row
     assert layer.weight[row].tolist() == [0, 0, 0]
 
 
-def test_rows_of_the_callers_choice() -> None:
+def test_rows_argument_selects_the_trained_rows() -> None:
     layer = aligned().embedding(rows=np.array([True, False, True, False]), device="meta", dtype=torch.float16)
     assert isinstance(layer, PartialEmbedding)
     assert [(rows.shape, rows.dtype, rows.device.type) for rows in layer.trained] == [((1, 3), torch.float16, "meta")]
@@ -99,7 +99,7 @@ def test_embedding_of_half_precision_is_float32_if_a_row_is_trained(dtype: str, 
         assert bool(layer.weight.isfinite().all())
 
 
-def test_no_padding_row() -> None:
+def test_padding_idx_none_makes_a_layer_without_padding() -> None:
     layer = aligned().embedding(padding_idx=None)
     assert layer.padding_idx is None
     layer(torch.tensor([0])).sum().backward()
@@ -107,7 +107,7 @@ def test_no_padding_row() -> None:
     assert layer.weight.grad[0].tolist() == [1, 1, 1]
 
 
-def test_torchs_options() -> None:
+def test_options_of_torch_are_passed_on() -> None:
     layer = aligned().embedding(
         max_norm=1.0, norm_type=1.0, scale_grad_by_freq=True, sparse=False, dtype=torch.float64, device="cpu"
     )
@@ -118,7 +118,7 @@ def test_torchs_options() -> None:
     assert aligned().embedding(dtype=torch.bfloat16, mode="freeze").weight.dtype == torch.bfloat16
 
 
-def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
+def test_padding_row_of_a_sparse_layer_stays_zero() -> None:
     layer = aligned().embedding(sparse=True)
     steps = torch.optim.SparseAdam(layer.parameters(), lr=0.1)
     for _ in range(5):
@@ -164,7 +164,7 @@ def test_a_sparse_layer_keeps_its_padding_row_too() -> None:
         ({"dtype": torch.int64}, "dtype must be a floating-point type, not torch.int64"),
     ],
 )
-def test_refusals(options: dict[str, Any], message: str) -> None:
+def test_embedding_refuses_invalid_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         aligned().embedding(**options)
     assert str(caught.value) == message

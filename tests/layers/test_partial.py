@@ -1,4 +1,4 @@
-"""`PartialEmbedding` beside ``torch.nn.Embedding``, and beside the masked gradients it is there to replace."""
+"""Compare `PartialEmbedding` with ``torch.nn.Embedding`` and with masked gradients, which it replaces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vecload.errors import OptionError
 from vecload.layers import PartialEmbedding, StoredEmbedding
 
 ROWS, DIM, PAD = 12, 4, 3
-MASK = torch.tensor([row % 3 == 0 for row in range(ROWS)])  # the padding row among them
+MASK = torch.tensor([row % 3 == 0 for row in range(ROWS)])  # including the padding row
 IDS = torch.tensor([[0, 1, 2, 3], [0, 6, 9, 3], [11, 11, 0, 9]])
 
 
@@ -58,8 +58,8 @@ def gradient(layer: PartialEmbedding) -> torch.Tensor:
     st.lists(st.integers(0, ROWS - 1), max_size=20),
     st.sampled_from([{}, {"scale_grad_by_freq": True}, {"sparse": True}]),
 )
-def test_rows_and_gradients_are_those_of_torch(bands: list[int], ids: list[int], options: dict[str, bool]) -> None:
-    bands[0], bands[1], bands[2] = 1, 2, 3  # none is empty
+def test_rows_and_gradients_equal_those_of_torch(bands: list[int], ids: list[int], options: dict[str, bool]) -> None:
+    bands[0], bands[1], bands[2] = 1, 2, 3  # no band is empty
     layer, reference = partial(torch.tensor(bands), **options), plain(**options)
     factor = torch.randn(len(ids), DIM)
     for one in (layer, reference):
@@ -72,7 +72,7 @@ def test_rows_and_gradients_are_those_of_torch(bands: list[int], ids: list[int],
 
 @pytest.mark.parametrize("rows", [torch.zeros(ROWS, dtype=torch.bool), torch.ones(ROWS, dtype=torch.bool), MASK])
 @pytest.mark.parametrize("padding", [None, PAD])
-def test_none_some_and_all(rows: torch.Tensor, padding: int | None) -> None:
+def test_layer_trains_no_rows_some_rows_or_all_rows(rows: torch.Tensor, padding: int | None) -> None:
     layer = PartialEmbedding(weight(), rows, padding_idx=padding)
     reference = torch.nn.Embedding(ROWS, DIM, padding_idx=padding, _weight=layer.weight.detach())
     for ids in (IDS, torch.tensor(5), torch.empty(0, 2, dtype=torch.int64)):
@@ -87,7 +87,7 @@ def test_none_some_and_all(rows: torch.Tensor, padding: int | None) -> None:
     assert repr(layer) == f"PartialEmbedding({ROWS}, {DIM}{shown}, trained={count})"
 
 
-def test_it_looks_like_torchs() -> None:
+def test_layer_has_the_interface_of_nn_embedding() -> None:
     layer = partial()
     assert (layer.num_embeddings, layer.embedding_dim, layer.padding_idx) == (ROWS, DIM, PAD)
     assert torch.equal(layer.weight, plain().weight)
@@ -119,7 +119,7 @@ def train(layer: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) 
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_hundred_steps(name: str) -> None:
+def test_hundred_steps_of_every_optimizer_leave_frozen_rows_unchanged(name: str) -> None:
     layer = partial(sparse=name == "SparseAdam")
     before = layer.weight.detach().clone()
     train(layer, OPTIMIZERS[name](layer.parameters()), 100)
@@ -132,19 +132,19 @@ def test_a_hundred_steps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_masked_gradients_would_not_have_done_it(name: str) -> None:
-    """Weight decay moves rows without gradients; momentum goes on moving rows that were trained before."""
+def test_masked_gradients_do_not_freeze_rows_with_every_optimizer(name: str) -> None:
+    """Weight decay changes rows without gradients, and momentum those that were trained before."""
     layer = plain(sparse=name == "SparseAdam")
     keep = MASK.float().unsqueeze(1)
     frozen = [row for row in range(ROWS) if not MASK[row]]
     optimizer = OPTIMIZERS[name](layer.parameters())
-    if name not in ("SGD with momentum", "AdamW"):  # nothing but momentum moves rows here
+    if name not in ("SGD with momentum", "AdamW"):  # only momentum changes rows here
         train(layer, optimizer, 10)
     before = layer.weight.detach().clone()
     layer.weight.register_hook(lambda grad: grad * keep if not grad.is_sparse else _masked(grad, keep))
     train(layer, optimizer, 100)
     changed = (layer.weight.detach() != before)[frozen].any()
-    assert bool(changed) == (name != "Adagrad")  # which has neither decay nor momentum; SGD and AdamW moved at once
+    assert bool(changed) == (name != "Adagrad")  # Adagrad has neither decay nor momentum
 
 
 def _masked(grad: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
@@ -154,7 +154,7 @@ def _masked(grad: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     )
 
 
-def test_optimizer_state_is_that_of_the_trained_rows() -> None:
+def test_optimizer_state_has_the_size_of_the_trained_rows() -> None:
     layer = partial()
     optimizer = torch.optim.Adam(layer.parameters())
     train(layer, optimizer, 1)
@@ -162,7 +162,7 @@ def test_optimizer_state_is_that_of_the_trained_rows() -> None:
     assert sizes == [3 * DIM, 3 * DIM]
 
 
-def test_state_dict_both_ways() -> None:
+def test_state_dicts_are_exchanged_with_nn_embedding() -> None:
     layer, other = torch.nn.Sequential(partial()), torch.nn.Sequential(plain())
     with torch.no_grad():
         layer[0].trained[0].mul_(2)
@@ -180,7 +180,7 @@ def test_state_dict_both_ways() -> None:
     assert not twin.frozen.requires_grad
 
 
-def test_state_dicts_that_do_not_fit() -> None:
+def test_state_dicts_that_do_not_match_are_refused() -> None:
     layer = torch.nn.Sequential(partial())
     with pytest.raises(RuntimeError, match=r"size mismatch for 0.weight: \[2, 4\] in the checkpoint, \[12, 4\] here"):
         layer.load_state_dict({"0.weight": torch.ones(2, DIM)})
@@ -190,7 +190,7 @@ def test_state_dicts_that_do_not_fit() -> None:
         layer.load_state_dict({**layer.state_dict(), "0.bias": torch.ones(1)})
 
 
-def test_copies_and_pickles() -> None:
+def test_copies_and_pickles_equal_the_layer() -> None:
     layer = partial()
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         with torch.no_grad():
@@ -198,7 +198,7 @@ def test_copies_and_pickles() -> None:
         assert (twin.weight != layer.weight).any(1).sum() == 3
 
 
-def test_from_meta_to_a_checkpoint() -> None:
+def test_layer_on_the_meta_device_loads_a_checkpoint() -> None:
     layer = PartialEmbedding(torch.empty(ROWS, DIM, device="meta"), MASK, padding_idx=PAD)
     assert layer(IDS.to("meta")).shape == (*IDS.shape, DIM)
     layer.to_empty(device="cpu").load_state_dict(plain().state_dict())
@@ -208,7 +208,7 @@ def test_from_meta_to_a_checkpoint() -> None:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize(("backend", "by_freq"), [("aot_eager", False), ("aot_eager", True), ("inductor", False)])
-def test_compiled(backend: str, by_freq: bool) -> None:
+def test_compiled_layer_equals_eager_layer(backend: str, by_freq: bool) -> None:
     layer, eager = partial(scale_grad_by_freq=by_freq), partial(scale_grad_by_freq=by_freq)
     compiled = torch.compile(layer, backend=backend, fullgraph=True)
     for one in (compiled, eager):
@@ -219,7 +219,7 @@ def test_compiled(backend: str, by_freq: bool) -> None:
 
 
 class Tied(torch.nn.Module):
-    """A language model in little: the head has the weights of the input."""
+    """Small language model whose head shares the weight of the input layer."""
 
     def __init__(self, embed: torch.nn.Module) -> None:
         super().__init__()
@@ -232,7 +232,7 @@ class Tied(torch.nn.Module):
         return torch.nn.functional.linear(hidden, self.embed.weight)
 
 
-def test_exported() -> None:
+def test_exported_layer_equals_eager_layer() -> None:
     model = Tied(partial()).eval()
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     program = torch.export.export(model, (IDS,), dynamic_shapes=(dims,))
@@ -241,7 +241,7 @@ def test_exported() -> None:
 
 
 @pytest.mark.parametrize("rows", [MASK, torch.arange(ROWS) % 3])
-def test_tied_to_an_output_head(rows: torch.Tensor) -> None:
+def test_output_head_tied_to_the_layer(rows: torch.Tensor) -> None:
     layer, reference = partial(rows), plain()
     losses = []
     for embed in (layer, reference):
@@ -254,7 +254,7 @@ def test_tied_to_an_output_head(rows: torch.Tensor) -> None:
     torch.testing.assert_close(gradient(layer)[trained], reference.weight.grad[trained])
 
 
-def test_half_precision() -> None:
+def test_autocast_and_bfloat16() -> None:
     layer = partial()
     head = torch.nn.Linear(DIM, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -270,7 +270,7 @@ def test_half_precision() -> None:
     halved(IDS).sum().backward()
 
 
-# torch 2.13 replaced broadcast_buffers, which was also about buffers at the start.
+# torch 2.13 replaced broadcast_buffers, which also applied to buffers at the start.
 SYNC_BUFFERS = next(
     name
     for name in ("forward_sync_buffers", "broadcast_buffers")
@@ -295,7 +295,7 @@ def _replica(rank: int, port: int, results: Any) -> None:
         torch.distributed.destroy_process_group()
 
 
-def test_two_processes() -> None:
+def test_ddp_gives_the_same_rows_in_two_processes() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -309,7 +309,7 @@ def test_two_processes() -> None:
     assert [row for row in range(ROWS) if changed[row]] == [0, 6, 9]
 
 
-def test_new_rows() -> None:
+def test_mode_new_rows_trains_words_missing_in_the_file() -> None:
     words = ["<unk>", "cat", "dog"]
     source = Vectors(Words.from_strings(words), np.arange(9, dtype=np.float32).reshape(3, 3) + 1)
     vocab = Vocab.from_words(["Cat", "cat", "cow"], specials=["<pad>", "<unk>", "<s>"])
@@ -329,7 +329,7 @@ def stored() -> Iterator[StoredEmbedding]:
     return StoredEmbedding(table, rows=rows, padding_idx=PAD)
 
 
-def test_over_a_stored_table(stored: StoredEmbedding) -> None:
+def test_frozen_rows_in_a_stored_embedding(stored: StoredEmbedding) -> None:
     layer = PartialEmbedding(stored, ~stored.found)
     assert layer.padding_idx == PAD
     assert torch.equal(layer(IDS), stored(IDS))
@@ -379,7 +379,7 @@ def test_over_a_stored_table(stored: StoredEmbedding) -> None:
         (torch.ones(2, 2), np.array([True, True]), {"padding_idx": 2}, "padding_idx=2 is not one of the 2 rows"),
     ],
 )
-def test_refusals(start: torch.Tensor, rows: Any, options: dict[str, Any], message: str) -> None:
+def test_layer_refuses_invalid_arguments(start: torch.Tensor, rows: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         PartialEmbedding(start, rows, **options)
     assert str(caught.value) == message

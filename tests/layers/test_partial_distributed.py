@@ -1,4 +1,4 @@
-"""`PartialEmbedding` under DDP, FSDP1 and FSDP2: two processes next to one, and what they save and load."""
+"""Compare training, saving and loading under DDP, FSDP1 and FSDP2 in two processes with training in one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="to
 
 
 class Model(nn.Module):
-    """An embedding, a linear layer and, as language models have it, a head on the rows of the embedding."""
+    """Model of an embedding, a linear layer and a head tied to the embedding, as in language models."""
 
     def __init__(self, embed: nn.Embedding, *, tied: bool = False) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def adam(model: nn.Module) -> torch.optim.Optimizer:
 
 
 def alone(bands: str, **options: Any) -> dict[str, torch.Tensor]:
-    """Train in one process on whole batches: what two processes on halves of them must give."""
+    """Train in one process on whole batches, to compare with two processes on halves of them."""
     model = build(bands, **options)
     train(model, BATCHES, adam(model))
     return model.state_dict()
@@ -138,7 +138,7 @@ def replicated(rank: int, kinds: list[str]) -> dict[str, Any]:
     return states
 
 
-def test_ddp_trains_as_one_process_does_and_sends_frozen_rows() -> None:
+def test_ddp_trains_like_one_process_and_broadcasts_frozen_rows() -> None:
     kinds = ["some", "bands", "all", "none", "sparse"]
     results = in_two_processes(replicated, kinds)
     assert results[0] == results[1]
@@ -176,7 +176,7 @@ def sharded2(rank: int, bands: str, tied: bool) -> dict[str, Any]:
         again = shard()
         other = adam(again)
         set_model_state_dict(again, dict(state), options=options)
-        # torch takes over the tensors it loads, step counts among them.
+        # torch keeps the tensors that it loads, including step counts.
         kept = copy.deepcopy(get_optimizer_state_dict(model, optimizer, options=options))
         set_optimizer_state_dict(again, other, kept, options=options)
         found[f"{name}, loaded"] = numbers(get_model_state_dict(again, options=whole))

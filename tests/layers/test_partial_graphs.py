@@ -1,4 +1,4 @@
-"""`PartialEmbedding` compiled, exported, traced, transformed by ``torch.func``, and its checkpoints of every kind."""
+"""Test `PartialEmbedding` compiled, exported, traced and transformed by ``torch.func``, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def partial(bands: str = "some", *, stored: bool = False) -> PartialEmbedding:
 
 
 @pytest.mark.parametrize("wrong", [-1, ROWS, -ROWS - 1, 10**9])
-def test_ids_out_of_range_are_named(wrong: int) -> None:
+def test_error_names_an_id_out_of_range(wrong: int) -> None:
     for layer in (partial(), partial("all"), partial("none"), partial(stored=True)):
         with pytest.raises(IndexError, match=rf"id {wrong} .*layer of 12 rows"):
             layer(torch.tensor([[0, wrong]]))
@@ -49,7 +49,7 @@ def test_ids_out_of_range_are_named(wrong: int) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
-def test_a_compiled_layer_refuses_ids_out_of_range(backend: str) -> None:
+def test_compiled_layer_refuses_ids_out_of_range(backend: str) -> None:
     torch._dynamo.reset()
     for bands in ("some", "all") if backend != "inductor" else ("some",):
         layer = partial(bands)
@@ -63,7 +63,7 @@ def test_a_compiled_layer_refuses_ids_out_of_range(backend: str) -> None:
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("bands", BANDS)
-def test_an_exported_layer_takes_any_shape(bands: str, stored: bool, strict: bool) -> None:
+def test_exported_layer_takes_any_shape(bands: str, stored: bool, strict: bool) -> None:
     if strict and stored:
         pytest.skip("StoredEmbedding has tests of its own")
     layer = partial(bands, stored=stored)
@@ -75,7 +75,7 @@ def test_an_exported_layer_takes_any_shape(bands: str, stored: bool, strict: boo
         torch.testing.assert_close(program.module()(ids), model(ids))
 
 
-def test_tracers_and_scripts() -> None:
+def test_layer_is_traced_and_refuses_torch_script() -> None:
     layer = partial("bands")
     model = nn.Sequential(layer, TiedHead(layer))
     ids = torch.tensor([[4, 7]])
@@ -129,7 +129,7 @@ def test_derivatives_of_second_order_and_forward_mode() -> None:
     )
 
 
-def test_functional_call_takes_all_rows_and_puts_the_layers_own_back() -> None:
+def test_functional_call_replaces_all_rows_and_restores_them() -> None:
     layer, other = partial(), torch.randn(ROWS, DIM)
     before = layer.weight.detach().clone()
     for given in (other, other.clone().requires_grad_(), nn.Sequential(plain()).state_dict()["0.weight"] + 1):
@@ -161,7 +161,7 @@ class Failing(nn.Module):
 
 
 @pytest.mark.parametrize("bands", BANDS)
-def test_checkpoints_fit_plain_layers_both_ways(bands: str) -> None:
+def test_checkpoints_are_exchanged_with_plain_layers(bands: str) -> None:
     layer, reference = partial(bands), nn.Embedding(ROWS, DIM)
     for assign in (False, True):
         reference.load_state_dict(layer.state_dict(), assign=assign)
@@ -178,7 +178,7 @@ def test_checkpoints_fit_plain_layers_both_ways(bands: str) -> None:
 
 
 @pytest.mark.parametrize("bands", BANDS)
-def test_a_layer_on_the_meta_device_is_filled_by_assignment(bands: str) -> None:
+def test_layer_on_the_meta_device_is_filled_by_assignment(bands: str) -> None:
     with torch.device("meta"):
         layer = PartialEmbedding(torch.empty(ROWS, DIM), BANDS[bands].cpu())
     layer.load_state_dict(plain().state_dict(), assign=True)
@@ -189,7 +189,7 @@ def test_a_layer_on_the_meta_device_is_filled_by_assignment(bands: str) -> None:
     assert torch.equal(emptied.weight, emptied(torch.arange(ROWS)))
 
 
-def test_copies_share_no_memory_with_the_layer_and_all_with_themselves() -> None:
+def test_copies_do_not_share_memory_with_the_layer() -> None:
     layer = partial()
     file = io.BytesIO()
     torch.save(layer, file)
@@ -244,7 +244,7 @@ def pruned(layer: PartialEmbedding) -> None:
 
 @pytest.mark.parametrize("change", [parametrized, pruned])
 @pytest.mark.parametrize("stored", [False, True])
-def test_rows_that_are_computed_train_and_keep_their_own_keys(change: Any, stored: bool) -> None:
+def test_parametrized_rows_are_trained_and_keep_their_own_keys(change: Any, stored: bool) -> None:
     layers = []
     for _ in range(2):
         layer = partial(stored=stored)
@@ -290,8 +290,8 @@ def test_optimizer_state_is_resumed_from_a_checkpoint() -> None:
     assert torch.equal(layer.weight, twin.weight)
 
 
-def test_a_padding_row_can_be_changed_and_gets_no_gradient() -> None:
-    """As in torch's test_embedding_padding_idx."""
+def test_padding_row_can_be_changed_and_has_no_gradient() -> None:
+    """Repeat torch's test_embedding_padding_idx."""
     layer = PartialEmbedding(weight(), BANDS["some"], padding_idx=3)
     with torch.no_grad():
         layer.weight[3] = 7
@@ -302,7 +302,7 @@ def test_a_padding_row_can_be_changed_and_gets_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, DIM), (0, 0), (3, 0)])
-def test_empty_tables_look_up_nothing(shape: tuple[int, int]) -> None:
+def test_lookups_in_empty_tables(shape: tuple[int, int]) -> None:
     layer = PartialEmbedding(torch.zeros(shape), torch.zeros(shape[0], dtype=torch.bool))
     assert layer(torch.empty(2, 0, dtype=torch.int64)).shape == (2, 0, shape[1])
     assert layer.weight.shape == shape

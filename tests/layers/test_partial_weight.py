@@ -1,4 +1,4 @@
-"""Writes through `PartialEmbedding.weight`, averaging and casting, next to the same done to ``nn.Embedding``."""
+"""Compare writes through `PartialEmbedding.weight`, averaging and casting with the same on ``nn.Embedding``."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ WRITES: dict[str, Callable[[nn.Embedding], Any]] = {
 
 @pytest.mark.parametrize("bands", BANDS)
 @pytest.mark.parametrize("name", WRITES)
-def test_a_write_to_the_weight_changes_the_same_rows_as_in_torch(name: str, bands: str) -> None:
+def test_write_to_the_weight_changes_the_same_rows_as_in_torch(name: str, bands: str) -> None:
     plain, layer = pair(bands)
     for one in (plain, layer):
         WRITES[name](one)
@@ -128,7 +128,7 @@ def test_init_functions_applied_to_a_model_reach_the_layer() -> None:
     assert torch.equal(models[0][0].weight, models[1][0].weight)
 
 
-def test_a_write_keeps_rows_that_were_trained_since_the_weight_was_read() -> None:
+def test_write_keeps_rows_that_were_trained_since_the_weight_was_read() -> None:
     plain, layer = pair("some")
     for one in (plain, layer):
         rows, state = one.weight, one.state_dict()["weight"]
@@ -141,7 +141,7 @@ def test_a_write_keeps_rows_that_were_trained_since_the_weight_was_read() -> Non
 
 
 @pytest.mark.parametrize("do", [item, lambda layer: layer.weight.mul_(2), lambda layer: layer.weight[0].zero_()])
-def test_a_write_with_gradients_on_is_an_error_as_in_torch(do: Callable[[nn.Embedding], None]) -> None:
+def test_write_with_gradients_enabled_raises_as_in_torch(do: Callable[[nn.Embedding], None]) -> None:
     plain, layer = pair("some")
     with pytest.raises(RuntimeError, match="in-place operation"):
         do(plain)
@@ -161,14 +161,14 @@ def test_a_write_with_gradients_on_is_an_error_as_in_torch(do: Callable[[nn.Embe
         (VALUES[:5], r"weight has the shape \(12, 4\), not \(5, 4\)"),
     ],
 )
-def test_an_assignment_that_cannot_take_effect_is_an_error(value: Any, message: str) -> None:
+def test_assignment_that_cannot_take_effect_raises(value: Any, message: str) -> None:
     layer = pair("some")[1]
     with pytest.raises(TypeError, match=message):
         layer.weight = value
     assert torch.equal(layer.weight, weight())
 
 
-def test_an_assigned_tensor_takes_effect() -> None:
+def test_assigned_tensor_takes_effect() -> None:
     layer = pair("some")[1]
     layer.weight = VALUES
     assert torch.equal(layer(torch.arange(ROWS)), VALUES)
@@ -176,7 +176,7 @@ def test_an_assigned_tensor_takes_effect() -> None:
     with pytest.raises(RuntimeError, match=r"weight has the shape \(12, 4\), which a partly trained layer keeps"):
         layer.weight.data = torch.ones(13, DIM)
     with pytest.raises(TypeError, match="cannot assign"):
-        nn.Linear(DIM, ROWS).weight = layer.weight  # as tying by hand would
+        nn.Linear(DIM, ROWS).weight = layer.weight  # tying by hand
 
 
 def test_hooks_on_the_weight_are_refused() -> None:
@@ -216,7 +216,7 @@ GRADIENT_WRITES: dict[str, Callable[[torch.Tensor], Any]] = {
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("name", GRADIENT_WRITES)
-def test_a_write_to_the_gradient_of_the_weight_changes_those_of_the_trained_rows(name: str, sparse: bool) -> None:
+def test_write_to_the_gradient_changes_gradients_of_trained_rows(name: str, sparse: bool) -> None:
     start, bands = torch.randn(9, 4, generator=torch.manual_seed(0)), torch.arange(9) % 3
     plain, layer = nn.Embedding.from_pretrained(start, freeze=False), PartialEmbedding(start, bands, sparse=sparse)
     for one in (plain, layer):
@@ -229,7 +229,7 @@ def test_a_write_to_the_gradient_of_the_weight_changes_those_of_the_trained_rows
         torch.testing.assert_close(rows.grad.to_dense(), plain.weight.grad[bands == band])
 
 
-def test_a_write_to_the_gradient_leaves_bands_without_one_alone() -> None:
+def test_write_to_the_gradient_keeps_bands_without_gradient() -> None:
     layer = PartialEmbedding(torch.ones(6, 2), np.arange(6) % 3)
     layer.trained[1].requires_grad = False
     layer(torch.tensor([1, 2])).sum().backward()
@@ -238,7 +238,7 @@ def test_a_write_to_the_gradient_leaves_bands_without_one_alone() -> None:
     assert layer.trained[1].grad is None
 
 
-def test_a_missing_weight_has_the_name_that_checkpoints_use() -> None:
+def test_error_names_the_missing_weight_as_checkpoints_do() -> None:
     model = nn.Sequential(PartialEmbedding(torch.ones(3, 2), np.arange(3)), nn.Linear(2, 1))
     found = model.load_state_dict({"1.weight": torch.ones(1, 2)}, strict=False)
     assert sorted(found.missing_keys) == ["0.weight", "1.bias"]
@@ -253,7 +253,7 @@ def test_metadata_of_the_weight_does_not_assemble_it() -> None:
     assert rows.stride() == (DIM, 1)
 
 
-def test_what_is_computed_from_the_weight_is_an_ordinary_tensor() -> None:
+def test_results_computed_from_the_weight_are_ordinary_tensors() -> None:
     layer = pair("some")[1]
     results = [
         layer.weight + 1,
@@ -273,14 +273,14 @@ def test_what_is_computed_from_the_weight_is_an_ordinary_tensor() -> None:
     assert torch.equal(layer.weight, weight())
 
 
-def test_the_array_of_the_weight_is_read_only() -> None:
+def test_array_of_the_weight_is_read_only() -> None:
     layer = pair("some")[1]
     for array in (layer.weight.detach().numpy(), np.asarray(layer.state_dict()["weight"])):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
 
-def test_a_saved_weight_is_an_ordinary_tensor() -> None:
+def test_saved_weight_is_an_ordinary_tensor() -> None:
     from safetensors.torch import load, save
 
     model = nn.Sequential(pair("some")[1])
@@ -292,7 +292,7 @@ def test_a_saved_weight_is_an_ordinary_tensor() -> None:
         assert torch.equal(state["0.weight"], weight())
     state = model.state_dict()
     del model
-    state["0.weight"].zero_()  # its layer is gone
+    state["0.weight"].zero_()  # the layer no longer exists
     assert not state["0.weight"].any()
 
 
@@ -339,7 +339,7 @@ def test_averaging_leaves_frozen_rows_bit_identical(name: str, buffers: bool, dt
     assert torch.equal(averages[1].module.place, layer.place)
 
 
-def test_averaging_does_change_frozen_rows_that_differ() -> None:
+def test_averaging_changes_frozen_rows_that_differ() -> None:
     layer = pair("some")[1]
     average = AveragedModel(layer, multi_avg_fn=get_ema_multi_avg_fn(0.5), use_buffers=True)
     average.update_parameters(layer)
@@ -350,7 +350,7 @@ def test_averaging_does_change_frozen_rows_that_differ() -> None:
 
 
 def test_swapping_with_an_averaged_model_and_back_changes_nothing() -> None:
-    """As Lightning's WeightAveraging does around validation."""
+    """Swap and restore like Lightning's WeightAveraging does around validation."""
     layer = pair("some")[1]
     average = AveragedModel(layer, multi_avg_fn=get_ema_multi_avg_fn(0.5), use_buffers=True)
     average.update_parameters(layer)
@@ -373,7 +373,7 @@ def test_swapping_with_an_averaged_model_and_back_changes_nothing() -> None:
 
 @pytest.mark.parametrize("bands", BANDS)
 @pytest.mark.parametrize("cast", [nn.Module.half, nn.Module.bfloat16, nn.Module.double, nn.Module.float])
-def test_a_cast_layer_equals_a_plain_layer_cast_alike(bands: str, cast: Callable[[nn.Module], nn.Module]) -> None:
+def test_cast_layer_equals_a_plain_layer_with_the_same_cast(bands: str, cast: Callable[[nn.Module], nn.Module]) -> None:
     plain, layer = pair(bands)
     place = layer.place.clone()
     for one in (plain, layer):

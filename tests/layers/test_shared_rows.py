@@ -1,4 +1,4 @@
-"""Rows of `Vectors` in a frozen pooler: nothing that writes to them reaches the `Vectors` or crashes the process."""
+"""Test that no write to a frozen pooler changes the `Vectors` that it shares rows with, or crashes the process."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ WRITES: dict[str, Callable[[SentencePooler], object]] = {
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("how", WRITES)
-def test_a_write_changes_the_pooler_and_not_the_vectors(how: str, source: Any, tmp_path: Path) -> None:
+def test_write_changes_the_pooler_but_not_the_vectors(how: str, source: Any, tmp_path: Path) -> None:
     vectors = source(tmp_path)
     pooler, other = SentencePooler(vectors), SentencePooler(vectors)
     before = pooler(IDS)
@@ -114,7 +114,7 @@ READS: dict[str, Callable[[SentencePooler], object]] = {
 
 
 @pytest.mark.parametrize("how", READS)
-def test_what_only_reads_does_not_copy_the_rows(how: str) -> None:
+def test_reading_does_not_copy_the_rows(how: str) -> None:
     vectors = in_memory(Path())
     pooler = SentencePooler(vectors)
     READS[how](pooler)
@@ -133,7 +133,7 @@ def test_cast_rows_are_a_plain_parameter(source: Any, tmp_path: Path) -> None:
     assert np.array_equal(vectors.matrix, MATRIX)
 
 
-def test_a_deep_copy_shares_rows_in_memory() -> None:
+def test_deep_copy_shares_rows_in_memory() -> None:
     pooler = SentencePooler(in_memory(Path()))
     copied = copy.deepcopy(pooler)
     assert copied.embedding.weight.data_ptr() == pooler.embedding.weight.data_ptr()
@@ -180,7 +180,7 @@ def test_copies_of_a_mapped_pooler_map_the_file_again(through: Any, tmp_path: Pa
         assert any(int(begin, 16) <= place < int(end, 16) for begin, end in (line.split("-") for line in lines))
 
 
-def test_pickles_on_a_mapped_file_do_not_hold_the_table(tmp_path: Path) -> None:
+def test_pickle_on_a_mapped_file_does_not_contain_the_table(tmp_path: Path) -> None:
     vectors = big(tmp_path)
     size, words = vectors.matrix.nbytes, len(pickle.dumps(vectors.words))
     for layer, rest in ((SentencePooler(vectors), words), (StoredEmbedding(vectors.matrix), 0)):
@@ -188,7 +188,7 @@ def test_pickles_on_a_mapped_file_do_not_hold_the_table(tmp_path: Path) -> None:
     assert StoredEmbedding(vectors.matrix)._table.data_ptr() == vectors.matrix.ctypes.data
 
 
-def test_a_pickle_on_a_mapped_file_does_not_hold_the_ngrams(tmp_path: Path) -> None:
+def test_pickle_on_a_mapped_file_does_not_contain_the_ngrams(tmp_path: Path) -> None:
     table = NgramTable(np.random.default_rng(1).normal(size=(9000, 3)).astype(np.float32), minn=2, maxn=3)
     for kept in (False, True):
         vectors = Vectors(list("abcdef"), MATRIX, ngrams=table)
@@ -204,7 +204,7 @@ def test_a_pickle_on_a_mapped_file_does_not_hold_the_ngrams(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("through", COPIES)
-def test_copies_of_a_mapped_pooler_keep_what_was_written(through: Any, tmp_path: Path) -> None:
+def test_copies_of_a_mapped_pooler_keep_changed_rows(through: Any, tmp_path: Path) -> None:
     writes: list[Callable[[nn.Embedding], object]] = [
         lambda layer: layer.weight.data[3].fill_(2),  # leaves no trace in torch's version counter
         lambda layer: layer.half(),
@@ -220,7 +220,7 @@ def test_copies_of_a_mapped_pooler_keep_what_was_written(through: Any, tmp_path:
 
 
 @pytest.mark.parametrize("make", [SentencePooler, lambda v: StoredEmbedding(v.matrix)])
-def test_a_pickle_whose_file_has_changed_is_refused(make: Any, tmp_path: Path) -> None:
+def test_pickle_is_refused_if_its_file_has_changed(make: Any, tmp_path: Path) -> None:
     vectors = in_a_file(tmp_path)
     layer = make(vectors)
     kept, file = pickle.dumps(layer), tmp_path / "v.safetensors"
@@ -240,7 +240,7 @@ def test_a_pickle_whose_file_has_changed_is_refused(make: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("through", COPIES)
-def test_copies_of_a_stored_embedding(through: Any, tmp_path: Path) -> None:
+def test_copies_of_a_stored_embedding_equal_it(through: Any, tmp_path: Path) -> None:
     for vectors in (in_memory(tmp_path), in_a_file(tmp_path)):
         layer = StoredEmbedding(vectors.matrix, rows=np.array([4, -1, 0, 1, 2, 5]), padding_idx=2, dtype=torch.float64)
         copied = through(layer)

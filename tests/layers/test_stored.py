@@ -1,4 +1,4 @@
-"""`StoredEmbedding`: the table stays where it is; the output is what ``torch.nn.Embedding`` gives."""
+"""Test that `StoredEmbedding` does not copy its table and returns the rows of ``torch.nn.Embedding``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mapped(path: Path, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return found
 
 
-def test_on_a_map(tmp_path: Path) -> None:
+def test_table_in_a_mapped_file_is_not_copied(tmp_path: Path) -> None:
     array = mapped(tmp_path / "table.npy", table())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -39,7 +39,7 @@ def test_on_a_map(tmp_path: Path) -> None:
     assert list(layer.state_dict()) == list(layer.parameters()) == list(layer.buffers()) == []
 
 
-def test_types_stored_and_given() -> None:
+def test_table_keeps_its_dtype_and_output_has_the_requested_one() -> None:
     for dtype in (np.float16, np.float32, np.float64, ">f4", ml_dtypes.bfloat16):
         array = table(dtype)
         layer = StoredEmbedding(array)
@@ -49,7 +49,7 @@ def test_types_stored_and_given() -> None:
     assert repr(layer) == "StoredEmbedding(4, 3, stored=torch.bfloat16, dtype=torch.float32)"
 
 
-def test_the_model_goes_the_table_stays() -> None:
+def test_moving_and_casting_the_model_keeps_the_table() -> None:
     model = torch.nn.Sequential(StoredEmbedding(table(np.float16)), torch.nn.Linear(3, 2))
     layer = model[0]
     place = layer._table.data_ptr()
@@ -63,7 +63,7 @@ def test_the_model_goes_the_table_stays() -> None:
     assert torch.equal(layer(IDS).float(), torch.from_numpy(table(np.float16))[IDS].bfloat16().float())
 
 
-def test_rows_and_padding() -> None:
+def test_ids_without_a_row_and_padding_are_zero() -> None:
     layer = StoredEmbedding(table(), rows=np.array([3, -1, 0, 2]), padding_idx=-1)
     expected = table()[[3, 0, 0, 0]] * [[1], [0], [1], [0]]
     assert np.array_equal(layer.weight.numpy(), expected.astype(np.float32))
@@ -80,7 +80,7 @@ def test_rows_and_padding() -> None:
             layer(torch.tensor([2, wrong]))
 
 
-def test_from_vectors() -> None:
+def test_from_vectors_looks_up_the_words_of_a_vocabulary() -> None:
     vectors = Vectors(Words.from_strings(["a", "b", "c", "d"]), table())
     vocab = Vocab.from_words(["d", "x", "a"], pad_token="<pad>")
     layer = StoredEmbedding.from_vectors(vectors, vocab, dtype=torch.float64)
@@ -91,7 +91,7 @@ def test_from_vectors() -> None:
     assert layer._table.data_ptr() == vectors.matrix.ctypes.data
 
 
-def test_on_vecloads_own_file(tmp_path: Path) -> None:
+def test_table_in_a_native_file_is_not_copied(tmp_path: Path) -> None:
     Vectors(Words.from_strings(["a", "b", "c", "d"]), table(np.float16)).save(tmp_path / "v.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -110,7 +110,7 @@ def test_on_vecloads_own_file(tmp_path: Path) -> None:
     assert trained.weight[2].abs().min() > 0.1
 
 
-def test_copied_and_compiled() -> None:
+def test_copied_and_compiled_layers_equal_the_layer() -> None:
     layer = StoredEmbedding(table(), rows=np.array([3, -1, 0]))
     assert torch.equal(copy.deepcopy(layer)(IDS), layer(IDS))
     assert torch.equal(torch.compile(layer, backend="eager", fullgraph=True)(IDS), layer(IDS))
@@ -127,7 +127,9 @@ def test_copied_and_compiled() -> None:
         (table(), {"padding_idx": 4}, "padding_idx=4 is not one of the 4 rows"),
     ],
 )
-def test_refusals(given: np.ndarray[Any, Any], options: dict[str, Any], message: str) -> None:
+def test_stored_embedding_refuses_invalid_arguments(
+    given: np.ndarray[Any, Any], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(OptionError) as caught:
         StoredEmbedding(given, **options)
     assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""Behaviors that PyTorch's own tests check for `nn.Embedding` and `nn.EmbeddingBag`, checked for each layer."""
+"""Test each layer for the behaviors that PyTorch's own tests check for `nn.Embedding` and `nn.EmbeddingBag`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plain() -> nn.Embedding:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_padding_row_is_zero_and_gets_no_gradient(name: str) -> None:
+def test_padding_row_is_zero_and_has_no_gradient(name: str) -> None:
     layer, expected = LAYERS[name](), plain()
     assert layer.padding_idx == expected.padding_idx
     assert torch.equal(layer(IDS), expected(IDS))
@@ -66,7 +66,7 @@ def test_the_padding_row_is_zero_and_gets_no_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["some", "all", "bands"])
-def test_a_padding_row_that_the_user_changes_is_looked_up_and_stays_frozen(name: str) -> None:
+def test_changed_padding_row_is_looked_up_and_stays_frozen(name: str) -> None:
     layer, expected = LAYERS[name](), plain()
     optimizers = [torch.optim.SGD(one.parameters(), lr=0.1) for one in (layer, expected)]
     for one, optimizer in zip((layer, expected), optimizers, strict=True):
@@ -79,7 +79,7 @@ def test_a_padding_row_that_the_user_changes_is_looked_up_and_stays_frozen(name:
     assert torch.equal(layer(IDS), expected(IDS))
 
 
-def test_a_padding_row_of_a_stored_table_cannot_be_changed() -> None:
+def test_padding_row_of_a_stored_table_cannot_be_changed() -> None:
     for layer in (StoredEmbedding(WEIGHT, padding_idx=PADDING), LAYERS["over stored"]()):
         with pytest.raises(OptionError, match="is never written to"), torch.no_grad():
             layer.weight[PADDING] = 7
@@ -88,7 +88,7 @@ def test_a_padding_row_of_a_stored_table_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("trainable", [False, True])
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-def test_a_pooler_passes_over_the_padding_row_whatever_it_holds(mode: str, trainable: bool) -> None:
+def test_pooler_skips_the_padding_row(mode: str, trainable: bool) -> None:
     layer = nn.Embedding(COUNT, DIM, padding_idx=PADDING)
     with torch.no_grad():
         layer.weight[PADDING] = 7
@@ -106,7 +106,7 @@ def test_a_pooler_passes_over_the_padding_row_whatever_it_holds(mode: str, train
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_of_gradients(name: str) -> None:
+def test_second_gradients_equal_torch(name: str) -> None:
     layer = LAYERS[name]()
     rows = [rows.detach().clone().requires_grad_() for rows in layer.trained]
 
@@ -119,7 +119,7 @@ def test_gradients_of_gradients(name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sqrt-n", "pmeans", "attention", "fasttext"])
-def test_gradients_of_gradients_of_modes_that_torch_lacks(mode: str) -> None:
+def test_second_gradients_of_modes_that_torch_lacks(mode: str) -> None:
     made = pooler(mode, WEIGHT + 0.1)
     rows = made.embedding.weight.detach().clone().requires_grad_()
 
@@ -131,7 +131,7 @@ def test_gradients_of_gradients_of_modes_that_torch_lacks(mode: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_forward_mode_of_partly_trained_layers(name: str) -> None:
+def test_forward_mode_differentiation_of_partial_layers(name: str) -> None:
     layer = LAYERS[name]()
     tangents = [torch.randn_like(rows) for rows in layer.trained]
     whole = torch.zeros_like(WEIGHT)
@@ -147,7 +147,7 @@ def test_forward_mode_of_partly_trained_layers(name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "sqrt-n", "pmeans", "attention", "fasttext"])
-def test_forward_mode_of_poolers(mode: str) -> None:
+def test_forward_mode_differentiation_of_poolers(mode: str) -> None:
     made = pooler(mode, WEIGHT + 0.1)
     rows = made.embedding.weight.detach().clone().requires_grad_()
 
@@ -157,7 +157,7 @@ def test_forward_mode_of_poolers(mode: str) -> None:
     assert torch.autograd.gradcheck(call, rows, check_forward_ad=True, check_backward_ad=False)
 
 
-def test_ids_without_elements() -> None:
+def test_empty_input() -> None:
     for shape in ((0,), (0, 3), (2, 0), (2, 0, 4)):
         ids = torch.empty(shape, dtype=torch.long)
         for layer in (*(make() for make in LAYERS.values()), StoredEmbedding(WEIGHT)):
@@ -194,7 +194,7 @@ def test_tables_without_rows_or_without_columns() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 @pytest.mark.parametrize("trainable", [False, True])
-def test_gradients_of_the_weights_of_tokens(dtype: torch.dtype, trainable: bool) -> None:
+def test_gradients_of_per_sample_weights(dtype: torch.dtype, trainable: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randint(0, COUNT, (9,), generator=generator).to(dtype)
     offsets = torch.tensor([0, 0, 4, 7, 9]).to(dtype)
@@ -212,7 +212,7 @@ def test_gradients_of_the_weights_of_tokens(dtype: torch.dtype, trainable: bool)
         assert torch.equal(made.embedding.weight.grad, rows.grad)
 
 
-def test_gradients_of_the_weights_of_tokens_in_other_modes() -> None:
+def test_gradients_of_per_sample_weights_in_other_modes() -> None:
     weights = torch.rand(IDS.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) + 0.5
     for mode in ("mean", "sqrt-n", "fasttext"):
         made = pooler(mode, WEIGHT + 0.1)
@@ -220,7 +220,7 @@ def test_gradients_of_the_weights_of_tokens_in_other_modes() -> None:
         assert torch.autograd.gradcheck(lambda given, made=made: made(IDS, per_sample_weights=given), given)
 
 
-def test_repeated_ids_add_up_their_gradients() -> None:
+def test_gradients_of_repeated_ids_are_summed() -> None:
     ids = torch.tensor([0, 0, 3, 0, 1])
     for name, make in LAYERS.items():
         layer, expected = make(), plain()

@@ -1,4 +1,4 @@
-"""Bands, unfreezing, anchors and learning rates: what an optimiser does with them."""
+"""Test frequency bands, unfreezing, anchors and learning rates with optimizers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plain() -> torch.nn.Embedding:
     return torch.nn.Embedding.from_pretrained(torch.arange(12.0).reshape(6, 2), freeze=False)
 
 
-def test_bands_by_count_and_by_order() -> None:
+def test_frequency_bands_by_count_and_by_order() -> None:
     vocab = Vocab.from_counter({f"w{at}": at + 1 for at in range(10)}, specials=["<s>"], pad_token="<pad>")
     bands = frequency_bands(vocab, [2, 5])
     assert dict(zip(vocab, bands.tolist(), strict=True)) == {
@@ -39,7 +39,9 @@ def test_bands_by_count_and_by_order() -> None:
 
 
 @pytest.mark.parametrize("make", [layer, plain])
-def test_rows_wait_for_their_step(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
+def test_unfreeze_after_freezes_rows_until_their_step(
+    make: Callable[[], PartialEmbedding | torch.nn.Embedding],
+) -> None:
     embed = make()
     starts = [0, 2, 4] if isinstance(embed, PartialEmbedding) else 3
     schedule = unfreeze_after(embed, starts)
@@ -58,7 +60,7 @@ def test_rows_wait_for_their_step(make: Callable[[], PartialEmbedding | torch.nn
     assert begun == expected
 
 
-def test_a_schedule_goes_on_where_it_stopped() -> None:
+def test_unfreeze_schedule_is_resumed_from_its_state() -> None:
     schedule = unfreeze_after(layer(), 2)
     schedule.step()
     resumed = layer()
@@ -71,7 +73,7 @@ def test_a_schedule_goes_on_where_it_stopped() -> None:
 
 
 @pytest.mark.parametrize("make", [layer, plain])
-def test_the_anchor_is_the_squared_distance(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
+def test_anchor_is_the_squared_distance(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
     embed = make()
     penalty = anchor(embed)
     before = embed.weight.detach().clone()
@@ -92,7 +94,7 @@ def test_the_anchor_is_the_squared_distance(make: Callable[[], PartialEmbedding 
 
 
 @pytest.mark.parametrize("make", [layer, plain])
-def test_an_anchor_goes_where_its_layer_goes(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
+def test_anchor_follows_its_layer_to_another_dtype(make: Callable[[], PartialEmbedding | torch.nn.Embedding]) -> None:
     embed = make()
     penalty = anchor(embed)
     embed.to(torch.bfloat16)
@@ -103,7 +105,7 @@ def test_an_anchor_goes_where_its_layer_goes(make: Callable[[], PartialEmbedding
     assert penalty(ids).item() == pytest.approx(penalty().item(), rel=0.02) != 0
 
 
-def test_a_strong_anchor_holds() -> None:
+def test_strong_anchor_keeps_rows() -> None:
     distances = []
     for weight in (0.0, 10.0):
         embed = layer()
@@ -117,7 +119,7 @@ def test_a_strong_anchor_holds() -> None:
     assert distances[1] < 0.05 * distances[0]
 
 
-def test_learning_rates() -> None:
+def test_param_groups_set_learning_rates() -> None:
     embed, head = layer(), torch.nn.Linear(2, 6, bias=False)
     model = torch.nn.ModuleDict({"embed": embed, "head": head, "other": plain()})
     with pytest.raises(OptionError, match="embedding_lr must have one value for each of the 1 bands, got 3"):
@@ -136,6 +138,6 @@ def test_learning_rates() -> None:
     assert [(group["lr"], len(group["params"])) for group in groups] == [(0.5, 1)]
 
 
-def test_a_step_for_each_band() -> None:
+def test_number_of_steps_or_rates_must_match_the_bands() -> None:
     with pytest.raises(OptionError, match="step must have one value for each of the 3 bands, got 2"):
         unfreeze_after(layer(), [0, 1])

@@ -1,4 +1,4 @@
-"""Poolers in other libraries: sentence-transformers, model2vec, scikit-learn."""
+"""Test exports of poolers to sentence-transformers and model2vec, and the scikit-learn transformer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def made(mode: Any, **options: Any) -> SentencePooler:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("mode", "normalize"), MODES)
-def test_sentence_transformers(mode: Any, normalize: bool, tmp_path: Path) -> None:
+def test_sentence_transformers_computes_the_same_vectors_from_an_export(
+    mode: Any, normalize: bool, tmp_path: Path
+) -> None:
     library = pytest.importorskip("sentence_transformers")
     pooler = made(mode, normalize=normalize, lowercase=True)
     pooler.export(tmp_path / "model")
@@ -43,7 +45,7 @@ def test_sentence_transformers(mode: Any, normalize: bool, tmp_path: Path) -> No
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("mode", "normalize"), MODES)
-def test_model2vec(mode: Any, normalize: bool, tmp_path: Path) -> None:
+def test_model2vec_computes_the_same_vectors_from_an_export(mode: Any, normalize: bool, tmp_path: Path) -> None:
     library = pytest.importorskip("model2vec")
     pooler = made(mode, normalize=normalize)
     pooler.export(tmp_path / "model", "model2vec")
@@ -61,7 +63,7 @@ def test_model2vec(mode: Any, normalize: bool, tmp_path: Path) -> None:
         (lambda: SentencePooler(with_ngrams(), "fasttext"), "has no unknown='ngrams'"),
     ],
 )
-def test_what_a_mean_cannot_be_is_refused(pooler: Any, message: str, tmp_path: Path) -> None:
+def test_export_refuses_poolers_that_are_not_a_mean_of_rows(pooler: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=message):
         pooler().export(tmp_path / "model")
     with pytest.raises(OptionError, match="unknown layout 'onnx'; choose from: sentence-transformers, model2vec"):
@@ -70,7 +72,7 @@ def test_what_a_mean_cannot_be_is_refused(pooler: Any, message: str, tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_scikit_learn() -> None:
+def test_sentence_vectorizer_works_in_a_scikit_learn_pipeline() -> None:
     pipeline = pytest.importorskip("sklearn.pipeline")
     linear = pytest.importorskip("sklearn.linear_model")
     from sklearn.base import clone

@@ -1,4 +1,4 @@
-"""From text: the compiled way against str.split and plain look-ups, tokenizers, unknown words, memory."""
+"""Test `encode`: lookup in bytes against str.split and lookup of strings, tokenizers, unknown words."""
 
 from __future__ import annotations
 
@@ -62,28 +62,28 @@ PARTS = st.sampled_from([*WORDS, " ", "\n", "\t", "\v", "\r", "  ", "\x1c", "\x0
 
 
 @given(st.lists(st.lists(PARTS, max_size=12).map("".join), min_size=1, max_size=8))
-def test_tokens_are_what_ascii_white_space_parts(texts: list[str]) -> None:
+def test_tokens_end_at_ascii_white_space(texts: list[str]) -> None:
     words = Words.from_strings(WORDS)
     assert found(texts, words) == slow(texts, words)
 
 
 @given(st.lists(st.text(), min_size=1, max_size=8))
-def test_any_text(texts: list[str]) -> None:
+def test_lookup_in_any_text_equals_lookup_of_strings(texts: list[str]) -> None:
     words = Words.from_strings([*WORDS, *{token for text in texts for token in SPACE.split(text)[::2] if token}])
     assert found(texts, words) == slow(texts, words)
 
 
-def test_more_tokens_than_a_block_and_words_with_one_tag() -> None:
+def test_lookup_of_many_tokens_and_of_colliding_hashes() -> None:
     words = Words.from_strings([f"w{at}" for at in range(5000)])
     texts = [" ".join(f"w{at * 7 % 6000}" for at in range(begin, begin + 1000)) for begin in range(0, 6000, 1000)]
     assert found(texts, words) == slow(texts, words)
     tags = words.slots.copy()
-    tags[tags > 0] |= np.uint64(0xFFFFFFFF00000000)  # no hash agrees: nothing is found, nothing is read amiss
+    tags[tags > 0] |= np.uint64(0xFFFFFFFF00000000)  # no hash matches, so no word is found
     blind = Words(words.data, words.offsets, slots=tags)
     assert found(["w1 w2"], blind) == [[-1, -1]]
 
 
-def test_encode_in_any_batches() -> None:
+def test_encode_is_independent_of_batch_size_and_tokenizer() -> None:
     pooler = SentencePooler(VECTORS)
     rng = np.random.default_rng(1)
     texts = [" ".join(rng.choice([*WORDS, "unknown"], rng.integers(0, 30))) for _ in range(3000)]
@@ -102,7 +102,7 @@ def test_encode_in_any_batches() -> None:
     assert np.array_equal(cut.encode(texts), expected)
 
 
-def test_empty_texts_are_told() -> None:
+def test_return_empty_marks_texts_without_known_words() -> None:
     pooler = SentencePooler(VECTORS, normalize=True)
     made, empty = pooler.encode(["", "cat", "no such", " \n "], return_empty=True)
     assert empty.tolist() == [True, False, True, True]
@@ -113,7 +113,7 @@ def test_empty_texts_are_told() -> None:
     assert (tensor.shape, told.tolist()) == ((1, 5), [False])
 
 
-def test_lowercase() -> None:
+def test_lowercase_applies_to_every_tokenizer() -> None:
     pooler = SentencePooler(VECTORS, lowercase=True)
     assert np.array_equal(pooler.encode(["The CAT", "CAFÉ É"]), SentencePooler(VECTORS).encode(["the cat", "café é"]))
     assert np.array_equal(
@@ -121,7 +121,7 @@ def test_lowercase() -> None:
     )
 
 
-def test_unknown_words() -> None:
+def test_unknown_words_get_the_row_of_the_unknown_token() -> None:
     aligned = align(VECTORS, Vocab.from_words(["cat", "sat"], unk_token="<unk>"), oov=["mean"])
     unk = aligned.pooler("sum", unknown="unk").encode(["cat dog"])[0]
     assert np.array_equal(unk, aligned.matrix[1] + aligned.matrix[0])
@@ -130,7 +130,7 @@ def test_unknown_words() -> None:
 
 @pytest.mark.parametrize("tokenize", [None, str.split])
 @pytest.mark.parametrize("mode", ["mean", "max", "attention", "fasttext"])
-def test_unknown_words_from_ngrams(mode: str, tokenize: Any) -> None:
+def test_unknown_words_are_composed_from_ngrams(mode: str, tokenize: Any) -> None:
     table = NgramTable(random_rows(50, 5, seed=2), minn=3, maxn=4)
     pooler = SentencePooler(small_vectors(WORDS, 5, ngrams=table), mode, unknown="ngrams", tokenize=tokenize)
     whole = Vectors(
@@ -141,13 +141,17 @@ def test_unknown_words_from_ngrams(mode: str, tokenize: Any) -> None:
 
 
 @pytest.mark.parametrize("tokenize", [None, str.split])
-def test_surrogates_in_one_text_change_no_other(tokenize: Any) -> None:
+def test_surrogates_in_one_text_do_not_change_other_texts(tokenize: Any) -> None:
     table = NgramTable(random_rows(50, 5, seed=2), minn=3, maxn=4)
     words = Words.from_strings(["cat", "\udcff"])
     for unknown in ("skip", "ngrams"):
         whole = Vectors(words, MATRIX[:2], ngrams=table)
         pooler = SentencePooler(whole, "sum", unknown=unknown, tokenize=tokenize)  # type: ignore[arg-type]
-        texts = ["\udcff", "cat \udcffdogs\n", "\ud800 cat \udcff"]  # a byte that is no UTF-8; and no byte at all
+        texts = [
+            "\udcff",
+            "cat \udcffdogs\n",
+            "\ud800 cat \udcff",
+        ]  # invalid UTF-8; a surrogate that stands for no byte
         alone = [pooler.encode([text])[0] for text in texts]
         assert np.array_equal(pooler.encode(texts), alone)
         assert np.array_equal(alone[0], MATRIX[1])
@@ -155,7 +159,7 @@ def test_surrogates_in_one_text_change_no_other(tokenize: Any) -> None:
         assert np.array_equal(plain.encode(texts), alone)
 
 
-def test_a_regular_expression() -> None:
+def test_encode_with_a_regular_expression() -> None:
     pooler = SentencePooler(VECTORS, tokenize=re.compile(r"\w+"))
     assert np.array_equal(pooler.encode(["the, cat!"]), SentencePooler(VECTORS).encode(["the cat"]))
     with pytest.raises(OptionError, match="without groups"):
@@ -166,7 +170,7 @@ def test_a_regular_expression() -> None:
         SentencePooler(VECTORS, tokenize="spaces")
 
 
-def test_a_hugging_face_tokenizer() -> None:
+def test_encode_with_a_hugging_face_tokenizer() -> None:
     tokenizers = pytest.importorskip("tokenizers")
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece({"[UNK]": 0, "the": 1, "ca": 2, "##t": 3}, unk_token="[UNK]")
@@ -183,7 +187,7 @@ def test_a_hugging_face_tokenizer() -> None:
 
 
 @pytest.mark.parametrize(("name", "package"), [("sudachi", "sudachipy"), ("fugashi", "fugashi")])
-def test_japanese(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encode_japanese(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(package)
     words = Words.from_strings(["東京", "都", "に", "行く", "猫"])
     matrix = np.eye(5, dtype=np.float32)
@@ -203,8 +207,7 @@ def test_encode_given_one_string_raises() -> None:
         SentencePooler(VECTORS).encode(["the"], batch_size=0)
 
 
-def test_kernels_take_no_rows_from_elsewhere() -> None:
-    """The arrays a plan hands to compiled code cannot be written through."""
+def test_arrays_of_a_kernel_plan_are_read_only() -> None:
     plan = SentencePooler(VECTORS).plan()
     assert plan is not None
     assert not plan.matrix.flags.writeable

@@ -1,4 +1,4 @@
-"""Mode "fasttext" against the official library, on models it trains here."""
+"""Compare the mode "fasttext" with the official library, on models that it trains here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEXTS = [
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("fasttext")
     corpus = folder / "corpus.txt"
-    # With fewer than ten threads, fastText leaves much of its matrices as the memory was.
+    # With fewer than ten threads, fastText does not initialize all of its matrices.
     common = {"dim": 10, "epoch": 2, "bucket": 500, "minCount": 1, "thread": 12, "verbose": 0}
     if request.param in ("skipgram", "cbow"):
         corpus.write_text("\n".join(LINES))
@@ -48,7 +48,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("options", [{}, {"tokenize": str.split}, {"trainable": True}])
-def test_it_is_get_sentence_vector(model: tuple[Any, Path], options: dict[str, Any]) -> None:
+def test_fasttext_mode_equals_get_sentence_vector(model: tuple[Any, Path], options: dict[str, Any]) -> None:
     theirs, path = model
     pooler = SentencePooler(vecload.load(path), "fasttext", **options)
     texts = [text for text in TEXTS if not options.get("tokenize") or "\u00a0" not in text]
@@ -56,7 +56,7 @@ def test_it_is_get_sentence_vector(model: tuple[Any, Path], options: dict[str, A
     np.testing.assert_allclose(pooler.encode(texts), expected, atol=2e-6)
 
 
-def test_it_comes_back_from_a_folder(model: tuple[Any, Path], tmp_path: Path) -> None:
+def test_saved_fasttext_pooler_gives_the_same_vectors(model: tuple[Any, Path], tmp_path: Path) -> None:
     pooler = SentencePooler(vecload.load(model[1]), "fasttext")
     pooler.save(tmp_path / "pooler")
     assert np.array_equal(SentencePooler.load(tmp_path / "pooler").encode(TEXTS), pooler.encode(TEXTS))

@@ -1,4 +1,4 @@
-"""Files of texts → files of vectors: readers, writers, and the command line."""
+"""Test `pool_file` and ``vecload pool``, which write the vectors of texts to files."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def read(path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
 @pytest.mark.parametrize("count", [0, 1, 40_000])
-def test_vectors_are_written_as_they_are(tmp_path: Path, suffix: str, count: int) -> None:
+def test_pool_file_writes_the_vectors_of_encode(tmp_path: Path, suffix: str, count: int) -> None:
     pooler = SentencePooler(VECTORS)
     texts = (TEXTS * (count // 5 + 1))[:count]
     assert files.pool_file(pooler, iter(texts), tmp_path / f"out{suffix}") == count
     assert np.array_equal(read(tmp_path / f"out{suffix}").reshape(-1, 2), pooler.encode(texts))
 
 
-def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+def test_pool_file_that_fails_leaves_no_file(tmp_path: Path) -> None:
     def broken() -> object:
         yield "the cat"
         raise FormatError("broken")
@@ -72,7 +72,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def test_pool_one_file(folder: Path) -> None:
+def test_pool_command_on_one_file(folder: Path) -> None:
     out = folder / "out.npy"
     code, shown, error = run("pool", folder / "glove.txt", folder / "texts.txt", "-o", out)
     assert (code, error) == (0, "")
@@ -89,7 +89,7 @@ def test_pool_one_file(folder: Path) -> None:
     np.testing.assert_allclose(np.load(folder / "sif.npy"), expected, atol=1e-6)
 
 
-def test_pool_with_a_saved_pooler(folder: Path) -> None:
+def test_pool_command_with_a_saved_pooler(folder: Path) -> None:
     pooler = SentencePooler(VECTORS, "sif", normalize=True).fit(["the the cat", "the dog", "cat", "dog cat"])
     pooler.save(folder / "pooler")
     command = ["pool", folder / "pooler", folder / "texts.txt", "-o", folder / "out.parquet"]
@@ -101,7 +101,7 @@ def test_pool_with_a_saved_pooler(folder: Path) -> None:
     assert "is a pooler with mode 'sif'; leave out --mode" in error
 
 
-def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
+def test_pool_command_on_several_files_resumes(folder: Path) -> None:
     out = folder / "vectors"
     more = folder / "more.txt"
     more.write_text("dog\n")
@@ -131,7 +131,7 @@ def test_pool_several_files_goes_on_where_it_was(folder: Path) -> None:
         (("texts.txt", "./texts.txt", "-o", "folder"), "two of the TEXTS have the same file name"),
     ],
 )
-def test_pool_refuses(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_pool_command_refuses_invalid_arguments(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     given = [folder / part if "." in part and not part.startswith("-") else part for part in arguments]
     code, _, error = run("pool", folder / "glove.txt", *given)
     assert code == 2

@@ -1,4 +1,4 @@
-"""Fitting against slow references written from the papers, scikit-learn, and itself by other ways."""
+"""Compare `fit` with slow references written from the papers, and with scikit-learn."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ TABLE = dict(zip(WORDS, MATRIX, strict=True))
 
 
 @pytest.mark.parametrize(("a", "components"), [(1e-3, 1), (1e-4, 3), (0.1, 0)])
-def test_sif_is_that_of_the_paper(a: float, components: int) -> None:
+def test_sif_equals_a_reference_written_from_the_paper(a: float, components: int) -> None:
     found = SentencePooler(VECTORS, sif(a=a, components=components)).fit(iter(TEXTS)).encode(TEXTS)
     np.testing.assert_allclose(found, reference.sif(SENTENCES, TABLE, a, components), atol=1e-5)
 
 
 @pytest.mark.parametrize("components", [1, 5])
-def test_usif_is_that_of_the_paper(components: int) -> None:
+def test_usif_equals_a_reference_written_from_the_paper(components: int) -> None:
     found = SentencePooler(VECTORS, usif(components=components)).fit(TEXTS).encode(TEXTS)
     np.testing.assert_allclose(found, reference.usif(SENTENCES, TABLE, components), atol=1e-5)
 
 
-def test_tfidf_is_scikit_learns() -> None:
+def test_tfidf_equals_scikit_learn() -> None:
     text = pytest.importorskip("sklearn.feature_extraction.text")
     vectorizer = text.TfidfVectorizer(vocabulary=WORDS, token_pattern=r"\S+", norm="l1", lowercase=False)
     expected = vectorizer.fit_transform(TEXTS) @ MATRIX
     np.testing.assert_allclose(SentencePooler(VECTORS, "tfidf").fit(TEXTS).encode(TEXTS), expected, atol=1e-5)
 
 
-def test_given_counts_give_the_same() -> None:
+def test_fit_with_given_counts_equals_fit_on_the_counted_texts() -> None:
     counts: dict[str, int] = {}
     for sentence in SENTENCES:
         for word in sentence:
@@ -67,7 +67,7 @@ def test_given_counts_give_the_same() -> None:
     )
 
 
-def test_what_ngrams_compose_takes_no_part() -> None:
+def test_fit_leaves_composed_vectors_out_of_components() -> None:
     table = NgramTable(RNG.normal(size=(40, 8)).astype(np.float32), minn=2, maxn=3)
     composing = Vectors(Words.from_strings(WORDS), MATRIX, ngrams=table)
     for counts in (None, np.ones(len(WORDS), dtype=np.int64)):
@@ -76,7 +76,7 @@ def test_what_ngrams_compose_takes_no_part() -> None:
         assert np.array_equal(made.components, plain.components)
 
 
-def test_words_the_corpus_lacks_weigh_as_impossible_ones() -> None:
+def test_words_missing_in_the_corpus_have_the_weight_of_probability_zero() -> None:
     assert SentencePooler(VECTORS, sif(components=0)).fit(["w0 w1 w2"]).token_weights[3] == 1
     corpus = ["w0 w0 w0 w0 w0 w0 w0 w0 w1 w2 w3"]
     without = {"components": 0}
@@ -97,7 +97,7 @@ def test_fit_on_too_few_sentences_warns(mode: Any, enough: int) -> None:
             SentencePooler(VECTORS, mode).fit(["", "nothing", *few[: enough - 1]], **options)
 
 
-def test_a_fit_that_fails_leaves_the_pooler_unfitted() -> None:
+def test_fit_that_fails_leaves_the_pooler_unfitted() -> None:
     def broken() -> Iterator[str]:
         yield from TEXTS
         raise ConnectionError
@@ -109,7 +109,7 @@ def test_a_fit_that_fails_leaves_the_pooler_unfitted() -> None:
         pooler.encode(TEXTS)
 
 
-def test_fewer_dimensions_than_components() -> None:
+def test_fit_with_fewer_dimensions_than_components() -> None:
     narrow = Vectors(Words.from_strings(WORDS), MATRIX[:, :2].copy())
     pooler = SentencePooler(narrow, usif(components=5)).fit(TEXTS)
     assert np.isfinite(pooler.encode(TEXTS)).all()
@@ -127,6 +127,6 @@ def test_fewer_dimensions_than_components() -> None:
         ("sif", TEXTS, {"elsewhere": 1}, "not all zero"),
     ],
 )
-def test_refusals(mode: str, texts: object, counts: object, message: str) -> None:
+def test_fit_refuses_invalid_arguments(mode: str, texts: object, counts: object, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         SentencePooler(VECTORS, mode).fit(texts, counts=counts)  # type: ignore[arg-type]

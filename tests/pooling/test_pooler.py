@@ -1,4 +1,4 @@
-"""`SentencePooler` as a module of a model: state, tracing, numbers and arguments."""
+"""Test `SentencePooler` as a module of a model: state dicts, tracing, dtypes and arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fitted(mode: Any, **options: Any) -> SentencePooler:
 
 
 @pytest.mark.parametrize("mode", FITTED)
-def test_an_unfitted_pooler_raises_in_every_mode_of_execution(mode: str) -> None:
+def test_unfitted_pooler_raises_in_eager_compiled_and_exported_code(mode: str) -> None:
     made = SentencePooler(VECTORS, mode).eval()
     torch._dynamo.reset()
     for call in (made, torch.compile(made, backend="eager"), lambda ids: torch.export.export(made, (ids,))):
@@ -48,7 +48,7 @@ def test_an_unfitted_pooler_raises_in_every_mode_of_execution(mode: str) -> None
 
 
 @pytest.mark.parametrize("mode", FITTED)
-def test_the_state_of_a_fitted_pooler_fits_another(mode: str) -> None:
+def test_state_dict_of_a_fitted_pooler_makes_another_one_fitted(mode: str) -> None:
     made = fitted(mode)
     for assign in (False, True):
         other = SentencePooler(VECTORS, mode)
@@ -63,7 +63,7 @@ def test_the_state_of_a_fitted_pooler_fits_another(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["mean", "attention", *FITTED])
 @pytest.mark.parametrize("averaging", ["default", "ema"])
-def test_models_with_a_pooler_are_averaged(mode: str, averaging: str) -> None:
+def test_averaged_model_with_a_pooler_gives_the_same_vectors(mode: str, averaging: str) -> None:
     made = fitted(mode) if mode in FITTED else SentencePooler(VECTORS, mode)
     options = {} if averaging == "default" else {"multi_avg_fn": get_ema_multi_avg_fn(0.9)}
     averaged = AveragedModel(made, use_buffers=True, **options)
@@ -75,7 +75,7 @@ def test_models_with_a_pooler_are_averaged(mode: str, averaging: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-def test_the_state_of_an_embedding_bag_is_loaded(mode: str) -> None:
+def test_state_dict_of_an_embedding_bag_is_loaded(mode: str) -> None:
     bag = nn.EmbeddingBag(ROWS, DIM, mode=mode)
     for source, options in ((VECTORS, {}), (VECTORS, {"trainable": True}), (nn.Embedding(ROWS, DIM), {})):
         made = SentencePooler(source, mode, **options)
@@ -90,7 +90,7 @@ def test_the_state_of_an_embedding_bag_is_loaded(mode: str) -> None:
         SentencePooler(VECTORS, "sif").load_state_dict(bag.state_dict())
 
 
-def test_torch_fx_records_the_layer_as_one_call_or_says_why_not() -> None:
+def test_torch_fx_records_a_layer_as_one_call() -> None:
     for layer in (SentencePooler(VECTORS), StoredEmbedding(MATRIX)):
         model = nn.Sequential(layer, nn.Linear(DIM, 2))
         graph = torch.fx.symbolic_trace(model)
@@ -101,7 +101,7 @@ def test_torch_fx_records_the_layer_as_one_call_or_says_why_not() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
-def test_torch_script_is_refused_in_one_sentence() -> None:
+def test_torch_script_is_refused() -> None:
     for layer in (SentencePooler(VECTORS), StoredEmbedding(MATRIX)):
         for module in (layer, nn.Sequential(layer)):
             with pytest.raises(OptionError, match=f"torch.jit.script cannot compile a {type(layer).__name__}: use"):
@@ -149,7 +149,7 @@ def test_normalize_bounds_the_gradients_of_rows_of_zeros(dtype: torch.dtype) -> 
         torch.tensor([0, 1], dtype=torch.int16),
     ],
 )
-def test_odd_offsets_raise_an_error_that_names_offsets(offsets: torch.Tensor) -> None:
+def test_invalid_offsets_raise_an_error_that_names_offsets(offsets: torch.Tensor) -> None:
     made = SentencePooler(nn.Embedding(5, 2))
     for call in (made, torch.compile(made, backend="eager")):
         with pytest.raises(OptionError, match="offsets must be 1-D, int32 or int64"):
@@ -158,7 +158,7 @@ def test_odd_offsets_raise_an_error_that_names_offsets(offsets: torch.Tensor) ->
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.bool])
 @pytest.mark.parametrize("trainable", [False, True])
-def test_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) -> None:
+def test_per_sample_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) -> None:
     weights = torch.tensor([[1, 3], [0, 2]]).to(dtype)
     for mode in ("sum", "mean", "sqrt-n", "tfidf"):
         made = SentencePooler(VECTORS, mode, trainable=trainable)
@@ -168,7 +168,7 @@ def test_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) ->
         made(IDS, per_sample_weights=torch.ones(2, 2, dtype=torch.complex64))
 
 
-def test_weights_of_another_type_get_gradients() -> None:
+def test_per_sample_weights_of_another_type_get_gradients() -> None:
     weights = torch.tensor([[1.0, 3], [0, 2]], dtype=torch.float64, requires_grad=True)
     narrow = weights.detach().float().requires_grad_()
     SentencePooler(VECTORS, "sum")(IDS, per_sample_weights=weights).pow(2).sum().backward()
@@ -177,14 +177,14 @@ def test_weights_of_another_type_get_gradients() -> None:
     assert torch.equal(weights.grad, narrow.grad.double())
 
 
-def test_ids_out_of_range_are_named() -> None:
+def test_error_names_a_row_out_of_range() -> None:
     with pytest.raises(OptionError, match="row 8 is not one of the 8 rows"):
         SentencePooler(VECTORS)(torch.tensor([[1, 8]]))
     with pytest.raises(IndexError, match="id -1 in a layer of 8 rows"):
         StoredEmbedding(MATRIX)(torch.tensor([[1, -1]]))
 
 
-def test_rows_that_are_trained_are_float32_unless_a_type_is_given() -> None:
+def test_trained_rows_are_float32_unless_a_dtype_is_given() -> None:
     import ml_dtypes
 
     for stored in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64):
@@ -213,7 +213,7 @@ def test_rows_that_are_trained_are_float32_unless_a_type_is_given() -> None:
 
 
 @pytest.mark.parametrize("change", ["hook", "prune", "parametrize"])
-def test_what_changes_the_rows_on_the_way_is_honored(change: str) -> None:
+def test_hooks_pruning_and_parametrizations_of_the_layer_take_effect(change: str) -> None:
     layer, doubled = nn.Embedding(ROWS, DIM), nn.EmbeddingBag(ROWS, DIM)
     doubled.load_state_dict(layer.state_dict())
     mask = torch.arange(ROWS).remainder(2)[:, None].expand(ROWS, DIM)
@@ -229,7 +229,7 @@ def test_what_changes_the_rows_on_the_way_is_honored(change: str) -> None:
     torch.testing.assert_close(SentencePooler(layer)(IDS), doubled(IDS))
 
 
-def test_fasttext_lengths_follow_writes_that_leave_no_trace() -> None:
+def test_fasttext_norms_are_updated_after_writes_through_data() -> None:
     made = SentencePooler(VECTORS, "fasttext")
     before = made(IDS)
     for _ in range(2):
@@ -241,7 +241,7 @@ def test_fasttext_lengths_follow_writes_that_leave_no_trace() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_transforms_of_torch_func_and_forward_mode() -> None:
+def test_torch_func_transforms_and_forward_mode_equal_embedding_bag() -> None:
     made, bag = SentencePooler(VECTORS, "sum", trainable=True), nn.EmbeddingBag(ROWS, DIM, mode="sum")
     bag.load_state_dict(made.embedding.state_dict())
     state = {"embedding.weight": made.embedding.weight.detach()}
@@ -267,7 +267,7 @@ def test_transforms_of_torch_func_and_forward_mode() -> None:
         torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(pooled).tangent, tangent[IDS].sum(1))
 
 
-def test_meta_and_to_empty() -> None:
+def test_pooler_on_the_meta_device_loads_a_state_dict() -> None:
     state = fitted(usif(components=2)).state_dict()
     for assign in (False, True):
         made = SentencePooler(VECTORS, usif(components=2)).to("meta")

@@ -1,4 +1,4 @@
-"""The module on row numbers: against nn.EmbeddingBag, plain loops, autograd, torch.compile, export and onnxruntime."""
+"""Compare pooling of row numbers with nn.EmbeddingBag and plain loops: eager, compiled, exported and in onnxruntime."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ragged(seed: int = 0, bags: int = 25, longest: int = 9) -> tuple[torch.Tenso
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
 @pytest.mark.parametrize("trainable", [False, True])
 @pytest.mark.parametrize("dim", [1, 7, 16, 50])
-def test_bit_for_bit_an_embedding_bag(mode: str, trainable: bool, dim: int) -> None:
+def test_vectors_equal_embedding_bag_bit_for_bit(mode: str, trainable: bool, dim: int) -> None:
     matrix = np.random.default_rng(dim).normal(size=(ROWS, dim)).astype(np.float32)
     tokens, offsets = ragged(dim)
     ours = SentencePooler(Vectors(Words.from_strings(WORDS), matrix), mode, trainable=trainable)
@@ -55,14 +55,14 @@ def test_bit_for_bit_an_embedding_bag(mode: str, trainable: bool, dim: int) -> N
 
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-def test_bit_for_bit_on_threads(mode: str) -> None:
+def test_vectors_equal_embedding_bag_bit_for_bit_on_threads(mode: str) -> None:
     tokens, offsets = ragged(1, bags=30_000, longest=20)
     assert len(tokens) > 200_000
     assert torch.equal(pooler(mode)(tokens, offsets), embedding_bag(tokens, torch.tensor(MATRIX), offsets, mode=mode))
 
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-def test_padding_is_left_out_as_torch_does(mode: str) -> None:
+def test_padding_is_skipped_as_in_embedding_bag(mode: str) -> None:
     aligned = align(VECTORS, Vocab.from_words(WORDS, pad_token="<pad>"))
     weight = torch.tensor(aligned.matrix)
     tokens = torch.randint(0, 3, (12, 5), generator=torch.Generator().manual_seed(0))
@@ -77,7 +77,7 @@ def test_padding_is_left_out_as_torch_does(mode: str) -> None:
         assert empty.tolist() == [not row.any() for row in tokens]
 
 
-def test_gradients_are_those_of_an_embedding_bag() -> None:
+def test_gradients_equal_embedding_bag() -> None:
     tokens, offsets = ragged(2)
     for mode in ("mean", "sum", "max"):
         ours = pooler(mode, trainable=True)
@@ -118,7 +118,7 @@ def slow(mode: Mode, rows: list[int], made: SentencePooler) -> np.ndarray:
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("mode", [*ALL, pmeans([1, 2, 3]), sif(components=3), usif(length=4, components=2)])
-def test_every_mode_is_its_definition_in_every_form(mode: Any) -> None:
+def test_every_mode_equals_its_definition_for_every_form_of_input(mode: Any) -> None:
     frozen, trained = pooler(mode), pooler(mode, trainable=True)
     tokens, offsets = ragged(3)
     bags = [bag.tolist() for bag in torch.tensor_split(tokens, offsets[1:])]
@@ -146,7 +146,7 @@ def test_every_mode_is_its_definition_in_every_form(mode: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_nothing_to_pool_is_zero(mode: str) -> None:
+def test_bags_without_tokens_are_zero(mode: str) -> None:
     for trainable in (False, True):
         made = pooler(mode, trainable=trainable, normalize=True)
         found, empty = made(torch.tensor([[-1, -1], [3, -1]]), return_empty=True)
@@ -160,7 +160,7 @@ def test_nothing_to_pool_is_zero(mode: str) -> None:
         assert made(torch.tensor([], dtype=torch.int64), torch.tensor([0, 0])).tolist() == [[0.0] * made.output_dim] * 2
 
 
-def test_weights_count_a_token_so_many_times() -> None:
+def test_per_sample_weight_of_two_equals_the_token_twice() -> None:
     tokens = torch.tensor([1, 2, 2, 2, 5])
     twice = torch.tensor([1.0, 3.0, 1.0])
     for mode in ("mean", "sum", "sif", "usif", "tfidf"):
@@ -176,7 +176,7 @@ def test_weights_count_a_token_so_many_times() -> None:
 
 
 @pytest.mark.parametrize("mode", [*ALL, pmeans([1, 2, 3])])
-def test_gradients(mode: Any) -> None:
+def test_gradients_of_every_mode_equal_finite_differences(mode: Any) -> None:
     made = pooler(mode, trainable=True).double()
     tokens = torch.tensor([[1, 2, 2, 5], [7, -1, 9, 0], [-1, -1, -1, -1]])
     inputs = [parameter for parameter in made.parameters() if parameter.requires_grad]
@@ -192,7 +192,7 @@ def test_gradients(mode: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_any_layer(mode: str) -> None:
+def test_every_mode_pools_the_rows_of_any_layer(mode: str) -> None:
     class Doubled(torch.nn.Module):
         num_embeddings, embedding_dim = ROWS, DIM
 
@@ -214,7 +214,7 @@ def test_any_layer(mode: str) -> None:
     assert layer.part.grad is not None
 
 
-def test_state_dict_and_rows_that_are_shared() -> None:
+def test_writes_to_a_pooler_do_not_change_the_vectors() -> None:
     source = VECTORS
     made = SentencePooler(source, "sif").fit(TEXTS)
     assert made.embedding.weight.data_ptr() == source.matrix.ctypes.data
@@ -239,7 +239,7 @@ def test_state_dict_and_rows_that_are_shared() -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_bfloat16(mode: str) -> None:
+def test_bfloat16_pooler_is_close_to_float32(mode: str) -> None:
     made, whole = pooler(mode).to(torch.bfloat16), pooler(mode)
     tokens, offsets = ragged(5)
     found = made(tokens, offsets)
@@ -252,14 +252,14 @@ def test_bfloat16(mode: str) -> None:
     np.testing.assert_allclose(SentencePooler(narrow).encode(TEXTS), pooler().encode(TEXTS), atol=0.02)
 
 
-def test_made_in_inference_mode() -> None:
+def test_pooler_made_in_inference_mode() -> None:
     with torch.inference_mode():
         made = pooler("fasttext", trainable=True)
         assert torch.equal(made(torch.tensor([[1, 2]])), pooler("fasttext")(torch.tensor([[1, 2]])))
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_compile(mode: str) -> None:
+def test_compiled_pooler_equals_eager_pooler(mode: str) -> None:
     made = pooler(mode)
     torch._dynamo.reset()
     quick = torch.compile(made, backend="eager", fullgraph=True)
@@ -269,7 +269,7 @@ def test_compile(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sum", "tfidf", "fasttext", "attention"])
-def test_export(mode: str) -> None:
+def test_exported_pooler_takes_other_shapes(mode: str) -> None:
     made = pooler(mode).eval()
     tokens, offsets = ragged(7)
     shapes = {"input": {0: torch.export.Dim.DYNAMIC}, "offsets": {0: torch.export.Dim.DYNAMIC}}
@@ -279,7 +279,7 @@ def test_export(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ALL)
-def test_onnx(mode: str, tmp_path: Path) -> None:
+def test_onnx_model_equals_the_pooler(mode: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     made = pooler(mode, normalize=True).eval()
@@ -327,12 +327,12 @@ def test_onnx(mode: str, tmp_path: Path) -> None:
         (lambda: pmeans([0.5]), "powers must be positive integers, inf or -inf, got 0.5"),
     ],
 )
-def test_refusals(call: Any, message: str) -> None:
+def test_pooler_refuses_invalid_arguments(call: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         call()
 
 
-def test_pickle_and_print() -> None:
+def test_state_dict_is_pickled_and_repr_names_the_mode() -> None:
     made = pooler("sif")
     buffer = io.BytesIO()
     torch.save(made.state_dict(), buffer)

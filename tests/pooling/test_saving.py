@@ -1,4 +1,4 @@
-"""Poolers in folders: round trips, what cannot be saved, damage."""
+"""Test saving and loading of poolers: round trips, tokenizers that cannot be saved, damaged folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = [" ".join(np.random.default_rng(at).choice([*WORDS, "W1", "other"], at %
 @pytest.mark.parametrize(
     "mode", ["mean", "max", sif(a=0.01, components=2), "usif", "tfidf", pmeans([1, 2]), "attention"]
 )
-def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
+def test_loaded_pooler_equals_the_saved_one(mode: Any, tmp_path: Path) -> None:
     pooler = SentencePooler(VECTORS, mode, normalize=True, lowercase=True, tokenize=re.compile(r"[a-z]\d+"))
     if pooler.mode.name in ("sif", "usif", "tfidf"):
         pooler.fit(TEXTS)
@@ -45,7 +45,7 @@ def test_what_comes_back_is_the_same(mode: Any, tmp_path: Path) -> None:
         pooler.save(tmp_path / "pooler")
 
 
-def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
+def test_loaded_rows_are_mapped(tmp_path: Path) -> None:
     SentencePooler(VECTORS).save(tmp_path / "pooler")
     back = SentencePooler.load(tmp_path / "pooler")
     maps = Path("/proc/self/maps")
@@ -59,7 +59,7 @@ def test_rows_are_mapped_not_read(tmp_path: Path) -> None:
     assert np.array_equal(back.embedding.weight.numpy(), MATRIX)
 
 
-def test_padding_unknown_words_and_ngrams_come_back(tmp_path: Path) -> None:
+def test_special_rows_and_ngrams_are_saved(tmp_path: Path) -> None:
     aligned = align(VECTORS, Vocab.from_words(WORDS, pad_token="[PAD]", unk_token="[UNK]"))
     pooler = aligned.pooler("sum", unknown="unk")
     pooler.save(tmp_path / "unk")
@@ -72,7 +72,7 @@ def test_padding_unknown_words_and_ngrams_come_back(tmp_path: Path) -> None:
     assert np.array_equal(SentencePooler.load(tmp_path / "ngrams").encode(TEXTS), pooler.encode(TEXTS))
 
 
-def test_bfloat16_and_layers(tmp_path: Path) -> None:
+def test_bfloat16_rows_and_rows_of_layers_are_saved(tmp_path: Path) -> None:
     pooler = SentencePooler(VECTORS).to(torch.bfloat16)
     pooler.save(tmp_path / "narrow")
     back = SentencePooler.load(tmp_path / "narrow")
@@ -84,7 +84,7 @@ def test_bfloat16_and_layers(tmp_path: Path) -> None:
     np.testing.assert_allclose(SentencePooler.load(tmp_path / "partly").encode(["w1 new"]), pooler.encode(["w1 new"]))
 
 
-def test_a_function_is_passed_again(tmp_path: Path) -> None:
+def test_load_needs_the_function_of_a_pooler_that_had_one(tmp_path: Path) -> None:
     SentencePooler(VECTORS, tokenize=str.split).save(tmp_path / "pooler")
     with pytest.raises(OptionError, match="was saved with a function: pass it again as tokenize="):
         SentencePooler.load(tmp_path / "pooler")
@@ -95,7 +95,7 @@ def test_a_function_is_passed_again(tmp_path: Path) -> None:
         SentencePooler.load(tmp_path / "plain", tokenize=str.split)
 
 
-def test_a_hugging_face_tokenizer_comes_back(tmp_path: Path) -> None:
+def test_hugging_face_tokenizer_is_saved(tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: at for at, word in enumerate(WORDS)}, "w0"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
@@ -104,7 +104,7 @@ def test_a_hugging_face_tokenizer_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(SentencePooler.load(tmp_path / "pooler").encode(TEXTS), pooler.encode(TEXTS))
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_load_refuses_damaged_folders(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="save its state_dict instead"):
         SentencePooler(torch.nn.Embedding(3, 2)).save(tmp_path / "none")
     with pytest.raises(FormatError, match=r"not a folder that SentencePooler\.save wrote: found a folder"):

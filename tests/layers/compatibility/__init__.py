@@ -1,1 +1,1 @@
-"""The compatibility matrix: `rows` are layers, `columns` what people do with them, each beside a plain torch layer."""
+"""Compatibility matrix: `rows` are layers, `columns` are their uses, and cells compare with a plain torch layer."""

@@ -1,4 +1,4 @@
-"""The matrix itself: columns with their titles, and cells that are refused or impossible, with the reason."""
+"""The matrix: columns with their titles, and the reasons for cells that are refused or impossible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.layers.compatibility.rows import ROWS, Row
 
 @dataclass(frozen=True)
 class Column:
-    """One thing that people do; `usual` is the row whose cell runs in `make test`."""
+    """Use of a layer; `usual` is the row whose cell runs in `make test`."""
 
     name: str
     title: str
@@ -63,7 +63,7 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Refusal:
-    """A cell that raises an error: a pattern of its words, and the reason, for the documentation."""
+    """Cell that raises an error: a pattern of its message, and the reason, for the documentation."""
 
     words: str
     reason: str
@@ -85,7 +85,7 @@ REFUSED: dict[tuple[str, str], Refusal] = {
         for row in ROWS
     },
 }
-"""Cells that raise an error, in place of the plain layer's answer."""
+"""Cells that raise an error instead of returning the plain layer's result."""
 
 _UNTRAINED = "no trained rows"
 _NO_OPTION = "no `sparse=` option of its own; pass a layer that has it"

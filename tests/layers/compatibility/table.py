@@ -1,4 +1,4 @@
-"""The table of docs/layers.md, made from the matrix: ``python -m tests.layers.compatibility.table`` writes it."""
+"""Make the table of docs/layers.md from the matrix: ``python -m tests.layers.compatibility.table`` writes it."""
 
 from __future__ import annotations
 
