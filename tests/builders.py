@@ -53,3 +53,9 @@ def small_vectors(
     listed = [f"w{at}" for at in range(words)] if isinstance(words, int) else list(words)
     rows = random_rows(len(listed), dim, seed=seed, dtype=dtype)
     return Vectors(Words.from_strings(listed), rows, meta, ngrams)
+
+
+def vectors_of(rows: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Vectors:
+    """Return vectors with the given rows and the words "w0", "w1", ..."""
+    matrix = np.asarray(rows, dtype=dtype)
+    return Vectors([f"w{at}" for at in range(len(matrix))], matrix)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tests.builders import small_vectors
 from tests.cli.running import run
 from tests.search.test_search import gensim_of
 from vecload import Vectors, Words, compare, evaluate, evaluation, load
@@ -22,11 +23,6 @@ from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.evaluation import Analogies, Pairs, Protocol
 from vecload.evaluation.correlation import pearson, spearman
 from vecload.ngrams import NgramTable
-
-
-def some(words: str, dim: int = 8, seed: int = 0) -> Vectors:
-    listed = words.split()
-    return Vectors(Words.from_strings(listed), np.random.default_rng(seed).normal(size=(len(listed), dim)).astype("f4"))
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2))
@@ -212,17 +208,17 @@ def test_protocols_treat_case_and_missing_words_differently() -> None:
         (lambda v: evaluation.induction(v, v, [], retrieval="l2"), OptionError, "retrieval='l2' is not one of"),
         (lambda v: evaluation.induction(v, v, [], k=[0]), OptionError, "k=(0,) needs numbers of answers, 1 or more"),
         (lambda v: evaluation.induction(v, v, [], protocol="web"), OptionError, "protocol 'web' replaces missing"),
-        (lambda v: compare(v, some("d e")), VocabularyError, "3 and 2 words have 0 finite rows in common; a"),
+        (lambda v: compare(v, small_vectors("de", 8)), VocabularyError, "3 and 2 words have 0 finite rows in common"),
     ],
 )  # fmt: skip
 def test_evaluation_with_invalid_input_raises(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        call(some("a b c"))
+        call(small_vectors("abc", 8))
     assert message in str(caught.value)
 
 
 def test_induction_counts_each_source_word_once() -> None:
-    vectors = some("a b c d e f", 20)
+    vectors = small_vectors("abcdef", 20)
     target = Vectors(Words.from_strings("A B C D E F".split()), vectors.matrix)
     dictionary = [("a", "A"), ("a", "F"), ("b", "C"), ("c", "x"), ("y", "A"), ("d", "D")]
     found = evaluation.induction(vectors, target, dictionary, retrieval="nn", k=[1, 6])
@@ -266,7 +262,7 @@ def test_sentence_similarity_accepts_arrays_and_tensors() -> None:
 
 
 def test_geometry_matches_its_definitions() -> None:
-    vectors = some(" ".join(f"w{at}" for at in range(6000)), 5)
+    vectors = small_vectors(6000, 5)
     matrix = vectors.matrix.astype(np.float64) * [3, 1, 1, 1, 0] + [2, 0, 0, 0, 4]
     matrix[7] = 0
     shape = evaluation.geometry(Vectors(vectors.words, matrix))
@@ -291,19 +287,19 @@ def test_geometry_matches_its_definitions() -> None:
 
 
 def test_compare_reports_overlap_and_cosines() -> None:
-    one = some("a b c d e f", 6)
+    one = small_vectors("abcdef", 6)
     same = compare(one, one, k=2)
     assert (same.words, same.mean_cosine, same.overlap, same.sampled) == ((6, 6, 6), pytest.approx(1), 1.0, 6)
-    other = some("x f e d c", 9, seed=3)
+    other = small_vectors("xfedc", 9, seed=3)
     found = compare(one, other, k=3)
     assert (found.words, found.cosines) == ((6, 5, 4), None)
     assert found.overlap == 1.0  # of four words, the three neighbors are all others
-    assert compare(one, some("a b c d e f", 6, seed=5), k=2).overlap < 1
+    assert compare(one, small_vectors("abcdef", 6, seed=5), k=2).overlap < 1
     assert "none: the dimensions differ" in str(found)
 
 
 def test_compare_excludes_rows_that_are_not_finite() -> None:
-    one, other = some("a b c d e f"), some("a b c d e f", seed=5)
+    one, other = small_vectors("abcdef", 8), small_vectors("abcdef", 8, seed=5)
     rows = other.matrix.copy()
     rows[1, 2], rows[4, 0] = np.nan, np.inf
     broken = Vectors(other.words, rows)

@@ -15,19 +15,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vecload import Vectors, Words, kernels, load, search
+from tests.builders import small_vectors, vectors_of
+from vecload import Vectors, kernels, load, search
 from vecload.errors import FormatError, MissingDependencyError, OptionError, VocabularyError
 from vecload.ngrams import NgramTable
 from vecload.search import exact, products
-
-
-def made(rows: Any, prefix: str = "w") -> Vectors:
-    matrix = np.asarray(rows)
-    return Vectors(Words.from_strings(f"{prefix}{at}" for at in range(len(matrix))), matrix)
-
-
-def normal(count: int, dim: int = 12, seed: int = 0) -> Vectors:
-    return made(np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32))
 
 
 def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
@@ -42,7 +34,7 @@ def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
     return products
 
 
-def slow(queries: np.ndarray, rows: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def slow_nearest(queries: np.ndarray, rows: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
     scores = scores_of(queries, rows, metric).astype(np.float32)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # stable, so equal scores are in row order
     return order, np.take_along_axis(scores, order, 1)
@@ -62,9 +54,9 @@ def gensim_of(vectors: Vectors) -> Any:
     ("count", "queries", "k"), [(3000, 5, 7), (5000, 1, 1), (1500, 2100, 10), (40, 3, 500), (1, 2, 1)]
 )
 def test_nearest_equals_the_slow_search(metric: search.Metric, count: int, queries: int, k: int) -> None:
-    vectors, asked = normal(count), normal(queries, seed=1).matrix
+    vectors, asked = small_vectors(count, 12), small_vectors(queries, 12, seed=1).matrix
     found = search.nearest(vectors, asked, k, metric=metric)
-    rows, scores = slow(asked, vectors.matrix, k, metric)
+    rows, scores = slow_nearest(asked, vectors.matrix, k, metric)
     width = rows.shape[1]
     assert found.rows.shape == found.scores.shape == (queries, k)
     assert np.array_equal(found.rows[:, :width], rows)
@@ -81,9 +73,9 @@ def test_nearest_equals_the_slow_search(metric: search.Metric, count: int, queri
 def test_nearest_returns_equal_scores_in_row_order(count: int, k: int, seed: int, metric: search.Metric) -> None:
     """Small integers have many equal scores and rows of zeros."""
     rng = np.random.default_rng(seed)
-    vectors = made(rng.integers(-1, 2, size=(count, 3)).astype(np.float32))
+    vectors = vectors_of(rng.integers(-1, 2, size=(count, 3)).astype(np.float32))
     asked = rng.integers(-1, 2, size=(4, 3)).astype(np.float32)
-    rows, _ = slow(asked, vectors.matrix, k, metric)
+    rows, _ = slow_nearest(asked, vectors.matrix, k, metric)
     assert np.array_equal(search.nearest(vectors, asked, k, metric=metric).rows[:, : rows.shape[1]], rows)
 
 
@@ -92,30 +84,30 @@ def test_nearest_scores_candidates_once_if_rows_are_zeros(monkeypatch: pytest.Mo
     seen = []
     rescore = exact.rescore
     monkeypatch.setattr(exact, "rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
-    vectors = normal(3000)
+    vectors = small_vectors(3000, 12)
     assert search.nearest(vectors, np.zeros((2, vectors.dim), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
-    empty = made(np.zeros((3000, 4), dtype=np.float32))
+    empty = vectors_of(np.zeros((3000, 4), dtype=np.float32))
     assert search.nearest(empty, np.ones((2, 4), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
     assert len(seen) == 2
 
 
 def test_nearest_returns_equal_rows_in_order_across_blocks() -> None:
-    vectors = made(np.tile(normal(1, 50).matrix, (5000, 1)))
-    assert search.nearest(vectors, normal(3, 50, seed=1).matrix, 20).rows.tolist() == [list(range(20))] * 3
+    vectors = vectors_of(np.tile(small_vectors(1, 50).matrix, (5000, 1)))
+    assert search.nearest(vectors, small_vectors(3, 50, seed=1).matrix, 20).rows.tolist() == [list(range(20))] * 3
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
 def test_nearest_accepts_matrices_of_other_types(dtype: Any) -> None:
-    vectors = made(normal(2000).matrix.astype(dtype))
+    vectors = vectors_of(small_vectors(2000, 12).matrix.astype(dtype))
     asked = vectors.matrix[:3]
-    rows, scores = slow(asked, vectors.matrix, 9, "cosine")
+    rows, scores = slow_nearest(asked, vectors.matrix, 9, "cosine")
     found = search.nearest(vectors, asked, 9)
     assert np.array_equal(found.rows, rows)
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)
 
 
 def test_nearest_does_not_depend_on_blocks_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors, asked = normal(4000), normal(50, seed=1).matrix
+    vectors, asked = small_vectors(4000, 12), small_vectors(50, 12, seed=1).matrix
     expected = search.nearest(vectors, asked, 10)
     monkeypatch.setattr(kernels, "workers", lambda: 7)
     for name, value in (("_FEWEST", 10), ("_SCORES", 100), ("VALUES", 500)):
@@ -128,23 +120,23 @@ def test_nearest_does_not_depend_on_blocks_or_threads(monkeypatch: pytest.Monkey
 
 
 def test_nearest_is_exact_for_large_and_small_values() -> None:
-    rows = normal(300).matrix
+    rows = small_vectors(300, 12).matrix
     for factor in (1e-30, 1e30):
-        found = search.nearest(made(rows * np.float32(factor)), rows[:4] * factor, 5)
-        assert np.array_equal(found.rows, slow(rows[:4], rows, 5, "cosine")[0])
+        found = search.nearest(vectors_of(rows * np.float32(factor)), rows[:4] * factor, 5)
+        assert np.array_equal(found.rows, slow_nearest(rows[:4], rows, 5, "cosine")[0])
 
 
 def test_euclidean_distances_are_exact_far_from_the_origin() -> None:
-    rows = normal(4000).matrix + np.float32(1000)
+    rows = small_vectors(4000, 12).matrix + np.float32(1000)
     asked = rows[:5] + np.float32(0.25)
-    found = search.nearest(made(rows), asked, 20, metric="euclidean")
-    order, scores = slow(asked, rows, 20, "euclidean")
+    found = search.nearest(vectors_of(rows), asked, 20, metric="euclidean")
+    order, scores = slow_nearest(asked, rows, 20, "euclidean")
     assert np.array_equal(found.rows, order)
     np.testing.assert_allclose(found.scores, -scores, rtol=1e-6)
 
 
 def test_nearest_never_returns_rows_with_nan_or_infinity() -> None:
-    vectors = made(np.array([[np.nan, 1], [0, 0], [-1, 0], [np.inf, 1], [1, 0]], dtype=np.float32))
+    vectors = vectors_of(np.array([[np.nan, 1], [0, 0], [-1, 0], [np.inf, 1], [1, 0]], dtype=np.float32))
     for metric in ("cosine", "dot", "euclidean"):
         assert search.nearest(vectors, np.array([[1.0, 0.0]]), 5, metric=metric).rows.tolist() == [[4, 1, 2, -1, -1]]
     assert search.nearest(vectors, np.zeros((1, 2)), 3).rows.tolist() == [[1, 2, 4]]
@@ -152,12 +144,14 @@ def test_nearest_never_returns_rows_with_nan_or_infinity() -> None:
 
 
 def test_nearest_applies_limit_and_exclude() -> None:
-    vectors = normal(500)
+    vectors = small_vectors(500, 12)
     asked = vectors.matrix[:3]
     found = search.nearest(vectors, asked, 4, limit=50, exclude=np.array([[0, 7], [1, -1], [-1, -1]]))
     for at, excluded in enumerate(([0, 7], [1], [])):
         order = [
-            row for row in slow(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0] if row not in excluded
+            row
+            for row in slow_nearest(asked[at : at + 1], vectors.matrix[:50], 50, "cosine")[0][0]
+            if row not in excluded
         ]
         assert found.rows[at].tolist() == order[:4]
     nothing = search.nearest(vectors, asked, 2, limit=1, exclude=np.zeros((3, 1), dtype=np.int64))
@@ -165,7 +159,7 @@ def test_nearest_applies_limit_and_exclude() -> None:
 
 
 def test_neighbors_accepts_words_and_vectors() -> None:
-    vectors = normal(200)
+    vectors = small_vectors(200, 12)
     one = vectors.neighbors("w3", 5)
     assert vectors.neighbors(["w3", "w4"], 5) == [one, vectors.neighbors("w4", 5)]
     assert "w3" not in dict(one)
@@ -198,19 +192,19 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
 )
 def test_search_with_invalid_options_raises(call: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
-        call(normal(10))
+        call(small_vectors(10, 12))
     assert str(caught.value) == message
 
 
 def test_neighbors_of_missing_words_raises() -> None:
     with pytest.raises(VocabularyError) as caught:
-        normal(10).neighbors(["w1", "cow"])
+        small_vectors(10, 12).neighbors(["w1", "cow"])
     assert str(caught.value) == "1 of 2 words are missing: 'cow'; no n-gram table to compose from"
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated `init_sims`")  # gensim calls it itself
 def test_neighbors_and_analogies_equal_gensim() -> None:
-    vectors = normal(3000, 25)
+    vectors = small_vectors(3000, 25)
     peer = gensim_of(vectors)
     for word in ("w0", "w17", "w2999"):
         mine, theirs = vectors.neighbors(word, 20, limit=2000), peer.most_similar(word, topn=20, restrict_vocab=2000)
@@ -239,20 +233,20 @@ def test_neighbors_in_glove_equal_gensim(real_glove: Path) -> None:
 
 
 def test_neighbors_composes_missing_words_from_ngrams() -> None:
-    vectors = normal(50)
-    table = NgramTable(normal(100, seed=2).matrix, minn=3, maxn=4)
+    vectors = small_vectors(50, 12)
+    table = NgramTable(small_vectors(100, 12, seed=2).matrix, minn=3, maxn=4)
     composing = Vectors(vectors.words, vectors.matrix, ngrams=table)
     expected = vectors.neighbors(table["zyzzyx"], 5)
     assert composing.neighbors("zyzzyx", 5) == expected
     assert composing.neighbors(["w1", "zyzzyx"], 5) == [vectors.neighbors("w1", 5), expected]
-    by_rows = made(np.vstack([vectors.matrix, table["zyzzyx"]]))
+    by_rows = vectors_of(np.vstack([vectors.matrix, table["zyzzyx"]]))
     assert composing.analogy("w1", "zyzzyx", "w2", 5) == by_rows.analogy("w1", "w50", "w2", 5)
     with pytest.raises(VocabularyError, match="'' is missing; no n-grams in the table"):
         composing.neighbors("")
 
 
 def test_nearest_accepts_arrays_and_vectors_with_or_without_norms() -> None:
-    vectors = normal(300)
+    vectors = small_vectors(300, 12)
     asked = vectors.matrix[:3]
     expected = search.nearest(vectors, asked, 5)
     for found in (
@@ -277,12 +271,12 @@ def test_nearest_reports_all_pairs_to_the_progress_bar(monkeypatch: pytest.Monke
         yield SimpleNamespace(advance=done.append)
 
     monkeypatch.setattr("vecload.search.exact.progress_bar", recorded)
-    normal(9000).neighbors(["w1", "w2"], progress=True)
+    small_vectors(9000, 12).neighbors(["w1", "w2"], progress=True)
     assert (totals, shown, sum(done)) == ([18_000], [True], 18_000)
 
 
 def test_norms_are_cached_and_read_only() -> None:
-    vectors = normal(5000)
+    vectors = small_vectors(5000, 12)
     assert vectors.norms is vectors.norms
     np.testing.assert_allclose(vectors.norms, np.linalg.norm(vectors.matrix, axis=1), rtol=1e-6)
     assert not vectors.norms.flags.writeable
@@ -290,7 +284,7 @@ def test_norms_are_cached_and_read_only() -> None:
 
 @pytest.mark.parametrize("neighborhood", [1, 10, 1000])
 def test_csls_matches_its_formula(neighborhood: int) -> None:
-    source, target = normal(150), normal(220, seed=1)
+    source, target = small_vectors(150, 12), small_vectors(220, 12, seed=1)
     cosines = scores_of(source.matrix, target.matrix, "cosine")
     to_target = np.sort(cosines, axis=1)[:, ::-1][:, :neighborhood].mean(axis=1)
     to_source = np.sort(cosines, axis=0)[::-1][:neighborhood].mean(axis=0)
@@ -304,13 +298,13 @@ def test_csls_matches_its_formula(neighborhood: int) -> None:
 
 def test_csls_of_different_dimensions_raises() -> None:
     with pytest.raises(OptionError, match=r"queries of shape \(5, 4\) do not fit vectors of 3 values"):
-        search.csls(normal(5, 4), normal(5, 3))
+        search.csls(small_vectors(5, 4), small_vectors(5, 3))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
 def test_index_finds_most_of_the_nearest_rows(metric: search.Metric, tmp_path: Path) -> None:
     pytest.importorskip("usearch")
-    vectors = normal(3000)
+    vectors = small_vectors(3000, 12)
     index = search.build_index(vectors, metric=metric)
     assert index.recall(10, sample=200) > 0.9
     index.save(tmp_path / "i.usearch")
@@ -323,7 +317,7 @@ def test_index_finds_most_of_the_nearest_rows(metric: search.Metric, tmp_path: P
         assert np.mean([np.isin(*pair).mean() for pair in zip(mine.rows, exactly.rows, strict=True)]) > 0.8
         np.testing.assert_allclose(mine.scores[same], exactly.scores[same], atol=1e-3)
     assert same.mean() > 0.8  # of 20 queries; one missing neighbor shifts all later ones
-    few = search.build_index(normal(3), metric=metric).nearest(normal(2).matrix, 5)
+    few = search.build_index(small_vectors(3, 12), metric=metric).nearest(small_vectors(2, 12).matrix, 5)
     assert (few.rows[:, 3:] == -1).all()
     assert np.isnan(few.scores[:, 3:]).all()
 
@@ -331,7 +325,7 @@ def test_index_finds_most_of_the_nearest_rows(metric: search.Metric, tmp_path: P
 def test_int8_index_needs_cosine() -> None:
     """usearch scales rows to fill eight bits, so products and distances would be wrong; cosines are correct."""
     pytest.importorskip("usearch")
-    vectors = made(5 * normal(300).matrix)
+    vectors = vectors_of(5 * small_vectors(300, 12).matrix)
     assert search.build_index(vectors, dtype="int8").recall(5) > 0.8
     for metric in ("dot", "euclidean"):
         with pytest.raises(OptionError, match="keeps only the direction of a row; use metric='cosine'"):
@@ -340,24 +334,24 @@ def test_int8_index_needs_cosine() -> None:
 
 def test_recall_is_low_for_an_index_of_other_rows() -> None:
     pytest.importorskip("usearch")
-    graph = search.build_index(normal(1000, seed=5)).graph
-    assert search.Index(normal(1000).matrix, "cosine", graph).recall(10) < 0.2
+    graph = search.build_index(small_vectors(1000, 12, seed=5)).graph
+    assert search.Index(small_vectors(1000, 12).matrix, "cosine", graph).recall(10) < 0.2
 
 
 def test_open_index_of_another_file_raises(tmp_path: Path) -> None:
     pytest.importorskip("usearch")
     path = tmp_path / "i.usearch"
-    search.build_index(normal(30)).save(path)
+    search.build_index(small_vectors(30, 12)).save(path)
     with pytest.raises(FormatError, match="the index was built from other vectors: found 30 × 12, expected 31 × 12"):
-        search.open_index(path, normal(31))
+        search.open_index(path, small_vectors(31, 12))
     path.write_bytes(b"not an index" * 100)
     with pytest.raises(FormatError, match="not a usearch index"):
-        search.open_index(path, normal(30))
+        search.open_index(path, small_vectors(30, 12))
     with pytest.raises(FileNotFoundError):
-        search.open_index(tmp_path / "none", normal(30))
+        search.open_index(tmp_path / "none", small_vectors(30, 12))
 
 
 def test_build_index_without_usearch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "vecload\[index\]"'):
-        search.build_index(normal(3))
+        search.build_index(small_vectors(3, 12))

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.builders import vectors_of
 from vecload import Vectors, Words, load, transforms
 from vecload.cli import app
 from vecload.errors import OptionError, VocabularyError
 from vecload.formats import History
 
 
-def made(rows: Any) -> Vectors:
-    matrix = np.asarray(rows, dtype=np.float32)
-    return Vectors(Words.from_strings(f"w{at}" for at in range(len(matrix))), matrix)
+def float_vectors(rows: Any) -> Vectors:
+    return vectors_of(rows, np.float32)
 
 
 @pytest.fixture
 def skewed() -> Vectors:
     rng = np.random.default_rng(0)
-    return made(rng.normal(size=(9000, 6)) @ rng.normal(size=(6, 6)) + [5, 0, 0, 1, 0, 0])
+    return float_vectors(rng.normal(size=(9000, 6)) @ rng.normal(size=(6, 6)) + [5, 0, 0, 1, 0, 0])
 
 
 def test_unit_and_center_match_their_definitions(skewed: Vectors) -> None:
@@ -56,14 +56,14 @@ def test_all_but_the_top_matches_its_definition(skewed: Vectors) -> None:
 
 def test_whiten_makes_columns_uncorrelated(skewed: Vectors) -> None:
     np.testing.assert_allclose(np.cov(transforms.whiten(skewed).matrix.T, bias=True), np.eye(6), atol=1e-3)
-    flat = made(np.column_stack([skewed.matrix, np.full(len(skewed), 3.0)]))
+    flat = float_vectors(np.column_stack([skewed.matrix, np.full(len(skewed), 3.0)]))
     white = transforms.whiten(flat).matrix
     assert np.isfinite(white).all()
     assert np.abs(white[:, 6]).max() < 1e-6
 
 
 def test_weight_multiplies_rows_by_sif_weights() -> None:
-    vectors = made([[1, 1], [2, 2], [4, 4]])
+    vectors = float_vectors([[1, 1], [2, 2], [4, 4]])
     counts = {"w0": 6, "w1": 2, "cow": 9}
     found = transforms.weight(vectors, 0.5, counts=counts).matrix
     np.testing.assert_allclose(found[:, 0], [0.5 / (0.5 + 0.75), 2 * 0.5 / (0.5 + 0.25), 4], rtol=1e-6)
@@ -116,7 +116,7 @@ def test_undo_returns_the_projection_after_pca(skewed: Vectors) -> None:
         (lambda v: transforms.transform(v, ["unit:3"]), "step unit takes no argument, found '3'"),
         (lambda v: transforms.to_half(v, "int8"), "dtype='int8' is not one of 'float16', 'bfloat16'"),
         (
-            lambda v: transforms.to_half(made(v.matrix * 1e6), "float16"),
+            lambda v: transforms.to_half(float_vectors(v.matrix * 1e6), "float16"),
             "float16 cannot hold the value 7e+06; bfloat16 can",
         ),
         (lambda v: transforms.product_quantize(v, 3), "product_quantize: 2 columns cannot be cut into 3 equal parts"),
@@ -138,18 +138,18 @@ def test_undo_returns_the_projection_after_pca(skewed: Vectors) -> None:
 )
 def test_transforms_with_invalid_options_raise(call: Any, message: str) -> None:
     with pytest.raises(OptionError) as caught:
-        call(made([[1, 2], [3, 4], [5, 7]]))
+        call(float_vectors([[1, 2], [3, 4], [5, 7]]))
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("step", ["unit", "center", "abtt:1", "pca:1", "whiten", "weight"])
 def test_steps_accept_zeros_and_constant_columns_but_not_nan(step: str) -> None:
-    assert np.isfinite(transforms.transform(made([[0, 0], [3, 3], [0, 3]]), [step]).matrix).all()
-    assert np.isfinite(transforms.transform(made([[0, 0], [0, 0]]), [step]).matrix).all()
+    assert np.isfinite(transforms.transform(float_vectors([[0, 0], [3, 3], [0, 3]]), [step]).matrix).all()
+    assert np.isfinite(transforms.transform(float_vectors([[0, 0], [0, 0]]), [step]).matrix).all()
     with pytest.raises(OptionError, match="1 row has NaN or infinity, first that of 'w1'"):
-        transforms.transform(made([[0, 0], [np.nan, 3]]), [step])
+        transforms.transform(float_vectors([[0, 0], [np.nan, 3]]), [step])
     with pytest.raises(OptionError, match="the vectors have no rows to transform"):
-        transforms.transform(made(np.zeros((0, 2))), [step])
+        transforms.transform(float_vectors(np.zeros((0, 2))), [step])
 
 
 def test_quantization_reports_its_loss(skewed: Vectors) -> None:
@@ -179,13 +179,13 @@ def test_quantization_reports_its_loss(skewed: Vectors) -> None:
 
 
 def test_product_quantize_of_few_rows_is_exact() -> None:
-    vectors = made(np.random.default_rng(0).normal(size=(50, 4)))
+    vectors = float_vectors(np.random.default_rng(0).normal(size=(50, 4)))
     assert transforms.product_quantize(vectors, 2).loss.relative < 1e-12
-    assert transforms.int8(made([[0, 0], [1, -1]])).loss.relative < 1e-12
+    assert transforms.int8(float_vectors([[0, 0], [1, -1]])).loss.relative < 1e-12
 
 
 def test_prune_gives_words_the_nearest_kept_row(skewed: Vectors) -> None:
-    vectors = made(skewed.matrix[:500])
+    vectors = float_vectors(skewed.matrix[:500])
     for keep, kept in ((40, np.arange(40)), (["w7", "w3", "cow", "w499"], np.array([3, 7, 499]))):
         found = transforms.prune(vectors, keep)
         unit = vectors.matrix / np.linalg.norm(vectors.matrix, axis=1, keepdims=True)
@@ -199,7 +199,7 @@ def test_prune_gives_words_the_nearest_kept_row(skewed: Vectors) -> None:
 
 
 def test_deduplicate_stores_equal_rows_once() -> None:
-    vectors = made([[3, 1], [1, 2], [3, 1], [0, 0], [1, 2]])
+    vectors = float_vectors([[3, 1], [1, 2], [3, 1], [0, 0], [1, 2]])
     found = transforms.deduplicate(vectors)
     assert found.vectors.matrix.tolist() == [[3, 1], [1, 2], [0, 0]]
     assert found.rows.tolist() == [0, 1, 0, 2, 1]

@@ -1,4 +1,4 @@
-// The charts of the panels, drawn when their panel is first opened: a hidden panel has no size.
+// Charts of the panels. Each is drawn when its panel is first opened, because a hidden panel has no size.
 
 class Charts {
   constructor(charts, theme) {

@@ -1,5 +1,5 @@
 "use strict";
-// The data of the page: compressed JSON whose arrays are base64. Words are known by their position.
+// The data of the page: compressed JSON whose arrays are base64. Words are identified by their position.
 
 async function readData(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -22,7 +22,7 @@ class WordData {
       if (!packed[name]) continue;
       const {k, rows, cosines} = packed[name];
       const numbers = unpack(rows);
-      // The greatest number of the type stands for "no neighbor".
+      // The largest number of the type means "no neighbor".
       const none = 2 ** (8 * numbers.BYTES_PER_ELEMENT) - 1;
       this[name] = {k, rows: numbers, cosines: unpack(cosines), none};
     }
@@ -31,7 +31,7 @@ class WordData {
     this.folded = this.words.slice(0, this.carried).map((word) => word.toLowerCase());
   }
 
-  // Neighbors of a word: "near" in its own space, "across" in the other one.
+  // Return the neighbors of a word: "near" in its own space, "across" in the other one.
   neighbors(at, kind = "near") {
     const {k, rows, cosines, none} = this[kind];
     const found = [];
@@ -41,14 +41,14 @@ class WordData {
     return found;
   }
 
-  // Position of a word in a space, else in any; -1 if the page does not have it.
+  // Return the position of a word in a space, or else in any space; -1 if the page does not have it.
   find(word, source = null) {
     const spaces = source === null || !this.positions[source] ? this.positions : [this.positions[source]];
     for (const positions of spaces) if (positions.has(word)) return positions.get(word);
     return -1;
   }
 
-  // Words that begin with some letters: the word itself first, then the others by frequency.
+  // Return the words that begin with some letters: the word itself first, then the others by frequency.
   matches(text, most) {
     if (!text) return [];
     const folded = text.toLowerCase();

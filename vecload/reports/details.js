@@ -1,4 +1,4 @@
-// The panel of the chosen word: what is known about it, and its neighbors as links.
+// Panel of the chosen word: facts about it, and its neighbors as links.
 
 class Details {
   constructor(panel, data, navigation, selection) {

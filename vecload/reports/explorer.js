@@ -1,4 +1,4 @@
-// Put the parts together, and show the word that the address names.
+// Create the parts of the page, and show the word in the address.
 
 async function explore() {
   const element = (id) => document.getElementById(id);
@@ -23,7 +23,7 @@ async function explore() {
     map.show(at);
   });
   navigation.read();
-  // For tests and for the curious: the parts of the page, by name.
+  // Parts of the page by name, for tests and for the console.
   window.explorer = {data, theme, navigation, tabs, map, selection, charts};
   document.documentElement.dataset.ready = "true";
 }

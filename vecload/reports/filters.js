@@ -1,4 +1,4 @@
-// Which words are shown, and what their colors mean: by group (origin or source) and by frequency.
+// Filters and colors of words, by group (origin or source) and by frequency.
 
 const BANDS = [100, 300, 1000, 3000, 10_000];
 
@@ -23,7 +23,7 @@ class Filters {
     };
   }
 
-  // Bands of frequency ranks, each about three times as deep as the one before.
+  // Bands of frequency ranks, each about three times as wide as the one before.
   byFrequency() {
     const {rank} = this.data;
     const of = (at) => {

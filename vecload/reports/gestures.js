@@ -1,6 +1,6 @@
-// Hands on the map: taps and the pointer find the nearest word, keys pan and zoom, buttons do what they say.
+// Interaction with the map: taps and the pointer find the nearest word, keys and buttons pan and zoom.
 
-// A word can be hit anywhere within this many pixels: an area of at least 24 × 24, and more for a finger.
+// Distance in pixels within which a word is hit: an area of at least 24 × 24 for a mouse, and more for a finger.
 const REACH = {mouse: 13, pen: 13, touch: 24};
 
 class Gestures {
@@ -56,7 +56,7 @@ class Gestures {
     this.point(this.map.at(...this.place(event), REACH.mouse), ...this.place(event));
   }
 
-  // Name the word under the pointer.
+  // Show the name of the word under the pointer.
   point(at, x = 0, y = 0) {
     this.tip.hidden = at < 0;
     this.map.element.style.cursor = at < 0 ? "" : "pointer";

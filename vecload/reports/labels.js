@@ -1,4 +1,4 @@
-// Which labels fit: words are taken in the order of the data, and one that would overlap another is left out.
+// Placement of labels: words are taken in the order of the data, and labels that would overlap others are omitted.
 
 const LABEL_FONT = "13px system-ui, sans-serif";
 const LINE = 16;
@@ -22,7 +22,7 @@ class LabelPlacer {
     return word.length > 24 ? `${word.slice(0, 23)}…` : word;
   }
 
-  // Positions of the words to label in a view of `width` × `height` pixels; those in `first` have the first choice.
+  // Return the positions of the words to label in a view of `width` × `height` pixels; words in `first` take precedence.
   place(view, visible, first) {
     const {width, height} = view;
     const most = Math.max(20, Math.min(260, (width * height) / 4200));

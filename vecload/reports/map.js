@@ -1,4 +1,4 @@
-// The map: points, labels and the word in focus, drawn by Bokeh.
+// Map of points, labels and the word in focus, drawn by Bokeh.
 
 class WordMap {
   constructor(element, data, theme) {
@@ -49,7 +49,7 @@ class WordMap {
     this.rings = plot.scatter(field("x"), field("y"), {
       source: this.focus, size: field("size"), fill_color: null, line_color: this.theme.color("focus"), line_width: 2,
     });
-    // A background in the color of the paper keeps words readable on top of points.
+    // A background in the color of the page keeps words readable on top of points.
     this.texts = plot.text(field("x"), field("y"), field("text"), {
       source: this.labels, x_offset: GAP, text_baseline: "middle", text_font: "system-ui, sans-serif",
       text_font_size: "13px", text_color: this.theme.color("ink"), background_fill_color: this.theme.color("paper"),
@@ -75,7 +75,7 @@ class WordMap {
     return {width: this.element.clientWidth, height: this.element.clientHeight};
   }
 
-  // From places to pixels and back, for the ranges shown.
+  // Convert coordinates to pixels and back, for the visible ranges.
   scales() {
     const {width, height} = this.size;
     const {x_range: xs, y_range: ys} = this.plot;
@@ -87,7 +87,7 @@ class WordMap {
     };
   }
 
-  // Show a middle and a number of units per pixel, the same in both directions.
+  // Show the area around a center at a number of units per pixel, the same in both directions.
   look(x, y, unit) {
     const {width, height} = this.size;
     this.unit = unit;
@@ -133,7 +133,7 @@ class WordMap {
     this.look(x + right * width * unit, y + up * height * unit, unit);
   }
 
-  // Draw the points again: after a filter or another coloring.
+  // Redraw the points after a change of filter or coloring.
   refresh() {
     const {x, y, mapped} = this.data;
     const colors = new Map();
@@ -167,7 +167,7 @@ class WordMap {
     if (this.view) this.refresh();
   }
 
-  // Labels follow a movement with a short delay: placing them anew at each step would flicker.
+  // Labels follow a movement with a short delay: placing them at every step would flicker.
   later() {
     if (this.waiting) return;
     this.waiting = true;
@@ -177,7 +177,7 @@ class WordMap {
     }, 250);
   }
 
-  // Points are small while they are dense, and grow as the view comes closer.
+  // Points are small while they are dense, and grow with the zoom.
   dotSize() {
     const {width, height} = this.size;
     const closeness = Math.sqrt((this.least ?? 1) / this.middle().unit);
@@ -195,7 +195,7 @@ class WordMap {
     };
   }
 
-  // Ring a word and its neighbors, and bring the word into view.
+  // Mark a word and its neighbors with rings, and move the word into view.
   show(at) {
     const {x, y} = this.data;
     const onMap = at >= 0 && this.data.onMap(at);
@@ -220,12 +220,12 @@ class WordMap {
     const {width, height} = this.size;
     const [x, y] = [this.data.x[at], this.data.y[at]];
     const inside = Math.abs(x - middleX) < 0.4 * width * unit && Math.abs(y - middleY) < 0.4 * height * unit;
-    // Words are too dense to tell apart when all are shown: come close once, then keep the scale.
+    // When all words are shown, they are too dense to distinguish: zoom in once, and then keep the scale.
     const close = this.data.mapped > 300 && unit > this.least * 0.9 ? this.least / 3 : unit;
     if (!inside || close !== unit) this.look(x, y, close);
   }
 
-  // The shown word nearest to a pixel, or -1 if there is none within `reach` pixels.
+  // Return the visible word nearest to a pixel, or -1 if none is within `reach` pixels.
   at(left, top, reach) {
     const view = this.scales();
     let [best, least] = [-1, reach * reach];

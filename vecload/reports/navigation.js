@@ -1,4 +1,4 @@
-// Which word is shown. The address holds it (#word=frog), so a link can be shared and the back button works.
+// Navigation between words. The address holds the current word (#word=frog), so links can be shared and the back button works.
 
 class Navigation {
   constructor(data) {
@@ -6,7 +6,7 @@ class Navigation {
     this.current = -1;
     this.listeners = [];
     this.visited = [];
-    // In a notebook the page has no address of its own; the words visited are then kept here.
+    // In a notebook, the page has no address of its own, so visited words are kept here.
     this.addressed = location.protocol !== "about:";
     this.chosen = -1;
     window.addEventListener("hashchange", () => this.read());
@@ -39,7 +39,7 @@ class Navigation {
     else if (this.visited.length) this.show(this.visited.pop());
   }
 
-  // Show the word that the address names.
+  // Show the word in the address.
   read() {
     const fields = new Map(location.hash.slice(1).split("&").map((field) => field.split(/=(.*)/s).slice(0, 2)));
     let word = fields.get("word");
@@ -47,10 +47,10 @@ class Navigation {
     try {
       word = decodeURIComponent(word);
     } catch {
-      // A percent sign typed by hand: take the text as it is.
+      // A percent sign that was typed by hand: use the text unchanged.
     }
     const space = fields.has("space") ? Number(fields.get("space")) - 1 : null;
-    // Two words that are not valid UTF-8 may look the same: the one that was chosen counts.
+    // Two words that are not valid UTF-8 may look the same, so the chosen position is used.
     if (this.chosen >= 0 && this.data.words[this.chosen] === word) return this.show(this.chosen);
     const at = this.data.find(word, space);
     this.show(at, at < 0 ? word : null);
@@ -62,7 +62,7 @@ class Navigation {
     for (const listener of this.listeners) listener(at, missing);
   }
 
-  // A link to a word, with the address it leads to.
+  // Return a link to a word.
   link(at) {
     const link = document.createElement("a");
     link.className = "word";
@@ -74,7 +74,7 @@ class Navigation {
     return isolated;
   }
 
-  // Links in tables know the word, not its position: give them one, or make plain text of them.
+  // Links in tables hold a word and no position: find it, or replace the link by text.
   connect(tables) {
     for (const link of tables.querySelectorAll("a.word")) {
       const at = this.data.find(link.dataset.word, Number(link.dataset.source));

@@ -1,4 +1,4 @@
-// The search box: suggestions by prefix, chosen by arrow keys, Enter or a click; "/" puts the cursor into it.
+// Search box with suggestions by prefix, which arrow keys, Enter or a click choose; "/" focuses it.
 
 class Search {
   constructor(input, list, data, navigation) {

@@ -1,4 +1,4 @@
-// The selected words: a list to follow, copy or download.
+// List of selected words, to follow, copy or download.
 
 const LISTED = 500;
 
@@ -92,7 +92,7 @@ class Selection {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      // Pages from files and sandboxed frames may not have the clipboard: the older way works there.
+      // Pages from files and sandboxed frames may not have the clipboard API; the older command works there.
       const area = document.createElement("textarea");
       area.value = text;
       document.body.append(area);

@@ -1,4 +1,4 @@
-// The panels as tabs: arrow keys move between them.
+// Panels as tabs; arrow keys move between them.
 
 class Tabs {
   constructor(list, opened) {

@@ -1,4 +1,4 @@
-// Light and dark: the reader's setting until the button is pressed. Drawings read their colors from the style sheet.
+// Light and dark theme: the setting of the system until the button is pressed. Drawings use the colors of the style sheet.
 
 class Theme {
   constructor(button) {
