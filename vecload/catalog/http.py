@@ -222,7 +222,7 @@ def request(session: Any, url: str, headers: Mapping[str, str], *, hash_known: b
 
 def _call_with_timeout(seconds: float, get: Callable[[], Any]) -> Any:
     """Call `get` on a thread, and wait at most the given time for its response."""
-    # The time-outs of requests apply to single reads of the socket, but headers may arrive byte by byte, for ever. The
+    # The time-outs of requests apply to single reads of the socket, but headers may arrive byte by byte forever. The
     # thread is a daemon, so a server that never answers does not keep the program from ending.
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
     late = threading.Event()

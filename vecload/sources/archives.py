@@ -131,7 +131,7 @@ def _tar_members(stream: tarfile.TarFile, metered: _Metered, archive: str, membe
         # tarfile keeps every header in a list (missing from its type stubs), which would grow with the archive.
         stream.members.clear()  # type: ignore[attr-defined]
         metered.left = _LONGEST_HEADER
-        if info.size < 0:  # tarfile would go back and read this header again, for ever
+        if info.size < 0:  # tarfile would go back and read this header again forever
             raise tarfile.ReadError(f"a member of {info.size} bytes")
         name = info.name.removeprefix("./")  # `tar -c .` writes it
         if info.isdir():

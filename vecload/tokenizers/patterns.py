@@ -46,7 +46,7 @@ class _Unsafe(Exception):  # noqa: N818 - caught in this module, never shown
 
 
 def safe_pattern(pattern: object, flags: object) -> re.Pattern[str]:
-    r"""Compile a pattern that a file holds.
+    r"""Compile a pattern from a file.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _alternatives(parsed: Any) -> list[Any]:
 
 
 class _Characters:
-    """Which of all characters a pattern of one character matches: exactly, because the engine is asked."""
+    """Cache of the characters that a pattern of one character matches, found with the engine itself."""
 
     def __init__(self, flags: int) -> None:
         # A class such as \w has no simple definition in Unicode, so its characters are found by matching it against all
