@@ -27,20 +27,21 @@ INFINITE_FROM: Final = {
     "float32": 3.4028235677973366e38,
     "float64": np.inf,
 }
-"""The least number that rounds to infinity in a type."""
+"""Smallest number that rounds to infinity, by type."""
 
 
 def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    """Return a tensor on an array's memory, read-only memory too; a copy only where torch does not know the layout.
+    """Return a tensor that shares an array's memory; it is copied only if torch does not support the layout.
 
-    The caller sees to it that nothing writes to read-only memory through the tensor.
+    Read-only memory is shared, too: callers must not write to the tensor.
 
     Examples
     --------
     >>> as_tensor(np.ones((1, 2), dtype=">f4"))
     tensor([[1., 1.]])
     """
-    import torch  # so that everything that reads and aligns vectors works without loading torch
+    # Imported here, so that reading and aligning vectors works without loading torch.
+    import torch
 
     native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     # torch knows the bits of ml_dtypes' bfloat16, not the NumPy type.
@@ -75,7 +76,7 @@ def as_numpy(tensor: torch.Tensor) -> npt.NDArray[Any]:
 
 
 def type_of(name: str) -> np.dtype[Any]:
-    """The dtype of a name; "bfloat16" is that of `ml_dtypes`.
+    """Return the dtype with a name; "bfloat16" is the type of `ml_dtypes`.
 
     Examples
     --------
@@ -101,9 +102,9 @@ def numpy_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Values in another type, each rounded once, to the nearest; the array itself where it has the type already.
+    """Return values in another type, each rounded once to the nearest, or the array itself if it has the type.
 
-    `ml_dtypes` takes doubles to bfloat16 by way of float32, which rounds twice. Rounding to odd on the way (Boldo and
+    `ml_dtypes` takes doubles to bfloat16 by way of float32, which rounds twice. Rounding to odd first (Boldo and
     Melquiond 2008) keeps what the second rounding has to know.
 
     Examples

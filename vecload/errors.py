@@ -1,19 +1,19 @@
-"""What can go wrong, as a tree.
+"""The error classes, as a tree, and helpers that raise them.
 
 ::
 
     VecloadError
-    ├── FormatError(ValueError)         a file is not what it should be: says which file, line and byte
-    ├── OptionError(ValueError)         an argument that cannot be used
-    │   └── UnknownKeywordError(TypeError)  a keyword that a function does not have
-    ├── VocabularyError(LookupError)    a vocabulary that cannot be built or used
-    │   └── MissingWordError(KeyError)  a word that the vectors or the vocabulary do not have
-    ├── DownloadError(ConnectionError)  a file that cannot be fetched: says from where, and what came instead
-    └── MissingDependencyError(ImportError)       an optional package is needed: says the pip line
+    ├── FormatError(ValueError)                a damaged file, or one in no known format; names file, line and byte
+    ├── OptionError(ValueError)                an invalid argument
+    │   └── UnknownKeywordError(TypeError)     a keyword that a function does not have
+    ├── VocabularyError(LookupError)           a vocabulary that cannot be built or used
+    │   └── MissingWordError(KeyError)         a word that the vectors or the vocabulary do not have
+    ├── DownloadError(ConnectionError)         a file that cannot be downloaded; names the URL and the answer
+    └── MissingDependencyError(ImportError)    an optional package that is not installed; names the pip command
 
-    VecloadWarning(UserWarning)         a result that is probably not the intended one
+    VecloadWarning(UserWarning)                a result that is probably not the intended one
 
-Each class is also the builtin that people already catch.
+Each class is also the built-in error that users already catch.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ _LONGEST_HINT = 2000
 
 
 class VecloadError(Exception):
-    """Base of every error that vecload raises on purpose."""
+    """Base class of all errors that vecload raises on purpose."""
 
 
 class FormatError(VecloadError, ValueError):
-    """A file that cannot be read as word vectors, and where and why.
+    """A file that cannot be read, with the place and the reason.
 
     Parameters
     ----------
     problem
-        One clause: what is wrong.
+        The problem, in one clause.
     file
         Name of the file or stream.
     line
@@ -68,9 +68,9 @@ class FormatError(VecloadError, ValueError):
     byte
         Offset in the (decompressed) bytes, counted from 0.
     found, expected
-        Both sides of the disagreement.
+        The value in the file, and the expected one.
     hint
-        What the caller can do.
+        Advice for the caller.
 
     Notes
     -----
@@ -128,11 +128,11 @@ def _revive(kind: type[FormatError], problem: str, state: dict[str, object]) -> 
 
 
 class OptionError(VecloadError, ValueError):
-    """An argument that cannot be used as it was given."""
+    """An invalid argument."""
 
 
 class UnknownKeywordError(OptionError, TypeError):
-    """A keyword that a function does not have, and the one it has for the same."""
+    """A keyword that a function does not have, with the keyword to use instead."""
 
 
 class VocabularyError(VecloadError, LookupError):
@@ -147,9 +147,9 @@ class MissingWordError(VocabularyError, KeyError):
     message
         A sentence for people.
     words
-        The missing words, as far as they are known.
+        The missing words, if they are known.
     suggest
-        Function that returns near words, for the end of the sentence. It is called once, when the text is read.
+        Function that returns similar words, which are appended to the message. It is called when the message is read.
 
     Examples
     --------
@@ -177,15 +177,15 @@ class MissingWordError(VocabularyError, KeyError):
 
 
 class DownloadError(VecloadError, ConnectionError):
-    """A file that cannot be fetched, from where, and what the caller can do."""
+    """A file that cannot be downloaded, with its URL and advice."""
 
 
 class MissingDependencyError(VecloadError, ImportError):
-    """An optional package is needed for what was asked."""
+    """An optional package that is needed but not installed."""
 
 
 class VecloadWarning(UserWarning):
-    """A result that is probably not the intended one, and how to get that."""
+    """A result that is probably not the intended one, with advice."""
 
 
 def warn(message: str) -> None:
@@ -206,7 +206,7 @@ def refuse_string(argument: str, value: object) -> None:
     argument
         Name of the argument, for the message.
     value
-        What was passed.
+        The argument.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def list_of_strings(argument: str, values: Iterable[str]) -> list[str]:
     argument
         Name of the argument, for the message.
     values
-        What was passed.
+        The argument.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def list_of_strings(argument: str, values: Iterable[str]) -> list[str]:
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional package, or say how to get it.
+    """Import an optional package, or name the command that installs it.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def require(module: str, extra: str) -> ModuleType:
     Raises
     ------
     MissingDependencyError
-        When the package cannot be imported.
+        If the package cannot be imported.
 
     Examples
     --------
@@ -284,22 +284,22 @@ def require(module: str, extra: str) -> ModuleType:
 
 @contextlib.contextmanager
 def as_format_errors(file: str, size: int | None = None) -> Iterator[None]:
-    """Raise `FormatError` in place of any error that callers of a reader do not expect.
+    """Raise `FormatError` instead of errors that callers of a reader do not expect.
 
-    Readers check what a file says and raise `FormatError` themselves. This is the safety net below them: an error that
-    slips through a missing check reaches the caller as the documented one, with the original as its cause. Errors of
-    vecload, of the operating system and of memory pass unchanged, and so do warnings that the user turned into errors.
+    Readers check files and raise `FormatError` themselves. If a check is missing, the error is converted here to the
+    documented one, with the original as its cause. Errors of vecload, of the operating system and of memory are not
+    changed, and neither are warnings that the user turned into errors.
 
     Parameters
     ----------
     file
         Name of the file that is read.
     size
-        Its number of bytes, where known: named by a `MemoryError` that does not say what was asked for.
+        Number of bytes of the file, if it is known, for a `MemoryError` without a message.
 
     Notes
     -----
-    With the environment variable ``VECLOAD_RAW_ERRORS=1``, every error passes unchanged. Fuzzing sets it to see the
+    With the environment variable ``VECLOAD_RAW_ERRORS=1``, no error is converted. Fuzzing sets it to find
     missing checks.
 
     Examples
@@ -328,12 +328,12 @@ def as_format_errors(file: str, size: int | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def allocating(shape: tuple[int, ...], dtype: object) -> Iterator[None]:
-    """Say in a `MemoryError` which size was asked for, where NumPy does not: on resizing an array.
+    """Name the requested size in a `MemoryError` of ``ndarray.resize``, for which NumPy does not.
 
     Parameters
     ----------
     shape, dtype
-        Of the array to allocate.
+        Shape and type of the array.
     """
     try:
         yield

@@ -50,7 +50,7 @@ class Info:
     details: Mapping[str, str] = field(default_factory=dict)
     """More facts, by name: options and labels of fastText models, shared rows, words that are not valid UTF-8."""
     doubt: str | None = None
-    """What is doubtful about the file, as in ``Vectors.meta["doubt"]``, judged by the sampled rows."""
+    """Doubts about the sampled words, as in ``Vectors.meta["doubt"]``."""
 
     @property
     def rows_text(self) -> str:

@@ -1,4 +1,4 @@
-"""Modules that are imported when something of them is asked for."""
+"""`LazyModule`: a module that is imported at its first use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 class LazyModule:
     """A module that is imported at the first access to one of its attributes.
 
-    Type hints are strings until somebody resolves them. A name such as ``torch.Tensor`` in a hint needs `torch` among
-    the names of its module, but torch must not be imported for that alone, and neither may a module import from a layer
-    above its own. Under ``TYPE_CHECKING`` the module is imported as usual, so type checkers see the true types.
+    Type hints are strings until they are resolved, for example by documentation tools. A hint such as ``torch.Tensor``
+    then needs `torch` among the names of its module, but importing torch for hints only would be slow. Under
+    ``TYPE_CHECKING`` the module is imported as usual, so that type checkers see the real types.
 
     Examples
     --------

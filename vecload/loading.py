@@ -1,4 +1,4 @@
-"""The verbs that join sources and formats: `load` and `info`."""
+"""`load` and `info`: the only module that builds `Vectors` from a file."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from vecload.formats.contract import Reader
     from vecload.sources import Source
 
-_STEP = 1 << 24  # bytes of matrix added when an estimate was too low
+_STEP = 1 << 24  # bytes added to the matrix if the estimated number of rows is too low
 _ROWS = 4096  # rows moved together
-_SAMPLE = 1000
-_SHOWN = 8
+_SAMPLE = 1000  # rows that `info` reads
+_SHOWN = 8  # words that `info` and messages show
 
 
 @explain_keywords
@@ -69,57 +69,57 @@ def load(
     source
         A path of a file or of a model's folder, ``-`` for standard input, a member of an archive as
         ``archive.zip/member`` or ``archive.tar.gz/member``, a URL of any file system that fsspec knows (extra
-        "remote"), a name of the catalogue of public files as ``glove.6B.50d``, or a file opened in binary mode. gzip,
-        bzip2, xz, zstd, zip and tar are unpacked on the way. What a file is, is told from its bytes, not from its name;
-        ``vecload formats`` lists what is read.
+        "remote"), a name of the catalog of public files such as ``glove.6B.50d``, or a file opened in binary mode.
+        gzip, bzip2, xz, zstd, zip and tar are decompressed. The format is detected from the content, not from the
+        name; ``vecload formats`` lists all formats.
     vocab
-        Read only these words: the rows of others are passed over without parsing them.
+        Read only the rows of these words; other rows are skipped without parsing them.
     limit
-        Read only so many rows from the start of the file.
+        Read only this number of rows from the start of the file.
     dtype
-        Type of the values: "float16", "bfloat16", "float32" or "float64"; None for the type the file stores. Values
-        written as text are Python's ``float`` of it, rounded to this type or float32.
+        Type of the values: "float16", "bfloat16", "float32" or "float64"; None for the type of the file. A value in
+        text is parsed as Python's ``float`` does, and rounded to this type, or to float32.
     errors
-        What to do about a malformed row: "raise" an error, or "skip" it and count it in ``meta["skipped"]``.
+        Policy for malformed rows: "raise" an error, or "skip" them and count them in ``meta["skipped"]``.
     strict
-        Whether to raise an error, too, for repeated words, a wrong count in the header, bytes after the last row, and
+        Whether to raise an error also for repeated words, a wrong count in the header, bytes after the last row, and
         words that are doubtful as a whole.
     progress
-        None for a bar when standard error is a terminal and there is much to read; True or False; or a function that
-        is told the bytes done and their total (None when unknown).
+        None shows a bar if standard error is a terminal and reading takes long; True or False; or a function that is
+        called with the number of bytes read and their total (None if it is unknown).
     format
-        A format's name, where the bytes leave doubt: "glove" (text without a header), "word2vec" (with one), or any
-        that ``vecload formats`` lists.
+        Name of the format, if the content is ambiguous: "glove" (text without a header), "word2vec" (with a header),
+        or any name in ``vecload formats``.
     allow_nonfinite
-        Whether NaN and infinity may stay in the matrix.
+        Whether to keep NaN and infinity.
     prefix
-        Only words that begin so, without it: "/c/en/" for the English rows of ConceptNet Numberbatch, "ENTITY/" for the
-        entities of wikipedia2vec. The words of `vocab` are without it too.
+        Keep only words with this prefix, and strip it: "/c/en/" for the English rows of ConceptNet Numberbatch,
+        "ENTITY/" for the entities of wikipedia2vec. The words of `vocab` do not have the prefix.
 
     Returns
     -------
     Vectors
-        In file order. If a word occurs more than once, the first row wins; ``meta["duplicates"]`` counts the others.
-        ``meta["doubt"]`` says what is doubtful about the file, such as words that all end in a comma.
+        The words in file order. If a word occurs more than once, the first row wins; ``meta["duplicates"]`` counts the
+        others. ``meta["doubt"]`` describes doubts about the file, such as words that all end in a comma.
 
     Warns
     -----
     VecloadWarning
-        If there is a doubt.
+        If there is a doubt, or none of the words of `vocab` is found.
 
     Raises
     ------
     FormatError
-        When the file, or a line of it, is not what it should be: says where.
+        If the file is damaged or in no known format; names the place.
     FileNotFoundError
-        When there is no such file.
+        If the file does not exist.
     DownloadError
-        When a file of the catalogue cannot be fetched.
+        If a file of the catalog cannot be downloaded.
 
     Notes
     -----
-    Files are read on as many threads as there are processors, at most 8; the result does not depend on their number.
-    Peak memory is the result's, plus a few MB.
+    Files are read by as many threads as there are processors, at most 8; the result does not depend on their number.
+    Peak memory is the size of the result and a few MB.
 
     Examples
     --------
@@ -132,9 +132,8 @@ def load(
     array([1., 2., 3.], dtype=float32)
     """
     request = make_request(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
-    vectors = load_rows(source, request, prefix=prefix, progress=progress, format=format)
-    unexplained = vectors.ngrams is None and "doubt" not in vectors.meta
-    if vocab is not None and len(vocab) and not len(vectors) and unexplained:
+    vectors, doubt = _read(source, request, prefix=prefix, progress=progress, format=format)
+    if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None and doubt is None:
         warn_few_found(vocab, vectors.meta["source"], first_words(source, _SHOWN).words, requested=len(vocab))
     return vectors
 
@@ -147,8 +146,20 @@ def load_rows(
     progress: Progress = None,
     format: str | None = None,  # noqa: A002 - the field's word
 ) -> Vectors:
-    """Do what `load` does, without a warning if none of the requested words is there."""
-    # A mistyped name is reported before a file is opened, or even downloaded.
+    """Do what `load` does, without a warning if none of the requested words is found."""
+    return _read(source, request, prefix=prefix, progress=progress, format=format)[0]
+
+
+def _read(
+    source: str | os.PathLike[str] | IO[bytes],
+    request: ReadRequest,
+    *,
+    prefix: str,
+    progress: Progress,
+    format: str | None,  # noqa: A002 - the field's word
+) -> tuple[Vectors, str | None]:
+    """Return the vectors, and the doubts about their words."""
+    # The name is checked before the file is opened, or even downloaded, so that a typo is reported at once.
     given, alias = (None, "") if format is None else reader_by_name(format)
     request = dataclasses.replace(request, alias=alias)
     with (
@@ -165,7 +176,7 @@ def load_rows(
             table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(table.words, opened.name)
     meta = table.meta if doubt is None else {**table.meta, "doubt": doubt}
-    return Vectors(table.words, table.matrix, meta, table.ngrams, table.history)
+    return Vectors(table.words, table.matrix, meta, table.ngrams, table.history), doubt
 
 
 def _collect(
@@ -176,24 +187,31 @@ def _collect(
     check: WordCheck,
     advance: Callable[[int, int | None], object],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """All batches as one matrix, with the packed words."""
+    """Return all batches as one matrix and the packed words.
+
+    The reader parses into slices of the matrix (`RowBuffer`) as long as the estimated number of rows lasts.
+    """
     row_bytes = max(1, reader.dim * reader.dtype.itemsize)
     rows = estimate_rows(reader, request)
-    if source.size is None:  # nothing to check the guess against; room costs no memory until it is written to
+    # Without the size of the source, nothing bounds the estimate. Allocated memory is not used until it is written.
+    if source.size is None:
         rows = min(rows, _STEP // row_bytes + 1)
     try:
         matrix = np.empty((rows, reader.dim), dtype=reader.dtype)
-    except (MemoryError, ValueError):  # an archive may say anything of a member's size: room is made as rows come
+    except (MemoryError, ValueError):
+        # An archive may claim any size for a member. The matrix then grows as rows are read.
         matrix = np.empty((0, reader.dim), dtype=reader.dtype)
     datas: list[npt.NDArray[np.uint8]] = []
     lengths: list[npt.NDArray[np.int64]] = []
     count = 0
     for batch in iterate_batches(reader, prefix, check, RowBuffer(matrix)):
         end = count + len(batch.rows)
-        if end > len(matrix):  # in place: large blocks are moved by the page table, not copied
+        if end > len(matrix):
+            # `resize` calls realloc, which moves large blocks by remapping their pages instead of copying them.
             shape = end + _STEP // row_bytes, reader.dim
             with allocating(shape, reader.dtype):
                 matrix.resize(shape, refcheck=False)
+        # For rows that were parsed in place, this assigns a slice to itself.
         matrix[count:end] = batch.rows
         datas.append(batch.data)
         lengths.append(np.diff(batch.offsets))
@@ -225,7 +243,7 @@ def _unique(
         count = int(np.count_nonzero(repeated))
         if strict:
             word = words[int(np.argmax(repeated))]
-            raise FormatError("words that come twice", file=name, found=f"{count:,} of them, the first {word!r}")
+            raise FormatError("repeated words", file=name, found=f"{count:,} repeated, first {word!r}")
         meta["duplicates"] = count
         words = words.take(np.flatnonzero(~repeated))
         _compact(matrix, ~repeated)
@@ -234,7 +252,7 @@ def _unique(
 
 
 def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
-    """Move the rows to keep to the front, in place, block by block."""
+    """Move the rows to keep to the start of the matrix, in place, block by block."""
     count = 0
     for begin in range(0, len(matrix), _ROWS):
         rows = matrix[begin : begin + _ROWS][keep[begin : begin + _ROWS]]
@@ -261,7 +279,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     Raises
     ------
     FormatError
-        If it is not a file of word vectors, or its first rows are not.
+        If the file is not in a known format, or none of its first rows is valid.
 
     Examples
     --------
@@ -276,12 +294,12 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         reader = open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = preview.sample
         words, rows, count = _first_rows(reader) if sample is None or not sample.words else sample
-        if not words and reader.ngrams is not None:  # floret: nothing but rows of n-grams
+        if not words and reader.ngrams is not None:  # a floret table has rows of n-grams only
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
         elif not words:
             causes = ", ".join(reader.skipped)
-            raise FormatError("no line of the first could be read", file=opened.name, found=causes)
+            raise FormatError("none of the first lines could be read", file=opened.name, found=causes)
         if not len(rows):
             raise FormatError("the file has no rows", file=opened.name)
         norms = np.linalg.norm(rows, axis=1)
@@ -313,7 +331,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
 
 
 def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
-    """What is doubtful about the first words."""
+    """Return the doubts about the first words."""
     if known:
         return join_doubts(reader.meta.get("doubt"))
     first = Words.from_strings(words)

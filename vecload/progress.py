@@ -58,13 +58,13 @@ def progress_bar(
     total
         Amount of work; None if unknown.
     unit
-        What is counted; "B" shows KB, MB and GB.
+        Unit of the work; "B" shows KB, MB and GB.
     name
         Text before the bar.
     shown
         Whether to show the bar; None shows it if standard error is a terminal.
     initial
-        Work that was done before.
+        Amount of work that is done already.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def progress_bar(
     if hidden or not (sys.stderr.isatty() if shown is None else shown):
         yield Bar()
         return
-    # tqdm takes 20 ms to import, which commands without a terminal need not pay.
+    # Importing tqdm takes 20 ms, which commands without a terminal can save.
     from tqdm import tqdm
 
     divisor = 1024 if unit == "B" else 1000

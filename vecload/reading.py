@@ -1,4 +1,7 @@
-"""What `load`, `info` and `convert` share: from their arguments and a reader to batches of rows and checked words."""
+"""The path from a source to batches of rows, shared by `load`, `info`, `convert` and `Vocab`.
+
+Make a request of arguments, iterate the batches of a reader, check the words as a whole, and show the progress.
+"""
 
 from __future__ import annotations
 
@@ -45,46 +48,46 @@ def make_request(
     prefix: str,
     allow_nonfinite: bool,
 ) -> ReadRequest:
-    """The request that arguments of `load` make.
+    """Check arguments of `load`, and return them as a request.
 
     Raises
     ------
     OptionError
-        When one cannot be used.
+        For an invalid argument.
     """
     if dtype is not None:
         _check("dtype", dtype, get_args(DType))
     _check("errors", errors, get_args(Errors))
     if limit is not None and limit < 0:
-        raise OptionError(f"limit {limit} is negative")
+        raise OptionError(f"limit={limit} is negative")
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
     return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite)
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
-    """The words to read, packed; a string that no file can hold is in none."""
-    words = getattr(vocab, "words", vocab)  # a Vocab or Vectors holds them packed already
+    """Pack the requested words, dropping strings that cannot be encoded as UTF-8."""
+    words = getattr(vocab, "words", vocab)  # those of a Vocab or Vectors are packed already
     if isinstance(words, Words) and not prefix:
         return words
     return Words.from_bytes([raw for word in words if (raw := encode(prefix + word)) is not None])
 
 
 class WordCheck:
-    """Checks the words of one source as a whole: see `vecload.words.doubts`.
+    """Check of the words of one source as a whole: see `vecload.words.doubts`.
 
     Parameters
     ----------
     reader
-        The reader whose words are checked.
+        Reader of the source.
     request
-        What was asked of it.
+        Request that the reader answers.
     prefix
-        The prefix whose words alone are wanted.
+        Prefix of the words to keep.
     forced
         Whether the caller named the format.
     known
-        Whether the file itself says what a check found, as native files do.
+        Whether the file stores the result of an earlier check, as native files do.
     """
 
     def __init__(self, reader: Reader, request: ReadRequest, prefix: str, *, forced: bool, known: bool) -> None:
@@ -96,13 +99,13 @@ class WordCheck:
         self._shared = SharedSpaces()
 
     def shares_spaces(self, words: Words) -> bool:
-        """Return whether all these words begin or end with a space, which is then removed from all batches."""
+        """Return whether all these words begin or end with a space; it is then removed from all batches."""
         if not (self._known or self._selects):
             self._shared = SharedSpaces.of(words)
         return any(self._shared)
 
     def stripped(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Return the batches without the spaces that all words of the first batch share, where a word has them."""
+        """Yield the batches, without the spaces that all words of the first batch share."""
         for number, batch in enumerate(batches):
             words = Words(batch.data, batch.offsets)
             if number == 0:
@@ -111,20 +114,20 @@ class WordCheck:
             yield batch._replace(data=words.data, offsets=words.offsets)
 
     def doubt(self, words: Words, name: str) -> str | None:
-        """Report what is doubtful about the words that were read: a warning, or an error if the request is strict.
+        """Report doubts about the words that were read: a warning, or an error if the request is strict.
 
-        A selection of words was chosen by the caller and says nothing about the file. If nothing was found, the first
-        words of the file say why, where the reader knows them.
+        Words selected by the caller show nothing about the file. If none of them was found, the first words of the
+        file are checked instead, if the reader knows them.
 
         Returns
         -------
         str or None
-            The text for ``meta["doubt"]``.
+            Text for ``meta["doubt"]``.
 
         Raises
         ------
         FormatError
-            If the request is strict, and for a whole file whose words are numbers, unless its format was named.
+            If the request is strict, or all words of a file are numbers and its format was not named.
         """
         finding: Doubt | None = None
         if not self._known:
@@ -146,12 +149,12 @@ class WordCheck:
 
 
 def join_doubts(*doubts: object) -> str | None:
-    """Join the texts that are there."""
+    """Return the texts that are not empty, joined; None without any."""
     return "; ".join(str(doubt) for doubt in doubts if doubt) or None
 
 
 def numbers_only(finding: Doubt, name: str) -> FormatError:
-    """The error for a table of numbers."""
+    """Return the error for a table of numbers."""
     hint = (
         "The words of a TensorBoard projector are in its metadata file. If the first number of each row is its word, "
         "load the file with format='glove'."
@@ -162,7 +165,7 @@ def numbers_only(finding: Doubt, name: str) -> FormatError:
 def warn_few_found(
     words: Collection[str], name: str, there: Iterable[str], *, requested: int, cause: str | None = None
 ) -> None:
-    """Warn that few words or none of a vocabulary are in the vectors, and show words of both.
+    """Warn that the vectors have few or no words of a vocabulary, and show words of both.
 
     Parameters
     ----------
@@ -175,7 +178,7 @@ def warn_few_found(
     requested
         Number of words of the vocabulary.
     cause
-        The probable cause and what to do about it, if known.
+        Probable cause and advice, if they are known.
     """
     warn(f"{name}: {_few_found(words, there, requested=requested, cause=cause)}")
 
@@ -199,21 +202,21 @@ def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, 
 
 
 def iterate_batches(reader: Reader, prefix: str, check: WordCheck, buffer: RowBuffer | None = None) -> Iterator[Batch]:
-    """Return the batches of a reader: only words with the prefix, without it; rows in `buffer` where it can."""
+    """Return the batches of a reader, with the prefix stripped; rows are in `buffer` if the reader parses in place."""
     raw = prefix.encode("utf-8", "surrogateescape")
     batches = check.stripped(iter(reader) if buffer is None else reader.read_into(buffer))
     return (strip_prefix(batch, raw) for batch in batches) if raw else batches
 
 
 def estimate_rows(reader: Reader, request: ReadRequest) -> int:
-    """Rows to make room for: what the reader expects, and no more than are asked for."""
+    """Return the number of rows to allocate: the estimate of the reader, but not more than were requested."""
     only = None if request.only is None else len(request.only)
     return min(bound for bound in (reader.expected, request.limit, only) if bound is not None)
 
 
 @contextlib.contextmanager
 def reading_progress(source: Source, progress: Progress) -> Iterator[Callable[[int, int | None], object]]:
-    """What to call with the bytes done and their total."""
+    """Show a progress bar during the block, and yield the function that updates it: bytes read, and their total."""
     if callable(progress):
         yield progress
         return
@@ -222,7 +225,7 @@ def reading_progress(source: Source, progress: Progress) -> Iterator[Callable[[i
 
 
 class SeenWords(NamedTuple):
-    """Words of vectors that were looked at, without their rows."""
+    """Words of vectors, without their rows."""
 
     words: Words
     complete: bool
@@ -232,7 +235,7 @@ class SeenWords(NamedTuple):
 
 
 def first_words(source: str | os.PathLike[str] | IO[bytes], count: int) -> SeenWords:
-    """Return the first words of a source that can be opened again; no words of a stream or a damaged file."""
+    """Return the first words of a source that can be opened again; no words for streams and damaged files."""
     if isinstance(source, (str, os.PathLike)) and os.fspath(source) != "-":
         with contextlib.suppress(VecloadError, OSError):
             return read_words(source, limit=count)

@@ -164,7 +164,7 @@ def test_file_with_malformed_lines_only_is_refused_even_if_they_are_skipped() ->
     [
         ({"dtype": "int8"}, "dtype='int8' is not one of 'float16', 'bfloat16', 'float32', 'float64'"),
         ({"errors": "ignore"}, "errors='ignore' is not one of 'raise', 'skip'"),
-        ({"limit": -1}, "limit -1 is negative"),
+        ({"limit": -1}, "limit=-1 is negative"),
         ({"vocab": "cat"}, "vocab must be a list of strings, not one string: found 'cat'; pass ['cat']"),
     ],
 )

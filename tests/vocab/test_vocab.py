@@ -52,12 +52,12 @@ def test_specials() -> None:
 
 def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
     vocab = Vocab.from_words(["a"])
-    message = "'b' is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'"
+    message = "'b' is not in the vocabulary, which has no unknown token; pass unk_token='<unk>'"
     for call in (lambda: vocab["b"], lambda: vocab.encode(["a", "b"])):
         with pytest.raises(VocabularyError) as caught:
             call()
         assert str(caught.value) == message
-    with pytest.raises(VocabularyError, match="row 7 is not one of the vocabulary's 1"):
+    with pytest.raises(VocabularyError, match="row 7 is out of range for a vocabulary of size 1"):
         vocab.decode([7])
     assert vocab.with_specials(unk_token="?")["b"] == 0
 

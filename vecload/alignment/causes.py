@@ -72,7 +72,7 @@ def _without_count(word: str) -> Sequence[str]:
 
 
 def _mostly_counts(missing: Sequence[str], _there: Sequence[str]) -> bool:
-    """Whether half of the words have the form: "Route 66" alone is not a word with its count."""
+    """Return whether half of the words have a count: "Route 66" alone is not a word with its count."""
     return 2 * sum(bool(_without_count(word)) for word in missing) >= len(missing)
 
 
@@ -143,7 +143,7 @@ def _has_escapes(word: str) -> bool:
 
 
 def _there_misread(_missing: Sequence[str], there: Sequence[str], *, written: str, read: str) -> bool:
-    """Whether words of the vectors become other words when they are read as they were written."""
+    """Return whether words of the vectors become other words if they are read in the encoding of their file."""
     return any(_reread(word, written=written, read=read) for word in there)
 
 

@@ -49,12 +49,12 @@ def _strip(word: str) -> Sequence[str]:
 
 
 def _cuts(most: int) -> Sequence[int]:
-    """Numbers of characters to remove from one side."""
+    """Return the numbers of characters to try to remove from one side."""
     return range(most + 1) if most <= _MOST_STRIPPED else (0, most)
 
 
 def _surrounds(char: str) -> bool:
-    """Whether a character is punctuation, a symbol or a space, or invisible."""
+    """Return whether a character is punctuation, a symbol, a space or invisible."""
     category = unicodedata.category(char)
     return category[0] in "PSZ" or category in ("Cc", "Cf")
 

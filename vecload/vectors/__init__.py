@@ -1,4 +1,4 @@
-"""Words and their vectors."""
+"""`Vectors`: words and their vectors."""
 
 from vecload.keywords import explain_public
 from vecload.vectors.vectors import Vectors

@@ -1,4 +1,4 @@
-"""`WordRows`: the rows of a matrix by word."""
+"""`WordRows`: rows of a matrix that are looked up by word."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class WordRows:
-    """Rows of a matrix, looked up by word: what `Vectors` is without search and files. `Vectors` documents it."""
+    """Base class of `Vectors`, which documents it: rows that are looked up by word, without search and files."""
 
     words: Words
     matrix: npt.NDArray[Any]
@@ -44,7 +44,7 @@ class WordRows:
             raise OptionError(f"{len(packed):,} words need a matrix of {len(packed):,} rows, got shape {rows.shape}")
         if not packed.distinct:
             word = packed[int(np.flatnonzero(packed.lookup(packed) != np.arange(len(packed)))[0])]
-            raise VocabularyError(f"{word!r} occurs twice among the words; keep one row of each word")
+            raise VocabularyError(f"{word!r} occurs twice among the words; keep one row for each word")
         object.__setattr__(self, "words", packed)
         object.__setattr__(self, "matrix", read_only(rows))
         object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
@@ -68,7 +68,7 @@ class WordRows:
 
     @cached_property
     def norms(self) -> npt.NDArray[np.float32]:
-        """Euclidean norm of each row: float32, shape (n,), read-only. Worked out at the first use, and kept."""
+        """Euclidean norm of each row: float32, shape (n,), read-only. Computed at the first access."""
         norms = row_norms(self.matrix)
         norms.flags.writeable = False
         return norms
@@ -93,12 +93,12 @@ class WordRows:
     def __getitem__(self, word: str | Iterable[str] | slice) -> npt.NDArray[Any] | Self:
         """Return the vector of a word, shape (dim,), of several words, shape (k, dim), or a slice of the rows.
 
-        A single row number is refused, because words may be numbers too: use ``vectors.matrix[7]``.
+        A row number raises an error, because words can be numbers, too: use ``vectors.matrix[7]``.
 
         Raises
         ------
         MissingWordError
-            For an unknown word: a ``KeyError``, as a dict raises it.
+            For an unknown word; it is a ``KeyError``, as for a dict.
         OptionError
             For anything but strings and slices.
 
@@ -138,7 +138,7 @@ class WordRows:
         return row
 
     def head(self, n: int = 5) -> Self:
-        """Return the first rows, in most files those of the most frequent words; the matrix is shared.
+        """Return the first rows, in most files those of the most frequent words, without copying the matrix.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class WordRows:
         MissingWordError
             For an unknown word.
         VocabularyError
-            When a word is given twice.
+            If a word occurs twice.
         """
         rows = self._rows(words)
         return type(self)(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams, self.history.take(rows))
@@ -204,7 +204,7 @@ def _checked_history(history: History, count: int) -> History:
 def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return `given` as a C-ordered array of numbers in two dimensions, copied only where that is necessary."""
     try:
-        # Arrays stay what they are, so that a mapped file can still be recognized as one.
+        # Arrays are not converted, so that a mapped file can still be recognized as one.
         array: npt.NDArray[Any] = cast("Any", given) if type(given) in (np.ndarray, np.memmap) else np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise OptionError(f"the matrix cannot be converted to a NumPy array: {error}") from error

@@ -1,4 +1,4 @@
-"""`Vectors`: words and their vectors, the value that everything else takes."""
+"""`Vectors`: words and their vectors, the argument of nearly all functions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Vectors(WordRows):
     OptionError
         For a matrix of another shape, or not of numbers.
     VocabularyError
-        When a word occurs twice or is not a string.
+        If a word occurs twice or is not a string.
 
     Examples
     --------
@@ -276,14 +276,14 @@ class Vectors(WordRows):
         return cls(table.words, table.matrix, table.meta, table.ngrams, table.history)
 
     def to_gensim(self) -> Any:
-        """As gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not know, becomes float32).
+        """Return gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not support, is copied).
 
-        The matrix stays read-only; `ngrams` stay behind.
+        The matrix is read-only. `ngrams` and `history` are dropped.
 
         Raises
         ------
         MissingDependencyError
-            When gensim is not installed.
+            If gensim is not installed.
 
         Examples
         --------
@@ -310,7 +310,7 @@ class Vectors(WordRows):
         dtype
             Type of the values; None for that of the vectors.
         device
-            Where the tensor is; None for the CPU.
+            Device of the tensor; None for the CPU.
 
         Examples
         --------
@@ -335,7 +335,7 @@ class Vectors(WordRows):
         """
         pandas = require("pandas", "pandas")
         matrix = narrowed(self.matrix, numpy_dtype(self.dtype))
-        # Words that are not UTF-8 hold surrogates, which only an index of Python objects can keep.
+        # Words that are not valid UTF-8 contain surrogates, which only an index of Python objects can hold.
         return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The vocabulary of a model."""
+"""`Vocab`: the vocabulary of a model."""
 
 from vecload.keywords import explain_public
 from vecload.vocab.encoding import Flat, Padded

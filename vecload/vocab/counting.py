@@ -1,4 +1,4 @@
-"""Tokens of texts, checked and counted."""
+"""Check and count the tokens of texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and texts as row numbers, and back."""
+"""Convert tokens and texts to row numbers, and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Padded(NamedTuple, Generic[Array]):
 class Flat(NamedTuple, Generic[Array]):
     """Row numbers of texts, one text after the other, as ``nn.EmbeddingBag`` and `SentencePooler` take them.
 
-    `ids` int64, shape (tokens,), and `offsets` int64, shape (n,), where each text begins.
+    `ids` int64, shape (tokens,), and `offsets` int64, shape (n,), the position of the first token of each text.
     """
 
     ids: Array
@@ -42,7 +42,7 @@ class Flat(NamedTuple, Generic[Array]):
 
 
 class WordIds:
-    """Words and their row numbers: what `Vocab` is without its files. `Vocab` documents it."""
+    """Base class of `Vocab`, which documents it: words and their row numbers, without files."""
 
     words: Words
     unk_token: str | None
@@ -50,12 +50,12 @@ class WordIds:
 
     @property
     def padding_idx(self) -> int | None:
-        """Row of the padding word; None without one."""
+        """Row of the padding token; None without one."""
         return None if self.pad_token is None else self.words.get(self.pad_token)
 
     @property
     def unk_idx(self) -> int | None:
-        """Row of the word for unknown ones; None without one."""
+        """Row of the unknown token; None without one."""
         return None if self.unk_token is None else self.words.get(self.unk_token)
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class WordIds:
         if absent.any():
             if self.unk_token is None:
                 word = tokens[int(np.argmax(absent))]
-                message = f"{word!r} is not in the vocabulary, which has no unknown word: pass unk_token='<unk>'"
+                message = f"{word!r} is not in the vocabulary, which has no unknown token; pass unk_token='<unk>'"
                 raise missing_word(self.words, [word], message)
             rows[absent] = self.words.get(self.unk_token)
         return rows
@@ -104,13 +104,13 @@ class WordIds:
         Raises
         ------
         VocabularyError
-            If there is no such row.
+            If a row does not exist.
         """
         refuse_string("ids", ids)
         rows = [int(row) for row in ids]
         for row in rows:
             if not 0 <= row < len(self):
-                raise VocabularyError(f"row {row} is not one of the vocabulary's {len(self):,}")
+                raise VocabularyError(f"row {row} is out of range for a vocabulary of size {len(self):,}")
         return [self.words[row] for row in rows]
 
     @overload
@@ -174,8 +174,8 @@ class WordIds:
         texts
             Any iterable of texts. A text is a string, or a list of its tokens.
         layout
-            "padded": a matrix with one text in each row, filled up with `padding_idx`, and the lengths. "offsets": all
-            row numbers in one array, and where each text begins, as for ``nn.EmbeddingBag``.
+            "padded": a matrix with one text in each row, padded with `padding_idx`, and the lengths. "offsets": all row
+            numbers in one array, and the start of each text, as for ``nn.EmbeddingBag``.
         tokenize, lowercase
             How texts are split, as in `from_texts`: pass the same values.
         max_length

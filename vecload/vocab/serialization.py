@@ -1,4 +1,4 @@
-"""Vocabularies as JSON files, and those of Hugging Face tokenizers."""
+"""Vocabularies in JSON files, and vocabularies of Hugging Face tokenizers."""
 
 from __future__ import annotations
 

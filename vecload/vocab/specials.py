@@ -1,4 +1,4 @@
-"""Order of the special tokens of a vocabulary, and the names that padding and unknown tokens usually have."""
+"""Order of the special tokens of a vocabulary, and the usual names of padding and unknown tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Vocab`: the words a model knows, in the order of its embedding's rows."""
+"""`Vocab`: the words of a model, in the order of the rows of its embedding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vecload.words import Words, read_only
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Vocab(WordIds):
-    """The words a model knows, one row each, special tokens first.
+    """The words of a model, each with a row number, special tokens first.
 
     Use one of the class methods to make one.
 
@@ -40,9 +40,9 @@ class Vocab(WordIds):
     specials
         The special tokens among the words.
     unk_token
-        The word for unknown words. Without it, an unknown word is an error.
+        Token for unknown words. Without it, an unknown word is an error.
     pad_token
-        The word for padding.
+        Token for padding.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Vocab(WordIds):
         specials
             Words placed first, whatever their counts.
         unk_token, pad_token
-            The words for unknown tokens and for padding, placed first (padding before unknown) unless among
+            Tokens for unknown words and for padding, placed first (padding before unknown) unless among
             `specials`. By default, "<unk>" or "[UNK]" and "<pad>" or "[PAD]" if they are among the specials.
 
         Raises
@@ -307,7 +307,7 @@ class Vocab(WordIds):
         Raises
         ------
         FormatError
-            If the file holds no words, holds vectors, repeats a word, or its columns cannot be told apart.
+            If the file has no words, has vectors, repeats a word, or has ambiguous columns.
         """
         with errors.as_format_errors(name := text_input.input_name(path)):
             document = text_input.read_document(path)
