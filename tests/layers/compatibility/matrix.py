@@ -96,7 +96,7 @@ ABSENT: dict[tuple[str, str], str] = {
         for row in ("partial-none", "stored", "pooler-frozen", "pooler-mapped")
         for column in ("sparse-adam", "ddp-sparse")
     },
-    ("stored", "apply"): "functions that initialize embeddings pass it by: it is frozen, and no `nn.Embedding`",
+    ("stored", "apply"): "functions that initialize embeddings skip it, because it is not an `nn.Embedding`",
     **{(row, "parametrize"): _UNTRAINED for row in ("partial-none", "stored")},
     **{
         (row, column): _NO_OPTION
