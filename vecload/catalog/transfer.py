@@ -155,7 +155,7 @@ def fetch(
         with http.session() as session:
             for url in urls:
                 try:
-                    return _from(session, url, target, job)
+                    return _fetch_from(session, url, target, job)
                 except (DownloadError, FormatError) as error:
                     failures.append(error)
     if len(failures) == 1:
@@ -165,7 +165,7 @@ def fetch(
     raise wrong or DownloadError(" | ".join(str(failure) for failure in failures) or f"{target.name}: no address")
 
 
-def _from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
+def _fetch_from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
     """Download a file from one address."""
     part = _Part(target)
     retries, rate = http.Retries(url, job.policy), http.MinimumRate(url, job.policy)
@@ -211,13 +211,13 @@ def _receive(session: Any, url: str, part: _Part, job: _Job, rate: http.MinimumR
             if total == begin:
                 return False, begin
             part.discard()
-            raise http.RetryError("the file has another length than before")
+            raise http.RetryError("the length of the file has changed")
         if response.status_code == 206:
             changed = bool(validator and new_validator and new_validator != validator)
             if first != begin or changed:
                 part.discard()
                 raise http.RetryError(
-                    "the file has changed" if changed else "the server sent another range than asked for"
+                    "the file has changed" if changed else "the server sent a different range than requested"
                 )
         else:
             begin, total = 0, http.parse_number(response.headers.get("Content-Length", ""))
@@ -251,10 +251,10 @@ def _check_answer(url: str, response: Any, total: int | None, job: _Job) -> None
 def _check_space(part: _Part, needed: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     if needed > free:
-        raise _full(part, f"{needed:,} bytes are needed and {free:,} are free")
+        raise _disk_full(part, f"{needed:,} bytes are needed and {free:,} are free")
 
 
-def _full(part: _Part, why: str) -> OSError:
+def _disk_full(part: _Part, why: str) -> OSError:
     hint = "free some space or set VECLOAD_CACHE to a folder on another disk; the received bytes are kept"
     return OSError(errno.ENOSPC, f"the disk is full: {why}: {hint}", str(part.path))
 
@@ -285,7 +285,7 @@ def _append(response: Any, url: str, part: _Part, most: int, advance: Any, rate:
                     view = view[file.write(view) :]
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise _full(part, "the rest cannot be written") from error
+                    raise _disk_full(part, "the rest cannot be written") from error
                 raise
             advance(len(piece))
 
