@@ -187,7 +187,8 @@ def test_format_of_an_installed_package_is_known_without_a_call(installed: Path,
 
 def test_broken_format_of_an_installed_package_is_a_warning(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "glove.txt").write_text("cat 1 2\n")
-    done = run_with(installed, "import vecload; print(len(vecload.load('glove.txt', format='glove')))", tmp_path)
+    code = "import vecload; vecload.formats.all_formats(); print(len(vecload.load('glove.txt')))"
+    done = run_with(installed, code, tmp_path)
     assert done.stdout == "1\n"
     assert "the format 'broken' (json_lines:MISSING) cannot be used" in done.stderr
 

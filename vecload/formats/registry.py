@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -89,7 +88,7 @@ def all_formats() -> tuple[Format, ...]:
     >>> [form.name for form in all_formats()][:3]
     ['text', 'word2vec binary', 'fastText']
     """
-    return (*_BUILT_IN, *_installed(), *_registered)
+    return tuple(_each_format())
 
 
 def format_by_name(name: str) -> tuple[Format, str]:
@@ -108,10 +107,12 @@ def format_by_name(name: str) -> tuple[Format, str]:
     >>> form.name, alias
     ('text', 'glove')
     """
-    known = _names()
-    for spelling, found in known.items():
-        if _fold(spelling) == _fold(name):
-            return found
+    folded = _fold(name)
+    for form in _each_format():
+        for spelling in (form.name, *form.aliases):
+            if _fold(spelling) == folded:
+                return form, "" if spelling == form.name else spelling
+    known = [spelling for form in _each_format() for spelling in (form.name, *form.aliases)]
     near = did_you_mean(name.casefold(), known)
     raise OptionError(f"format={name!r} is not one of {', '.join(map(repr, known))}{near}")
 
@@ -162,7 +163,7 @@ def detect_format(source: Source) -> Format:
     if not head:
         raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded whole.")
     best, score = None, 0
-    for form in all_formats():
+    for form in _each_format():
         answer = 0 if form.detect is None else form.detect(head, name)
         if answer >= SURE:
             return form
@@ -177,14 +178,14 @@ def detect_format(source: Source) -> Format:
             "the format is not recognized",
             file=name,
             found=f"bytes {head[:16].hex(' ')}",
-            expected=" or ".join(form.name for form in all_formats()),
+            expected=" or ".join(form.name for form in _each_format()),
         )
     return best
 
 
 def _detect_folder(path: Path, name: str) -> Format:
     best, score = None, 0
-    for form in all_formats():
+    for form in _each_format():
         answer = 0 if form.detect_folder is None else form.detect_folder(path)
         if answer >= SURE:
             return form
@@ -198,12 +199,26 @@ def _detect_folder(path: Path, name: str) -> Format:
     raise FormatError("not word vectors", file=name, found=known.what, hint=known.hint)
 
 
+def _each_format() -> Iterator[Format]:
+    """Yield all known formats.
+
+    Looking for installed formats takes 10 to 50 ms, because the metadata of all installed packages are searched. So it
+    happens only when none of vecload's own formats was the right one.
+    """
+    yield from _BUILT_IN
+    yield from _installed()
+    yield from _registered
+
+
 @cache
 def _installed() -> tuple[Format, ...]:
     """Return the formats that installed packages declare as entry points; they are loaded once per process.
 
     A package that cannot be loaded causes a warning instead of an error: files of other formats stay readable.
     """
+    # Imported here because it takes about 20 ms, which opening a native file does not need.
+    from importlib import metadata
+
     found: list[Format] = []
     for point in metadata.entry_points(group=ENTRY_POINTS):
         try:
@@ -225,15 +240,6 @@ def _check_names(form: Format, others: Iterable[Format]) -> None:
     for name in (form.name, *form.aliases):
         if _fold(name) in taken:
             raise OptionError(f"the name {name!r} is taken by the format {taken[_fold(name)]!r}")
-
-
-def _names() -> dict[str, tuple[Format, str]]:
-    """Return each name and alias with its format and, for an alias, the alias itself."""
-    return {
-        spelling: (form, "" if spelling == form.name else spelling)
-        for form in all_formats()
-        for spelling in (form.name, *form.aliases)
-    }
 
 
 def _fold(name: str) -> str:
