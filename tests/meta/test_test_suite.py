@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -98,6 +99,31 @@ def test_names_that_a_file_patches_exist(path: str) -> None:
         except (AttributeError, ImportError):
             missing.append(f"{path}:{line}: {name}")
     assert missing == []
+
+
+def own_imports(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yield (line, module, name) of each import from vecload or from the tests, imports in functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("tests", "vecload"):
+            for alias in node.names:
+                yield node.lineno, node.module or "", alias.name
+
+
+def exists(module: str, name: str) -> bool:
+    """Return whether a module has a name. Modules of the tests are not imported: they may need optional packages."""
+    if module.startswith("tests"):
+        path = ROOT.joinpath(*module.split("."))
+        return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+    try:
+        return hasattr(importlib.import_module(module), name) or bool(importlib.import_module(f"{module}.{name}"))
+    except ImportError:
+        return False
+
+
+@pytest.mark.parametrize("path", [path for path, tree in TREES.items() if list(own_imports(tree))])
+def test_names_that_a_file_imports_exist(path: str) -> None:
+    imports = own_imports(TREES[path])
+    assert [f"{path}:{line}: {module}.{name}" for line, module, name in imports if not exists(module, name)] == []
 
 
 def test_every_package_and_top_level_module_has_tests_of_its_name() -> None:

@@ -14,7 +14,7 @@ import pytest
 if os.name != "posix":
     pytest.skip("needs fork", allow_module_level=True)
 
-from tests.robustness.writers import FOLDERS, WRITERS, Nursery, digest, nursery
+from tests.robustness.writers import FOLDERS, WRITERS, ForkServer, digest, fork_server
 
 NAMES = sorted(WRITERS)
 SAMPLE = ["aligned.safetensors", "convert.vec.gz", "native.safetensors", "pool.npy", "pooler", "vocab.json"]
@@ -23,14 +23,14 @@ NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with nursery(tmp_path_factory.mktemp("sample"), SAMPLE) as found:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    with fork_server(tmp_path_factory.mktemp("sample"), SAMPLE) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with nursery(tmp_path_factory.mktemp("every"), NAMES) as found:
+def every(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    with fork_server(tmp_path_factory.mktemp("every"), NAMES) as found:
         yield found
 
 
@@ -40,7 +40,7 @@ def left_over(folder: Path, name: str) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in expected)
 
 
-def check_kills(found: Nursery, names: list[str], folder: Path, times: int) -> None:
+def check_kills(found: ForkServer, names: list[str], folder: Path, times: int) -> None:
     rng = random.Random(times)
     for number in range(times):
         name = names[number % len(names)]
@@ -54,20 +54,20 @@ def check_kills(found: Nursery, names: list[str], folder: Path, times: int) -> N
         assert left_over(place, name) == []
 
 
-def test_both_values_of_a_writer_differ(sample: Nursery) -> None:
+def test_both_values_of_a_writer_differ(sample: ForkServer) -> None:
     assert all(first != second for first, second in sample.digests.values())
 
 
-def test_killed_writer_leaves_a_whole_target(sample: Nursery, tmp_path: Path) -> None:
+def test_killed_writer_leaves_a_whole_target(sample: ForkServer, tmp_path: Path) -> None:
     check_kills(sample, SAMPLE, tmp_path, 2 * len(SAMPLE))
 
 
 @pytest.mark.campaign
-def test_every_writer_killed_at_random_moments_leaves_a_whole_target(every: Nursery, tmp_path: Path) -> None:
+def test_every_writer_killed_at_random_moments_leaves_a_whole_target(every: ForkServer, tmp_path: Path) -> None:
     check_kills(every, NAMES, tmp_path, KILLS)
 
 
-def check_limit(found: Nursery, name: str, folder: Path, size: int) -> None:
+def check_limit(found: ForkServer, name: str, folder: Path, size: int) -> None:
     target = folder / name
     if name not in FOLDERS:
         assert found.run("written", name, target) == "done"
@@ -79,20 +79,20 @@ def check_limit(found: Nursery, name: str, folder: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_full_disk_is_reported_and_keeps_the_old_file(name: str, sample: Nursery, tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_keeps_the_old_file(name: str, sample: ForkServer, tmp_path: Path) -> None:
     check_limit(sample, name, tmp_path, 1000)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [0, 100, 1000])
-def test_every_writer_reports_a_full_disk(name: str, size: int, every: Nursery, tmp_path: Path) -> None:
+def test_every_writer_reports_a_full_disk(name: str, size: int, every: ForkServer, tmp_path: Path) -> None:
     check_limit(every, name, tmp_path, size)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", NAMES)
-def test_every_writer_on_a_full_file_system(name: str, every: Nursery, tmp_path: Path) -> None:
+def test_every_writer_on_a_full_file_system(name: str, every: ForkServer, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], capture_output=True)
@@ -108,25 +108,25 @@ def test_every_writer_on_a_full_file_system(name: str, every: Nursery, tmp_path:
         subprocess.run(["umount", disk], check=True)
 
 
-def check_together(found: Nursery, name: str, folder: Path, writers: int, times: int) -> None:
+def check_together(found: ForkServer, name: str, folder: Path, writers: int, times: int) -> None:
     assert found.run("together", name, folder / name, writers, times) == ["0"] * writers
     assert digest(folder / name) in found.digests[name]
     assert left_over(folder, name) == []
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_writers_of_one_target_do_not_fail_each_other(name: str, sample: Nursery, tmp_path: Path) -> None:
+def test_writers_of_one_target_succeed(name: str, sample: ForkServer, tmp_path: Path) -> None:
     check_together(sample, name, tmp_path, 3, 8)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("writers", [2, 3, 4])
-def test_writers_of_every_kind_do_not_fail_each_other(name: str, writers: int, every: Nursery, tmp_path: Path) -> None:
+def test_all_writers_of_one_target_succeed(name: str, writers: int, every: ForkServer, tmp_path: Path) -> None:
     check_together(every, name, tmp_path, writers, 2 if name == "report.html" else 20)
 
 
-def check_places(found: Nursery, name: str, folder: Path) -> None:
+def check_places(found: ForkServer, name: str, folder: Path) -> None:
     begin = time.monotonic()
     answer = found.run("written", name, folder / "missing" / name)
     assert answer.startswith("OSError"), answer
@@ -144,11 +144,11 @@ def check_places(found: Nursery, name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_missing_and_read_only_folders_are_reported(name: str, sample: Nursery, tmp_path: Path) -> None:
+def test_missing_and_read_only_folders_are_reported(name: str, sample: ForkServer, tmp_path: Path) -> None:
     check_places(sample, name, tmp_path)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", NAMES)
-def test_every_writer_reports_missing_and_read_only_folders(name: str, every: Nursery, tmp_path: Path) -> None:
+def test_every_writer_reports_missing_and_read_only_folders(name: str, every: ForkServer, tmp_path: Path) -> None:
     check_places(every, name, tmp_path)

@@ -244,7 +244,7 @@ def _serve() -> None:
         answers.flush()
 
 
-class Nursery:
+class ForkServer:
     """Process that has imported and compiled everything, and forks a child for each task."""
 
     def __init__(self, scratch: Path, names: list[str]) -> None:
@@ -286,8 +286,8 @@ def _plain(value: object) -> object:
 
 
 @contextlib.contextmanager
-def nursery(scratch: Path, names: list[str]) -> Iterator[Nursery]:
-    made = Nursery(scratch, names)
+def fork_server(scratch: Path, names: list[str]) -> Iterator[ForkServer]:
+    made = ForkServer(scratch, names)
     try:
         yield made
     finally:
