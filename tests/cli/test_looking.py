@@ -18,6 +18,7 @@ import pytest
 import vecload
 from tests.cli.running import PROGRAM, run
 from tests.terminal import run_in_terminal, without_codes
+from vecload import formats
 from vecload.cli.console import scores, table
 from vecload.inspection import details_of
 
@@ -159,7 +160,7 @@ def test_info_of_arrays_shows_exact_rows(suffix: str, tmp_path: Path) -> None:
 
 def test_info_shows_ngrams_and_labels_of_fasttext_models() -> None:
     arguments = {"minn": 3, "maxn": 6, "bucket": 2_000_000, "model": "supervised", "loss": "softmax"}
-    details = details_of({"args": arguments, "labels": ["__label__a"]}, ["cat"], np.ones((1, 2)))
+    details = details_of(formats.History(arguments=arguments, labels=("__label__a",)), ["cat"], np.ones((1, 2)))
     assert details == {
         "n-grams": "minn 3, maxn 6, 2,000,000 buckets",
         "model": "supervised, softmax loss",
