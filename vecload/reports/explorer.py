@@ -114,7 +114,7 @@ def report(
 
     Notes
     -----
-    Each word has its ten nearest rows among all rows of the table, found exactly, with float32 cosines.
+    The page holds the ten nearest of all rows of the table for each word, found exactly.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The order in which words get labels on the map: frequent words that say much come first."""
+"""Order in which words get labels on the map: frequent words with a specific meaning come first."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 RULE: Final = (
-    "Labels go first to frequent words that say much. The frequency rank of a word is weighed by its information: the "
-    "mean cosine to its ten neighbors, minus the mean cosine to all words on the map. Words that occur in any text, "
-    "such as “the”, are about as near to everything as to their neighbors. Words without a letter come last."
+    "Frequent words with a specific meaning get labels first. The frequency rank of a word is combined with its "
+    "specificity: the mean cosine to its ten neighbors, minus the mean cosine to all words on the map. Words of any "
+    "text, such as “the”, are about as near to all words as to their neighbors. Words without letters come last."
 )
-"""The rule, for the reader of a page."""
+"""The rule, as pages show it."""
 
-# One standard deviation of information counts as much as being four times as frequent.
+# One standard deviation of specificity counts as much as being four times as frequent.
 _DOUBLINGS = 2.0
-# Ranks are counted from here, so that the first few words do not win by rank alone.
+# Added to all ranks, so that the first few words do not win by rank alone.
 _FIRST = 20
 
 
@@ -51,11 +51,11 @@ def label_order(
     [1, 0, 2]
     """
     finite = np.nan_to_num(units, nan=0.0, posinf=0.0, neginf=0.0)
-    there = np.isfinite(near)
-    closeness = np.where(there, near, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    information = closeness - finite @ finite.mean(axis=0) if len(finite) else closeness
-    spread = float(information.std()) if len(information) else 0.0
-    score = (information - information.mean()) / spread if spread > 0 else np.zeros(len(words))
+    known = np.isfinite(near)
+    closeness = np.where(known, near, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    specificity = closeness - finite @ finite.mean(axis=0) if len(finite) else closeness
+    spread = float(specificity.std()) if len(specificity) else 0.0
+    score = (specificity - specificity.mean()) / spread if spread > 0 else np.zeros(len(words))
     cost = np.log2(ranks + _FIRST) - _DOUBLINGS * np.clip(score, -3, 3)
     wordless = np.array([not any(map(str.isalpha, word)) for word in words], dtype=bool)
     return np.lexsort((ranks, cost, wordless))

@@ -1,4 +1,5 @@
-// Navigation between words. The address holds the current word (#word=frog), so links can be shared and the back button works.
+// Navigation between words. The address holds the current word (#word=frog), so that links can be shared and the back button
+// works.
 
 class Navigation {
   constructor(data) {
