@@ -343,7 +343,7 @@ def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
 def _first_rows(reader: Reader) -> Sample:
     """Return the first rows, and the total row count if they are the whole file."""
     batches = list(reader)
-    words = [word for batch in batches for word in Words(batch.data, batch.offsets)]
+    words = [word for batch in batches for word in batch.words]
     rows = [batch.rows.astype(np.float64) for batch in batches]
     read = len(words) + reader.skipped.total()
     return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), read if read < _SAMPLE else None)

@@ -107,7 +107,7 @@ class WordCheck:
     def stripped(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield the batches, without the spaces that all words of the first batch share."""
         for number, batch in enumerate(batches):
-            words = Words(batch.data, batch.offsets)
+            words = batch.words
             if number == 0:
                 self.shares_spaces(words)
             words = self._shared.strip(words)

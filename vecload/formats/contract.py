@@ -27,12 +27,25 @@ _BATCH: Final = 1 << 20  # bytes of the rows of a batch
 class Batch(NamedTuple):
     """Consecutive words and rows of a file, about a megabyte.
 
-    `data` uint8 (bytes,) and `offsets` int64 (n + 1,) are the packed words, `rows` the values, shape (n, dim).
+    Examples
+    --------
+    >>> words = Words.from_strings(["cat", "dog"])
+    >>> batch = Batch(words.data, words.offsets, np.eye(2))
+    >>> list(batch.words), batch.take(np.array([1])).rows
+    (['cat', 'dog'], array([[0., 1.]]))
     """
 
     data: npt.NDArray[np.uint8]
+    """Bytes of the words, concatenated."""
     offsets: npt.NDArray[np.int64]
+    """Offset of each word in `data`, and the end of the last one, shape (n + 1,)."""
     rows: npt.NDArray[Any]
+    """Values, shape (n, dim)."""
+
+    @property
+    def words(self) -> Words:
+        """The words, which may occur more than once."""
+        return Words(self.data, self.offsets)
 
     def take(self, at: npt.NDArray[np.int64]) -> Batch:
         """Return the rows with these numbers."""
@@ -77,6 +90,11 @@ class ReadRequest:
         Whether to keep NaN and infinity.
     alias
         The alias by which the caller named the format, as `Format.aliases` spells it; "" if there was none.
+
+    Examples
+    --------
+    >>> ReadRequest(only=Words.from_strings(["cat"]), dtype="float16").errors
+    'raise'
     """
 
     only: Words | None = None

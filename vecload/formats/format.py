@@ -18,7 +18,7 @@ SURE: Final = 90
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A file format: how to recognize, read and write it. At least one of `read` and `write` is required.
+    r"""A file format: how to recognize, read and write it. At least one of `read` and `write` is required.
 
     Parameters
     ----------
@@ -63,6 +63,18 @@ class Format:
     OptionError
         For a format without reader and writer, a suffix that does not begin with a dot or has upper-case letters,
         and unknown options.
+
+    Examples
+    --------
+    A format that is only written, one word on each line:
+
+    >>> def write(path, rows, options):
+    ...     with path.open("w", encoding="utf-8") as file:
+    ...         for batch in rows.batches():
+    ...             file.writelines(f"{word}\n" for word in batch.words)
+    ...     return Counter()
+    >>> Format(name="words only", write=write, suffixes=(".words",)).read is None
+    True
     """
 
     name: str

@@ -116,7 +116,7 @@ class Reader(BaseReader):
 
     def _without(self, lost: npt.NDArray[np.bool_], batch: Batch) -> Batch:
         """Return the batch without rows that have values too large for the requested type, or raise the error."""
-        word = Words(batch.data, batch.offsets).bytes(int(np.argmax(lost)))
+        word = batch.words.bytes(int(np.argmax(lost)))
         count = int(np.count_nonzero(lost))
         skip_nonfinite(self._request, self.skipped, self.dtype, word=word, count=count, file=self._source.name)
         self.meta["skipped"] = dict(self.skipped)

@@ -236,7 +236,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         separator = b"["
         for given in table.batches():
             batch = policy.apply(given)
-            some = Words(batch.data, batch.offsets)
+            some = batch.words
             file.write(as_bytes(to_float32(batch, NAME)), len(some))
             known = symbols.lookup(some)
             keys.append(np.where(known >= 0, codes[known], hash_words(some)))

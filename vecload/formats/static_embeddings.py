@@ -155,7 +155,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
             batch = policy.apply(given)
             rows = batch.rows.astype(dtype.newbyteorder("<"), copy=False)
             file.write(as_bytes(rows), len(rows))
-            words = Words(batch.data, batch.offsets)
+            words = batch.words
             lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(words, seen))
             tokenizer.write("".join(lines).encode())
             seen += len(rows)

@@ -221,7 +221,7 @@ class Reader(BaseReader):
             self._request,
             self.skipped,
             self.dtype,
-            word=Words(batch.data, batch.offsets).bytes(first),
+            word=batch.words.bytes(first),
             count=len(batch.rows) - len(keep),
             file=self._source.name,
             byte=byte,

@@ -157,7 +157,7 @@ class Reader(BaseReader):
         blocks: list[npt.NDArray[Any]] = []
         done = 0
         for batch in reader:
-            for number, word in enumerate(Words(batch.data, batch.offsets), start=done):
+            for number, word in enumerate(batch.words, start=done):
                 if word != str(number):
                     line = number + 1
                     raise FormatError(

@@ -14,7 +14,7 @@ from vecload.formats.writing.word_policy import WordPolicy
 from vecload.message_text import quote
 from vecload.sources import detect_compression
 from vecload.threads import Pool
-from vecload.words import Words, read_only
+from vecload.words import read_only
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -95,7 +95,7 @@ def _check_first(batch: Batch) -> None:
 
     Readers drop a byte order mark, and decompress a file that begins with the magic number of a compression.
     """
-    word = Words(batch.data, batch.offsets).bytes(0)
+    word = batch.words.bytes(0)
     kind = detect_compression(word)
     if kind is not None:
         problem = f"the first word, {quote(word)}, begins as a file compressed with {kind} does"
@@ -124,7 +124,7 @@ def format_lines(batch: Batch, precision: int | None) -> tuple[npt.NDArray[np.ui
 def _format_doubles(batch: Batch, precision: int | None) -> npt.NDArray[np.uint8]:
     """Return the lines of float64 rows. They are rare enough for Python's own shortest decimals."""
     spell = repr if precision is None else f"{{:.{precision}f}}".format
-    found = Words(batch.data, batch.offsets)
+    found = batch.words
     rows = enumerate(batch.rows.tolist())
     lines = [found.bytes(at) + f" {' '.join(map(spell, row))}\n".encode() for at, row in rows]
     return np.frombuffer(b"".join(lines), dtype=np.uint8)

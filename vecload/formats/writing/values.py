@@ -8,7 +8,6 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.message_text import quote
-from vecload.words import Words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +28,7 @@ def to_float32(batch: Batch, form: str) -> npt.NDArray[np.float32]:
     if batch.rows.dtype.itemsize > rows.itemsize:
         lost = (np.isinf(rows) & np.isfinite(batch.rows)).any(axis=1)
         if lost.any():
-            found = f"one in the row of {quote(Words(batch.data, batch.offsets).bytes(int(np.argmax(lost))))}"
+            found = f"one in the row of {quote(batch.words.bytes(int(np.argmax(lost))))}"
             hint = "Choose a format that holds float64, such as native."
             raise FormatError(f"a value too large for {form}, which holds float32", found=found, hint=hint)
     return rows

@@ -43,7 +43,7 @@ class WordPolicy:
     >>> policy = WordPolicy("example", b" ", "escape")
     >>> words = Words.from_strings(["New York", "100%"])
     >>> batch = policy.apply(Batch(words.data, words.offsets, np.zeros((2, 1))))
-    >>> list(Words(batch.data, batch.offsets))
+    >>> list(batch.words)
     ['New%20York', '100%25']
     """
 
