@@ -104,8 +104,9 @@ def numpy_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Return values in another type, each rounded once to the nearest, or the array itself if it has the type.
 
-    `ml_dtypes` takes doubles to bfloat16 by way of float32, which rounds twice. Rounding to odd first (Boldo and
-    Melquiond 2008) keeps what the second rounding has to know.
+    `ml_dtypes` converts float64 to bfloat16 through float32 and so rounds twice, which can give the wrong neighbor.
+    Here the first step rounds to odd: towards zero, with the last bit set if the value is inexact. The second rounding
+    to nearest is then correct (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
 
     Examples
     --------
@@ -115,20 +116,22 @@ def narrowed(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
     if dtype.name == "bfloat16" and values.dtype == np.float64:
         single = values.astype(np.float32)
         bits = single.view(np.uint32)
-        bits -= np.abs(single) > np.abs(values)  # towards zero ...
-        bits |= single != values  # ... and odd where not exact
+        # The bit patterns of floats of one sign are in the order of their magnitudes, so subtracting 1 from the bits
+        # steps towards zero. The comparison of the second line is exact, because float32 converts to float64 exactly.
+        bits -= np.abs(single) > np.abs(values)
+        bits |= single != values
         values = single
-    with np.errstate(over="ignore", invalid="ignore"):  # who asked for the type judges infinity
+    with np.errstate(over="ignore", invalid="ignore"):  # callers check for infinity
         return values.astype(dtype, copy=False)
 
 
 def as_array(matrix: npt.NDArray[Any], dtype: npt.DTypeLike | None, *, copy: bool | None) -> npt.NDArray[Any]:
-    """Return a matrix as the ``__array__`` of an object that holds it has to, by the rules of NumPy 2.
+    """Return a matrix as the method ``__array__`` of its owner has to by the rules of NumPy 2.
 
     Raises
     ------
     ValueError
-        If another type is asked for without a copy.
+        If another type is requested without a copy.
     """
     wanted = matrix.dtype if dtype is None else np.dtype(dtype)
     if copy is False and wanted != matrix.dtype:

@@ -54,7 +54,7 @@ def test_compressed_file_holds_the_bytes_of_the_plain_one(
     assert sorted(file.name for file in tmp_path.iterdir()) == [plain, packed.name]
 
 
-def test_gensim_and_gunzip_read_what_is_compressed(vectors: Vectors, tmp_path: Path) -> None:
+def test_gensim_and_gunzip_read_compressed_files(vectors: Vectors, tmp_path: Path) -> None:
     vectors.save(tmp_path / "v.vec.gz")
     theirs = KeyedVectors.load_word2vec_format(tmp_path / "v.vec.gz")
     assert np.array_equal(theirs.vectors, vectors.matrix)

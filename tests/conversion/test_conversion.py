@@ -1,4 +1,4 @@
-"""`convert` and `save`: what is written, what is left out and said, and that nothing is ever half there."""
+"""`convert` and `save`: written rows, reported omissions, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def vectors_of(words: list[str], dim: int = 3, dtype: str = "float32") -> Vector
     return Vectors(Words.from_strings(words), matrix)
 
 
-def test_the_summary_tells_what_was_left_out(tmp_path: Path) -> None:
+def test_convert_reports_rows_that_were_left_out(tmp_path: Path) -> None:
     done = vecload.convert(io.BytesIO(TEXT), tmp_path / "v.txt", errors="skip")
     assert (done.rows, done.written, done.dropped) == (5, 3, {"duplicates": 1, "too few values": 1})
     text = (tmp_path / "v.txt").read_bytes()
@@ -39,7 +39,7 @@ def test_the_summary_tells_what_was_left_out(tmp_path: Path) -> None:
     )
 
 
-def test_options_of_reading_and_writing(tmp_path: Path) -> None:
+def test_convert_applies_options_of_reading_and_writing(tmp_path: Path) -> None:
     path = tmp_path / "v.txt"
     data = TEXT.replace(b"bad 1\n", b"")
 
@@ -55,12 +55,12 @@ def test_options_of_reading_and_writing(tmp_path: Path) -> None:
     assert written(prefix="c", vocab=["at"]) == b"1 2\nat 3.0 4.0\n"
 
 
-def test_a_row_of_zeros_stays_when_normalised(tmp_path: Path) -> None:
+def test_convert_keeps_rows_of_zeros_when_normalizing(tmp_path: Path) -> None:
     vecload.convert(io.BytesIO(b"a 0 0\nb 3e-30 4e-30\n"), tmp_path / "v.txt", normalize=True)
     assert vecload.load(tmp_path / "v.txt").matrix.tolist() == [[0, 0], [np.float32(0.6), np.float32(0.8)]]
 
 
-def test_words_that_text_cannot_hold(tmp_path: Path) -> None:
+def test_save_applies_the_policy_for_unencodable_words(tmp_path: Path) -> None:
     vectors = vectors_of(["New York", "100%", "a\nb", "plain", "no\u00a0break"])
     path = tmp_path / "v.txt"
     with pytest.raises(
@@ -80,14 +80,14 @@ def test_words_that_text_cannot_hold(tmp_path: Path) -> None:
         match=r"cannot represent: found ''\. unencodable='skip' \(--unencodable skip\) leaves such words out; or",
     ):
         vectors_of(["a", ""]).save(path, unencodable="escape")
-    for policy in ("raise", "escape"):  # what cannot be escaped is not advised to be
+    for policy in ("raise", "escape"):  # escaping is not advised for words that cannot be escaped
         with pytest.raises(
             FormatError, match=r"found '.udcff'\. unencodable='skip' \(--unencodable skip\) leaves such words out; or"
         ):
             vectors_of(["\udcff"]).save(tmp_path / "folder", "projector", unencodable=policy)
 
 
-def test_a_first_word_like_a_byte_order_mark(tmp_path: Path) -> None:
+def test_save_of_a_word_like_a_byte_order_mark_needs_a_header(tmp_path: Path) -> None:
     vectors = vectors_of(["\ufeffcat", "dog"])
     with pytest.raises(FormatError, match=r"U\+FEFF"):
         vectors.save(tmp_path / "v.txt", "glove")
@@ -95,7 +95,7 @@ def test_a_first_word_like_a_byte_order_mark(tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "v.txt").words) == ["\ufeffcat", "dog"]
 
 
-def test_gensim_reads_what_is_written(tmp_path: Path) -> None:
+def test_gensim_reads_saved_files(tmp_path: Path) -> None:
     vectors = vectors_of([f"w{at}é" for at in range(300)], dim=7)
     vectors.save(tmp_path / "v.txt")
     vectors.save(tmp_path / "v.bin", "word2vec binary")
@@ -106,7 +106,7 @@ def test_gensim_reads_what_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("guess", "rows"), [(0, 0), (99, 100), (100, 99), (9, 123456), (5, 5)])
-def test_a_count_known_only_at_the_end(guess: int, rows: int, tmp_path: Path) -> None:
+def test_header_has_the_row_count_if_it_is_known_only_at_the_end(guess: int, rows: int, tmp_path: Path) -> None:
     with CountedFile(tmp_path / "f", guess, lambda count: b"%d\n" % count) as file:
         for at in range(rows):
             file.write(b"%d," % at, 1)
@@ -114,7 +114,7 @@ def test_a_count_known_only_at_the_end(guess: int, rows: int, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_text_of_every_type_reads_back(dtype: str, tmp_path: Path) -> None:
+def test_text_of_every_dtype_is_read_back(dtype: str, tmp_path: Path) -> None:
     data = b"".join(b"w%d %r %r\n" % (at, at / 7 - 5, 2.0 ** (at - 40)) for at in range(50))
     vectors = vecload.load(io.BytesIO(data), dtype=dtype)  # type: ignore[arg-type]
     vectors.save(tmp_path / "v.txt")
@@ -122,7 +122,7 @@ def test_text_of_every_type_reads_back(dtype: str, tmp_path: Path) -> None:
     assert again.matrix.tobytes() == vectors.matrix.tobytes()
 
 
-def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
+def test_convert_with_invalid_options_raises(tmp_path: Path) -> None:
     for name, form, message in (
         ("v.xyz", None, r"cannot infer a format from '.*v\.xyz'; pass format= \(--format\) or use one of: \.txt, "),
         ("v.txt", "nothing", "format='nothing' is not one of 'text'"),
@@ -137,7 +137,7 @@ def test_what_cannot_be_told_or_used(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_convert_reads_the_source_format_it_is_told(tmp_path: Path) -> None:
+def test_convert_reads_the_given_source_format(tmp_path: Path) -> None:
     source = tmp_path / "ambiguous.txt"
     source.write_bytes(b"1 2\n3 4\n")  # a header and a row, or two rows
     done = vecload.convert(source, tmp_path / "o.vec", source_format="glove")
@@ -147,7 +147,7 @@ def test_convert_reads_the_source_format_it_is_told(tmp_path: Path) -> None:
             vecload.convert(source, tmp_path / "o.vec", source_format=form)
 
 
-def test_several_files_at_once(tmp_path: Path) -> None:
+def test_convert_of_several_files_checks_all_targets_first(tmp_path: Path) -> None:
     pairs = conversion.targets_in(tmp_path / "out", ["a/x.txt.gz", "y.zip/y.vec", "plain"], "word2vec-binary")
     assert [target.name for _, target in pairs] == ["x.bin", "y.bin", "plain.bin"]
     for name, suffix in (("vec", ".vec"), ("GloVe", ".txt"), ("feather", ".feather"), ("fasttext", "")):
@@ -160,7 +160,7 @@ def test_several_files_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("old", [None, "old"])
-def test_killed_in_the_middle(old: str | None, tmp_path: Path) -> None:
+def test_killed_conversion_leaves_the_old_file(old: str | None, tmp_path: Path) -> None:
     source, target = tmp_path / "v.txt", tmp_path / "out" / "v.vec"
     target.parent.mkdir()
     if old:
@@ -182,7 +182,7 @@ def test_killed_in_the_middle(old: str | None, tmp_path: Path) -> None:
     assert len(vecload.load(target)) == 600_000
 
 
-def test_n_grams_do_not_go_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_dropped_ngrams_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plain = vectors_of(["a", "b"])
     vectors = Vectors(plain.words, plain.matrix, {}, NgramTable(np.ones((9, 3), dtype=np.float32), minn=3, maxn=6))
     vectors.save(tmp_path / "v.safetensors")
@@ -191,8 +191,8 @@ def test_n_grams_do_not_go_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "text cannot store n-grams; they were dropped" in caplog.text
 
 
-def test_a_prefix_over_many_chunks() -> None:
-    """Rows of other prefixes lie between, so none stays where the reader parsed it."""
+def test_prefix_is_stripped_in_all_chunks() -> None:
+    """Rows with other prefixes are removed, so no row remains at the position to which the reader parsed it."""
     lines = [b"%s%d %d.5 -%d.25\n" % ((b"/c/en/", b"/c/de/", b"x")[at % 3], at, at, at) for at in range(200_000)]
     vectors = vecload.load(io.BytesIO(b"".join(lines)), prefix="/c/en/")
     numbers = np.arange(0, 200_000, 3)
@@ -202,7 +202,7 @@ def test_a_prefix_over_many_chunks() -> None:
     assert few.matrix.tolist() == [[9.5, -9.25], [12.5, -12.25]]
 
 
-def test_the_official_fasttext_takes_our_vectors_as_pretrained(tmp_path: Path) -> None:
+def test_fasttext_accepts_saved_vectors_as_pretrained(tmp_path: Path) -> None:
     words = ["cat", "dog", "北海道", "a\u00a0b", "x"]
     vectors = vectors_of(words, dim=7)
     vectors.save(tmp_path / "v.vec")

@@ -69,7 +69,7 @@ def space_map() -> vecload.SpaceMap:
 
 
 def arrays_of(value: Any) -> Any:
-    """Return everything that makes the value what it is, in types that compare."""
+    """Return the content of a value in types that can be compared."""
     if isinstance(value, np.ndarray):
         return value.dtype.name, value.shape, value.tobytes()
     if isinstance(value, Vectors):

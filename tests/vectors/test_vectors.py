@@ -36,7 +36,7 @@ def test_vectors_accept_any_iterable_of_strings(words: object) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 70, 5000])
-def test_vectors_refuse_duplicate_words(count: int) -> None:
+def test_vectors_with_duplicate_words_raise(count: int) -> None:
     words = [f"w{at}" for at in range(count)]
     Vectors(words, np.ones((count, 1)))
     words[-1] = "w0"
@@ -59,7 +59,7 @@ def test_vectors_refuse_duplicate_words(count: int) -> None:
         (["cat"], torch.ones(1, 1, requires_grad=True), OptionError, "the matrix cannot be converted"),
     ],
 )
-def test_invalid_arguments_of_vectors_are_named(
+def test_vectors_with_invalid_arguments_raise(
     words: object, matrix: object, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as caught:
@@ -141,12 +141,12 @@ def test_missing_word_raises_a_key_error_with_a_readable_message(look_up: Callab
 
 
 @pytest.mark.parametrize("key", [0, np.int64(1), [0], ["cat", None]])
-def test_look_up_by_row_number_is_refused(key: object) -> None:
+def test_lookup_by_row_number_raises(key: object) -> None:
     with pytest.raises(OptionError, match="vectors are looked up by word, got"):
         pets()[key]  # type: ignore[index]
 
 
-def test_select_of_a_repeated_word_is_refused() -> None:
+def test_select_of_a_repeated_word_raises() -> None:
     with pytest.raises(VocabularyError, match="'cat' occurs twice"):
         pets().select(["cat", "dog", "cat"])
     assert pets()[["cat", "dog", "cat"]].tolist() == [[0, 1], [2, 3], [0, 1]]

@@ -42,7 +42,7 @@ def test_slice_equals_the_slice_of_words_and_matrix(rows: slice) -> None:
     assert part.meta["format"] == "x"
 
 
-def test_counts_of_another_length_are_refused() -> None:
+def test_counts_of_another_length_raise() -> None:
     with pytest.raises(OptionError, match=r"2 words need the same number of counts, got shape \(3,\)"):
         Vectors(["a", "b"], np.eye(2), history=History(counts=np.arange(3)))
 
@@ -58,12 +58,12 @@ def test_head_shares_the_matrix_and_takes_any_length() -> None:
 
 
 @pytest.mark.parametrize("row", [0, np.int64(7), -1])
-def test_row_numbers_are_refused_with_the_way_to_get_them(row: int) -> None:
+def test_lookup_by_row_number_raises_with_advice(row: int) -> None:
     with pytest.raises(OptionError, match=rf"looked up by word, got .*; use matrix\[{row}\] for a row by number"):
         table()[row]  # type: ignore[call-overload]
 
 
-def test_slice_of_words_is_refused() -> None:
+def test_slice_of_words_raises() -> None:
     with pytest.raises(OptionError, match=r"slices take row numbers.*use select\(\)"):
         table()["the":"cat"]  # type: ignore[misc]
 
@@ -97,7 +97,7 @@ def test_from_dict_keeps_order_values_and_types(vectors: dict, dtype: object, ex
         ({1: [1, 2]}, "words must be strings: found int"),
     ],
 )
-def test_from_dict_refuses_other_dictionaries(vectors: dict, message: str) -> None:
+def test_from_dict_of_invalid_dictionary_raises(vectors: dict, message: str) -> None:
     with pytest.raises((OptionError, VocabularyError), match=message):
         Vectors.from_dict(vectors)
 

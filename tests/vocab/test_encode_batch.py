@@ -28,13 +28,13 @@ def test_padded_ids_equal_those_of_torchs_pad_sequence(texts: list[str]) -> None
 
 
 @given(TEXTS)
-def test_offsets_give_each_text_again(texts: list[str]) -> None:
+def test_offsets_separate_the_texts(texts: list[str]) -> None:
     ids, offsets = VOCAB.encode_batch(texts, layout="offsets")
     bags = [bag.tolist() for bag in np.split(ids, offsets[1:])] if texts else []
     assert bags == [VOCAB.encode(text.split()).tolist() for text in texts]
 
 
-def test_offsets_are_what_embedding_bag_takes() -> None:
+def test_offsets_are_accepted_by_embedding_bag() -> None:
     bag = torch.nn.EmbeddingBag(len(VOCAB), 3, mode="sum")
     texts = ["the cat", "", "mat mat cow"]
     ids, offsets = VOCAB.encode_batch(texts, layout="offsets", as_numpy=False)
@@ -43,7 +43,7 @@ def test_offsets_are_what_embedding_bag_takes() -> None:
 
 
 @pytest.mark.parametrize("layout", ["padded", "offsets"])
-def test_tensors_equal_the_arrays(layout: str) -> None:
+def test_tensors_equal_arrays(layout: str) -> None:
     arrays = VOCAB.encode_batch(["the cat", "mat"], layout=layout)  # type: ignore[call-overload]
     tensors = VOCAB.encode_batch(["the cat", "mat"], layout=layout, as_numpy=False)  # type: ignore[call-overload]
     for array, tensor in zip(arrays, tensors, strict=True):
@@ -60,7 +60,7 @@ def test_token_lists_and_lowercase_are_encoded() -> None:
     assert VOCAB.encode_batch([["THE", "cat"], "The MAT"], lowercase=True).ids.tolist() == [[2, 3], [2, 4]]
 
 
-def test_invalid_calls_of_encode_batch_are_named() -> None:
+def test_encode_batch_with_invalid_arguments_raises() -> None:
     with pytest.raises(OptionError, match="texts must be a list of strings, not one string"):
         VOCAB.encode_batch("the cat")
     with pytest.raises(OptionError, match="unknown layout 'ragged'; choose from: padded, offsets"):

@@ -17,8 +17,8 @@ TOKENS = st.lists(st.text(UTF8_CHARACTERS, min_size=1, max_size=4), max_size=80)
 
 
 @given(TOKENS, st.integers(1, 3), st.one_of(st.none(), st.integers(2, 12)))
-def test_like_torchtexts_build_vocab_from_iterator(words: list[str], min_freq: int, max_size: int | None) -> None:
-    """Against the published rule, written out: specials, then by (-count, token), cut at max_tokens."""
+def test_from_tokens_equals_build_vocab_of_torchtext(words: list[str], min_freq: int, max_size: int | None) -> None:
+    """Compare with the documented rule: specials, then tokens by (-count, token), at most max_tokens."""
     specials = ["<pad>", "<unk>"]
     counter = Counter(words)
     kept = [(word, count) for word, count in counter.items() if count >= min_freq and word not in specials]
@@ -32,7 +32,7 @@ def test_like_torchtexts_build_vocab_from_iterator(words: list[str], min_freq: i
 
 
 @given(st.lists(st.binary(min_size=1, max_size=6), unique=True, max_size=40))
-def test_json_keeps_everything(tmp_path_factory: pytest.TempPathFactory, raws: list[bytes]) -> None:
+def test_json_file_keeps_the_whole_vocabulary(tmp_path_factory: pytest.TempPathFactory, raws: list[bytes]) -> None:
     words = [raw.decode("utf-8", "surrogateescape") for raw in raws]
     vocab = Vocab.from_counter({word: at + 1 for at, word in enumerate(words)}, pad_token="<pad>", unk_token="<unk>")
     file = tmp_path_factory.mktemp("vocab") / "v.json"
@@ -40,7 +40,7 @@ def test_json_keeps_everything(tmp_path_factory: pytest.TempPathFactory, raws: l
     assert Vocab.load(file) == vocab
 
 
-def test_specials() -> None:
+def test_specials_are_placed_first() -> None:
     assert list(Vocab.from_words(["a"], unk_token="<unk>", pad_token="<pad>")) == ["<pad>", "<unk>", "a"]
     vocab = Vocab.from_tokens(["<unk>", "a"], specials=["<s>", "<unk>"])
     assert (list(vocab), vocab.unk_idx, vocab.padding_idx) == (["<s>", "<unk>", "a"], 1, None)
@@ -50,7 +50,7 @@ def test_specials() -> None:
     assert (list(more), more.padding_idx, more.unk_idx) == (["<pad>", "<s>", "<unk>", "a"], 0, 2)
 
 
-def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
+def test_unknown_word_raises_without_an_unknown_token() -> None:
     vocab = Vocab.from_words(["a"])
     message = "'b' is not in the vocabulary, which has no unknown token; pass unk_token='<unk>'"
     for call in (lambda: vocab["b"], lambda: vocab.encode(["a", "b"])):
@@ -62,7 +62,7 @@ def test_an_unknown_word_is_an_error_until_told_otherwise() -> None:
     assert vocab.with_specials(unk_token="?")["b"] == 0
 
 
-def test_refusals() -> None:
+def test_vocab_with_invalid_arguments_raises() -> None:
     with pytest.raises(VocabularyError, match="'a' occurs more than once"):
         Vocab.from_words(["a", "b", "a"])
     with pytest.raises(OptionError, match="max_size=1 is less than the number of specials, 2"):
@@ -73,14 +73,14 @@ def test_refusals() -> None:
         Vocab.from_words([]).unk = "x"  # type: ignore[misc]
 
 
-def test_from_vectors_and_pickle() -> None:
+def test_vocab_from_vectors_survives_pickling() -> None:
     vectors = vecload.Vectors(vecload.Words.from_strings(["b", "a"]), np.zeros((2, 3), dtype=np.float32))
     vocab = Vocab.from_vectors(vectors, unk_token="<unk>")
     assert list(vocab) == ["<unk>", "b", "a"]
     assert pickle.loads(pickle.dumps(vocab)) == vocab
 
 
-def test_from_a_tokenizer() -> None:
+def test_vocab_from_a_tokenizer_keeps_ids() -> None:
     tokenizers = pytest.importorskip("tokenizers")
     model = tokenizers.models.WordLevel({"[UNK]": 0, "[PAD]": 1, "the": 2, "cat": 5}, unk_token="[UNK]")
     tokenizer = tokenizers.Tokenizer(model)
@@ -91,7 +91,7 @@ def test_from_a_tokenizer() -> None:
     assert vocab.specials == ("[UNK]", "[PAD]", "<unused-3>", "<unused-4>")
 
 
-def test_from_a_transformers_like_tokenizer() -> None:
+def test_vocab_from_a_transformers_tokenizer_keeps_ids() -> None:
     class Tokenizer:
         all_special_tokens = ("<s>", "<pad>")
         unk_token = None
