@@ -214,6 +214,7 @@ def _align(
     origins, first_made = _origins(spellings, others, ways)
     padding, special_token, first_found = 0, 1, 2
     rows, found_by = lookup.find(vocab.words, special)
+    # The padding row must be zero, even if the vectors have a row for the padding token.
     if vocab.padding_idx is not None:
         rows[:, vocab.padding_idx] = -1
     matrix = np.zeros((len(vocab), lookup.dim), dtype=lookup.dtype)
@@ -222,6 +223,7 @@ def _align(
     winner = 0 if average else found_by.argmin(axis=0)
     origin = np.where(found, first_found + found_by.min(axis=0) * ways + winner, padding)
     absent = ~found & (np.arange(len(vocab)) != vocab.padding_idx)
+    # Random rows match the distribution of the found rows only, not of rows that earlier steps made.
     known = Found(matrix[found], len(vocab), lookup.dim)
     for number, step in enumerate(others, start=len(spellings)):
         # The last step also fills special tokens, and so do the zeros after it, if it leaves words to them.

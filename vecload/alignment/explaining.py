@@ -44,18 +44,21 @@ def explain(missing: Missing, seen: SeenWords, steps: Sequence[str] = ()) -> Exp
     steps
         Names of the OOV steps that were tried already.
     """
-    asked = missing[:_MOST]
+    examined = missing[:_MOST]
     causes = _possible([word for word, _ in missing[:_SAMPLE]], seen.words)
+    # Encodings never change ASCII words, so most words have few spellings to try.
     ascii_causes = [cause for cause in causes if not cause.group]
     paths: dict[str, tuple[Cause, ...]] = {}
     reasons: dict[str, Reason] = {}
     unexplained: list[str] = []
     groups: dict[tuple[str, ...], list[tuple[Reason, int | None]]] = defaultdict(list)
-    for begin in range(0, len(asked), BLOCK):
-        block = asked[begin : begin + BLOCK]
+    for begin in range(0, len(examined), BLOCK):
+        block = examined[begin : begin + BLOCK]
         tried = [spellings(word, ascii_causes if word.isascii() else causes) for word, _ in block]
+        # One look-up for all spellings of a block; the loop below takes the rows of each word from the iterator.
         rows = iter(seen.words.lookup([spelling for some in tried for spelling, _ in some]).tolist())
         for (word, count), some in zip(block, tried, strict=True):
+            # `some` is the first argument, so that `zip` takes no row of the next word.
             hits = [found for found, row in zip(some, rows, strict=False) if row >= 0]
             if not hits:
                 unexplained.append(word)
@@ -77,7 +80,7 @@ def explain(missing: Missing, seen: SeenWords, steps: Sequence[str] = ()) -> Exp
     used = dict.fromkeys(cause for path in paths.values() for cause in path)
     return Explanation(
         len(missing),
-        len(asked),
+        len(examined),
         seen.complete,
         len(seen.words),
         tuple(sorted(differences, key=lambda one: -one.words)),
@@ -90,6 +93,8 @@ def explain(missing: Missing, seen: SeenWords, steps: Sequence[str] = ()) -> Exp
 
 
 def _possible(missing: Sequence[str], there: Words) -> list[Cause]:
+    """Return the causes that are possible for samples of the missing words and of the words of the vectors."""
+    # Words from the whole file, because its first words are mostly ASCII and would hide its encoding.
     spread = np.linspace(0, len(there) - 1, min(len(there), _SAMPLE), dtype=np.int64)
     odd = [word for word in there.take(spread) if not word.isascii()]
     return [cause for cause in CAUSES if cause.applies(missing, odd)]

@@ -69,22 +69,26 @@ class FileLookup:
             n-th spelling; `ABSENT` if the word is missing. Unless sources are averaged, only the winning source of a
             word has a row.
         """
+        # Exact words are looked up all at once. The slower search for spellings is left for the words that remain.
         rows = np.stack([source.words.lookup(words) for source in self.sources])
         steps = np.where(rows >= 0, 0, ABSENT)
         for number, source in enumerate(self.sources):
+            # An exact word in any source wins over all spellings, but "average" needs the spelling in each source.
             missing = rows[number] < 0 if self.average else (rows < 0).all(axis=0)
-            asked = np.flatnonzero(missing & ~literal) if self.spellings else np.empty(0, dtype=np.int64)
-            hits = find_spellings(source.words, [words[at] for at in asked.tolist()], self.spellings)
-            for at, (row, step) in zip(asked.tolist(), hits, strict=True):
+            sought = np.flatnonzero(missing & ~literal) if self.spellings else np.empty(0, dtype=np.int64)
+            hits = find_spellings(source.words, [words[at] for at in sought.tolist()], self.spellings)
+            for at, (row, step) in zip(sought.tolist(), hits, strict=True):
                 if row >= 0:
                     rows[number, at], steps[number, at] = row, 1 + step
         if not self.average:
+            # The smallest step wins. `argmin` returns the first source among equal steps.
             others = np.arange(len(self.sources))[:, None] != steps.argmin(axis=0)
             rows[others], steps[others] = -1, ABSENT
         return rows, steps
 
     def gather(self, rows: npt.NDArray[np.int64], out: npt.NDArray[Any]) -> None:
         """Copy the rows that `find` found to `out`, shape (k, dim); rows of missing words are not changed."""
+        # Words with one row are copied without arithmetic, so that their values do not change.
         hits = (rows >= 0).sum(axis=0)
         for number, source in enumerate(self.sources):
             at = np.flatnonzero((rows[number] >= 0) & (hits == 1))
@@ -92,6 +96,7 @@ class FileLookup:
         several = np.flatnonzero(hits > 1)
         for begin in range(0, len(several), BLOCK):
             at = several[begin : begin + BLOCK]
+            # Means are computed in double precision, a block of rows at a time, which bounds the memory for them.
             total = np.zeros((len(at), self.dim))
             for number, source in enumerate(self.sources):
                 here = rows[number, at] >= 0
@@ -108,10 +113,10 @@ class FileLookup:
         """Return rows composed from n-grams: float64, shape (k, dim), NaN for words without known n-grams."""
         total, count = np.zeros((len(words), self.dim)), np.zeros(len(words), dtype=np.int64)
         for table in (source.ngrams for source in self.sources if source.ngrams is not None):
-            asked = np.flatnonzero((count == 0) | self.average)
-            some = [words[at] for at in asked.tolist()]
+            sought = np.flatnonzero((count == 0) | self.average)
+            some = [words[at] for at in sought.tolist()]
             known = table.counts(some) > 0
-            total[asked[known]] += table.vectors([word for word, there in zip(some, known, strict=True) if there])
-            count[asked[known]] += 1
+            total[sought[known]] += table.vectors([word for word, there in zip(some, known, strict=True) if there])
+            count[sought[known]] += 1
         with np.errstate(invalid="ignore"):
             return total / np.where(count > 0, count, np.nan)[:, None]

@@ -96,7 +96,7 @@ def step_names(steps: Iterable[Step], *, taken: Sequence[str]) -> tuple[str, ...
 def make_rows(
     step: Composition | Filling | Custom,
     words: Words,
-    asked: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
     found: Found,
     lookup: Lookup,
     *,
@@ -111,7 +111,7 @@ def make_rows(
         A step that makes rows.
     words
         All words.
-    asked
+    positions
         Positions of the words that need a row, int64, shape (k,).
     found, lookup
         Rows of the vectors, for steps that use them.
@@ -131,30 +131,31 @@ def make_rows(
         If a function returns anything but an array of numbers of the right shape.
     """
     if isinstance(step, Filling):
-        for block in _blocks(asked):
+        for block in _blocks(positions):
             yield block, step.fill(list(words.take(block)), found, seed)
     elif isinstance(step, Composition):
-        for block in _blocks(asked):
+        for block in _blocks(positions):
             yield _made(block, step.compose(list(words.take(block)), lookup))
-    elif len(asked):
-        given = step(list(words.take(asked)), found.dim, np.random.default_rng([seed % SEEDS, number]))
+    elif len(positions):
+        # A function gets all words at once, and a random generator that no other step shares.
+        given = step(list(words.take(positions)), found.dim, np.random.default_rng([seed % SEEDS, number]))
         try:
             made = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise OptionError(f"oov: {step_name(step)} must return an array of numbers ({error})") from error
-        if made.shape != (len(asked), found.dim):
-            expected = (len(asked), found.dim)
+        if made.shape != (len(positions), found.dim):
+            expected = (len(positions), found.dim)
             raise OptionError(f"oov: {step_name(step)} returned rows of shape {made.shape}, expected {expected}")
-        yield _made(asked, made)
+        yield _made(positions, made)
 
 
-def _blocks(asked: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    return (asked[begin : begin + BLOCK] for begin in range(0, len(asked), BLOCK))
+def _blocks(positions: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    return (positions[begin : begin + BLOCK] for begin in range(0, len(positions), BLOCK))
 
 
 def _made(
-    asked: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]
+    positions: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the finished rows with their positions; a row with NaN leaves its word to the next step."""
     made = ~np.isnan(rows).any(axis=1)
-    return asked[made], rows[made]
+    return positions[made], rows[made]

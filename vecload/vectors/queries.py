@@ -57,10 +57,10 @@ def analogy(
     progress: bool | None,
 ) -> Answers | list[Answers]:
     """Return the words that complete an analogy, as `Vectors.analogy` documents it."""
-    asked = [[words] if isinstance(words, str) else list(words) for words in (a, b, c)]
-    if len({len(words) for words in asked}) != 1:
-        raise OptionError(f"a, b and c must have one length; got {', '.join(str(len(words)) for words in asked)} words")
-    looked_up = [_rows_of(vectors, words) for words in asked]
+    lists = [[words] if isinstance(words, str) else list(words) for words in (a, b, c)]
+    if len({len(words) for words in lists}) != 1:
+        raise OptionError(f"a, b and c must have one length; got {', '.join(str(len(words)) for words in lists)} words")
+    looked_up = [_rows_of(vectors, words) for words in lists]
     queries = np.stack([rows for rows, _ in looked_up], axis=1)
     exclude = np.concatenate([rows for _, rows in looked_up], axis=1)
     found = solve_analogies(

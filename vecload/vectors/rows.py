@@ -39,6 +39,7 @@ class WordRows:
         ngrams: NgramTable | None = None,
         history: History | None = None,
     ) -> None:
+        # `Words` and C-ordered arrays are taken as they are, so a mapped file is neither read nor copied here.
         packed, rows = Words.from_strings(words), _as_matrix(matrix)
         if len(rows) != len(packed):
             raise OptionError(f"{len(packed):,} words need a matrix of {len(packed):,} rows, got shape {rows.shape}")
