@@ -1,4 +1,4 @@
-"""The `weight` of a partly trained layer: one tensor of all rows that sends in-place writes back to the layer."""
+"""The `weight` of a partly trained layer: one tensor of all rows that writes in-place changes back to the layer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Assembled(Protocol):
-    """A layer whose rows are in several tensors."""
+    """Layer whose rows are in several tensors."""
 
     def _assemble(self) -> torch.Tensor:
         """Return a new tensor of all rows."""
 
     def _store(self, rows: torch.Tensor) -> None:
-        """Write all rows to the tensors that hold them."""
+        """Write all rows to the tensors that contain them."""
 
     def _stand_in(self) -> torch.Tensor:
-        """Return a tensor with the shape, dtype and device of all rows, of any strides and values."""
+        """Return a tensor with the shape, dtype and device of all rows, with any strides and values."""
 
     def _own(self) -> tuple[torch.nn.Parameter, ...]:
-        """Return the parameters among the tensors that hold the rows."""
+        """Return the parameters among the tensors with the rows."""
 
     def _gradient(self) -> torch.Tensor | None:
         """Return the gradient of all rows, zero for frozen ones."""
@@ -59,7 +59,7 @@ _METADATA: frozenset[Any] = frozenset(
 
 
 class _Gradient:
-    """The gradient of a layer's weight, written through as the weight is, so that clipping and masking take effect."""
+    """Gradient of a layer's weight that also writes through, so that clipping and masking take effect."""
 
     def __init__(self, layer: Assembled) -> None:
         self._of = layer
@@ -103,7 +103,7 @@ class AssembledWeight(torch.Tensor):
         return _make(rows, weakref.ref(layer), rows=rows, lazy=False)
 
     def belongs_to(self, layer: object) -> bool:
-        """Whether writes go to this layer."""
+        """Return whether writes change this layer."""
         return self._layer() is layer
 
     @property
@@ -180,7 +180,7 @@ def _plain(weight: AssembledWeight) -> torch.Tensor:
 
 
 def _refresh(weight: AssembledWeight, rows: torch.Tensor, *, unsafe: bool) -> None:
-    """Bring the rows up to date before a write to some of them, since all of them are stored afterwards."""
+    """Update the rows before a write to some of them, because all of them are stored afterwards."""
     if unsafe and rows.requires_grad:
         raise RuntimeError(
             "weight has rows that require grad, so it cannot be written to in place: write under torch.no_grad()"

@@ -30,12 +30,12 @@ _PLAIN: dict[type[torch.nn.Module], type[torch.nn.Module]] = {
 
 
 def sharing(model: torch.nn.Module, weight: torch.Tensor) -> list[torch.nn.Module]:
-    """Return the modules of a model that hold a parameter."""
+    """Return the modules of a model that have a parameter."""
     return [module for module in model.modules() if any(one is weight for one in module._parameters.values())]
 
 
 def become_partial(module: torch.nn.Module, bands: npt.NDArray[np.int64]) -> None:
-    """Turn an embedding layer or an output head into one of which only some rows are trained.
+    """Make an embedding layer or an output head partly trained.
 
     The module stays the same object, so hooks stay registered and everything that refers to it still does. Its new
     class is a subclass of its own class: a ``forward`` that scales or clips still runs, and gets the rows from
@@ -58,7 +58,7 @@ def become_partial(module: torch.nn.Module, bands: npt.NDArray[np.int64]) -> Non
 
 
 def become_shared(module: torch.nn.Module, layer: PartialRows) -> None:
-    """Turn a module that shares a layer's weight into one that shares its partly trained rows."""
+    """Make a module that shares a layer's weight share its partly trained rows."""
     module._parameters.pop("weight")
     core = TiedEmbedding if isinstance(module, torch.nn.Embedding) else TiedHead
     module.__class__ = _combined(type(module), core)
@@ -67,7 +67,7 @@ def become_shared(module: torch.nn.Module, layer: PartialRows) -> None:
 
 
 def become_plain(model: torch.nn.Module) -> None:
-    """Turn partly trained modules of a model back into those of their own classes, and tie them as they were tied.
+    """Make partly trained modules of a model plain again, and tie them as they were tied.
 
     Raises
     ------

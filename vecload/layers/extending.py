@@ -88,7 +88,7 @@ def extend_embedding(
     known: Literal["raise", "skip"] = "raise",
     seed: int = 0,
 ) -> Extension:
-    """Give new tokens rows that fit a trained model.
+    """Add rows for new tokens that match a trained model.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def extend_embedding(
 
 
 def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch.nn.Embedding:
-    """Return a copy of a layer, hooks and class included, with the new rows."""
+    """Return a copy of a layer with the new rows, including its hooks and class."""
     weight = torch.cat([layer.weight.detach(), rows.rows_for(layer)])
     # The memo keeps deepcopy() from copying the old table, which is already part of `weight`.
     extended = copy.deepcopy(layer, {id(layer.weight): layer.weight})
@@ -173,7 +173,7 @@ def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch
 
 
 def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
-    """Resize a Hugging Face model and set its new rows, of the input and of the head."""
+    """Resize a Hugging Face model, and set the new rows of its input layer and its head."""
     layer, head = model.get_input_embeddings(), model.get_output_embeddings()
     tied = head is not None and head.weight is layer.weight
     # An untied head has another geometry than the input layer, so the map is learned for each of them. All rows are
@@ -211,7 +211,7 @@ def _keep_head(model: Any, head: Any) -> None:
 
 
 def _train_new_rows(model: torch.nn.Module, layer: Any, ids: npt.NDArray[np.int64]) -> None:
-    """Make a layer partly trained, and every module that shares its weight."""
+    """Make a layer and every module that shares its weight partly trained."""
     # Find the tied modules first: afterwards the layer no longer has the parameter that they share.
     weight = layer.weight
     others = [module for module in sharing(model, weight) if module is not layer]

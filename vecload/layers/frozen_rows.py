@@ -1,4 +1,4 @@
-"""The buffer of frozen rows: averaging models leaves equal rows equal, bit for bit."""
+"""`FrozenRows`: the buffer of frozen rows, which averaging of models does not change if they are equal."""
 
 from __future__ import annotations
 

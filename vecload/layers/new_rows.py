@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NewRows:
-    """New tokens, and how to compute their rows in any table that has the old ones.
+    """New tokens and a rule to compute their rows in any table with the old rows.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class SharedRows(torch.nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """The weight of the layer."""
+        """Weight of the layer."""
         return self._rows_on(None).weight
 
     @weight.setter
@@ -82,7 +82,7 @@ class SharedRows(torch.nn.Module):
 
 
 class TiedEmbedding(SharedRows, torch.nn.Embedding):
-    """An embedding layer that shares the rows of another one, as an encoder and a decoder do.
+    """Embedding layer that shares the rows of another one, as encoders and decoders do.
 
     Parameters
     ----------
@@ -105,12 +105,12 @@ class TiedEmbedding(SharedRows, torch.nn.Embedding):
         self.scale_grad_by_freq, self.sparse = layer.scale_grad_by_freq, layer.sparse
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
-        """Return the rows of ids: any shape, int32 or int64, to that shape and embedding_dim."""
+        """Return the rows of ids (int32 or int64, any shape), shape (…, embedding_dim)."""
         return self._rows_on(input.device)._look_up(input)
 
 
 class TiedHead(SharedRows, torch.nn.Linear):
-    """An output head that shares the rows of an input layer, as a tied ``torch.nn.Linear`` does.
+    """Output head that shares the rows of an input layer, like a tied ``torch.nn.Linear``.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class TiedHead(SharedRows, torch.nn.Linear):
 
 
 class PartialHead(PartialRows, torch.nn.Linear):
-    """An output head with rows of its own, of which only some are trained.
+    """Output head with its own rows, only some of which are trained.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`PartialEmbedding`: an ``nn.Embedding`` of which only some rows are trained."""
+"""`PartialEmbedding`: an ``nn.Embedding`` that trains only some of its rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vecload.layers.stored_embedding import StoredEmbedding, padding_row
 
 
 class PartialEmbedding(PartialRows, torch.nn.Embedding):
-    """An embedding layer of which only some rows are trained.
+    """Embedding layer that trains only some of its rows.
 
-    Frozen rows are in a buffer, and each band of trained rows is a parameter of its own. An optimizer cannot touch the
+    Frozen rows are in a buffer, and each band of trained rows is a separate parameter. An optimizer cannot change the
     buffer by weight decay, momentum or sparse updates, and spends time and memory on the trained rows only.
 
     Parameters
@@ -104,12 +104,12 @@ class PartialEmbedding(PartialRows, torch.nn.Embedding):
                 self._table_rows()[np.searchsorted(self._kept, self.padding_idx)] = 0
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
-        """Return the rows of ids: any shape, int32 or int64, to that shape and embedding_dim.
+        """Return the rows of ids (int32 or int64, any shape), shape (…, embedding_dim).
 
         Raises
         ------
         IndexError
-            For an id that has no row.
+            For an id without a row.
         """
         return self._look_up(input)
 
@@ -125,7 +125,7 @@ class PartialEmbedding(PartialRows, torch.nn.Embedding):
         return layer
 
     def extra_repr(self) -> str:
-        """Return what print shows."""
+        """Return the text that ``print`` shows."""
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}, trained={self._begins[-1]}"
 

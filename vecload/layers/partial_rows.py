@@ -1,4 +1,4 @@
-"""`PartialRows`: a table of rows of which only some are trained, the base of embeddings and output heads."""
+"""`PartialRows`: a table with frozen and trained rows, the base of partly trained embeddings and output heads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PartialRows(SavedRows):
-    """Table of rows of which only some are trained: a mixin to list before the class that has it as its `weight`.
+    """Table with frozen and trained rows: a mixin to list before the class that has the table as its `weight`.
 
     Frozen rows are in a buffer, and each band of trained rows is a separate parameter. An optimizer cannot change the
     buffer by weight decay, momentum or sparse updates, and spends time and memory on the trained rows only. The buffer,
@@ -49,7 +49,7 @@ class PartialRows(SavedRows):
     STATE = ("place", "_shape", "_kept", "_order", "_begins", "_table", "_given", "_last", "_was_trained", "_replicas")
 
     def _hold(self, weight: torch.Tensor | StoredEmbedding, bands: npt.NDArray[np.int64]) -> None:
-        """Take over all rows. `bands` gives the band of each row, 0 for frozen ones."""
+        """Store all rows. `bands` is the band of each row, 0 for frozen ones."""
         self._shape = (len(bands), weight.embedding_dim if isinstance(weight, StoredEmbedding) else weight.shape[1])
         self._kept = np.flatnonzero(bands == 0)
         # Trained rows, sorted by band, and by row within a band.
@@ -76,7 +76,7 @@ class PartialRows(SavedRows):
 
     @property
     def rows(self) -> torch.Tensor:
-        """Numbers of the trained rows in the order of the bands, int64. State dicts without one `weight` hold them."""
+        """Numbers of the trained rows in the order of the bands, int64, as in state dicts without one `weight`."""
         return torch.from_numpy(self._order.copy())
 
     @property
@@ -133,7 +133,7 @@ class PartialRows(SavedRows):
             super().__setattr__(name, value)
 
     def attend(self, query: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """Return scores of all rows, ``query @ weight.T + bias``: an output head with the rows of the input.
+        """Return scores of all rows, ``query @ weight.T + bias``, as an output head with the rows of the input does.
 
         Shape (…, embedding_dim) to (…, num_embeddings) (Press and Wolf 2017). No gradient of the frozen rows' size is
         made.
@@ -240,7 +240,7 @@ class PartialRows(SavedRows):
         return embedding(torch.where(here, slot, spare), table, padding_idx=spare, scale_grad_by_freq=True)
 
     def _store(self, rows: torch.Tensor) -> None:
-        """Write all rows to the tensors that hold them."""
+        """Write all rows to the tensors that contain them."""
         with torch.no_grad():
             if not isinstance(self.frozen, StoredEmbedding):
                 self._table_rows().copy_(take(rows, self._kept))
@@ -286,7 +286,7 @@ class PartialRows(SavedRows):
                 write_rows(rows.grad, own)
 
     def _settle(self) -> None:
-        """Bring attributes that follow the buffer up to date, after torch has replaced it."""
+        """Update the attributes that depend on the buffer, after torch has replaced it."""
         frozen = self._buffers.get("frozen")
         if frozen is None:
             return
@@ -337,7 +337,7 @@ class PartialRows(SavedRows):
 
 
 def _traced(ids: torch.Tensor) -> bool:
-    """Whether shapes may not depend on the data: compiled, exported, traced, on the meta device, or under vmap."""
+    """Return whether shapes must not depend on data: compiled, exported, traced, on the meta device, or under vmap."""
     return (
         torch.compiler.is_compiling()
         or type(ids) is not torch.Tensor

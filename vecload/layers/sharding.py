@@ -13,7 +13,7 @@ import torch
 
 
 def whole_rows(rows: torch.Tensor, count: int) -> torch.Tensor:
-    """Return all rows of a parameter, collected from the other processes where FSDP2 has split them.
+    """Return all rows of a parameter, collected from the other processes if FSDP2 has split them.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def like_parameter(rows: torch.Tensor, parameter: Any) -> torch.Tensor:
 
 
 def write_rows(parameter: torch.Tensor, rows: torch.Tensor) -> None:
-    """Copy rows to a parameter, of which this process may have a part only."""
+    """Copy rows to a parameter. This process may have only a part of it."""
     if not hasattr(parameter, "full_tensor"):
         whole_rows(parameter, len(rows))
     parameter.copy_(like_parameter(rows, parameter))
 
 
 def fsdp_module_above() -> Any:
-    """Return the outermost module whose state dict is being made, if FSDP1 is at work in it; None otherwise.
+    """Return the outermost module whose state dict is being made, if it contains an FSDP1 module.
 
     FSDP1 collects the parameters of the modules below it and checks, after their state has been saved, that every
     parameter is there under its own name. So rows can be joined to one `weight` only after FSDP1 is done, which takes

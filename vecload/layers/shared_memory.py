@@ -136,7 +136,7 @@ def _attribute(func: Callable[..., Any], access: str) -> str | None:
 
 
 def _borrowed(values: Sequence[Any]) -> list[BorrowedRows]:
-    """Return the borrowed parameters among the arguments of a call, also those in lists, as optimizers pass them."""
+    """Return the borrowed parameters among the arguments of a call, including those in lists."""
     found = []
     for value in values:
         if isinstance(value, BorrowedRows):
@@ -173,7 +173,7 @@ class MappedRows(torch.nn.Parameter):
         return rows
 
     def unchanged(self) -> bool:
-        """Return whether the rows are still those of the file, which is read for it a block at a time."""
+        """Return whether the rows still equal those of the file, which is read in blocks."""
         # Writes through `.data` leave no trace in torch's version counter, so compare the values.
         if self.requires_grad or self.data_ptr() != self.mapped.ctypes.data or self.shape != self.mapped.shape:
             return False

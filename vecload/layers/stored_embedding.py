@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class StoredEmbedding(torch.nn.Module):
-    """A frozen embedding layer on a table that is neither parameter nor buffer; only the rows looked up are copied.
+    """Frozen embedding layer on a table that is neither parameter nor buffer; only looked-up rows are copied.
 
     The table keeps its type and device when the model is moved or cast. So it may be in a mapped file, shared between
     processes, in a half-precision type, or in pinned memory (``torch.Tensor.pin_memory``), next to a model on an
@@ -118,7 +118,7 @@ class StoredEmbedding(torch.nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """All rows as they are looked up, shape (num_embeddings, embedding_dim), on the CPU. Writing to it raises."""
+        """All rows as they are looked up: shape (num_embeddings, embedding_dim), on the CPU, read-only."""
         return self._assemble() if torch.compiler.is_compiling() else AssembledWeight.lazy(self)
 
     @weight.setter
@@ -240,13 +240,13 @@ class StoredEmbedding(torch.nn.Module):
             self._table = float_tensor(self._place.open())
 
     def extra_repr(self) -> str:
-        """Return what print shows."""
+        """Return the text that ``print`` shows."""
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}, stored={self._table.dtype}, dtype={self.dtype}"
 
 
 def float_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
-    """Return a tensor on an array's memory, read-only memory too; a copy only where torch does not know the layout.
+    """Return a tensor on an array's memory, also if it is read-only; a copy only if torch does not know the layout.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def float_tensor(matrix: npt.NDArray[Any] | torch.Tensor) -> torch.Tensor:
 
 
 def padding_row(padding_idx: int | None, rows: int) -> int | None:
-    """Return the row that `padding_idx` means, negative ones counted from the end.
+    """Return the row of a `padding_idx`; negative numbers count from the end.
 
     Raises
     ------

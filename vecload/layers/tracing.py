@@ -37,7 +37,7 @@ def record_call(module: torch.nn.Module, input: torch.fx.Proxy, *rest: Any, **op
 
 
 def refuse_script(module: torch.nn.Module) -> NoReturn:
-    """Refuse TorchScript, from the hook that ``torch.jit.script`` calls first.
+    """Refuse TorchScript; called from the hook that ``torch.jit.script`` runs first.
 
     Raises
     ------

@@ -113,7 +113,7 @@ def unfreeze_after(layer: torch.nn.Module, step: int | Sequence[int]) -> Unfreez
 
 
 def anchor(layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
-    """Make a penalty for leaving the pretrained values: the squared distance (L2) between rows then and now.
+    """Make a penalty on changes of pretrained values: the squared distance (L2) of rows from their present values.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[An
 
 
 def flat(value: Any) -> Iterator[Any]:
-    """Yield what nested tuples, lists and dictionaries hold.
+    """Yield the elements of nested tuples, lists and dictionaries.
 
     Examples
     --------
