@@ -1,4 +1,4 @@
-"""The demo of the command line: from a text corpus to a fine-tuned layer, on data that comes with gensim."""
+"""Demo for the command line: from a text corpus to a fine-tuned layer, with data that is part of gensim."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def text_of(page: str, panel: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", content)).split())
 
 
-def test_words_not_found_have_their_reason() -> None:
+def test_report_shows_the_reason_of_missing_words() -> None:
     vectors = Vectors(["the", "cat", "dog"], np.eye(3, dtype=np.float32))
     given = vecload.align(vectors, ["the", "The", "cat,", "zyzzyx"], oov=["normal"])
     text = text_of(report(given).html, "missing")
@@ -209,7 +209,7 @@ def test_page_of_two_spaces_has_translations_and_worst_pairs() -> None:
         report((first, space(dim=3)))
 
 
-def test_rows_of_zeros_and_nan_have_no_neighbors() -> None:
+def test_report_shows_no_neighbors_of_zeros_and_nan() -> None:
     rows = np.zeros((5, 1), dtype=np.float32)
     rows[1] = np.nan
     rows[2:] = 1

@@ -33,9 +33,9 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return all figures, including accuracies, as plain values; NaN becomes None."""
         found = asdict(self)
-        for shown, score in zip(found["analogies"], self.analogies, strict=True):
-            shown["accuracy"] = score.accuracy
-            for section, known in zip(shown["sections"], score.sections, strict=True):
+        for figures, score in zip(found["analogies"], self.analogies, strict=True):
+            figures["accuracy"] = score.accuracy
+            for section, known in zip(figures["sections"], score.sections, strict=True):
                 section["accuracy"] = known.accuracy
         # JSON has no NaN.
         for figure in found["similarities"]:
@@ -48,14 +48,14 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
-        shown = []
+        tables = []
         for (title, *columns), rows in self._tables():
             cells = [
                 [first, second if share is None else Bar(share, second), *others]
                 for (first, second, *others), share in rows
             ]
-            shown.append(table(title, ["", *columns] if any(columns) else [], cells))
-        return grid(table(f"Evaluation, protocol {self.protocol}", [], []), *shown)
+            tables.append(table(title, ["", *columns] if any(columns) else [], cells))
+        return grid(table(f"Evaluation, protocol {self.protocol}", [], []), *tables)
 
     def _tables(self) -> list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float | None]]]]:
         """Return the header of each table and its rows, each with the length of its bar or None."""

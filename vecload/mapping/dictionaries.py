@@ -1,4 +1,4 @@
-"""Pairs of words that mean the same: dictionary files, splits, and pairs that the words themselves give."""
+"""Pairs of words with the same meaning: dictionary files, splits, and words that both spaces have."""
 
 from __future__ import annotations
 
@@ -102,15 +102,15 @@ def find_pairs(source: Vectors, target: Vectors, pairs: Iterable[Pair] | str) ->
     (Pairing(source=array([1]), target=array([0]), absent=0), 1)
     """
     if isinstance(pairs, str):
-        there = target.words.lookup(source.words)
+        target_rows = target.words.lookup(source.words)
         # A lookup finds the first row of a word, so this is true for all rows but repeated words.
         first = source.words.lookup(source.words) == np.arange(len(source))
-        rows = np.flatnonzero((there >= 0) & first)
+        rows = np.flatnonzero((target_rows >= 0) & first)
         if pairs == "numerals":
             rows = rows[[bool(_NUMERAL.fullmatch(source.words[row])) for row in rows.tolist()]]
         elif pairs != "identical":
             raise OptionError(f"pairs={pairs!r} is neither 'identical' nor 'numerals', nor pairs of words")
-        found, absent = Pairing(rows, there[rows], 0), 0
+        found, absent = Pairing(rows, target_rows[rows], 0), 0
     else:
         listed = text_input.list_of_pairs("pairs", pairs)
         sources = source.words.lookup([one for one, _ in listed])

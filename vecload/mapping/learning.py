@@ -120,8 +120,11 @@ def map_spaces(
     else:
         given = find_pairs(source, target, pairs)
     # Rows beyond `limit` were not checked, but they are in the means and may be in pairs.
-    for vectors, side, made, rows in ((source, source_side, x, given.source), (target, target_side, y, given.target)):
-        if not (np.isfinite(side.means).all() and np.isfinite(made[rows]).all()):
+    for vectors, side, normalized, rows in (
+        (source, source_side, x, given.source),
+        (target, target_side, y, given.target),
+    ):
+        if not (np.isfinite(side.means).all() and np.isfinite(normalized[rows]).all()):
             raise OptionError(_NOT_FINITE.format(vectors))
     info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
     matrix, target_matrix = _solve(method, x, y, given, limit, seed=seed, progress=progress, info=info)

@@ -65,8 +65,8 @@ def csls(
     source_rows, source_norms = searched(source)
     target_rows, target_norms = searched(target)
     asked = check_queries(source_rows if queries is None else source_rows[queries], target_rows.shape[1])
-    to_target = _mean_similarity(asked, target_rows, target_norms, neighborhood, progress=progress)
-    to_source = _mean_similarity(target_rows, source_rows, source_norms, neighborhood, progress=progress)
+    to_target = _exact_mean_similarity(asked, target_rows, target_norms, neighborhood, progress=progress)
+    to_source = _exact_mean_similarity(target_rows, source_rows, source_norms, neighborhood, progress=progress)
 
     def rescore(q: npt.NDArray[Any], x: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         scores: npt.NDArray[np.float64] = 2 * np.einsum("qpd,qkd->qk", unit_rows(q), unit_rows(x)) - to_source[rows]
@@ -78,7 +78,7 @@ def csls(
     return found._replace(scores=found.scores - to_target[:, None])
 
 
-def _mean_similarity(
+def _exact_mean_similarity(
     rows: npt.NDArray[Any],
     matrix: npt.NDArray[Any],
     norms: npt.NDArray[np.float32],
