@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import shutil
@@ -184,3 +185,23 @@ def use(data: bytes, name: str) -> None:
             vectors.ngrams.vectors(["one", "two"])
     except vecload.VecloadError:
         pass
+
+
+def check_every_cut(path: Path, source: Path | None = None) -> None:
+    """Check that `source`, the file itself if None, raises FormatError when the file is cut at any byte."""
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(FormatError):
+            vecload.load(source or path)
+    path.write_bytes(whole)
+
+
+def check_mutations(path: Path, source: Path | None = None, *, rounds: int = 300) -> None:
+    """Check that `source`, the file itself if None, loads or raises FormatError when bytes of the file change."""
+    whole = path.read_bytes()
+    for other in mutated(whole, rounds, seed=0):
+        path.write_bytes(other)
+        with contextlib.suppress(FormatError):
+            vecload.load(source or path, allow_nonfinite=True)
+    path.write_bytes(whole)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.battery import check_mutations
 from tests.formats.tables import TableOf, same
 from tests.strategies import raw_words
 from vecload import Vectors, Words
@@ -248,18 +247,8 @@ def test_load_file_cut_at_any_byte_raises(name: str, tmp_path: Path) -> None:
 
 def test_load_mutated_files_gives_vectors_or_format_error(tmp_path: Path) -> None:
     format_spacy.write(tmp_path / "mutated", TableOf(small_vectors(["a", "b", "é"], dim=2)), WriteOptions())
-    rng = random.Random(0)
     for name in ("vectors", "key2row", "strings.json", "vectors.cfg"):
-        path = tmp_path / "mutated" / name
-        whole = path.read_bytes()
-        for _ in range(150):
-            raw = bytearray(whole)
-            for _ in range(rng.randint(1, 4)):
-                raw[rng.randrange(len(raw))] = rng.randrange(256)
-            path.write_bytes(raw)
-            with contextlib.suppress(FormatError):
-                vecload.load(tmp_path / "mutated", allow_nonfinite=True)
-        path.write_bytes(whole)
+        check_mutations(tmp_path / "mutated" / name, tmp_path / "mutated", rounds=150)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 import vecload
 from tests.builders import ODD_WORDS, small_vectors
+from tests.formats.battery import check_every_cut, check_mutations
 from tests.formats.tables import TableOf, same
 from vecload.errors import FormatError, OptionError
 from vecload.formats import static_embeddings, tensorboard
@@ -113,18 +112,8 @@ def test_load_invalid_file_raises(name: str, content: bytes, message: str, tmp_p
 def test_load_cut_or_mutated_file_gives_vectors_or_format_error(name: str, tmp_path: Path) -> None:
     small_vectors(["a", "b"], dim=2).save(tmp_path / "cut", "StaticEmbedding")
     path = tmp_path / "cut" / name
-    whole = path.read_bytes()
-    for cut in range(len(whole)):
-        path.write_bytes(whole[:cut])
-        with pytest.raises(FormatError):
-            vecload.load(tmp_path / "cut")
-    rng = random.Random(0)
-    for _ in range(200):
-        raw = bytearray(whole)
-        raw[rng.randrange(len(raw))] = rng.randrange(256)
-        path.write_bytes(raw)
-        with contextlib.suppress(FormatError):
-            vecload.load(tmp_path / "cut", allow_nonfinite=True)
+    check_every_cut(path, tmp_path / "cut")
+    check_mutations(path, tmp_path / "cut", rounds=200)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
