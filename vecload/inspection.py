@@ -114,8 +114,10 @@ def details_of(history: History, words: Sequence[str], rows: npt.NDArray[Any]) -
     """
     details: dict[str, str] = {}
     arguments = history.arguments
-    if "minn" in arguments:
+    # A native file may hold only some of a model's arguments.
+    if {"minn", "maxn", "bucket"} <= arguments.keys():
         details["n-grams"] = f"minn {arguments['minn']}, maxn {arguments['maxn']}, {arguments['bucket']:,} buckets"
+    if {"model", "loss"} <= arguments.keys():
         details["model"] = f"{arguments['model']}, {arguments['loss']} loss"
         details["labels"] = f"{len(history.labels):,}"
     # Zero is added so that -0.0 and 0.0 have the same bytes. np.unique is slow for wide rows: a field for each column.

@@ -43,7 +43,7 @@ class SupervisedModel:
     @property
     def word_ngrams(self) -> int:
         """Largest number of words in an n-gram of words."""
-        return int(self.arguments["wordNgrams"])
+        return int(self.arguments.get("wordNgrams", 1))  # fastText's default
 
 
 def row_counts(vectors: Vectors) -> npt.NDArray[np.float32]:

@@ -99,8 +99,8 @@ META: Final = {
 _COUNT: Final = Setting((int,), 0, (1 << 31) - 1, required=False)
 
 META_ARGS: Final = {
-    **dict.fromkeys(("dim", "ws", "epoch", "minCount", "neg", "lrUpdateRate"), _COUNT),
-    "model": Setting((str,), required=False),
+    **dict.fromkeys(("dim", "ws", "epoch", "minCount", "neg", "lrUpdateRate", "minn", "maxn", "bucket"), _COUNT),
+    **dict.fromkeys(("model", "loss"), Setting((str,), required=False)),
     "ntokens": Setting((int,), 0, (1 << 63) - 1, required=False),
     "t": Setting((float,), required=False),
     "wordNgrams": Setting((int,), 0, LONGEST_NGRAM, required=False),
