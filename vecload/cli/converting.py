@@ -165,9 +165,10 @@ def transform(
         result = {"output": str(target), "rows": len(after), "dim": after.dim, "dtype": after.dtype.name, "loss": loss}
         print_json(result | {"evaluation": [one.as_dict() for one in figures]})
         return
-    say(f"{target}: {len(after):,} x {after.dim} {after.dtype}")
+    name = "standard output" if to_stdout else target
+    say(f"{name}: {len(after):,} x {after.dim} {after.dtype}")
     if loss is not None:
-        shown = f"cosine {loss['cosine']:.6f}, squared error {loss['relative']:.3e} of the values'"
+        shown = f"mean cosine {loss['cosine']:.6f}, relative squared error {loss['relative']:.3e}"
         say(f"reconstruction: {shown}, {loss['bytes']:,} bytes, {100 * loss['ratio']:.1f}% of float32")
     for when, one in zip(("before", "after"), figures, strict=False):
         say(f"\n{when}, {one}")
