@@ -180,7 +180,7 @@ def test_mistake_is_reported_before_vectors_are_read(command: list[str], message
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.usefixtures("unread", "folder")
+@pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize(
     "command",
     [
@@ -192,8 +192,9 @@ def test_mistake_is_reported_before_vectors_are_read(command: list[str], message
     ids=" ".join,
 )
 def test_missing_package_is_reported_before_vectors_are_read(
-    command: list[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (folder / "texts.parquet").write_bytes(b"PAR1")
     for name in ("pyarrow", "pyarrow.parquet", "pyarrow.ipc"):
         monkeypatch.setitem(sys.modules, name, None)
     code, error = run(*command)

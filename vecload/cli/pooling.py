@@ -64,6 +64,10 @@ def pool(
 
     Example: vecload pool glove.6B.50d.txt sentences.txt -o sentences.npy --mode sif
     """
+    # Paths are checked before torch is imported, which takes longer than all checks together.
+    single = len(texts) == 1 and not output.is_dir()
+    check_outputs([vectors, *texts], force=force, others=[(output, ())] if single else [])
+
     from vecload.errors import OptionError
     from vecload.pooling import files
     from vecload.pooling.modes import FITTED
@@ -75,9 +79,8 @@ def pool(
         _check_repeatable(texts, mode)
     say = messages(quiet=quiet, instead=as_json)
     done: list[dict[str, object]] = []
-    if len(texts) == 1 and not output.is_dir():
+    if single:
         files.suffix_of(output)
-        check_outputs([vectors, *texts], force=force, others=[(output, ())])
         pooler = _pooler(settings, texts)
         count = files.pool_file(pooler, read_texts(texts[0], column=text_column), output)
         say(f"{output}: {count:,} x {pooler.output_dim} float32")
@@ -88,7 +91,6 @@ def pool(
     files.suffix_of(targets[0])
     if len(set(targets)) < len(targets):
         raise OptionError("two of the TEXTS have the same file name, and so would their vectors; use two folders")
-    check_outputs([vectors, *texts], force=False)
     # In a fitted mode, each sentence vector depends on all texts.
     _check_settings(output, {**asdict(settings), "texts": texts if mode in FITTED else None}, force=force)
     left = [(path, target) for path, target in zip(texts, targets, strict=True) if force or not target.exists()]
