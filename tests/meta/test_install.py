@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from itertools import chain
 
 import pytest
@@ -10,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import vecload
 from tests.meta.checkout import ROOT, file_of_checkout, modules, settings
 
 
@@ -91,3 +93,11 @@ def test_every_path_of_make_test_fast_exists() -> None:
     makefile = file_of_checkout("Makefile").replace("\\\n", " ")
     paths = next(line for line in makefile.splitlines() if line.startswith("FAST :=")).split()[2:]
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_version_is_the_same_everywhere() -> None:
+    version = settings()["project"].get("version")
+    cited = re.search(r"^version: (.+)$", file_of_checkout("CITATION.cff"), re.MULTILINE)
+    assert cited is not None
+    assert vecload.__version__ == cited[1]
+    assert version in (None, vecload.__version__)  # None: hatch reads it from the package

@@ -216,7 +216,7 @@ class Vectors(WordRows):
         limit: int | None = None,
         progress: bool | None = None,
     ) -> Answers | list[Answers]:
-        """Return the words that are to `c` as `b` is to `a`: "man" is to "king" as "woman" is to …
+        """Return the words that are to `c` as `b` is to `a`, as in "man is to king as woman is to queen".
 
         Parameters
         ----------
