@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest -n 2
 
 # What `make test-fast` runs: words, vocabularies, text input, text and native files, alignment, search and layers.
 # It leaves out most formats, mapping, training, the command line, documentation, robustness and fuzzing.
-FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/ngrams tests/search tests/formats/test_text.py \
+FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/ngrams tests/search tests/formats/text/test_text.py \
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 

@@ -64,7 +64,7 @@ def _may_fail() -> Any:
 
 
 def _text(path: Path, given: Input, vectors: Vectors) -> None:
-    from tests.formats.test_text_fuzz import compare as compare_text
+    from tests.formats.text.test_against_reference import compare as compare_text
 
     if "removed" in str(vectors.meta.get("doubt")):
         return  # the slow reader keeps a space that all words have in common
