@@ -25,7 +25,6 @@ COVERED_ELSEWHERE = {
     "lazy": "tests/meta/test_structure.py",
     "loading": "tests/formats, tests/alignment",
     "message_text": "tests/test_errors.py",
-    "provenance": "tests/alignment, tests/layers",
     "reading": "tests/formats, tests/conversion",
 }
 
