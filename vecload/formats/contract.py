@@ -62,6 +62,7 @@ def strip_prefix(batch: Batch, prefix: bytes) -> Batch:
     >>> strip_prefix(batch, b"/c/en/").data.tobytes(), strip_prefix(batch, b"/c/en/").rows
     (b'cat', array([[1., 0.]]))
     """
+    # One pass over the words for each byte of the prefix, with fewer words each time, and without making strings.
     data, offsets, rows = batch
     starts = offsets[:-1]
     wanted = np.flatnonzero(offsets[1:] - starts >= len(prefix))
@@ -226,6 +227,7 @@ class RowBuffer:
 
     def next_rows(self, count: int) -> npt.NDArray[Any] | None:
         """Return the memory for the next `count` rows of the file, or None if the reader has to allocate it."""
+        # The count increases even if the rows do not fit, so that no later request can.
         begin, self._used = self._used, self._used + count
         return self._matrix[begin : self._used] if self._used <= len(self._matrix) else None
 

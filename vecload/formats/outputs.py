@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 """Suffixes of archives, which are read but not written."""
+# Suffixes of other kinds of files. Vectors under such a name would be mistaken for one of them.
 _OTHERS: Final = (
     ".csv .db .ftz .h5 .hdf5 .htm .html .json .jsonl .magnitude .npy .onnx .pdf .pickle .pkl .png .pt .pth .tsv .yaml"
 ).split()
@@ -107,6 +108,7 @@ def _by_suffix(target: str, stem: str) -> Format:
 def _by_name(target: str, stem: str, name: str) -> tuple[Format, str]:
     """Return the format with a name, and the alias used, unless the target's suffix belongs to another format."""
     form, alias = writer_by_name(name)
+    # A suffix that is unknown, or missing, promises nothing.
     if not _suffix_of(stem, (*form.suffixes, *form.shared_suffixes)):
         owners = [other.name for other in all_formats() if _suffix_of(stem, other.suffixes)]
         unknown = _suffix_of(target, ARCHIVES) or _suffix_of(stem, _OTHERS)

@@ -124,7 +124,7 @@ def test_load_keeps_first_row_of_duplicate_words() -> None:
     assert list(vectors.words) == ["a", "b", "c"]
     assert vectors.matrix.tolist() == [[1, 1], [2, 2], [4, 4]]
     assert vectors.meta["duplicates"] == 2
-    with pytest.raises(vecload.errors.FormatError, match="come twice"):
+    with pytest.raises(vecload.errors.FormatError, match="repeated words"):
         load(data, strict=True)
 
 

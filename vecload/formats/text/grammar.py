@@ -90,6 +90,7 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     if first == 1:
         raise MalformedLine("an empty word", found="a line that begins with a separator")
     cells = [line[start:stop] for start, stop in spans[-dim:]]
+    # Values are rounded once, from float64 to the requested type, as the kernels do.
     values = np.empty(dim, dtype=np.float64)
     for column, cell in enumerate(cells):
         value = parse_value(cell)

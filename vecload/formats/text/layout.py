@@ -57,6 +57,7 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
     counts = [numbers_at_end(fields) for fields in rows]
     if not any(counts):
         return 1
+    # Few lines may agree by chance. The last line may be incomplete.
     if len(lines) > 3:
         whole = counts[: len(lines) - 1]
         dims = set(whole[1:] if _HEADER.match(lines[0]) else whole)

@@ -95,6 +95,7 @@ def _check_first(batch: Batch) -> None:
 
     Readers drop a byte order mark, and decompress a file that begins with the magic number of a compression.
     """
+    # Only the first word is at the start of the file, and only if there is no header.
     word = batch.words.bytes(0)
     kind = detect_compression(word)
     if kind is not None:
