@@ -36,7 +36,7 @@ HABITS = {
     ),
     "clause used as a noun (name the thing)": (
         r"(?:^|[.:;] )(?:What(?! (?:is|are|do|does|to) [^.]*\?)|Whoever|Whatever|Those)\b(?![^.]*\?)"
-        r"|\bwhat (?:it|they|is|has|was|were|comes|needs|cannot) "
+        r"|\bwhat (?:(?:it|they)(?! do\b| does\b)|is|has|was|were|comes|needs|cannot) "
     ),
     "place or travel as a metaphor for data": (
         r"\b(?:lie|lies|lying|lay) (?!down)\w+|\b(?:under way|on the way|on its way|in front|stays? behind)\b"

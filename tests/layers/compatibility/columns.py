@@ -356,7 +356,7 @@ def use_parametrize(row: Row, folder: Path) -> None:
 
 
 def use_hooks(row: Row, folder: Path) -> None:
-    """Forward, forward-pre and backward hooks of the layer run once each and can change what they see."""
+    """Add forward, forward-pre and backward hooks, which run once each and change inputs, outputs and gradients."""
     before = row.table(row.make(folder))
     for model in both(row, folder):
         layer = model.get_input_embeddings() if row.kind == "model" else model.layer

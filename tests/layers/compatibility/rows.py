@@ -68,8 +68,8 @@ def scores_of(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 class Row:
     """A layer of the matrix.
 
-    `make` gives a model with the layer, `plain` the model to compare with; both take a folder. Of the rows, `trained`
-    are trained; a plain model trains others too, unless `freeze` takes their gradients away.
+    `make` returns a model with the layer, `plain` the model to compare with; both take a folder. `trained` selects the
+    rows to train; a plain model trains all rows, unless `freeze` removes the gradients of the others.
     """
 
     name: str

@@ -92,7 +92,7 @@ def use_script(row: Row, folder: Path) -> None:
 
 def use_fx(row: Row, folder: Path) -> None:
     ours, plain = both(row, folder)
-    if row.kind == "model":  # torch.fx cannot trace transformers' attention masks; the input layer is what is ours
+    if row.kind == "model":  # torch.fx cannot trace transformers' attention masks, so trace the input layer
         ours, plain = (nn.Sequential(model.get_input_embeddings()) for model in (ours, plain))
     graph = torch.fx.symbolic_trace(ours)
     torch.testing.assert_close(graph(BATCH), plain(BATCH))
