@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from vecload.errors import OptionError
+from vecload.layers.tracing import refuse_script
 from vecload.layers.written_arguments import flat, written
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ class Assembled(Protocol):
 
     def _store_gradient(self, gradient: torch.Tensor) -> None:
         """Write the gradient of all rows to those of the parameters; frozen rows have none."""
+
+
+class WeightProperty(torch.nn.Module):
+    """Module whose `weight` is a property: the base of all layers with rows in several tensors."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nn.Module.__setattr__ would register a parameter of that name, which the property would hide.
+        if name == "weight":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __prepare_scriptable__(self) -> None:
+        refuse_script(self)
 
 
 # mypy takes torch's properties for tensors.

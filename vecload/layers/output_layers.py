@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 import torch
 
+from vecload.layers.assembled_weight import WeightProperty
 from vecload.layers.partial_embedding import PartialEmbedding, bands_of
 from vecload.layers.partial_rows import PartialRows
 from vecload.layers.sharding import fsdp_module_above
 from vecload.layers.state_dicts import saved_weight
-from vecload.layers.tracing import refuse_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class SharedRows(torch.nn.Module):
+class SharedRows(WeightProperty):
     """Module whose `weight` is that of a partly trained layer: a mixin to list before the class of the module.
 
     The layer belongs to the model already, so it is not a submodule here: its parameters have one name and are counted
@@ -49,16 +49,6 @@ class SharedRows(torch.nn.Module):
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
         self._shared[0].weight = value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module would register a parameter of that name, which the property hides.
-        if name == "weight":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    def __prepare_scriptable__(self) -> None:
-        refuse_script(self)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
         super()._save_to_state_dict(destination, prefix, keep_vars)

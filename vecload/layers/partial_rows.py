@@ -17,7 +17,7 @@ from vecload.layers.frozen_rows import FrozenRows
 from vecload.layers.sharding import like_parameter, whole_rows, write_rows
 from vecload.layers.state_dicts import SavedRows, take
 from vecload.layers.stored_embedding import StoredEmbedding
-from vecload.layers.tracing import out_of_range, refuse_script
+from vecload.layers.tracing import out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,13 +124,6 @@ class PartialRows(SavedRows):
         if last is not None and last._rows is None:
             last._rows = self._assemble().detach()
         self._store(value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module.__setattr__ would register a parameter of that name, which the property would hide.
-        if name == "weight":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     def attend(self, query: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """Return scores of all rows, ``query @ weight.T + bias``, as an output head with the rows of the input does.
@@ -324,9 +317,6 @@ class PartialRows(SavedRows):
             if replica is not None and replica._stand_in().device == device:
                 return replica
         return self
-
-    def __prepare_scriptable__(self) -> None:
-        refuse_script(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_table", "_last", "_replicas")}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vecload.layers.assembled_weight import AssembledWeight
+from vecload.layers.assembled_weight import AssembledWeight, WeightProperty
 from vecload.layers.sharding import fsdp_module_above, like_parameter
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WRAPPERS = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
 
 
-class SavedRows(torch.nn.Module):
+class SavedRows(WeightProperty):
     """Base of `PartialRows` that saves and loads its rows.
 
     A state dict has one ``weight`` and can be exchanged with a plain layer's. Three kinds of layer keep their own keys:

@@ -15,8 +15,8 @@ import torch
 
 from vecload import arrays
 from vecload.errors import OptionError
-from vecload.layers.assembled_weight import AssembledWeight
-from vecload.layers.tracing import assert_in_range, out_of_range, record_call, refuse_script
+from vecload.layers.assembled_weight import AssembledWeight, WeightProperty
+from vecload.layers.tracing import assert_in_range, out_of_range, record_call
 from vecload.sources import MappedRange
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class StoredEmbedding(torch.nn.Module):
+class StoredEmbedding(WeightProperty):
     """Frozen embedding layer on a table that is neither parameter nor buffer; only looked-up rows are copied.
 
     The table keeps its type and device when the model is moved or cast. So it may be in a mapped file, shared between
@@ -125,13 +125,6 @@ class StoredEmbedding(torch.nn.Module):
     def weight(self, value: torch.Tensor) -> None:
         self._store(value)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module would register a parameter of that name, which the property hides.
-        if name == "weight":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch.nn.Embedding calls it
         """Return the rows of ids (any shape, int32 or int64), on the device of the ids."""
         if isinstance(input, torch.fx.Proxy):
@@ -213,9 +206,6 @@ class StoredEmbedding(torch.nn.Module):
         # The table does not change, so apply the function to an empty weight to see which type it asks for.
         self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
         return self
-
-    def __prepare_scriptable__(self) -> None:
-        refuse_script(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StoredEmbedding:
         copied = type(self).__new__(type(self))

@@ -109,6 +109,7 @@ def stream(
     # Without gradients the kernels can also pool rows that are trained. They are read as they are now.
     with torch.no_grad():
         plan = pooling.plan()
+    # The number of texts of an iterator is unknown, so its progress bar has no end.
     total = len(texts) if isinstance(texts, Sized) else None
     remaining = iter(texts)
     with Pool(workers()) as pool, progress_bar(total, unit="texts", shown=progress) as bar:
@@ -169,6 +170,8 @@ def joined(texts: Sequence[str], *, lowercase: bool) -> bytes:
 
     Line feeds within a text become spaces, which also end tokens.
     """
+    # Joining and encoding all texts at once is several times faster than one by one. Counting line feeds shows whether
+    # any text has one inside, which is rare.
     whole = "\n".join(texts)
     if whole.count("\n") != len(texts) - 1:
         whole = "\n".join([text.replace("\n", " ") for text in texts])
@@ -194,6 +197,7 @@ class _Batch:
         self._futures = [pool.submit(self._work, piece) for piece in pieces]
 
     def _work(self, piece: Piece) -> None:
+        # Pieces are separate ranges of the arrays, so threads write without a lock.
         pooled, counts = self._pooling.pool_rows(*piece.find(), self._plan)
         with torch.no_grad():
             self._out[piece.first : piece.last] = self._pooling.finish(pooled).float().numpy()

@@ -78,6 +78,7 @@ def _check_representable(tokenizer: Tokenizer, lookup: RowLookup | None, pooling
 
 def _weighted_rows(matrix: npt.NDArray[Any], pooling: RowPooler) -> npt.NDArray[np.float32]:
     """Return rows whose mean has the direction of the pooled vector, float32, shape (rows, dim)."""
+    # In double precision, so that rounding after each step does not add up.
     rows = matrix.astype(np.float64)
     if len(pooling.token_weights):
         rows *= pooling.token_weights.double().cpu().numpy()[:, None]
@@ -91,6 +92,7 @@ def _weighted_rows(matrix: npt.NDArray[Any], pooling: RowPooler) -> npt.NDArray[
 
 
 def _lowercase(path: Path) -> None:
+    # The text of the file, which may list millions of words, is changed without parsing it as JSON.
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"normalizer":null', '"normalizer":{"type":"Lowercase"}', 1), encoding="utf-8")
 

@@ -90,6 +90,7 @@ def end_lines(
         first = begin + int(np.argmax(rows[begin:stop] == end))
         # The end itself is dropped as well, because every line gets one below.
         rows[first:stop] = -1
+    # Each line gets the row of the end of the line, and one composed row for all of its n-grams of words.
     width = 1 if model.word_ngrams < 2 else 2
     added = np.full((len(offsets) - 1, width), end, dtype=np.int64)
     if width == 2:

@@ -60,6 +60,7 @@ def pool_file(
     """
     kind = suffix_of(output)
     count = tokens = 0
+    # The first texts are kept for the warning that no text has a known word.
     remaining = iter(texts)
     head = list(islice(remaining, 3))
     batches = stream(

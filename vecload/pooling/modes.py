@@ -130,5 +130,6 @@ def as_mode(mode: str | Mode) -> Mode:
     """Return the mode with a name and default arguments, or the mode itself."""
     if isinstance(mode, Mode):
         return mode
+    # These have other defaults than Mode: common components to remove, and powers.
     makers: dict[str, Callable[[], Mode]] = {"sif": sif, "usif": usif, "pmeans": pmeans}
     return makers[mode]() if mode in makers else Mode(mode)

@@ -93,7 +93,8 @@ class RowLookup:
         """
         from vecload.kernels import hash_table
 
-        # Tokens are at least one byte long and separated by at least one.
+        # Tokens are at least one byte long and separated by at least one, so this bounds their number, and the kernel
+        # needs no check of the arrays' ends.
         most = (end - begin + 1) // 2
         rows, starts, stops = np.empty((3, most), dtype=np.int64)
         offsets = np.empty(texts + 1, dtype=np.int64)
@@ -124,6 +125,7 @@ class RowLookup:
     ) -> TokenRows:
         if self.unknown == "unk" and self.unk_idx is not None:
             rows[rows == -1] = self.unk_idx
+        # The kernels know no padding row, so its tokens become skipped ones here.
         if self.padding_idx is not None:
             rows[rows == self.padding_idx] = -1
         # The vectors are composed after the other words were found, so each distinct word is composed once.

@@ -61,6 +61,7 @@ class RowPooler(torch.nn.Module):
         self.normalize = normalize
         self.padding_idx = padding_idx
         self._fitted = mode.name not in FITTED
+        # Buffers are made on the device of the layer. A layer without tensors, such as StoredEmbedding, is on the CPU.
         one = next(chain(embedding.parameters(), embedding.buffers()), torch.empty(0))
         kept: dict[str, Any] = {"device": one.device, "dtype": torch.float32}
         weighted, reduced = not self._fitted or row_weights is not None, mode.components > 0
@@ -162,6 +163,7 @@ class RowPooler(torch.nn.Module):
         OptionError
             For shapes or types that do not match, row numbers out of range, and a mode that is not fitted.
         """
+        # torch.fx cannot trace into this module, whose implementation depends on values, so it is recorded as one call.
         if isinstance(input, torch.fx.Proxy):
             options = {} if return_empty is False else {"return_empty": return_empty}
             return record_call(self, input, offsets, per_sample_weights, mask, **options)

@@ -184,6 +184,7 @@ def _row(kept: dict[str, Any], name: str, rows: int) -> int | None:
 
 def _own_state(pooling: RowPooler) -> dict[str, torch.Tensor]:
     """Return the state dict without the rows, for which ``state_dict()`` might need a copy."""
+    # Buffers that the mode does not use are not persistent, as in the state dict.
     saved = {
         name: tensor for name, tensor in pooling.named_buffers(recurse=False)
         if name not in pooling._non_persistent_buffers_set
