@@ -333,11 +333,11 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
 def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
     """Return the doubts about the first words."""
     if known:
-        return join_doubts(reader.meta.get("doubt"))
+        return join_doubts(reader.doubt)
     first = Words.from_strings(words)
     shared = SharedSpaces.of(first)
     finding = find_doubt(shared.strip(first))
-    return join_doubts(reader.meta.get("doubt"), shared.text, finding and finding.text)
+    return join_doubts(reader.doubt, shared.text, finding and finding.text)
 
 
 def _first_rows(reader: Reader) -> Sample:

@@ -11,15 +11,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
+import numpy as np
+
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
-from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, strip_prefix
+from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
 from vecload.formats.opening import open_reader
 from vecload.formats.registry import detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.sources import open_source
-from vecload.words import UniqueWords, Words, encode
+from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ class WordCheck:
         whole = not self._selects and self._request.limit is None
         if finding is not None and finding.kind is NUMBERS and whole and not self._forced:
             raise numbers_only(finding, name)
-        doubt = join_doubts(self._reader.meta.get("doubt"), self._shared.text, finding and finding.text)
+        doubt = join_doubts(self._reader.doubt, self._shared.text, finding and finding.text)
         if doubt is None:
             return None
         if self._request.strict:
@@ -205,7 +207,26 @@ def iterate_batches(reader: Reader, prefix: str, check: WordCheck, buffer: RowBu
     """Return the batches of a reader, with the prefix stripped; rows are in `buffer` if the reader parses in place."""
     raw = prefix.encode("utf-8", "surrogateescape")
     batches = check.stripped(iter(reader) if buffer is None else reader.read_into(buffer))
-    return (strip_prefix(batch, raw) for batch in batches) if raw else batches
+    return (_strip_prefix(batch, raw) for batch in batches) if raw else batches
+
+
+def _strip_prefix(batch: Batch, prefix: bytes) -> Batch:
+    """Return the rows whose words begin with `prefix`, and strip it.
+
+    Examples
+    --------
+    >>> data = np.frombuffer(b"/c/en/cat/c/de/Katze", dtype=np.uint8)
+    >>> batch = Batch(data, np.array([0, 9, 20]), np.eye(2))
+    >>> _strip_prefix(batch, b"/c/en/").data.tobytes(), _strip_prefix(batch, b"/c/en/").rows
+    (b'cat', array([[1., 0.]]))
+    """
+    # One pass over the words for each byte of the prefix, with fewer words each time, and without making strings.
+    data, offsets, rows = batch
+    starts = offsets[:-1]
+    wanted = np.flatnonzero(offsets[1:] - starts >= len(prefix))
+    for at, byte in enumerate(prefix):
+        wanted = wanted[data[starts[wanted] + at] == byte]
+    return Batch(*pack(data, starts[wanted] + len(prefix), offsets[1:][wanted]), rows[wanted])
 
 
 def estimate_rows(reader: Reader, request: ReadRequest) -> int:

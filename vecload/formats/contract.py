@@ -52,25 +52,6 @@ class Batch(NamedTuple):
         return Batch(*pack(self.data, self.offsets[at], self.offsets[at + 1]), self.rows[at])
 
 
-def strip_prefix(batch: Batch, prefix: bytes) -> Batch:
-    """Return the rows whose words begin with `prefix`, and strip it.
-
-    Examples
-    --------
-    >>> data = np.frombuffer(b"/c/en/cat/c/de/Katze", dtype=np.uint8)
-    >>> batch = Batch(data, np.array([0, 9, 20]), np.eye(2))
-    >>> strip_prefix(batch, b"/c/en/").data.tobytes(), strip_prefix(batch, b"/c/en/").rows
-    (b'cat', array([[1., 0.]]))
-    """
-    # One pass over the words for each byte of the prefix, with fewer words each time, and without making strings.
-    data, offsets, rows = batch
-    starts = offsets[:-1]
-    wanted = np.flatnonzero(offsets[1:] - starts >= len(prefix))
-    for at, byte in enumerate(prefix):
-        wanted = wanted[data[starts[wanted] + at] == byte]
-    return Batch(*pack(data, starts[wanted] + len(prefix), offsets[1:][wanted]), rows[wanted])
-
-
 @dataclass(frozen=True)
 class ReadRequest:
     """Which rows of a file to read, and how.
@@ -235,7 +216,8 @@ class RowBuffer:
 class Reader(Protocol):
     """The rows of an opened file as batches, in file order and bounded memory. It can be iterated once.
 
-    All attributes are known before the first batch, except `skipped` and `meta`, which are complete after the last.
+    All attributes are known before the first batch, except `skipped`, `meta`, `history` and `doubt`, which
+    are complete after the last.
     """
 
     @property
@@ -270,6 +252,10 @@ class Reader(Protocol):
     def history(self) -> History:
         """How the vectors were made, complete after the last batch."""
 
+    @property
+    def doubt(self) -> str | None:
+        """Doubts of the reader about the file, complete after the last batch; None without any."""
+
     def __iter__(self) -> Iterator[Batch]: ...
 
     def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
@@ -289,6 +275,11 @@ class BaseReader(ABC):
     def history(self) -> History:
         """An empty history: the format stores none."""
         return History()
+
+    @property
+    def doubt(self) -> str | None:
+        """None: the reader has no doubts."""
+        return None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...

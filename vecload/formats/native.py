@@ -89,6 +89,12 @@ class Reader(BaseReader):
         """Entries of the stored ``meta`` that change results."""
         return self._history
 
+    @property
+    def doubt(self) -> str | None:
+        """Doubts that were found when the file was made."""
+        doubt: str | None = self.meta.get("doubt")
+        return doubt
+
     def mapped(self) -> Table | None:
         """Return the mapped file if all rows are requested in their own type."""
         request = self._request

@@ -105,6 +105,11 @@ class _Guarded:
         with self._errors():
             return self._reader.history
 
+    @property
+    def doubt(self) -> str | None:
+        with self._errors():
+            return self._reader.doubt
+
     def mapped(self) -> Table | None:
         with self._errors():
             return self._reader.mapped()

@@ -139,10 +139,12 @@ class Reader(BaseReader):
     def meta(self) -> dict[str, Any]:
         """Description of the file, complete after the last batch."""
         meta: dict[str, Any] = {"format": NAME, "header": self._header}
-        doubts = [doubt for doubt in (self._doubtful.text, self._extra_bytes) if doubt]
-        if doubts:
-            meta["doubt"] = "; ".join(doubts)
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
+
+    @property
+    def doubt(self) -> str | None:
+        """Doubts about the words, and about bytes after the last row."""
+        return "; ".join(filter(None, (self._doubtful.text, self._extra_bytes))) or None
 
     def __iter__(self) -> Iterator[Batch]:
         from vecload.kernels import binary_rows

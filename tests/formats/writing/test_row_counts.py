@@ -36,7 +36,7 @@ SLOW = b"slow 1.000000059604644775390625 1\n"
 """Between two floats: left to Python."""
 CASES = {
     "as it is": (LINES[:900], {}),
-    "words that come twice": (LINES, {}),
+    "repeated words": (LINES, {}),
     "one of them early": ([LINES[0], *LINES[:900]], {}),
     "a line for Python": ([*LINES[:450], SLOW, *LINES[450:900]], {}),
     "bad lines": ([b"bad\n" if at % 90 == 9 else line for at, line in enumerate(LINES[:900])], {"errors": "skip"}),

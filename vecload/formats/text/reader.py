@@ -116,12 +116,14 @@ class Reader(BaseReader):
         meta: dict[str, Any] = {"format": "word2vec text" if self.declared is not None else "GloVe text"}
         if self.layout.header is not None:
             meta["header"] = self.layout.header
-        doubts = [doubt for doubt in (self.layout.doubt, self.layout.shared.text) if doubt]
-        if doubts:
-            meta["doubt"] = "; ".join(doubts)
         if self.skipped:
             meta["skipped"] = dict(self.skipped)
         return meta
+
+    @property
+    def doubt(self) -> str | None:
+        """Doubts about the header, and about spaces that all words share."""
+        return "; ".join(filter(None, (self.layout.doubt, self.layout.shared.text))) or None
 
     def first_words(self) -> Words:
         """Return the words of the first lines, whatever the request is."""
