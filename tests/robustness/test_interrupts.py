@@ -160,5 +160,5 @@ def test_disabled_compiler_gives_a_one_line_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vecload.cli", "convert", tmp_path / "v.txt", tmp_path / "v.bin"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    sentence = "vecload needs numba's compiler, and NUMBA_DISABLE_JIT=1 switches it off; unset that variable"
+    sentence = "vecload needs numba's compiler, which NUMBA_DISABLE_JIT=1 disables; unset that variable"
     assert done.stderr == f"vecload: {sentence}\n"

@@ -2,14 +2,17 @@
 
 Rules for every kernel, and why:
 
-- Arrays in, arrays and integer statuses out. No Python objects and no exceptions: both would need the GIL.
-- No explicit signatures. numba compiles a function with a signature when it is decorated, that is, at import. Without
-  one, it compiles at the first call with new argument types.
-- No functions as arguments. Each function is a type of its own, so the kernel would be compiled again for each.
-- A kernel calls only functions of its own file and of `intrinsics`. numba's cache on disk is invalidated by changes to
-  the file of the kernel, not to other files (numba documentation, "Notes on Caching", section "Caching limitations").
-- No fast-math: reordered sums would make results depend on the processor. No ``parallel=True``: numba's own thread
-  pool would compete with the worker threads of `vecload.threads`.
+- A kernel takes arrays, and returns arrays and integer status codes. It uses no Python objects and raises no
+  exceptions, because both need the GIL.
+- Kernels have no explicit signatures. numba compiles a function with a signature when it is decorated, that is, at
+  import. Without one, numba compiles it at the first call with new argument types.
+- Kernels take no functions as arguments. numba gives each function its own type, so it would compile the kernel again
+  for each one.
+- A kernel calls only functions in its own file and in `intrinsics`. A change to the kernel's file invalidates numba's
+  cache on disk; a change to another file does not (numba documentation, "Notes on Caching", section "Caching
+  limitations").
+- Kernels do not use fast-math, because reordered sums would make results depend on the processor. They do not use
+  ``parallel=True``, because numba's own thread pool would compete with the worker threads of `vecload.threads`.
 - Every kernel releases the GIL. Callers run it on several threads over separate ranges of rows. Each row is computed by
   the same operations in the same order, so the result does not depend on the number of threads.
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 if numba.config.DISABLE_JIT:
-    raise VecloadError("vecload needs numba's compiler, and NUMBA_DISABLE_JIT=1 switches it off; unset that variable")
+    raise VecloadError("vecload needs numba's compiler, which NUMBA_DISABLE_JIT=1 disables; unset that variable")
 
 _CACHE = os.environ.get("VECLOAD_KERNEL_CACHE", "1") != "0"
 
@@ -50,7 +53,7 @@ def workers() -> int:
 
 
 def kernel(function: F) -> F:
-    """Compile `function` at its first call, cached on disk, without the GIL.
+    """Compile `function` at its first call, cache it on disk, and release the GIL while it runs.
 
     ``error_model="numpy"`` makes a division by zero give infinity or NaN, as IEEE 754 says, without a branch that
     raises an exception.
@@ -58,8 +61,8 @@ def kernel(function: F) -> F:
     try:
         compiled: F = numba.njit(cache=_CACHE, nogil=True, error_model="numpy")(function)
     except RuntimeError:
-        # "no locator available": a read-only installation and no writable home folder. Then there is no cache, and
-        # every process compiles the kernels again.
+        # numba found "no locator available": neither the installation nor the home folder is writable. Then there is no
+        # cache, and every process compiles the kernels again.
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
     # The compiler runs for seconds without checking for signals, so Ctrl-C would seem to be ignored. numba calls this
     # method when it must compile for new argument types; running it on another thread keeps the main thread responsive.

@@ -1,4 +1,4 @@
-"""Read and write the rows of word2vec binary files: a word, a space, the values as bytes, and often a line feed.
+"""Read and write rows of word2vec binary files: a word, a space, the bytes of the values, and often a line feed.
 
 Arrays of bytes are uint8. Rows have no length field and words have no fixed length, so rows can only be found one after
 the other; copying their values is a separate kernel, which runs on several threads. No kernel reads after the `stop`
@@ -40,10 +40,11 @@ def copy_bytes(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, co
 
 @kernel
 def find_rows(data, start, stop, width, longest, starts, stops):  # type: ignore[no-untyped-def]
-    """Write the bounds of the words in ``data[start:stop]`` to `starts` and `stops` (int64), which limit their number.
+    """Find the rows in ``data[start:stop]``, and write the bounds of their words to `starts` and `stops` (int64).
 
     `width` is the number of bytes of a row's values, which begin after the space at ``stops[i]``. Line feeds before a
-    word are skipped. The search ends early at an incomplete row, and at a word of more than `longest` bytes.
+    word are skipped. At most ``len(starts)`` rows are found. The search ends early at an incomplete row, and at a word
+    of more than `longest` bytes.
 
     Returns the number of rows and the offset after the last one.
     """

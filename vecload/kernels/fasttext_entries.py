@@ -24,7 +24,7 @@ def find_entries(data, at, longest, starts, stops, counts, kinds):  # type: igno
     `longest` bytes. Nothing after the end of `data` is read.
     """
     for entry in range(len(starts)):
-        # The word's end is searched in at most `longest` bytes, so that damaged data without NUL bytes costs little
+        # At most `longest` bytes are searched for the end of the word, so damaged data without NUL bytes takes little
         # time.
         stop = at
         last = min(len(data), at + longest + 1)

@@ -210,7 +210,7 @@ def _put_shortest(out, at, fraction, field, value):  # type: ignore[no-untyped-d
 def _put_fixed(out, at, fraction, field, decimals):  # type: ignore[no-untyped-def]
     """Write a value as C's ``%.*f`` does: the exact value is rounded, and ties go to even."""
     # The value is c * 2**q with c below 2**24. Times 10**decimals it is still below 2**54, so integer arithmetic is
-    # exact, and the bits that the shift drops decide about rounding.
+    # exact, and the bits that the shift drops determine the rounding.
     c = fraction | _IMPLICIT if field else fraction
     q = max(field, 1) - 150
     scaled = c * _TENS[decimals]
@@ -277,8 +277,8 @@ def format_rows(data, offsets, rows, bits, decimals, out):  # type: ignore[no-un
         Number of digits after the decimal point, 0 to `MAX_DECIMALS`; -1 for the shortest decimal. Absolute values
         from 2**31 on are always written as the shortest decimal.
     out : uint8
-        Filled. It needs the length of all words, `MAX_VALUE_BYTES` for every value, and 1 for every row: then no write
-        is out of range.
+        Filled. Its length must be at least the length of all words, plus `MAX_VALUE_BYTES` for every value and 1 for
+        every row, so that no write is out of range.
 
     Returns
     -------

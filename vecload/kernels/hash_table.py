@@ -8,12 +8,13 @@ continues with the next slot until it finds the word or a free slot. Because of 
 rejected without reading the bytes of any word.
 
 **First row wins.** A repeated word keeps the row where it occurred first, as in gensim. Files are sorted by frequency,
-so the first row is usually the one that was trained most. And building the table stays a single pass: no entry changes
-after it is written.
+so the first row is usually the one that was trained most. The rule also lets the table be built in a single pass,
+because no entry changes after it is written.
 
-**Untrusted tables.** A file may hold words chosen so that their hashes collide, which would make the time quadratic.
-The table of a memory-mapped file can be overwritten by another process at any time, even between two reads. So a search
-gives up after `_MAX_PROBES` slots, and a row is compared only if the row and its bytes are inside the arrays.
+**Untrusted tables.** The words of a file may have been chosen so that their hashes collide, which would make the time
+quadratic. The table of a memory-mapped file can be overwritten by another process at any time, even between two reads.
+So a search gives up after `_MAX_PROBES` slots, and a row is compared only if the row and its bytes are inside the
+arrays.
 
 **Why 512 probes.** At most two thirds of the slots are taken. The longest run of taken slots is then about 200 for
 millions of words, and a run of 512 has a probability below 1e-9, so ordinary words never reach the bound. Building a
@@ -50,11 +51,11 @@ _ONE = np.uint64(1)
 _TOPS = np.uint64(0x8080808080808080)
 _SPACES = np.uint64(0x2121212121212121)
 _MAX_PROBES = 512
-_SAME_TAG_COST = 64  # probes that a different word with the same tag counts for while a table is built
+_SAME_TAG_COST = 64  # while a table is built, a different word with the same tag counts as this many probes
 _GAVE_UP = np.int64(-2)
 _ABSENT = np.int64(-1)
 _BLOCK = 128
-"""Number of words that go through a step of a search together; their cache lines fit in the L1 cache."""
+"""Number of words whose searches advance together, step by step; their cache lines fit in the L1 cache."""
 _AHEAD = 16
 """Number of words to prefetch before they are copied."""
 
@@ -149,7 +150,7 @@ def _same(a, a_start, b, b_start, length):  # type: ignore[no-untyped-def]
 def _find(hashed, text, start, stop, data, offsets, slots, tag_cost):  # type: ignore[no-untyped-def]
     """Return the slot and the row of the word ``text[start:stop]``.
 
-    If the word is missing, the row is `_ABSENT` and the slot is the free one where it can be entered. After
+    If the word is missing, the row is `_ABSENT`, and the slot is the free one where the word can be inserted. After
     `_MAX_PROBES` slots the row is `_GAVE_UP`. Every different word with the same tag counts as `tag_cost` more slots.
     """
     # The row number is read from an untrusted table, so it and its offsets are checked before bytes are compared. The
@@ -178,7 +179,7 @@ def _find(hashed, text, start, stop, data, offsets, slots, tag_cost):  # type: i
 
 @inline
 def _hash_ahead(text, offsets, begin, end, slots, key, hashes):  # type: ignore[no-untyped-def]
-    """Write the hashes of some words to `hashes`, and prefetch their slots, which are at random positions in memory."""
+    """Write the hashes of a block of words to `hashes`, and prefetch their slots, which are at random addresses."""
     mask = np.uint64(len(slots) - 1)
     for word in range(begin, end):
         hashed = _hash(text, offsets[word], offsets[word + 1], key)
@@ -188,7 +189,7 @@ def _hash_ahead(text, offsets, begin, end, slots, key, hashes):  # type: ignore[
 
 @kernel
 def build_table(data, offsets, slots, key, repeated):  # type: ignore[no-untyped-def]
-    """Enter every word into the zeroed `slots`; mark words that occurred before in `repeated` (bool), and skip them.
+    """Insert every word into the zeroed `slots`; skip words that occurred before, and mark them in `repeated` (bool).
 
     Returns the number of repeated words, or -1 if too many words collide under this key. The table keeps the first row
     of a repeated word.
@@ -215,11 +216,11 @@ def build_table(data, offsets, slots, key, repeated):  # type: ignore[no-untyped
 
 @kernel
 def add_words(data, offsets, slots, key, count, first, total, fresh):  # type: ignore[no-untyped-def]
-    """Enter the words `first` to ``total - 1`` into the `slots` of the `count` words kept before; drop known words.
+    """Insert the words `first` to ``total - 1`` into `slots`, which hold `count` words already; drop repeated words.
 
-    Words after a dropped one move up, so `data` and `offsets` stay packed. ``fresh[i]`` (bool) says whether word
-    ``first + i`` was new. Returns the new count, and the first word that was not entered: `total`, or a word that
-    collides with too many others under this key.
+    Words after a dropped one are moved forward to close the gap, so `data` and `offsets` stay packed. ``fresh[i]``
+    (bool) says whether word ``first + i`` was new. Returns the new count, and the first word that was not inserted:
+    `total`, or a word that collides with too many others under this key.
     """
     # Words are hashed ahead in blocks, as in `build_table`. Packing in place is safe, because a word moves only towards
     # the beginning, and never over a word that was not read yet.

@@ -6,12 +6,12 @@ except a boundary mark alone.
 
 - fastText's rule is ``Dictionary::computeSubwords``: a 32-bit FNV-1a hash modulo the number of buckets. Its hash takes
   each byte as a *signed* char (``uint32_t(int8_t(byte))``), because the published models were trained that way.
-- floret's rule takes MurmurHash3_x64_128. The first one to four 32-bit words of the hash each name a row, and the whole
-  marked word is hashed in addition to its n-grams.
+- floret's rule takes MurmurHash3_x64_128. Each of the first one to four 32-bit words of the hash selects a row, and the
+  whole marked word is hashed in addition to its n-grams.
 
-The rows of a block of words are written as one array of int64, with the end of each word's rows. An n-gram that occurs
-twice, or two n-grams with the same row, are both counted. Sums are computed in float32 in that order, as in fastText,
-so that they agree to the last bit.
+The rows of a block of words are written as one array of int64, with the end of each word's rows. If an n-gram occurs
+twice, or two n-grams have the same row, the row is counted twice. Sums are computed in float32 in that order, as in
+fastText, so that they agree to the last bit.
 
 No index from a file is trusted: offsets are clamped to the arrays, and rows outside the table are skipped.
 """
@@ -99,7 +99,7 @@ def _row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
 @inline
 def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def]
     """Write the word between its boundary marks to `marked`; return its length and the length of the bare word."""
-    # Offsets may be those of an untrusted file: they are clamped to the data, and the word to the length of `marked`.
+    # Offsets may come from an untrusted file, so they are clamped to the data, and the word to the length of `marked`.
     start = min(max(offsets[word], 0), len(data))
     stop = min(max(offsets[word + 1], start), len(data))
     stop = min(stop, start + max(0, len(marked) - len(bow) - len(eow)))
@@ -118,7 +118,7 @@ def _mark(data, offsets, word, bow, eow, marked):  # type: ignore[no-untyped-def
 
 @inline
 def _is_line_end(marked, length):  # type: ignore[no-untyped-def]
-    """Return whether the marked word is ``<</s>>``: fastText's end of line, without n-grams since late 2017."""
+    """Return whether the marked word is ``<</s>>``, fastText's end of line; it has had no n-grams since late 2017."""
     return length == 6 and marked[1] == 60 and marked[2] == 47 and marked[3] == 115 and marked[4] == 62
 
 
@@ -234,7 +234,7 @@ def _murmur(data, start, stop, seed):  # type: ignore[no-untyped-def]
 
 @kernel
 def floret_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, hashes, seed, marked, rows, ends):  # type: ignore[no-untyped-def]
-    """Write rows as `fasttext_rows` does, by floret's rule: `hashes` rows for the whole word, then for each n-gram."""
+    """Write rows as `fasttext_rows` does, by floret's rule: `hashes` rows per n-gram and for the whole word."""
     count = 0
     for word in range(begin, end):
         length, bare = _mark(data, offsets, word, bow, eow, marked)

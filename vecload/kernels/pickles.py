@@ -6,14 +6,14 @@ the stack: its kind, its size, and for a dict the instruction that made it. The 
 
 - every argument is inside the bytes, and nothing is popped from an empty stack;
 - memo numbers are those that a pickler assigns (an index of four billion would make the unpickler reserve 32 GB);
-- only the results of calls are given a state, only lists are appended to, and so on. An unpickler accepts a state of
+- only results of calls receive a state, only lists are appended to, and so on. An unpickler accepts a state of
   None for anything, which would hide from this pass what a tuple contains;
 - only strings and a few small numbers are hashed. Tuples may be nested so deeply that the C stack overflows, or contain
   one another so often that hashing never ends, and integers can be chosen to collide. Dicts with keys other than
   strings are reported, so that the unpickler makes a list of pairs instead;
-- what the instructions spend (bytes of memory, bytes hashed, arguments packed again) stays below a given budget.
+- the total cost of the instructions (bytes of memory, bytes hashed, arguments packed again) stays below a given budget.
 
-The unpickler of the gensim reader decides what the values mean, and admits only known names.
+The unpickler of the gensim reader interprets the values, and accepts only known names.
 
 The tables of opcodes are indexed by opcode. `argument` (int8) is the number of bytes after the opcode, or one of the
 constants below. `takes` (int8) is the number of items popped, not counting those above the mark. `marked` (bool) says
@@ -32,7 +32,7 @@ NOTHING, NUMBER, TEXT, TUPLE, LIST, DICT, SET, NAME, OBJECT = -1, 0, 1, 2, 3, 4,
 ACCEPTED, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
 
 NUMBERS_HASHED = 1024
-"""Maximum number of numbers in sets, and in the dicts of protocol 0: n colliding numbers can cost n² steps."""
+"""How many numbers may be hashed in sets and in the dicts of protocol 0: n colliding numbers can take n² steps."""
 _NUMBER_HASHED = 16  # bytes of the longest number that may be hashed
 _PAIR = 64  # bytes of memory for an entry of a dict
 _PAIRS = 256  # bytes of memory for a list of pairs

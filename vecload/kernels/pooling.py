@@ -32,7 +32,7 @@ _LINE: Final = 16  # float32 values in a cache line
 
 
 @inline
-def _ask(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
+def _prefetch_row(matrix, rows, at, end, dim):  # type: ignore[no-untyped-def]
     """Prefetch the row that is added `_AHEAD` tokens later."""
     if at + _AHEAD < end and rows[at + _AHEAD] >= 0:
         begin = rows[at + _AHEAD] * dim
@@ -53,7 +53,7 @@ def _add(target, at, source, begin, weight, dim):  # type: ignore[no-untyped-def
 
 @kernel
 def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, counts):  # type: ignore[no-untyped-def]
-    """Write the sums of the bags to `out` (float32, (bags, dim)), and their numbers of vectors to `counts` (int64).
+    """Write the sum of each bag to `out` (float32, (bags, dim)), and its number of vectors to `counts` (int64).
 
     Rows are multiplied by their `weights` and `extra_weights` (float32, one per row), unless these are empty. A token
     whose weight is zero counts as a token without a vector. The sum of a bag without vectors is zero.
@@ -68,7 +68,7 @@ def sum_bags(rows, bags, matrix, weights, extra, extra_weights, divisor, out, co
         count, total = 0, np.float32(0)
         for at in range(bags[bag], bags[bag + 1]):
             # The weight is prefetched further ahead than the row, because it decides whether the row is used at all.
-            _ask(matrix, rows, at, end, dim)
+            _prefetch_row(matrix, rows, at, end, dim)
             if weighted and at + 2 * _AHEAD < end:
                 prefetch(weights, max(rows[at + 2 * _AHEAD], 0))
             row = rows[at]
@@ -106,7 +106,7 @@ def max_bags(rows, bags, matrix, extra, out, counts):  # type: ignore[no-untyped
         target[:] = np.float32(0)
         count = 0
         for at in range(bags[bag], bags[bag + 1]):
-            _ask(matrix, rows, at, end, dim)
+            _prefetch_row(matrix, rows, at, end, dim)
             row = rows[at]
             if row == -1:
                 continue

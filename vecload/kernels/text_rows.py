@@ -6,7 +6,7 @@ Decimal text becomes the nearest double, the same that C's ``strtod`` and Python
 If the digits fit in 53 bits and the power of ten is at most 22, both are exact doubles, and one multiplication or
 division of them is correctly rounded (W. D. Clinger, "How to Read Floating Point Numbers Accurately", PLDI 1990).
 Otherwise the 128-bit product of the Eisel-Lemire algorithm decides (D. Lemire, "Number Parsing at a Gigabyte per
-Second", Software: Practice and Experience 51, 2021). Numbers that neither decides (20 digits or more, ``nan``,
+Second", Software: Practice and Experience 51, 2021). Numbers that neither way can handle (20 digits or more, ``nan``,
 ``1_0``) are left to the caller: the status of their line is `UNPARSED`.
 """
 
@@ -75,7 +75,7 @@ def _multiply(a, b):  # type: ignore[no-untyped-def]
 
 @inline
 def nearest_double(digits, power):  # type: ignore[no-untyped-def]
-    """Return the double nearest to digits x 10^power, and whether it could be decided."""
+    """Return the double nearest to digits x 10^power, and whether the algorithm could determine it."""
     # The Eisel-Lemire algorithm; steps and bounds follow sections 5 to 9 of Lemire's paper. Because 10^q = 5^q 2^q, the
     # result is digits x 5^q with another binary exponent. The top 64 bits of 5^q nearly always suffice to find the 53
     # bits of the result: only if the low 9 bits of the product's high word are all ones can the omitted lower bits
@@ -145,7 +145,7 @@ def _parse_digits(buffer, at, value):  # type: ignore[no-untyped-def]
 
 @inline
 def _parse_values(buffer, at, stop, row, dim, limit):  # type: ignore[no-untyped-def]
-    """Parse `dim` fields that begin at `at` into `row`; return whether all were decided and they end at `stop`."""
+    """Parse `dim` fields that begin at `at` into `row`; return whether all could be parsed and they end at `stop`."""
     # Loads may pass `stop` by up to 16 bytes, which the padding of the chunk makes safe. Characters are ASCII codes:
     # 43 and 45 are the signs, 46 is the point, 48 to 57 are digits, and 101 is "e".
     for column in range(dim):
@@ -223,7 +223,7 @@ def _first_value(buffer, start, stop, dim):  # type: ignore[no-untyped-def]
 
 @kernel
 def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, status):  # type: ignore[no-untyped-def]
-    """Parse lines that the plain parser left, one into each row.
+    """Parse the lines that are not plain rows, one into each row.
 
     Parameters
     ----------

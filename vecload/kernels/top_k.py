@@ -53,7 +53,7 @@ def _any_above(line, scale, shift, worst):  # type: ignore[no-untyped-def]
 
 @kernel
 def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-untyped-def]
-    """Enter the scores ``products[q, j] * scale[j] + shift[j]`` into the heap of each query q.
+    """Insert the scores ``products[q, j] * scale[j] + shift[j]`` into the heap of each query q.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-
         Row number of column 0. Blocks are passed in the order of their rows, so an equal score in a later row ranks
         lower.
     best : float32 (queries, k)
-        The heaps of scores, initially -inf. NaN is never entered.
+        The heaps of scores, initially -inf. NaN is never inserted.
     rows : int64 (queries, k)
         The row numbers of the scores, initially the largest int64.
     """
