@@ -1,4 +1,4 @@
-"""`Vectors` as a value: construction, look-up, conversion to arrays."""
+"""`Vectors` as a value: construction, lookup, conversion to arrays."""
 
 from __future__ import annotations
 

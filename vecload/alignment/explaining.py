@@ -55,7 +55,7 @@ def explain(missing: Missing, seen: SeenWords, steps: Sequence[str] = ()) -> Exp
     for begin in range(0, len(examined), BLOCK):
         block = examined[begin : begin + BLOCK]
         tried = [spellings(word, ascii_causes if word.isascii() else causes) for word, _ in block]
-        # One look-up for all spellings of a block; the loop below takes the rows of each word from the iterator.
+        # One lookup for all spellings of a block; the loop below takes the rows of each word from the iterator.
         rows = iter(seen.words.lookup([spelling for some in tried for spelling, _ in some]).tolist())
         for (word, count), some in zip(block, tried, strict=True):
             # `some` is the first argument, so that `zip` takes no row of the next word.

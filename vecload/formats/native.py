@@ -147,7 +147,7 @@ def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
     check_rules(NATIVE, arrays, {}, name)
     matrix, data, offsets = arrays["matrix"], arrays["words.data"], arrays["words.offsets"]
     # The bytes of the words are followed by padding. The last offset is clamped and not trusted; `Words` checks all
-    # offsets and hash slots before a kernel follows them, at the first look-up (``checked=False``).
+    # offsets and hash slots before a kernel follows them, at the first lookup (``checked=False``).
     end = max(0, min(int(offsets[-1]), len(data)))
     return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False)
 

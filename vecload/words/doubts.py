@@ -1,4 +1,4 @@
-"""Find signs in the words of a table that its file was misread.
+"""Detect from the words of a table that its file was probably misread.
 
 A row that was split at the wrong position gives a word that looks odd: `the,` or `"the"` or `0<TAB>the`. One such word
 means nothing, because real files contain all of them. But if nearly every word looks odd in the same way, the file has
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 
 NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the words may be in another file")
-"""Words that are all numbers, and not all whole: whole numbers are the words of node2vec."""
+"""Kind for words that are all numbers, but not all integers, because node2vec uses integers as words."""
 _NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
 
 # The first kind that matches is reported. No pattern takes more than linear time. Patterns for columns require more
@@ -59,8 +59,8 @@ _KINDS: Final = (
     Kind(re.compile(rb"[^:].*:\Z", re.DOTALL), "end in a colon", "rows may be written as 'word: values'"),
     Kind(re.compile(rb"[^\t]*\t", re.DOTALL), "contain tabs", "rows may have one more column"),
     Kind(re.compile(rb"[^\r]*\r", re.DOTALL), "contain carriage returns", "lines may end in carriage returns"),
-    Kind(re.compile(rb" ."), "begin with a space", "look-ups need that space too"),
-    Kind(re.compile(rb".* \Z", re.DOTALL), "end in a space", "look-ups need that space too"),
+    Kind(re.compile(rb" ."), "begin with a space", "lookups need that space too"),
+    Kind(re.compile(rb".* \Z", re.DOTALL), "end in a space", "lookups need that space too"),
     Kind(
         re.compile(rb"[^\x00-\x1f\x7f]*[\x00-\x1f\x7f]"),
         "contain control characters",
@@ -102,7 +102,7 @@ def find_doubt(words: Words) -> Doubt | None:
 
 
 def _sides(raw: bytes) -> bytes:
-    """Return a word without the middle of a very long one, which no pattern needs."""
+    """Return the word, without its middle if it is very long, because no pattern examines the middle."""
     return raw if len(raw) <= 2 * _SIDE else raw[:_SIDE] + raw[-_SIDE:]
 
 
@@ -177,9 +177,9 @@ def is_utf8(raw: bytes) -> bool:
 
 
 class SharedSpaces(NamedTuple):
-    """Whether all words begin, or end, with a space or a tab that belongs to the file's layout.
+    """Record of whether all words begin, or end, with a space or a tab that belongs to the file's layout.
 
-    Readers decide this from the first words, because they strip words before they have seen the last one. A later word
+    Readers decide this from the first words, because they strip words before they have read the last one. A later word
     without the space is left as it is.
 
     Examples
@@ -197,7 +197,7 @@ class SharedSpaces(NamedTuple):
     def of(cls, words: Words) -> SharedSpaces:
         """Return which separators all words share.
 
-        None are shared by fewer than two words, or if a word consists of separators only.
+        No separators are shared if there are fewer than two words, or if a word consists of separators only.
         """
         data, offsets = words.data, words.offsets
         starts, stops = offsets[:-1], offsets[1:]

@@ -98,9 +98,10 @@ class HashTable(NamedTuple):
 
 
 def probe(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], table: HashTable, word: bytes) -> int:
-    """Return the row of a word, `ABSENT` if it is missing, or ``ABSENT - 1`` if `MAX_PROBES` slots did not decide.
+    """Return the row of a word, `ABSENT` if it is missing, or ``ABSENT - 1`` if the search gave up.
 
-    Neither the table nor the offsets are trusted: they may be those of a file that was never checked.
+    A search gives up after `MAX_PROBES` slots. Neither the table nor the offsets are trusted, because they may come
+    from a file that was never checked.
     """
     slots, key = table
     hashed = hash_word(word, key)

@@ -21,7 +21,7 @@ _COMPARED = 100  # words that are compared by difflib
 _LONGEST = 40  # characters
 _CUTOFF = 0.7
 _BYTES_CUTOFF = 0.5  # lower than _CUTOFF, because a letter outside ASCII has several bytes
-_SHOWN = 5  # missing words that are named, and get suggestions
+_SHOWN = 5  # number of missing words to name in a message and to make suggestions for
 
 
 def near_words(words: Words, word: str, k: int = 3) -> list[str]:
@@ -56,7 +56,7 @@ def near_words(words: Words, word: str, k: int = 3) -> list[str]:
 
 
 def list_missing(missing: Sequence[str], count: int) -> str:
-    """Return which of `count` words are missing, for an error message.
+    """Describe which of `count` words are missing, for an error message.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Words`, and how words are packed."""
+"""`Words`: an immutable sequence of packed words with fast lookup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def encode(word: str) -> bytes | None:
-    """Return the bytes of a word, or None if it cannot be encoded: it has a lone surrogate that escapes no byte."""
+    """Return the bytes of a word, or None if it has a lone surrogate that does not stand for a byte."""
     try:
         return word.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -35,7 +35,7 @@ def encode(word: str) -> bytes | None:
 
 
 class Words(Sequence[str]):
-    """An immutable sequence of words with fast look-up.
+    """Immutable sequence of words with fast lookup.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class Words(Sequence[str]):
     slots
         Hash table of the words, or the slots of a table without a key. Built at the first lookup by default.
     checked
-        False for unchecked arrays from a file. They are then checked once, before compiled code uses them. Looking up
-        single words needs no check, because it trusts neither the table nor the offsets.
+        False for arrays from a file that were not checked yet. They are checked once, before compiled code uses them.
+        Looking up single words needs no check, because it trusts neither the table nor the offsets.
 
     Notes
     -----
@@ -92,7 +92,7 @@ class Words(Sequence[str]):
         Raises
         ------
         VocabularyError
-            If a string has a lone surrogate that stands for no byte, which no file can store.
+            If a string has a lone surrogate that does not stand for a byte, so it cannot be encoded.
         OptionError
             If one string is passed instead of several, or an item is not a string.
 
