@@ -1,4 +1,4 @@
-"""Bytes in and out: open, decompress and map files, and write them atomically. Knows nothing about vectors.
+"""Open, decompress and map input files, and write output files atomically, whatever they contain.
 
 Readers get a `stream.Source`. `opening` makes one from a path, URL or file, with the help of `compression` and
 `archives`. Compression is detected from the first bytes, never from the file extension. Before writing, `targets`

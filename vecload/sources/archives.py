@@ -1,7 +1,8 @@
 """Read one member of a zip or tar archive in place: nothing is extracted to a named file.
 
-Members with absolute names or with ``..`` in their names are refused, and so are links and devices. No vectors are
-published that way, so such an archive is damaged or malicious, and extracting it with another tool would be dangerous.
+Members with absolute names or with ``..`` in their names are rejected, and so are links and devices. Published vectors
+never contain such members, so such an archive is damaged or malicious, and extracting it with another tool would be
+dangerous.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _LONGEST_HEADER = 1 << 17  # bytes of the headers of one tar member, with long n
 _SHOWN = 20
 _LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field in a zip file's local header
 ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
-"""Exceptions that `zipfile` raises for damaged bytes: its own, those of invalid offsets and names, and of codecs."""
+"""Exceptions that `zipfile` raises for damaged bytes: its own, those for invalid offsets and names, and the codecs'."""
 
 
 class SeveralMembersError(FormatError):
@@ -189,7 +190,7 @@ class _Forward(io.RawIOBase):
     def read(self, count: int = -1) -> bytes:
         if count < 0:
             raise tarfile.ReadError(f"{count} bytes to read")
-        # The count is the claim of a header, so memory is taken only for bytes that exist.
+        # The count comes from an untrusted header, so memory is taken only for bytes that exist.
         data = bytearray()
         while piece := self._source.read(min(_BLOCK, count - len(data))):
             data += piece
@@ -221,7 +222,7 @@ def _check_dictionary(info: zipfile.ZipInfo, file: IO[bytes], name: str) -> None
 
 
 def _listed(names: list[str]) -> str:
-    """Return the first names as text of a few lines at most."""
+    """Return the first names as text, at most a few lines long."""
     shown = ", ".join(shorten(name) for name in names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
@@ -241,7 +242,7 @@ def _chosen(kind: str, archive: str, names: list[str], member: str) -> str:
     paths = PurePosixPath(chosen), PureWindowsPath(chosen)
     if any(path.is_absolute() or path.drive or ".." in path.parts for path in paths):
         hint = "The archive may be malicious: do not extract it with other tools."
-        raise FormatError("a member whose name leads out of its folder", file=archive, found=repr(chosen), hint=hint)
+        raise FormatError("a member whose name points outside its folder", file=archive, found=repr(chosen), hint=hint)
     return chosen
 
 

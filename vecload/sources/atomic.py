@@ -75,7 +75,7 @@ def atomic_write(
             _claim(work, held)
             part = work / target.name
             if not folder:
-                # The umask decides about the permissions, whichever library opens the file for writing.
+                # The umask determines the permissions, whichever library opens the file for writing.
                 part.touch()
             yield part
             _finish(part, target, folder=folder)
@@ -114,7 +114,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _stem(name: str) -> str:
-    """Return the name in the work folders of a target: its own, or a digest if that would be too long."""
+    """Return the name to use in a target's work folders: its own, or a digest if that would be too long."""
     raw = os.fsencode(name)
     return name if len(raw) <= _LONGEST_STEM else hashlib.sha256(raw).hexdigest()[:32]
 
@@ -122,7 +122,7 @@ def _stem(name: str) -> str:
 def _claim(work: Path, held: contextlib.ExitStack) -> None:
     """Create a work folder and lock it until `held` is closed.
 
-    Before the folder is locked, another process may take it for an abandoned one, and remove it while holding the lock.
+    Before the folder is locked, another process may mistake it for an abandoned one, lock it and remove it.
     So this process waits for the lock, and then checks that the folder still exists and is the one it has locked.
     """
     while True:

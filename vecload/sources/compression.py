@@ -1,8 +1,8 @@
 """Decompress gzip, bzip2, xz and zstd streams while they are read.
 
-The decompressor objects of each library are fed with small pieces, for two reasons. Memory stays bounded, although a
-few bytes can decompress to gigabytes. And a truncated stream is noticed, because the decompressor knows whether it has
-reached the end of its stream.
+The decompressor objects of each library receive small pieces of input, for two reasons. First, memory stays bounded,
+although a few bytes can decompress to gigabytes. Second, a truncated stream is noticed, because the decompressor knows
+whether it has reached the end of its stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # decompress to at most some 32 MB and 64 MB.
 _PIECE = 1 << 15
 _ZSTD_PIECE = 1 << 11
-# Decompressed bytes per call, where the library can limit them. One piece can hold gigabytes in bzip2.
+# Decompressed bytes per call, where the library can limit them. In bzip2, one piece can decompress to gigabytes.
 _MAX_OUTPUT = 1 << 20
 MAX_DICTIONARY = 1 << 26
 """Bytes of the largest LZMA dictionary that is accepted: that of ``xz -9``. A file may request 4 GiB."""

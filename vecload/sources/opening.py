@@ -41,7 +41,7 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
         If there is no such file.
     FormatError
         For a directory, a damaged archive, an archive of several members if none is named, and a member whose name
-        leads out of its folder.
+        points outside its folder.
     OSError
         If an archive must be written to the temporary folder, which does not have enough space.
     MissingDependencyError
@@ -144,8 +144,8 @@ def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
         return decompressed(tar_member(inner, None, member))
     choose = zip_member if kind == "zip" else tar_member
     if inner is plain and hasattr(file, "seekable") and file.seekable():
-        # The archive is a seekable file, so its members can be read in place. Detection read up to `_HEAD` bytes, which
-        # are still in the source, so the file goes back by that many.
+        # The archive is a seekable file, so its members can be read in place. Detection has already read up to `_HEAD`
+        # bytes into the source, so the file position is moved back by that number.
         inspected = len(plain.head(_HEAD))
         file.seek(-inspected, os.SEEK_CUR)
         if kind == "zip" and not member and holds_arrays(file):

@@ -167,7 +167,7 @@ def _status(name: str) -> os.stat_result | None:
         if error.errno == errno.EBADF:
             return None
         if error.errno == errno.ELOOP:
-            raise OptionError(f"{name} is a symbolic link that leads back to itself; choose another output") from error
+            raise OptionError(f"{name} is a symbolic link that points back to itself; choose another output") from error
         raise
 
 
