@@ -1,6 +1,6 @@
 """Public files of word vectors by name: list them, download them, verify them.
 
-`catalog.toml` lists the files and how each statement about them is known. `find` and `get` search it. `download`
+`catalog.toml` lists the files, and the source of each fact about them. `find` and `get` search it. `download`
 fetches a file into the cache and verifies it.
 
 Examples

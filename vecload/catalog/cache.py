@@ -5,7 +5,7 @@
     FAMILY/FILE               the file as it was downloaded
     FAMILY/FILE.json          its receipt: address, size, SHA-256, and the hash that it was verified with
     FAMILY/FILE.part[.json]   an unfinished download, which the next one continues
-    FAMILY/FILE.rejected      a downloaded file that was not the expected one
+    FAMILY/FILE.rejected      a downloaded file that turned out not to be the expected one
     FAMILY/NAME.safetensors   the same vectors in native form
 """
 
@@ -59,7 +59,7 @@ def native_path(entry: Entry) -> Path:
 
 
 def download(entry: Entry, *, progress: bool | None = None, policy: Policy | None = None) -> Path:
-    """Download a file of the catalog into the cache, unless it is there already, and return its path.
+    """Download a file of the catalog, unless the cache has it already, and return its path.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def download(entry: Entry, *, progress: bool | None = None, policy: Policy | Non
 
 
 def _make_folder() -> None:
-    """Create the folder of the cache, accessible to this user only; leave a folder that ``VECLOAD_CACHE`` names."""
+    """Create the folder of the cache, accessible to this user only; keep a folder that ``VECLOAD_CACHE`` names."""
     root = cache_folder()
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)

@@ -256,7 +256,7 @@ def _call_with_timeout(seconds: float, get: Callable[[], Any]) -> Any:
 
 
 def read_some(response: Any, most: int) -> bytes:
-    """Return the next bytes of a streaming response as soon as some arrive; no bytes at its end."""
+    """Return the next bytes of a streaming response as soon as some arrive; return b"" at its end."""
     piece: bytes = response.raw.read1(most, decode_content=False)
     return piece
 

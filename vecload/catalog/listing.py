@@ -60,7 +60,7 @@ class Digest:
 class Entry:
     """One file of the catalog.
 
-    Unknown numbers are None and unknown texts are empty. `marks` says for each field how it is known.
+    Unknown numbers are None and unknown texts are empty. `marks` says how each field is known.
     """
 
     family: str
@@ -96,7 +96,7 @@ class Entry:
     marks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # The name is used to write to the cache, so it must not lead out of its folder.
+        # The name is used to write to the cache, so it must not point outside the cache's folder.
         if not self.file or self.file.startswith(".") or set(self.file) & set("/\\:"):
             raise OptionError(f"{self.file!r} is not a plain file name")
         _ = self.digest

@@ -1,7 +1,7 @@
 """Turn a catalog name into something to open: the cached file, or a stream of one archive member.
 
-Every function that takes a file also takes a catalog name, and passes through here first. Anything that is not a name
-is returned unchanged, and an existing file of the same name takes precedence over the catalog.
+Every function that takes a file also takes a catalog name, which it passes to this module first. Anything that is not a
+name is returned unchanged, and an existing file of the same name takes precedence over the catalog.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vecload.errors import FormatError
 def resolve_source(
     source: str | os.PathLike[str] | IO[bytes], *, few_words: bool = False, policy: Policy | None = None
 ) -> Iterator[str | os.PathLike[str] | IO[bytes]]:
-    """Yield the file that a catalog name stands for, downloaded if necessary; yield any other source unchanged.
+    """Yield the file of a catalog name, and download it if necessary; yield any other source unchanged.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def resolve_source(
         yield source
         return
     if entry.dim is None:
-        hint = "It is for evaluate and map."
+        hint = "Pass it to `vecload evaluate` or `vecload map`."
         raise FormatError("a data set of the catalog", file=source, found=entry.format, expected="vectors", hint=hint)
     target = cache_path(entry)
     # The native form was converted on this machine, so no published hash can verify it: it is used only if no other
@@ -82,7 +82,7 @@ def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 
 def input_files(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.PathLike[str] | IO[bytes]]:
-    """Return the local files that sources are read from, so that no output replaces one of them.
+    """Return the local files from which sources are read, so that no output replaces one of them.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class _Part:
         return (self.size, str(note.get("validator", ""))) if same else (0, "")
 
     def restart(self, url: str, validator: str) -> None:
-        """Empty the part, then note the address of the bytes to come."""
+        """Empty the part, then record the address of the bytes that follow."""
         # In this order: if the process is killed in between, an empty part with the old note is still consistent.
         self.path.write_bytes(b"")
         self._note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
@@ -92,7 +92,7 @@ class _Part:
         self._note.unlink(missing_ok=True)
 
     def become(self, target: Path, receipt: Receipt) -> None:
-        # The receipt is written before the file has its name, so that no file is ever without one.
+        # The receipt is written before the file gets its final name, so that every file has a receipt.
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
         with atomic_write(receipt_path(target)) as note:
@@ -179,7 +179,7 @@ def _fetch_from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
                 part.become(target, receipt)
                 return receipt
             if not whole:
-                # The bytes of an earlier try may be wrong, so the whole file is downloaded once more.
+                # The bytes from an earlier try may be wrong, so the whole file is downloaded once more.
                 part.discard()
                 raise http.RetryError(str(problem.problem))
             rejected = target.with_name(f"{target.name}.rejected")
