@@ -26,7 +26,7 @@ def read_analogy_sections(path: Input, *, untitled: str) -> list[tuple[str, list
     Raises
     ------
     FormatError
-        If a line has other than four words, or there are no quadruples.
+        If a line does not have four words, or there are no quadruples.
     """
     name = input_name(path)
     sections: list[tuple[str, list[Quadruple]]] = []

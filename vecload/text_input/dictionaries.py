@@ -27,7 +27,7 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
     Raises
     ------
     FormatError
-        If a line has other than two words, the first words number the lines, or there are no pairs.
+        If a line does not have two words, the first column holds line numbers, or there are no pairs.
     """
     name = input_name(path)
     lines = list(read_lines(path, progress=False))
@@ -46,7 +46,7 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
 
 
 def list_of_pairs(argument: str, pairs: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return pairs of words as a list; refuse strings, which would be split into characters.
+    """Return pairs of words as a list; reject strings, which would be split into characters.
 
     Parameters
     ----------

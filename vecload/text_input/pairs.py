@@ -150,7 +150,7 @@ def _refuse_numbers(rows: Sequence[_Row], begin: int, name: str) -> None:
 
 
 def _score_column(rows: Sequence[_Row], begin: int) -> int:
-    """Return the index of the first column of numbers after the words, or an index that does not exist."""
+    """Return the index of the first column of numbers after the words, or an index past the last column."""
     shortest = min(len(row.fields) for row in rows)
     columns = range(begin + 2, shortest)
     whole = (at for at in columns if all(is_number(row.fields[at]) for row in rows))

@@ -26,8 +26,8 @@ def read_texts(path: Input, *, column: str = "text", progress: bool | None = Fal
     """Yield the texts of a file while it is read.
 
     The kind of the file is detected from its content: Parquet by its first bytes, JSON lines by a JSON object in one of
-    the first two lines, and a JSON list by its brackets. All other files have one text per line. A name with ``.jsonl``
-    is always JSON lines.
+    the first two lines, and a JSON list by its brackets. All other files have one text per line. A file with the
+    extension ``.jsonl`` is always read as JSON lines.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tokenizers: the one `tokenize` argument of everything that splits texts, vocabularies and sentence vectors."""
+"""Tokenizers: the values of the `tokenize` argument, which vocabularies and sentence vectors share."""
 
 from vecload.tokenizers.english import basic_english
 from vecload.tokenizers.tokenizer import WHITESPACE, SubwordTokenizer, Tokenize, Tokenizer

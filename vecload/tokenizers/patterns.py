@@ -165,9 +165,9 @@ class _Checker:
         if op in ("MAX_REPEAT", "MIN_REPEAT"):
             least, most, items = argument
             part = self._sequence(items)
-            # Two ways to match nothing also multiply, once for every round of a loop around them.
+            # Two ways to match the empty string also multiply, once for every iteration of a loop around them.
             if part.empty and (int(most) > 1 or int(least) == 0):
-                raise _Unsafe("it repeats what may be empty")
+                raise _Unsafe("it repeats a part that may be empty")
             if int(most) > 1:
                 for position in part.last:
                     self._follow[position].extend(part.first)

@@ -123,7 +123,7 @@ class Tokenizer:
         )
 
     def split(self, texts: Sequence[str | Sequence[str]]) -> list[Sequence[str]]:
-        """Return the tokens of each text; a text that is a list of tokens already keeps them.
+        """Return the tokens of each text; a text that is already a list of tokens is returned as it is.
 
         Raises
         ------
