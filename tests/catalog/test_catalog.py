@@ -374,7 +374,7 @@ def test_results_use_the_catalog_name_of_a_data_set(
 
 
 def test_load_of_a_data_set_raises(sets: Site) -> None:
-    with pytest.raises(FormatError, match=r"found dictionary, expected vectors.*Pass it to `vecload evaluate` or `vecload map`"):
+    with pytest.raises(FormatError, match=r"found dictionary, expected vectors.*Pass it to `vecload evaluate`"):
         vecload.load("toy.en-de.txt")
     assert sets.asked == []
     with pytest.raises(OptionError, match="`vecload catalog evaluation` lists more"):
