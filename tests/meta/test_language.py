@@ -17,7 +17,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("path", language.files(), ids=lambda path: path.relative_to(language.ROOT).as_posix())
-def test_a_file_has_no_more_habits_than_it_is_allowed(path: Path) -> None:
+def test_file_has_no_more_habits_than_allowed(path: Path) -> None:
     name = path.relative_to(language.ROOT).as_posix()
     found = language.find(path)
     shown = "\n".join(f"{one.path.name}:{one.line}: {one.habit}: {one.text}" for one in found)
@@ -37,7 +37,7 @@ def test_a_file_has_no_more_habits_than_it_is_allowed(path: Path) -> None:
         ("The nearest neighbours.", "British spelling"),
     ],
 )
-def test_each_habit_is_found(text: str, habit: str, tmp_path: Path) -> None:
+def test_every_habit_is_found(text: str, habit: str, tmp_path: Path) -> None:
     for name, content in {"a.md": text, "b.py": f'"""{text}"""\n', "c.py": f"# {text}\nx = 1\n"}.items():
         (tmp_path / name).write_text(content)
         assert habit in [one.habit.split(" (")[0][: len(habit)] for one in language.find(tmp_path / name)]

@@ -46,14 +46,14 @@ def functions_of(name: str, value: object) -> Iterator[tuple[str, typing.Any]]:
 CALLABLES = dict(pair for name, value in public_values().items() for pair in functions_of(name, value))
 
 
-def test_the_list_of_public_callables_has_no_gap() -> None:
+def test_public_callables_are_found() -> None:
     assert len(CALLABLES) > 150
     assert {"load", "Vectors.neighbors", "Vectors.index", "Vocab.encode_batch", "Aligned.embedding"} <= set(CALLABLES)
     assert {"compat.torchtext.GloVe.__init__", "compat.torchtext.vocab"} <= set(CALLABLES)
     assert {"SentencePooler.forward", "search.nearest", "layers.anchor", "Info.__init__"} <= set(CALLABLES)
 
 
-def test_unknown_name_in_a_hint_would_be_noticed() -> None:
+def test_unknown_name_in_a_hint_raises() -> None:
     def unresolved(value: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(NameError, match="Nowhere"):
