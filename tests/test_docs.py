@@ -108,7 +108,7 @@ def test_aligning_page_shows_the_explanation_it_prints(folder: Path, capsys: pyt
     assert code is not None
     assert shown is not None
     exec(compile(code[1], "snippet", "exec"), {"__name__": "snippet"})
-    assert capsys.readouterr().out == shown[1] + "'Cat' is there as 'cat' (case)\n"
+    assert capsys.readouterr().out == shown[1] + "'Cat' is in the vectors as 'cat' (case)\n"
 
 
 def example(name: str) -> dict[str, Any]:

@@ -195,10 +195,10 @@ def _few_found(words: Collection[str], there: Iterable[str], *, requested: int, 
     found = requested - len(words)
     if found:
         problem = f"only {found:,} of {requested:,} words of the vocabulary were found"
-        sides = f"the words not found begin with {sample(words)}; the words there begin with {sample(there)}"
+        sides = f"the words not found begin with {sample(words)}; the words of the vectors begin with {sample(there)}"
     else:
         problem = f"no word of the vocabulary was found ({requested:,} requested)"
-        sides = f"the vocabulary begins with {sample(words)}; the words there begin with {sample(there)}"
+        sides = f"the vocabulary begins with {sample(words)}; the words of the vectors begin with {sample(there)}"
     hint = cause or "check the language, the case and how the vocabulary was read"
     return f"{problem}: {sides}; {hint}"
 

@@ -140,7 +140,7 @@ def test_vectors_in_nfd_are_found_by_nfd() -> None:
     explanation = explained(["việt"], [there])
     assert explanation.oov == ("casefold", "nfd", "normal")
     same = explained(["Việt"], [there])
-    assert str(same.reasons["Việt"]) == r"'Vi\u1ec7t' is there as 'Vie\u0323\u0302t' (Unicode form (NFD))"
+    assert str(same.reasons["Việt"]) == r"'Vi\u1ec7t' is in the vectors as 'Vie\u0323\u0302t' (Unicode form (NFD))"
 
 
 def test_one_name_with_a_number_is_not_a_count_column() -> None:
@@ -334,7 +334,7 @@ def test_align_warns_below_five_percent_with_cause_and_both_sides(file: Path) ->
     for source in (table(), file):
         said = warning_of(lambda source=source: align(source, words))  # type: ignore[misc]
         assert "only 1 of 40 words of the vocabulary were found: the words not found begin with 'Cat!', 'Cat!!'" in said
-        assert "the words there begin with 'the', 'Of', 'cat'" in said
+        assert "the words of the vectors begin with 'the', 'Of', 'cat'" in said
         assert said.endswith('punctuation + case 39; use oov=["strip", "casefold", "normal"]')
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -29,7 +29,7 @@ CASE = '2 of 2 words not found would be found under another spelling: case 2; us
 
 
 def message(words: str, there: str, count: int, name: object, hint: str = HINT) -> str:
-    sides = f"the vocabulary begins with {words}; the words there begin with {there}"
+    sides = f"the vocabulary begins with {words}; the words of the vectors begin with {there}"
     found = f"{name}: no word of the vocabulary was found ({count:,} requested): {sides}"
     return f"{found}; {hint}"
 
@@ -48,7 +48,7 @@ def test_load_warns_if_no_word_is_found(file: Path) -> None:
     with pytest.warns(VecloadWarning) as caught:
         assert len(load(file, vocab=["THE"])) == 0
     assert [str(one.message) for one in caught] == [message("'THE'", "'the', 'of', 'cat'", 1, file)]
-    with pytest.warns(VecloadWarning, match="the words there begin with none"):
+    with pytest.warns(VecloadWarning, match="the words of the vectors begin with none"):
         load(io.BytesIO(GLOVE.encode()), vocab=["THE"])
 
 
@@ -123,5 +123,5 @@ def test_convert_refuses_with_the_first_words_of_both(file: Path, tmp_path: Path
 
 
 def test_convert_of_a_stream_shows_the_vocabulary(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="the vocabulary begins with 'THE'; the words there begin with none"):
+    with pytest.raises(FormatError, match="the vocabulary begins with 'THE'; the words of the vectors begin with none"):
         convert(io.BytesIO(GLOVE.encode()), tmp_path / "out.vec", vocab=["THE"])

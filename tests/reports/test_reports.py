@@ -165,9 +165,9 @@ def test_report_shows_the_reason_of_missing_words() -> None:
     text = text_of(report(given).html, "missing")
     assert given.coverage.explanation is not None
     assert text.startswith(f"3 words are not found. {given.coverage.explanation.headline}.")
-    assert "The 'The' is there as 'the' (case) normal" in text
-    assert "cat, 'cat,' is there as 'cat' (punctuation) normal" in text
-    assert "zyzzyx not there under another spelling normal" in text
+    assert "The 'The' is in the vectors as 'the' (case) normal" in text
+    assert "cat, 'cat,' is in the vectors as 'cat' (punctuation) normal" in text
+    assert "zyzzyx not found under another spelling normal" in text
     assert text_of(report(vecload.align(vectors, ["the", "cat"])).html, "missing") == "All words are found."
 
 

@@ -72,7 +72,7 @@ class Coverage:
         >>> print(explanation.headline)
         2 of 3 words not found would be found under another spelling: case 1, punctuation 1; use oov=["strip", ...
         >>> print(explanation.reasons["The"])
-        'The' is there as 'the' (case)
+        'The' is in the vectors as 'the' (case)
         """
         return None if self._explain is None else self._explain(self._missing)
 

@@ -28,7 +28,7 @@ class Reason:
 
     def __str__(self) -> str:
         word, spelling = _both(self)
-        relation = "begins with" if UNSEPARATED in self.causes else "is there as"
+        relation = "begins with" if UNSEPARATED in self.causes else "is in the vectors as"
         return f"{word} {relation} {spelling} ({' + '.join(self.causes)})"
 
 
@@ -60,21 +60,21 @@ class Explanation:
     missing
         Number of words that were not found.
     examined
-        Number of these that were looked for under other spellings: at most 100,000, the most frequent ones.
+        Number of these that were searched for under other spellings: at most the 100,000 most frequent ones.
     complete
-        Whether all words of the vectors were looked at. Otherwise, more words may be there under another spelling.
+        Whether all words of the vectors were compared. Otherwise, they may have more words under another spelling.
     seen
-        Number of words of the vectors that were looked at.
+        Number of words of the vectors that were compared.
     differences
         The differences and the number of words with each; the most frequent first. A word counts once.
     reasons
-        The reason for each word that is there under another spelling, by word.
+        The reason for each word that the vectors have under another spelling, by word.
     oov
         Chain of steps that finds these words, as far as steps can.
     remedies
         Changes that help where steps do not, such as reading the vocabulary in another encoding.
     unexplained
-        The most frequent words that are not there under any of the spellings.
+        The most frequent words that were not found under any spelling.
     ngrams
         Whether rows for these can be composed from the vectors' character n-grams, by the step "ngrams" in `oov`.
     """
@@ -92,7 +92,7 @@ class Explanation:
 
     @property
     def found(self) -> int:
-        """Number of missing words that are there under another spelling."""
+        """Number of missing words that the vectors have under another spelling."""
         return len(self.reasons)
 
     @property

@@ -150,7 +150,7 @@ def _counts(aligned: Aligned, groups: tuple[str, ...]) -> str:
 
 
 def _headline(aligned: Aligned) -> str:
-    """Return how many of the missing words are there under another spelling, if that is known."""
+    """Return how many of the missing words the vectors have under another spelling, if that is known."""
     explanation = aligned.coverage.explanation if aligned.coverage.missing(1) else None
     return "" if explanation is None else paragraph(f"{explanation.headline}.")
 
@@ -174,7 +174,7 @@ def _missing(aligned: Aligned) -> Panel:
         if counted:
             cells.append(count or 0)
         if explanation is not None:
-            cells.append(explanation.reasons.get(word, "not there under another spelling"))
+            cells.append(explanation.reasons.get(word, "not found under another spelling"))
         rows.append((*cells, aligned.origin_of(word)))
     return Panel(
         "missing", "Not found", f"{paragraph(f'{lead}.')}{_headline(aligned)}{grid('Words not found', head, rows)}"
