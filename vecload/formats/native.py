@@ -54,7 +54,7 @@ _WRITE_BYTES: Final = 1 << 22
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 100 for a safetensors file that vecload marked."""
     return 100 if head[8:9] == b"{" and f'"{NATIVE.mark}"'.encode() in head[:_PAGE] else 0
 
@@ -186,7 +186,7 @@ def _ngrams(container: Safetensors, name: str, size: int, dim: int, path: Path |
         return NgramTable(rows, kept=kept, **settings)
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a native file in one pass: the matrix batch by batch, then the words, and the header last.
 
     Parameters

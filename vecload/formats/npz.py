@@ -56,7 +56,7 @@ _ZIP64: Final = 20  # bytes of the extra field that zipfile adds for large membe
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a constant date, so that equal vectors give equal files
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for a zip archive whose first member is an array. Other archives are unpacked before detection."""
     if not head.startswith(b"PK\x03\x04") or len(head) < _LOCAL_HEADER.size:
         return 0
@@ -161,7 +161,7 @@ def _strings(strings: npt.NDArray[Any], name: str) -> Words:
         raise FormatError(f"words that are not text ({error})", file=name) from error
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a ``.npz`` without compression. bfloat16, which NumPy's files do not have, becomes float32."""
     dtype = numpy_dtype(table.dtype)
     with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryFile(dir=path.parent) as spool:

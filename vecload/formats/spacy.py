@@ -205,7 +205,7 @@ def hash_words(words: Words) -> npt.NDArray[np.uint64]:
     return hashes
 
 
-def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - all formats share this signature
     """Raise MissingDependencyError if spaCy is not installed."""
     _symbols()
 

@@ -58,7 +58,7 @@ _BAD_BYTES: Final = b" \n"
 _log = logging.getLogger("vecload")
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 if rows that no text contains follow a header."""
     header = _HEADER.match(head)
     if header is None:

@@ -311,7 +311,7 @@ def _column(batch: Batch, text: Any) -> Any:
     buffers = [None, pa.py_buffer(np.ascontiguousarray(batch.offsets)), pa.py_buffer(np.ascontiguousarray(batch.data))]
     column = pa.Array.from_buffers(text, len(batch.rows), buffers)
     try:
-        # The bytes of all words together are UTF-8, but two words may each have a part of one character.
+        # The bytes of all words together are UTF-8, but a character may be split between two words.
         column.validate(full=True)
     except pa.ArrowInvalid:
         return None

@@ -27,7 +27,7 @@ _STREAM: Final = b"\xff\xff\xff\xff"
 _LONGEST_SCHEMA: Final = 1 << 20
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for the magic number of a file, or 91 for the marker of a stream and a plausible length."""
     if head.startswith(_FILE):
         return 95
@@ -68,12 +68,12 @@ def _ipc() -> Any:
     return require("pyarrow.ipc", "arrow")
 
 
-def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - all formats share this signature
     """Raise MissingDependencyError if pyarrow is not installed."""
     _ipc()
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write an Arrow IPC file (Feather version 2). bfloat16, which Arrow does not have, becomes float32.
 
     Raises

@@ -27,7 +27,7 @@ NAME: Final = "Parquet"
 _MAGIC: Final = b"PAR1"
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for the magic number."""
     return 95 if head.startswith(_MAGIC) else 0
 
@@ -64,12 +64,12 @@ def _parquet() -> Any:
     return require("pyarrow.parquet", "arrow")
 
 
-def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - every format is asked the same way
+def check_options(options: WriteOptions) -> None:  # noqa: ARG001 - all formats share this signature
     """Raise MissingDependencyError if pyarrow is not installed."""
     _parquet()
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a Parquet file. bfloat16, which Parquet does not have, becomes float32.
 
     Raises
@@ -79,7 +79,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
     """
 
     def open_sink(path: Path, schema: Any) -> Any:
-        # Neither dictionaries nor minima and maxima help with vectors, whose values hardly repeat.
+        # Dictionaries and statistics (minima and maxima) do not help with vectors, whose values hardly repeat.
         plain = {"compression": "NONE", "use_dictionary": False, "write_statistics": False}
         return _parquet().ParquetWriter(path, schema, **plain)
 

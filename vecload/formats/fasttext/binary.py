@@ -62,7 +62,7 @@ _DEFAULTS = {"ws": 5, "epoch": 5, "minCount": 1, "neg": 5, "wordNgrams": 1, "lrU
 _log = logging.getLogger("vecload")
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for the magic number, or for the arguments and sizes that models from before May 2017 begin with."""
     return 95 if head.startswith(MAGIC) or looks_old(head) else 0
 
@@ -100,7 +100,7 @@ class Reader(BaseReader):
         self.skipped: Counter[str] = Counter()
         self._wanted = np.arange(self.declared if request.limit is None else min(request.limit, self.declared))
         if request.only is not None:
-            # The requested words are the table in which these are looked up, so these need no hash table of their own.
+            # These words are looked up in the table of the requested words, so they need no hash table of their own.
             no_table = np.zeros(1, dtype=np.uint64)
             words = Words(*self._words(self._wanted), slots=no_table)
             self._wanted = self._wanted[request.only.lookup(words) >= 0]
@@ -110,7 +110,7 @@ class Reader(BaseReader):
     def _check_end(self, size: int | None) -> None:
         model, name = self._model, self._source.name
         if not model.output:
-            _log.warning("%s: the file has no output matrix; vectors are complete, training cannot continue", name)
+            _log.warning("%s: no output matrix in the file; vectors are complete, but training cannot continue", name)
         if size is not None and size > model.end:
             if self._request.strict:
                 raise FormatError("bytes after the model", file=name, byte=model.end, found=f"{size - model.end:,}")
@@ -218,7 +218,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
 
     Notes
     -----
-    The output matrix, which only training uses, is written as zeros: a hole in the file on most file systems.
+    The output matrix, which only training uses, is written as zeros, which take no disk space on most file systems.
     """
     ngrams: NgramTable | None = table.ngrams
     if ngrams is not None and (ngrams.kind != "fasttext" or ngrams.kept is not None):
@@ -263,7 +263,7 @@ def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32
     if ngrams is None:
         return values
     # vector = (own + sum of n-gram rows) / number, solved for `own`. Composing the result and correcting it by the
-    # error removes most of what rounding to float32 lost.
+    # error removes most of the rounding error of float32.
     sums = np.zeros_like(values)
     number = (1.0 + ngrams.add(batch.data, batch.offsets, sums))[:, None]
     own: npt.NDArray[np.float32] = (values * number - sums).astype("<f4")

@@ -70,7 +70,7 @@ def _header(head: bytes) -> tuple[Header, int] | None:
     return Header(bucket, dim, minn, maxn, hash_count, seed, *marks), match.end()
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for a header that is followed by row 0."""
     found = _header(head)
     if found is None:
@@ -80,7 +80,7 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is ask
     return 95 if fields[:1] == [b"0"] and len(fields) == header.dim + 1 else 0
 
 
-def preview(source: Source) -> Preview:  # noqa: ARG001 - every format is asked the same way
+def preview(source: Source) -> Preview:  # noqa: ARG001 - all formats share this signature
     """Return the number of words, which is 0; all rows belong to n-grams."""
     return Preview(rows=0, values="decimal text: rows of n-grams, without words")
 
@@ -106,7 +106,7 @@ class Reader(BaseReader):
         self.skipped: Counter[str] = Counter()
         header, size = self._header, source.size
         # A row has at least a digit, a space and a digit for each value, and a line feed. The header is compared with
-        # the size of the file before anything of its sizes is allocated.
+        # the size of the file before anything is allocated.
         least = header.bucket * (2 * self.dim + 3) - 1
         ngrams = (
             max(header.minn, header.maxn) <= LONGEST_NGRAM and max(len(header.bow), len(header.eow)) <= LONGEST_MARK
@@ -203,7 +203,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a floret table for floret and spaCy. Values have the fewest digits that read back to the same float32.
 
     Parameters

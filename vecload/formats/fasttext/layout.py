@@ -48,8 +48,8 @@ SIZES: Final = struct.Struct("<3iq")
 _FLORET_ARGUMENTS = struct.Struct("<14id")
 LONGEST_WORD: Final = 1 << 16
 """Maximum number of bytes in a word, as in word2vec's files."""
-# Composing a word takes time and memory for each of its n-grams, whose number a small file could make huge by a long
-# word and a large maxn. With maxn = 6, the longest word has 400,000, and real models have a few per byte of the file.
+# Composing a word takes time and memory for each of its n-grams. With a long word and a large maxn, a small file could
+# make their number huge. With maxn = 6, the longest word has 400,000, and real models have a few per byte of the file.
 _MOST_NGRAMS = 1 << 22
 _NGRAMS_PER_BYTE = 64
 _CENTROIDS = 256
@@ -209,7 +209,8 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
     ngrams = _table(cursor, arguments, sizes.words, rows, kept if pruned >= 0 else None, eos_ngrams=version is None)
     output = cursor.at < len(data)
     if output:
-        # Vectors do not use the output matrix. Reading its header finds its end, and a file that is cut short.
+        # Vectors do not use the output matrix. Its header is read to find its end, and to notice a file that is cut
+        # short.
         flat = version is None or not (cursor.number("B", "output matrix") and quantized)
         (_dense if flat else _quantized)(cursor, "output matrix", None)
     packed, offsets = pack(data, starts[: sizes.words], stops[: sizes.words])
@@ -364,7 +365,7 @@ def _table(
     bucket = arguments.bucket
     if kept is not None and len(kept) == 0 and isinstance(rows, DenseRows) and ngram_rows == bucket:
         # 0 kept buckets means "pruned to nothing", but some files of May 2017 have it for "not pruned", which fastText
-        # fixed in its commit b17497c. The rows of all buckets are there only in the latter.
+        # fixed in its commit b17497c. Only the latter files have the rows of all buckets.
         kept = None
     if kept is None and ngram_rows < bucket:
         # A model without any n-grams may state a number of buckets that it does not have.

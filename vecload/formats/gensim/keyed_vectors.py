@@ -1,12 +1,12 @@
 """Models and ``KeyedVectors`` saved by gensim (``.model``, ``.kv``): a pickle, and ``.npy`` files of large arrays.
 
-``save(path)`` writes one pickle of the object. Arrays of more than 10 M values are not in it but in separate files such
+``save(path)`` writes one pickle of the object. Arrays of more than 10 million values are stored in separate files such
 as ``path.wv.vectors.npy``, named after the attributes (``.npz`` with the array ``val`` if the name of the pickle ends
 in ``.gz`` or ``.bz2``), and the attribute ``__numpys`` lists them. If the object is saved to an open file, the pickle
 contains everything. The attributes with the words and vectors depend on the version:
 
 =============  ==================================  =================================  ==================
-gensim         words                               vectors                            of the object
+gensim words vectors stored in
 =============  ==================================  =================================  ==================
 up to 0.13     ``index2word``                      ``syn0``                           the model itself
 1.0 to 3.2     ``index2word``                      ``syn0``                           ``wv``, ``kv``
@@ -77,7 +77,7 @@ _CHARACTERS_PER_BYTE: Final = 4
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for any pickle; errors of the reader describe those that are not gensim's."""
     return 95 if _PICKLE.match(head) else 0
 
@@ -88,7 +88,8 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     Raises
     ------
     FormatError
-        If the pickle does not contain word vectors of gensim, or names anything that gensim's files do not have.
+        If the pickle does not contain word vectors of gensim, or refers to a class or function that gensim's files do
+        not contain.
     """
     data = source.mapped()
     value = unpickle(data, source.name)

@@ -24,7 +24,7 @@ _BLOCK: Final = 1 << 14  # words written at a time
 _ENTRY: Final = [("get", "S1"), ("memo", "<u4"), ("int", "S1"), ("row", "<i4")]
 
 
-def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - it has no options
+def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a ``KeyedVectors`` of gensim 4 as one file, for ``KeyedVectors.load``.
 
     bfloat16, which NumPy's pickles do not have, becomes float32. N-gram tables are not stored.

@@ -248,14 +248,14 @@ def array_view(raw: object, dtype: object, shape: object, *, fortran: bool) -> n
 
 
 def reconstruct_object(kind: object, *_: object) -> PickledObject:
-    """Replace ``copyreg._reconstructor(class, base, state)``, by which protocols 0 and 1 create objects."""
+    """Replace ``copyreg._reconstructor(class, base, state)``, which protocols 0 and 1 write for objects."""
     if not (isinstance(kind, type) and issubclass(kind, PickledObject)):
         raise Refused("an object of an unknown class")
     return kind()
 
 
 def empty_bytes() -> bytes:
-    """Replace ``bytes()``, as which Python 3 pickles empty bytes in protocols up to 2."""
+    """Replace ``bytes()``, which Python 3 writes for empty bytes in protocols up to 2."""
     return b""
 
 

@@ -171,7 +171,7 @@ class _Unpickler(pickle.Unpickler):
         return self._known[module, name]
 
     def _replacement(self, module: str, name: str) -> object:
-        # Classes are created for each pickle, so that nothing a pickle does to one can outlive it.
+        # Classes are created for each pickle, so that a pickle cannot change a class that another pickle uses.
         if name in _HELD.get(module, "").split():
             return type(name, (PickledObject,), {"__slots__": (), "kind": f"{module}.{name}"})
         if (module, name) in _TABLES:
@@ -203,7 +203,7 @@ class _Unpickler(pickle.Unpickler):
         raise Refused("a reference to an object outside the file")
 
     def _encode(self, text: object, encoding: object) -> bytes:
-        """Replace ``_codecs.encode(text, "latin1")``, as which Python 3 pickles bytes in protocol 2."""
+        """Replace ``_codecs.encode(text, "latin1")``, which Python 3 writes for bytes in protocol 2."""
         if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1") or not isinstance(text, str):
             raise Refused(f"text in the encoding {describe_value(encoding)}")
         self._budget.spend(len(text))
@@ -223,7 +223,7 @@ class _Unpickler(pickle.Unpickler):
         return PickledArray(self._budget)
 
     def _frombuffer(self, raw: object, dtype: object, shape: object, order: object) -> PickledArray:
-        """Replace ``numpy.core.numeric._frombuffer``, as which NumPy pickles arrays in protocol 5."""
+        """Replace ``numpy.core.numeric._frombuffer``, which NumPy writes for arrays in protocol 5."""
         fortran = isinstance(order, str) and order == "F"
         return PickledArray(self._budget, array_view(raw, dtype, shape, fortran=fortran))
 
@@ -326,7 +326,7 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         problem, found = problems[status]
         hint = _HINT if problem.startswith("refused") else None
         raise FormatError(problem, file=name, byte=int(at), found=found, hint=hint)
-    # Replacements spend what the instructions left of the budget.
+    # Replacements may use the part of the budget that the instructions did not use.
     try:
         return _Unpickler(data, pairs, Budget(int(rest))).load()
     except Refused as error:

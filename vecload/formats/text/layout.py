@@ -45,7 +45,7 @@ class Layout(NamedTuple):
     """Spaces at the start or end of all words of the first lines, which are removed from all words."""
 
 
-def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - every format is asked the same way
+def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return how certain it is that a file is text vectors.
 
     `SURE` if all of the first lines are rows of one dimension, after a header or not, without control characters: no
