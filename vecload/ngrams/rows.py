@@ -1,4 +1,4 @@
-"""Rows of an n-gram table: dense or product-quantized; in memory, or in a file of which only needed rows are read."""
+"""Rows of an n-gram table: dense or product-quantized, in memory or read from a file when they are needed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Rows(Protocol):
         *,
         sparse: bool,
     ) -> None:
-        """Add rows to `sums`, in place: those with the numbers ``rows[ends[i - 1]:ends[i]]`` to ``sums[i]``.
+        """Add the rows with the numbers ``rows[ends[i - 1]:ends[i]]`` to ``sums[i]``, in place.
 
         Parameters
         ----------
@@ -89,7 +89,8 @@ class DenseRows:
         self._offset = offset
         self._file = None
         if file is not None and matrix.nbytes >= _LARGE and _HAS_PREADV:
-            # A duplicate of its own, because the caller closes its descriptor, and slices of the rows may live longer.
+            # The descriptor is duplicated, because the caller closes the original, and slices of the rows may live
+            # longer.
             self._file = os.dup(file)
             weakref.finalize(self, os.close, self._file)
 
@@ -116,7 +117,7 @@ class DenseRows:
         values = np.empty((len(rows), self.matrix.shape[1]), dtype=self.matrix.dtype)
         buffer = values.view(np.uint8).reshape(-1).data
         # preadv reads into the array itself, and threads can share the descriptor, because no file position is
-        # involved. Where a file became shorter, it reads fewer bytes; a mapping would end the process with SIGBUS.
+        # involved. If the file became shorter, it reads fewer bytes; a mapping would end the process with SIGBUS.
         read = 0
         for at, row in enumerate(rows.tolist()):
             read += os.preadv(self._file, [buffer[size * at : size * (at + 1)]], self._offset + size * row)

@@ -1,4 +1,4 @@
-"""Files that vecload writes for itself: safetensors and JSON, checked against a schema when they are read.
+"""Files in vecload's own formats: safetensors and JSON, checked against a schema when they are read.
 
 Everything a file claims is checked against the schema of its kind (`schemas`) before it is used, so that other code,
 compiled code above all, can rely on types, shapes and ranges.

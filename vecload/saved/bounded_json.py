@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 # A value may take as few as two bytes of a file ("0,") but about 100 bytes of memory, so a small file could ask for 50
-# times its size. Real files have few values per byte; the fixed part lets small files have as many as they like.
+# times its size. Real files have few values per byte; the fixed part of the limit is enough for any small file.
 _FREE_VALUES: Final = 500_000
 _BYTES_PER_VALUE: Final = 50
 _LONGEST_MESSAGE: Final = 200

@@ -50,7 +50,7 @@ def open_saved(
         try:
             yield parts
         except (OptionError, VocabularyError) as error:
-            raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
+            raise FormatError(f"the parts of the file do not match: {error}", file=name) from error
 
 
 def read_saved(path: str | os.PathLike[str], schema: Schema) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -125,7 +125,7 @@ def check_version(found: str | None, schema: Schema, name: str) -> None:
 
 
 def other_kind(path: str | os.PathLike[str], schema: Schema) -> FormatError:
-    """Return the error for a file or folder of another kind than `schema` describes."""
+    """Return the error for a file or folder of a different kind than `schema` describes."""
     file = Path(path)
     if file.is_dir():
         kind = describe_folder(file) or Kind("a folder", None)

@@ -1,6 +1,6 @@
 """NumPy's ``.npy`` files: headers are checked against the size of the file before anything is allocated.
 
-``numpy.load`` is not used: it would unpickle arrays of objects if asked to, and it allocates what a header claims.
+``numpy.load`` is not used: it can unpickle arrays of objects, and it trusts the sizes in a header.
 
 Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _WIDEST_VALUE: Final = 8  # bytes
 _PIECE: Final = 1 << 20
-_MOST_DIMENSIONS: Final = 32  # the limit of NumPy 1, whose successors allow more
+_MOST_DIMENSIONS: Final = 32  # the limit of NumPy 1; later versions allow more
 
 
 def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """A kind of file (None: unknown) and a hint how to open it."""
+    """A kind of file (None: unknown) and a hint on how to open it."""
 
     what: str | None
     hint: str | None

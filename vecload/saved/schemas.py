@@ -39,7 +39,7 @@ _WORDS: Final = Setting((list,), items=Setting((str,), high=1 << 16))
 def _valid_offsets(arrays: Arrays) -> bool:
     """Return whether the offsets split the bytes into words.
 
-    Kernels use the offsets without bounds checks, so this check is what keeps them inside the array.
+    Kernels use the offsets without bounds checks, so this check keeps them inside the array.
     """
     data, offsets = arrays["words.data"], arrays["words.offsets"]
     return bool(offsets[0] == 0 and offsets[-1] == len(data) and (offsets[1:] >= offsets[:-1]).all())
@@ -128,7 +128,7 @@ _PLAIN_FLORET = Rule(
 
 
 def _all_buckets(arrays: Arrays, rows: str, bucket: int) -> bool:
-    """Return whether every row exists that the hash of an n-gram can select."""
+    """Return whether the table has every row that the hash of an n-gram can select."""
     kept, count = arrays.get("kept"), len(arrays[rows])
     if kept is None:
         return bucket <= count
@@ -148,7 +148,7 @@ DENSE_NGRAMS: Final = Schema(
         _MARKS,
         _PLAIN_FLORET,
         Rule(
-            "n-grams ask for rows that do not exist", lambda arrays, kept: _all_buckets(arrays, "rows", kept["bucket"])
+            "n-grams select rows that do not exist", lambda arrays, kept: _all_buckets(arrays, "rows", kept["bucket"])
         ),
     ),
 )
@@ -180,7 +180,7 @@ QUANTIZED_NGRAMS: Final = Schema(
             ),
         ),
         Rule(
-            "n-grams ask for rows that do not exist", lambda arrays, kept: _all_buckets(arrays, "codes", kept["bucket"])
+            "n-grams select rows that do not exist", lambda arrays, kept: _all_buckets(arrays, "codes", kept["bucket"])
         ),
     ),
 )

@@ -315,7 +315,7 @@ class Vocab(WordIds):
                 try:
                     return cls(*from_json(document.json, name))
                 except VocabularyError as error:
-                    raise FormatError(f"the parts of the file do not fit each other: {error}", file=name) from error
+                    raise FormatError(f"the parts of the file do not match: {error}", file=name) from error
             words, counts, unused = text_input.parse_word_list(document, name)
             front, unk_token, pad_token = arrange_specials(
                 [*unused, *(word for word in (*PADS, *UNKS) if word in words)], None, None
