@@ -56,7 +56,7 @@ def test_convert_writes_a_file_or_a_folder(glove: Path, tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "folder").iterdir()) == [f"{glove.stem}.txt", "v.txt"]
     assert len(shown.splitlines()) == 2
     code, _, err = run("convert", glove)
-    assert (code, err) == (2, "vecload: name what to read and what to write: vecload convert SRC... DST\n")
+    assert (code, err) == (2, "vecload: missing input or output; usage: vecload convert SRC... DST\n")
 
 
 def test_formats_lists_every_format() -> None:

@@ -2,7 +2,8 @@
 
 Each module of this package has a tuple `COMMANDS` of plain functions that parse arguments, call public functions and
 print. This module collects them and prints errors as one paragraph. Commands import the rest of vecload when they run,
-so that help and completion are fast. Exit codes: 0 for success, 1 for an invalid file or invalid data, 2 for wrong use.
+so that help and completion are fast. Exit codes: 0 for success, 1 for an invalid file or invalid data, 2 for incorrect
+usage.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from vecload.cli.console import Json, Quiet, messages, print_json
 if TYPE_CHECKING:
     from vecload.catalog import Entry
 
-_MANY = 8  # more files of one family than this are listed as one line
+_MANY = 8  # a family of more files than this is listed as one line
 
 cache = typer.Typer(
     help="List, remove and verify downloaded files.\n\nExample: vecload cache ls",

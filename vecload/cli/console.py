@@ -30,7 +30,7 @@ def messages(*, quiet: bool, instead: bool = False, err: bool = False) -> Callab
     quiet
         Whether to hide messages, warnings and progress bars, so that only results and errors are printed.
     instead
-        Whether the command prints its result instead of messages, as with --json.
+        Whether to print only the result and no messages, as with --json.
     err
         Whether to print messages to standard error, because the result is written to standard output.
     """

@@ -33,7 +33,7 @@ def convert(
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide each row by its Euclidean norm.")] = False,
     precision: Annotated[
         int | None,
-        typer.Option(metavar="P", help="For text: P digits after the decimal point, not the fewest exact ones."),
+        typer.Option(metavar="P", help="For text: digits after the decimal point. [the fewest exact ones]"),
     ] = None,
     unencodable: Annotated[
         str,
@@ -48,7 +48,7 @@ def convert(
     ] = "",
     errors: Errors = "raise",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse wrong header counts, repeated words and doubtful words, too.")
+        bool, typer.Option("--strict", help="Also refuse wrong header counts, repeated words and doubtful words.")
     ] = False,
     force: Force = False,
     as_json: Json = False,
@@ -56,9 +56,9 @@ def convert(
 ) -> None:
     """Write files of word vectors in another format.
 
-    Rows are streamed, so the memory needed does not grow with the file. DST appears whole or not at all, and is never
-    one of the inputs. It is compressed if its name ends in .gz, .bz2, .xz or .zst. `-` is standard output, for text and
-    word2vec binary.
+    Rows are streamed, so the memory needed does not grow with the file. DST is written completely or not at all, and
+    never replaces an input. It is compressed if its name ends in .gz, .bz2, .xz or .zst. `-` is standard output, for
+    text and word2vec binary.
 
     Example: vecload convert glove.840B.300d.zip glove.safetensors --dtype float16
 
@@ -69,7 +69,7 @@ def convert(
     from vecload.vocab import Vocab
 
     if output is None and len(paths) < 2:
-        raise OptionError("name what to read and what to write: vecload convert SRC... DST")
+        raise OptionError("missing input or output; usage: vecload convert SRC... DST")
     *sources, target = paths if output is None else [*paths, output]
     path, to_stdout = stream_of(Path(target), as_json=as_json)
     folder = path if len(sources) > 1 or path.is_dir() else None

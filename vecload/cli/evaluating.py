@@ -19,8 +19,8 @@ def evaluate(
         typer.Option(
             metavar="DATASET",
             help="A file of word pairs or analogies; a data set that comes with gensim: wordsim353, simlex999, "
-            "questions-words; or one that `vecload catalog evaluation` lists. Give several by commas or repeats. "
-            "[the three of gensim]",
+            "questions-words; or one that `vecload catalog evaluation` lists. Separate several by commas, or repeat "
+            "the option. [the three of gensim]",
         ),
     ] = None,
     protocol: Annotated[

@@ -41,8 +41,8 @@ def info(
     from vecload.sources import SeveralMembersError
 
     messages(quiet=quiet)
-    # An archive with several members is one argument and several rows of the table, so it is only known after a look
-    # whether the output is a table. In a table, the error of one file must not hide the other rows.
+    # An archive with several members is one argument but several rows of a table. So the files must be opened before it
+    # is known whether the output is a table. In a table, the error of one file must not hide the other rows.
     sources: list[str] = []
     several = len(files) > 1
     looked: list[Info] = []
@@ -119,7 +119,7 @@ def neighbors(
     file: File,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORD...", help="Words to find the neighbors of; without words, a prompt."),
+        typer.Argument(metavar="WORD...", help="Words whose neighbors to find; without words, start a prompt."),
     ] = None,
     k: Count = 10,
     metric: Annotated[str, typer.Option(metavar="NAME", help="cosine, dot or euclidean.")] = "cosine",
@@ -132,8 +132,8 @@ def neighbors(
 ) -> None:
     """Show the nearest words.
 
-    Missing words are reported, and the others are answered. Without words, the command is a prompt that keeps the
-    vectors loaded; an empty line or Ctrl-D ends it.
+    Missing words are reported, and neighbors of the others are shown. Without words, the command is a prompt that keeps
+    the vectors loaded; an empty line or Ctrl-D ends it.
 
     Example: vecload neighbors glove.6B.50d.txt frog toad -k 5
 
@@ -183,7 +183,7 @@ def analogy(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the words that complete an analogy: A is to B as C is to them.
+    """Show the words that complete an analogy: A is to B as C is to ...
 
     Example: vecload analogy glove.6B.50d.txt man king woman
     """

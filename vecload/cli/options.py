@@ -47,7 +47,7 @@ Tokenize = Annotated[
     str, typer.Option(metavar="NAME", help="How texts are split: whitespace, basic_english, sudachi or fugashi.")
 ]
 Lowercase = Annotated[bool, typer.Option("--lowercase", help="Convert texts to lower case first.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is random.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed for all random choices.")]
 
 
 def split_list(values: Iterable[str]) -> list[str]:

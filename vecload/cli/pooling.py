@@ -59,8 +59,8 @@ def pool(
     pooler keeps its own tokenizer and rules. The modes sif, usif and tfidf weight words by their frequency: in the
     corpus that a saved pooler was fitted on, or in TEXTS, which are then read twice.
 
-    With several TEXTS, OUT is a folder. Each file in it appears whole or not at all, and files that exist are kept: to
-    continue after an interruption, run the same command again. With --force, all files are written again.
+    With several TEXTS, OUT is a folder. Each file in it is written completely or not at all, and existing files are
+    kept: to continue after an interruption, run the same command again. With --force, all files are written again.
 
     Example: vecload pool glove.6B.50d.txt sentences.txt -o sentences.npy --mode sif
     """

@@ -26,13 +26,13 @@ class Vectors:
     Parameters
     ----------
     name
-        Path of a file, or its name in `cache`. Any format that `vecload.load` reads. If there is no such file and no
-        `url`, anything else that `vecload.load` takes.
+        Path of a file in any format that `vecload.load` reads, or its name in `cache`. If there is no such file and no
+        `url`, any other source that `vecload.load` accepts.
     cache
-        Folder that is searched for the file, and for an archive of the last part of `url` that has it. The default is
-        ``.vector_cache``. Nothing is written to it.
+        Folder to search for the file, and for an archive that contains it and is named like the last part of `url`. The
+        default is ``.vector_cache``. Nothing is written to it.
     url
-        Where the file, or an archive that has it, is read from if it is not in `cache`.
+        Address of the file, or of an archive that contains it. It is read if the file is not in `cache`.
     unk_init
         Function from a tensor of zeros, shape (dim,), to the vector of an unknown word. The default is zeros.
     max_vectors
@@ -128,7 +128,7 @@ class Vectors:
         return token in self.stoi
 
     def __getitem__(self, token: str) -> torch.Tensor:
-        """Return the vector of a word, shape (dim,): a view of `vectors`, or what `unk_init` returns."""
+        """Return the vector of a word, shape (dim,): a view of `vectors`, or the result of `unk_init`."""
         row = self.stoi.get(token)
         return self.unk_init(torch.zeros(self.dim)) if row is None else self.vectors[row]
 
