@@ -16,7 +16,7 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("api.md")
 HEAD = """# API reference
 
-Everything public, with one line each. The documentation of a name is its docstring: `help(vecload.load)`.
+All public names, with one line each. The full documentation of a name is its docstring: `help(vecload.load)`.
 
 `docs/make_api.py` writes this page, and a test compares it with the `__all__` of each module.
 """
