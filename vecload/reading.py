@@ -159,7 +159,7 @@ def numbers_only(finding: Doubt, name: str) -> FormatError:
     """Return the error for a table of numbers."""
     hint = (
         "The words of a TensorBoard projector are in its metadata file. If the first number of each row is its word, "
-        "load the file with format='glove'."
+        "read the file with format='glove' (vecload convert --source-format glove)."
     )
     return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)
 
@@ -264,7 +264,11 @@ def first_words(source: str | os.PathLike[str] | IO[bytes], count: int) -> SeenW
 
 
 def read_words(
-    source: str | os.PathLike[str] | IO[bytes], *, limit: int | None = None, progress: Progress = False
+    source: str | os.PathLike[str] | IO[bytes],
+    *,
+    limit: int | None = None,
+    progress: Progress = False,
+    report_doubts: bool = False,
 ) -> SeenWords:
     """Read the words of a file, each once and in file order, without keeping its rows; malformed rows are skipped.
 
@@ -272,6 +276,13 @@ def read_words(
     ----------
     source, limit, progress
         As for `load`.
+    report_doubts
+        Whether to check the words as a whole, as `load` does.
+
+    Raises
+    ------
+    FormatError
+        For a file that cannot be read; with `report_doubts`, also for a file of numbers without words.
     """
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
     with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
@@ -281,6 +292,8 @@ def read_words(
         table = reader.mapped()
         if table is not None and not check.shares_spaces(table.words):
             complete = limit is None or table.rows <= limit
+            if report_doubts:
+                check.doubt(table.words[:limit], opened.name)
             return SeenWords(table.words[:limit], complete, table.ngrams is not None)
         words, rows = UniqueWords(estimate_rows(reader, request)), 0
         with reading_progress(opened, progress) as advance:
@@ -288,5 +301,7 @@ def read_words(
                 words.add(batch.data, batch.offsets)
                 rows += len(batch.rows)
                 advance(*opened.progress())
+        if report_doubts:
+            check.doubt(words.words, opened.name)
         complete = limit is None or rows + reader.skipped.total() < limit
         return SeenWords(words.words, complete, reader.ngrams is not None)

@@ -221,6 +221,18 @@ def test_a_file_is_explained_as_vectors_are(tmp_path: Path, form: str) -> None:
     assert str(align(path, words).coverage) == str(expected)
 
 
+@pytest.mark.parametrize("form", ["text", "native"])
+def test_check_warns_about_doubtful_words_as_load_does(form: str, tmp_path: Path) -> None:
+    source = tmp_path / "commas.vec"
+    source.write_text("the, 1\ncat, 2\ndog, 3\n")
+    if form == "native":
+        with pytest.warns(VecloadWarning, match="words end in a comma"):
+            load(source).save(tmp_path / "commas.safetensors")
+        source = tmp_path / "commas.safetensors"
+    with pytest.warns(VecloadWarning, match="words end in a comma"):
+        check(source, ["the", "cat"])
+
+
 def test_check_with_limit_ignores_later_words(file: Path) -> None:
     first = THERE[:2]
     words = [*first, THERE[-1], first[0].upper()]

@@ -204,6 +204,8 @@ def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> N
         vecload.load(io.BytesIO(data))
     with pytest.raises(vecload.errors.FormatError, match="numbers only, without words"):
         vecload.convert(io.BytesIO(data), tmp_path / "out.vec")
+    with pytest.raises(vecload.errors.FormatError, match="--source-format glove"):
+        vecload.check(io.BytesIO(data), ["cat"])
     assert not (tmp_path / "out.vec").exists()
     assert "decimal numbers" in (vecload.info(io.BytesIO(data)).doubt or "")
     with pytest.warns(vecload.VecloadWarning, match="decimal numbers"):  # format= reads them anyway

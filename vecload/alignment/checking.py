@@ -57,6 +57,11 @@ def check(
     OptionError
         If a step of `oov` makes rows instead of looking for a spelling.
 
+    Warns
+    -----
+    VecloadWarning
+        For doubtful words of a file, as `load` does.
+
     Examples
     --------
     >>> import numpy as np
@@ -75,7 +80,10 @@ def check(
         raise OptionError(
             f"check only looks words up, so oov must be steps for other spellings, got {step_name(others[0])!r}"
         )
-    seen = _all_words(vectors) if isinstance(vectors, Vectors) else read_words(vectors, limit=limit, progress=progress)
+    if isinstance(vectors, Vectors):
+        seen = _all_words(vectors)
+    else:
+        seen = read_words(vectors, limit=limit, progress=progress, report_doubts=True)
     words = seen.words
     special = special_rows(vocab)
     fixed = (PADDING.name, SPECIAL.name, EXACT.name)
