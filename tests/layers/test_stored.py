@@ -29,6 +29,12 @@ def mapped(path: Path, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return found
 
 
+@pytest.mark.parametrize("given", [[0, 1], "cat", np.array([0])])
+def test_lookup_of_no_tensor_raises_an_error_that_names_the_type(given: Any) -> None:
+    with pytest.raises(OptionError, match=f"a tensor of row numbers, got {type(given).__name__}"):
+        StoredEmbedding(table())(given)
+
+
 def test_table_in_a_mapped_file_is_not_copied(tmp_path: Path) -> None:
     array = mapped(tmp_path / "table.npy", table())
     with warnings.catch_warnings():

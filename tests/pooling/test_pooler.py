@@ -156,6 +156,14 @@ def test_invalid_offsets_raise_an_error_that_names_offsets(offsets: torch.Tensor
             call(torch.tensor([1, 1]), offsets)
 
 
+@pytest.mark.parametrize("given", [["cat"], "cat", [0, 1], np.array([0])])
+def test_input_that_is_no_tensor_raises_an_error_that_names_encode(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"a tensor of row numbers, got (list|str|ndarray); .* encode\(texts\)"):
+        SentencePooler(VECTORS)(given)
+    with pytest.raises(OptionError, match=r"offsets must be a tensor, got (list|str|ndarray)"):
+        SentencePooler(VECTORS)(torch.tensor([0, 1]), given)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.bool])
 @pytest.mark.parametrize("trainable", [False, True])
 def test_per_sample_weights_of_other_types_are_cast(dtype: torch.dtype, trainable: bool) -> None:

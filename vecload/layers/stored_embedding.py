@@ -129,6 +129,8 @@ class StoredEmbedding(WeightProperty):
         """Return the rows of ids (any shape, int32 or int64), on the device of the ids."""
         if isinstance(input, torch.fx.Proxy):
             return record_call(self, input)
+        if not isinstance(input, torch.Tensor):
+            raise OptionError(f"input must be a tensor of row numbers, got {type(input).__name__}")
         if input.is_meta:
             return input.new_empty((*input.shape, self.embedding_dim), dtype=self.dtype)
         if torch.compiler.is_compiling():

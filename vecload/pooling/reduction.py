@@ -64,6 +64,11 @@ def bags_of(tokens: Tensor, offsets: Tensor | None, weights: Tensor | None, mask
         For shapes or types that do not match.
     """
     tracing = torch.compiler.is_compiling() or transformed()
+    if not isinstance(tokens, Tensor):
+        found = type(tokens).__name__
+        raise OptionError(f"input must be a tensor of row numbers, got {found}; to pool texts, use encode(texts)")
+    if offsets is not None and not isinstance(offsets, Tensor):
+        raise OptionError(f"offsets must be a tensor, got {type(offsets).__name__}: torch.tensor(offsets)")
     if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
         raise OptionError(f"input must be row numbers (int32 or int64), got {tokens.dtype}")
     if offsets is not None and (offsets.dim() != 1 or offsets.dtype not in (torch.int32, torch.int64)):
