@@ -142,7 +142,9 @@ def parse_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[A
     # NumPy parses the header as a Python literal, and the parser raises many types of errors: SyntaxError, TokenError,
     # TypeError, and MemoryError or RecursionError for deep nesting.
     except Exception as error:
-        raise ValueError(f"the header of the array is invalid ({type(error).__name__}: {error})") from error
+        deep = isinstance(error, MemoryError | RecursionError)
+        reason = "values are nested too deeply" if deep else f"{type(error).__name__}: {error}"
+        raise ValueError(f"the header of the array is invalid ({reason})") from error
     # Multiplying thousands of huge numbers takes quadratic time, so their number and size are bounded first.
     if len(shape) > _MOST_DIMENSIONS or not all(type(size) is int and 0 <= size < 1 << 60 for size in shape):
         raise ValueError(f"the header of the array has invalid sizes: {shorten(shape)}")
