@@ -286,10 +286,10 @@ def test_file_or_folder_without_permission_is_reported_before_reading(tmp_path: 
 
 def test_check_target_refuses_other_suffixes(tmp_path: Path, source: Path) -> None:
     for name, form, message in (
-        ("v.npz", "text", "has the suffix of npz, but format='text' was asked for"),
+        ("v.npz", "text", "has the suffix of npz, but format='text' was requested"),
         ("v.txt", "native", "has the suffix of text, but format='native'"),
         ("v.txt", "spacy", "has the suffix of text, but format='spacy'"),
-        ("v.npy", "text", r"ends in \.npy, but format='text' was asked for; choose another suffix"),
+        ("v.npy", "text", r"ends in \.npy, but format='text' was requested; choose another suffix"),
         ("v.vec.zip", "text", r"ends in \.zip, but format='text'"),
         ("v.vec.tar.gz", "text", r"ends in \.tar\.gz, but format='text'"),
         ("v.safetensors.gz", None, r"native is not written compressed; leave out \.gz"),

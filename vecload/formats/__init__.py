@@ -4,7 +4,7 @@ A format is a `Format`: a name, a function that recognizes its files, one that r
 add one, pass it to `register`, or declare it in the metadata of a package as an entry point of the group
 "vecload.formats". ``docs/adding-a-format.md`` shows a complete one.
 
-A reader gets the opened `vecload.sources.Source`, whose bytes can be read once: as a stream (``take``, ``readinto``)
+A reader gets the opened `vecload.sources.Source`, whose bytes can be read once: as a stream (``read``, ``readinto``)
 or as one mapped array (``mapped``, which spools compressed files and streams). A reader that maps sets
 ``source.position`` to the number of bytes done, for the progress bar. ``Source.path`` is the path of a plain file or
 folder, else None; files that belong to it are looked for in the same folder.

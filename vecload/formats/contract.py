@@ -269,7 +269,7 @@ class Reader(Protocol):
 
 
 class BaseReader(ABC):
-    """Base class of readers: what a `Reader` does unless its format allows more."""
+    """Base class of readers, with defaults for the optional parts of a `Reader`."""
 
     @property
     def history(self) -> History:
@@ -346,7 +346,7 @@ class Sample(NamedTuple):
     vectors: npt.NDArray[np.float64]
     """Their vectors, shape (number of words, dim)."""
     total: int | None
-    """Number of rows in the file, skipped ones included, if these are all; else None."""
+    """Number of rows in the file, including skipped ones, if the sample is the whole file; else None."""
 
 
 @dataclass(frozen=True)
@@ -356,7 +356,7 @@ class Preview:
     Parameters
     ----------
     rows
-        Exact number of rows; None if only the reader can tell.
+        Exact number of rows; None if only the reader can find it.
     values
         How values are written, and the type that holds them; None for the type of the reader.
     sample

@@ -13,7 +13,7 @@ from vecload.formats.contract import Preview, Reader, ReadRequest, RowStream, Wr
 from vecload.sources import OutputStream, Source
 
 SURE: Final = 90
-"""Answer of `Format.detect` from which no other format is asked."""
+"""Confidence of `Format.detect` at which the search for a format ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Format:
     options
         Fields of `WriteOptions` that `write` uses; others are refused if given.
     records_doubts
-        Whether files record the doubts about their words, so that these are not judged again.
+        Whether files record the doubts about their words, so that the words are not checked again.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`History`: how vectors were made, as far as it changes what can be done with them."""
+"""`History`: facts about how vectors were made that change the results of later operations."""
 
 from __future__ import annotations
 

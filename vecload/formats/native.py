@@ -135,7 +135,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     Raises
     ------
     FormatError
-        If the header is invalid, or does not fit the bytes that follow.
+        If the header is invalid, or does not match the bytes that follow.
     """
     return Reader(source, request)
 

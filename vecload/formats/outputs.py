@@ -57,7 +57,7 @@ def choose_output(
     Parameters
     ----------
     path
-        The target. ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` ask for a compressed file.
+        The target. ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` select a compressed file.
     name
         A format's name or alias; None to choose the format by the target's suffix.
     precision, unencodable
@@ -78,7 +78,7 @@ def choose_output(
     >>> choose_output("vectors.npz", "text")
     Traceback (most recent call last):
         ...
-    vecload.errors.OptionError: vectors.npz has the suffix of npz, but format='text' was asked for
+    vecload.errors.OptionError: vectors.npz has the suffix of npz, but format='text' was requested
     """
     target = os.fspath(path)
     compression = _suffix_of(target, COMPRESSORS)
@@ -108,14 +108,14 @@ def _by_suffix(target: str, stem: str) -> Format:
 def _by_name(target: str, stem: str, name: str) -> tuple[Format, str]:
     """Return the format with a name, and the alias used, unless the target's suffix belongs to another format."""
     form, alias = writer_by_name(name)
-    # A suffix that is unknown, or missing, promises nothing.
+    # An unknown or missing suffix does not contradict any format.
     if not _suffix_of(stem, (*form.suffixes, *form.shared_suffixes)):
         owners = [other.name for other in all_formats() if _suffix_of(stem, other.suffixes)]
         unknown = _suffix_of(target, ARCHIVES) or _suffix_of(stem, _OTHERS)
         if owners:
-            raise OptionError(f"{target} has the suffix of {' or '.join(owners)}, but format={name!r} was asked for")
+            raise OptionError(f"{target} has the suffix of {' or '.join(owners)}, but format={name!r} was requested")
         if unknown:
-            raise OptionError(f"{target} ends in {unknown}, but format={name!r} was asked for; choose another suffix")
+            raise OptionError(f"{target} ends in {unknown}, but format={name!r} was requested; choose another suffix")
     return form, alias
 
 

@@ -118,7 +118,7 @@ def format_by_name(name: str) -> tuple[Format, str]:
 
 
 def reader_by_name(name: str) -> tuple[Format, str]:
-    """Return what `format_by_name` does, for a format that can be read.
+    """Return the same as `format_by_name`, for a format that can be read.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def reader_by_name(name: str) -> tuple[Format, str]:
 
 
 def writer_by_name(name: str) -> tuple[Format, str]:
-    """Return what `format_by_name` does, for a format that can be written.
+    """Return the same as `format_by_name`, for a format that can be written.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def writer_by_name(name: str) -> tuple[Format, str]:
     """
     form, alias = format_by_name(name)
     if form.write is None:
-        raise OptionError(f"{form.name} is read, not written; `vecload formats` lists the formats that are")
+        raise OptionError(f"{form.name} is read, not written; `vecload formats` lists the formats that are written")
     return form, alias
 
 
@@ -153,7 +153,7 @@ def detect_format(source: Source) -> Format:
     Raises
     ------
     FormatError
-        If no format fits. The error names what the file looks like, where that is known.
+        If no format matches. The error names the kind of the file, if it is recognized.
     """
     path = source.path
     if path is not None and path.is_dir():
@@ -161,7 +161,7 @@ def detect_format(source: Source) -> Format:
     name = source.name
     head = source.head(HEAD)
     if not head:
-        raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded whole.")
+        raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded completely.")
     best, score = None, 0
     for form in _each_format():
         answer = 0 if form.detect is None else form.detect(head, name)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class UnsupportedFile(NamedTuple):
-    """Name of the kind of file, and a hint what to do with it."""
+    """Name of the kind of file, and a hint on what to do with it."""
 
     what: str
     hint: str

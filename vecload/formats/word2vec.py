@@ -59,7 +59,7 @@ _log = logging.getLogger("vecload")
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
-    """Return 95 if rows that no text contains follow a header."""
+    """Return 95 if a header is followed by rows that cannot be text."""
     header = _HEADER.match(head)
     if header is None:
         return 0
@@ -251,7 +251,7 @@ class Reader(BaseReader):
         self._check_step(byte)
         if len(rest) > MAX_WORD_BYTES and b" " not in rest[:MAX_WORD_BYTES].lstrip(b"\n"):
             found = f"no space in {MAX_WORD_BYTES:,} bytes"
-            hint = "The dimension in the header may be wrong, or bytes are missing before here."
+            hint = "The dimension in the header may be wrong, or bytes are missing before this byte."
             raise FormatError("the word is too long", file=self._source.name, byte=byte, found=found, hint=hint)
         found, expected = number_of(done, "row"), f"{self.declared:,}"
         if self._request.errors != "skip":

@@ -338,7 +338,7 @@ def test_leading_zeros_do_not_count_as_digits() -> None:
 def test_save_refuses_a_first_word_that_looks_like_a_compressed_file(word: bytes, tmp_path: Path) -> None:
     vectors = vecload.Vectors(vecload.Words.from_bytes([word, b"cat"]), np.eye(2, dtype=np.float32))
     with pytest.raises(
-        vecload.errors.FormatError, match=r"begins as a file compressed with \w+ does. Write it with a header"
+        vecload.errors.FormatError, match=r"begins like a file compressed with \w+. Write it with a header"
     ):
         vectors.save(tmp_path / "first.txt", "glove")
     vectors.save(tmp_path / "first.txt", "word2vec")

@@ -226,7 +226,7 @@ def _with_short_lines(
     # As the kernels do: without one carriage return at its end, a blank line holds separators only.
     stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
     separators = np.isin(buffer[: stops.max()], np.frombuffer(b" \t", dtype=np.uint8))
-    # Running totals of other bytes tell for all lines at once which hold none.
+    # Running totals of the other bytes show, for all lines at once, which lines contain none.
     others = np.concatenate([[0], np.cumsum(~separators)])
     blank = others[stops] == others[starts]
     blank[full] = False

@@ -78,7 +78,7 @@ def find_layout(head: bytes, name: str, *, size: int | None, header: bool | None
     size
         Number of bytes of the file, if known.
     header
-        Whether the first line is a header; None to judge by the lines.
+        Whether the first line is a header; None to decide from the lines.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def _common_dim(rows: list[list[bytes]]) -> int:
 def _is_header(
     lines: list[bytes], rows: int, dim: int, rest: list[list[bytes]], *, whole: bool
 ) -> tuple[bool, str | None]:
-    """Return whether a first line of two whole numbers is a header, not a word with one value, and any doubt left."""
+    """Return whether a first line of two whole numbers is a header or a word with one value, and any doubt."""
     if not rest or any(len(fields) != 2 for fields in rest):
         return True, None
     # Every other line is a word and one value.

@@ -1,4 +1,4 @@
-"""Write text vectors: a kernel prints the decimals, batches on threads, lines in order."""
+"""Write text vectors: a kernel formats batches on threads, and the lines are written in order."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def check_options(options: WriteOptions) -> None:
 
 
 def _check_first(batch: Batch) -> None:
-    """Refuse a first word with which readers would take the file for something else.
+    """Refuse a first word that would make readers mistake the file for something else.
 
     Readers drop a byte order mark, and decompress a file that begins with the magic number of a compression.
     """
@@ -99,10 +99,10 @@ def _check_first(batch: Batch) -> None:
     word = batch.words.bytes(0)
     kind = detect_compression(word)
     if kind is not None:
-        problem = f"the first word, {quote(word)}, begins as a file compressed with {kind} does"
+        problem = f"the first word, {quote(word)}, begins like a file compressed with {kind}"
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
     if word.startswith(BOM):
-        problem = "the first word begins with U+FEFF, which readers take for the byte order mark of a file"
+        problem = "the first word begins with U+FEFF, which readers treat as the byte order mark of a file"
         raise FormatError(problem, hint="Write it with a header: format='word2vec'.")
 
 

@@ -74,7 +74,7 @@ class CountedFile:
             rest = rest[self._file.write(rest) :]
 
     def _move(self, by: int) -> None:
-        """Move everything after the header by some bytes, in pieces, beginning at the end it moves towards.
+        """Move everything after the header by some bytes, piece by piece, starting at the end toward which it moves.
 
         The file is not mapped into memory for this: on a full disk, touching a new page of a mapped file kills the
         process, while a write raises OSError.

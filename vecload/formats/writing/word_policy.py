@@ -1,4 +1,4 @@
-"""`WordPolicy`: what a writer does about words that its format cannot represent."""
+"""`WordPolicy`: how a writer treats words that its format cannot represent."""
 
 from __future__ import annotations
 
