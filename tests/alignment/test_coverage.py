@@ -184,7 +184,7 @@ def test_advice_keeps_the_steps_that_were_tried() -> None:
     st.lists(st.text(alphabet="aB,-_ 1é\u0301Ａ\ufeff", min_size=1, max_size=5), min_size=1, max_size=20, unique=True),
     st.lists(st.text(alphabet="ab-_0#é", min_size=1, max_size=4), min_size=1, max_size=20, unique=True),
 )
-def test_the_recommended_chain_finds_what_the_explanation_promises(words: list[str], there: list[str]) -> None:
+def test_recommended_chain_finds_as_many_words_as_the_explanation_says(words: list[str], there: list[str]) -> None:
     explanation = explained(words, there)
     steps = {cause.name for cause in CAUSES if cause.step}
     promised = {word for word, reason in explanation.reasons.items() if set(reason.causes) <= steps}
@@ -211,7 +211,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", ["txt", "npz", "safetensors", "bin"])
-def test_a_file_is_explained_as_vectors_are(tmp_path: Path, form: str) -> None:
+def test_explanation_of_a_file_equals_that_of_its_vectors(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"words.{form}"
     table(["the", "cat", "dog"]).save(path)
     words = ["the", "The", "CAT", "cow"]
@@ -325,7 +325,7 @@ def test_saved_and_pickled_coverage_needs_no_vectors(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(aligned)).coverage.table == aligned.coverage.table
 
 
-def test_str_shows_the_first_line_only_where_it_helps() -> None:
+def test_str_of_coverage_shows_advice_only_if_another_spelling_is_found() -> None:
     helped = align(table(), ["the", "The"]).coverage
     assert str(helped).splitlines()[-1].startswith("1 of 1 words not found would be found under another spelling")
     for words in (["the"], ["the", "zyzzyx"]):

@@ -27,21 +27,21 @@ MISTYPED = {
 
 
 @pytest.mark.parametrize("name", MISTYPED)
-def test_mistyped_name_is_answered_with_the_nearest(name: str) -> None:
+def test_mistyped_name_raises_an_error_with_the_nearest_name(name: str) -> None:
     call, expected = MISTYPED[name]
     with pytest.raises(OptionError) as caught:
         call()
     assert str(caught.value).endswith(f"; did you mean {expected}?")
 
 
-def test_name_without_a_near_one_gets_no_suggestion() -> None:
+def test_name_unlike_all_others_gets_no_suggestion() -> None:
     assert did_you_mean("zzzz", ["casefold"]) == ""
     with pytest.raises(OptionError) as caught:
         transform(VECTORS, ["zzzz"])
     assert "did you mean" not in str(caught.value)
 
 
-def test_mistyped_catalog_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_mistyped_catalog_name_raises_an_error_with_the_nearest_name(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["download", "glove.6b.50d"])
     assert isinstance(done.exception, VocabularyError)
     assert str(done.exception) == "the catalog has no 'glove.6b.50d'; did you mean 'glove.6B.50d'?"

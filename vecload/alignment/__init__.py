@@ -1,4 +1,4 @@
-"""Align vectors with a vocabulary: one row for each word, by an OOV chain where the vectors lack it."""
+"""Align vectors with a vocabulary: one row for each word. An OOV chain makes the rows that the vectors lack."""
 
 from vecload.alignment.aligned import Aligned
 from vecload.alignment.aligning import Combine, align

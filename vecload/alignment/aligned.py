@@ -126,7 +126,7 @@ class Aligned:
 
     @cached_property
     def coverage(self) -> Coverage:
-        """How much of the vocabulary was found, by which step, and why other words were not found."""
+        """Counts of the words that each step found, and reasons why other words were not found."""
         found = ~rows_of_kind(self.origin, self.origins, "composed", "drawn")
         names = [one.name for one in self.origins]
         steps = [one.name for one in self.origins if one.kind in ("found", "composed", "drawn")]

@@ -90,7 +90,7 @@ def align(
     Warns
     -----
     VecloadWarning
-        If less than 5 % of the words are found or composed; it names the probable cause, and words of both sides.
+        If less than 5 % of the words are found or composed; it names the probable cause, and shows words of both sides.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def align(
             if request is None:
                 words = _requested_words(vocab, special, *steps)
                 request = make_request(words, limit, dtype, errors, strict=False, prefix="", allow_nonfinite=False)
-            source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same, read
+            source = load_rows(source, request, progress=progress)  # noqa: PLW2901 - the same source, now read
         if not is_float(source.dtype):
             raise OptionError(f"vectors must be floating point, got {source.dtype}")
         loaded.append(source)

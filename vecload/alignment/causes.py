@@ -77,7 +77,7 @@ def _mostly_counts(missing: Sequence[str], _there: Sequence[str]) -> bool:
 
 
 def _first_word(phrase: str) -> Sequence[str]:
-    """Return what may be the first word of a phrase that is written without spaces, the longest first.
+    """Return possible first words of a phrase that is written without spaces, the longest first.
 
     Phrases of other scripts have none. One character is taken for a word only if it is Chinese, because most vectors
     have all kana as words.
@@ -129,7 +129,7 @@ def _reread(word: str, *, written: str, read: str) -> Sequence[str]:
 
 
 def _misread(word: str, *, written: str, read: str) -> Sequence[str]:
-    """Return what becomes of a word that is written in one encoding and read in another."""
+    """Return the result of writing a word in one encoding and reading it in another."""
     if word.isascii():
         return ()
     try:

@@ -27,7 +27,7 @@ _MOST = 100_000  # words that are looked for under other spellings, which takes 
 
 
 def explain_seen(seen: Callable[[], SeenWords | None], steps: Sequence[str], missing: Missing) -> Explanation | None:
-    """Do what `explain` does with the words that `seen` returns; None if they are unknown."""
+    """Call `explain` with the words that `seen` returns; return None if they are unknown."""
     words = seen()
     return None if words is None else explain(missing, words, steps)
 

@@ -33,7 +33,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a vocabulary was found in vectors; ``str()`` is a small table and the first line of `explanation`.
+    """Coverage of a vocabulary by vectors; ``str()`` is a small table and the first line of `explanation`.
 
     Parameters
     ----------

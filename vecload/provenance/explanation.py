@@ -18,7 +18,7 @@ UNSEPARATED = "not separated"
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a word was not found: another spelling of it is in the vectors; ``str()`` is a short sentence."""
+    """Reason why a word was not found: the vectors have another spelling of it; ``str()`` is a short sentence."""
 
     word: str
     spelling: str
@@ -53,7 +53,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why words of a vocabulary were not found; ``str()`` is a table with advice.
+    """Reasons why words of a vocabulary were not found; ``str()`` is a table with advice.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Explanation:
 
     @property
     def headline(self) -> str:
-        """The first line: how many of the missing words would be found, and how."""
+        """First line: the number of missing words that would be found, and the steps that find them."""
         if not self.missing:
             return "all words were found"
         words = f"{self.examined:,} words not found"

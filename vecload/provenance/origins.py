@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from vecload.vocab import Vocab
 
 Kind = Literal["padding", "special", "found", "composed", "drawn"]
-"""How a row was made: see `Origin`."""
+"""Kind of an origin: see `Origin`."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a row came from; ``str()`` is its name.
+    """Origin of a row; ``str()`` is its name.
 
     Parameters
     ----------

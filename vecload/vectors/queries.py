@@ -59,7 +59,8 @@ def analogy(
     """Return the words that complete an analogy, as `Vectors.analogy` documents it."""
     lists = [[words] if isinstance(words, str) else list(words) for words in (a, b, c)]
     if len({len(words) for words in lists}) != 1:
-        raise OptionError(f"a, b and c must have one length; got {', '.join(str(len(words)) for words in lists)} words")
+        counts = ", ".join(str(len(words)) for words in lists)
+        raise OptionError(f"a, b and c must have the same length; got {counts} words")
     looked_up = [_rows_of(vectors, words) for words in lists]
     queries = np.stack([rows for rows, _ in looked_up], axis=1)
     exclude = np.concatenate([rows for _, rows in looked_up], axis=1)

@@ -102,7 +102,7 @@ class Vectors(WordRows):
         for word, row in zip(vectors, rows, strict=True):
             if row.shape != rows[0].shape or row.ndim != 1:
                 raise OptionError(
-                    f"all vectors of a dictionary must have one dimension: found shape {row.shape} for {word!r}, "
+                    f"all vectors of a dictionary must have the same dimension: found shape {row.shape} for {word!r}, "
                     f"expected ({rows[0].size},)"
                 )
         plain = not any(hasattr(row, "dtype") for row in vectors.values())
@@ -150,7 +150,7 @@ class Vectors(WordRows):
         ----------
         query
             A word; words; a vector, shape (dim,); or vectors, shape (q, dim). A word without a row is composed from its
-            n-grams if there is a table of them. Many queries in one call cost far less than as many calls.
+            n-grams if there is a table of them. One call with many queries is much faster than many calls.
         k
             Number of neighbors of each query.
         metric
