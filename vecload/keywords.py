@@ -68,7 +68,7 @@ OTHER_KEYWORDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "max_len": (("max_length", "max_length="),),
     "truncation": (("max_length", "max_length="),),
     "padding": (("layout", 'layout="padded" or layout="offsets"'), ("padding_idx", "padding_idx=")),
-    # other names for the same in vecload
+    # other names within vecload
     "pad_idx": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
     "pad_index": (("padding_idx", "padding_idx="), ("pad_token", "pad_token=")),
     "pad": (("pad_token", "pad_token="), ("padding_idx", "padding_idx=")),

@@ -110,7 +110,7 @@ def load(
     Raises
     ------
     FormatError
-        If the file is damaged or in no known format; names the place.
+        If the file is damaged or in no known format. The error names the position.
     FileNotFoundError
         If the file does not exist.
     DownloadError
@@ -146,7 +146,7 @@ def load_rows(
     progress: Progress = None,
     format: str | None = None,  # noqa: A002 - the field's word
 ) -> Vectors:
-    """Do what `load` does, without a warning if none of the requested words is found."""
+    """Read vectors as `load` does, without a warning if none of the requested words is found."""
     return _read(source, request, prefix=prefix, progress=progress, format=format)[0]
 
 

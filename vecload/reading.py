@@ -1,6 +1,6 @@
-"""The path from a source to batches of rows, shared by `load`, `info`, `convert` and `Vocab`.
+"""The steps from a source to batches of rows, shared by `load`, `info`, `convert` and `Vocab`.
 
-Make a request of arguments, iterate the batches of a reader, check the words as a whole, and show the progress.
+Build a request from arguments, iterate over the batches of a reader, check the words as a whole, and show the progress.
 """
 
 from __future__ import annotations

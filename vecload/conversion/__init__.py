@@ -1,4 +1,4 @@
-"""Files of any format as files of any other: `convert` streams a file, `save` writes vectors in memory."""
+"""Write word vectors in any format: `convert` streams a file, `save` writes vectors in memory."""
 
 from vecload.conversion.converting import Conversion, check_conversions, convert, targets_in
 from vecload.conversion.saving import save

@@ -87,7 +87,7 @@ def convert(
     format
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
-        Name of the format to read, if the content leaves doubt.
+        Name of the format to read, if the content is ambiguous.
     vocab, limit, prefix, errors, strict, allow_nonfinite, progress
         As for `load`.
     dtype

@@ -97,7 +97,7 @@ def respellings(word: str, steps: Sequence[Spelling]) -> list[tuple[str, int]]:
 
 
 def find_spellings(there: Words, words: Iterable[str], steps: Sequence[Spelling]) -> Iterator[tuple[int, int]]:
-    """Yield for each word the row of its first spelling that is `there`, and the number of its step, or (-1, -1)."""
+    """Yield, for each word, the row of its first spelling that is `there` and the number of its step, or (-1, -1)."""
     tried = [respellings(word, steps) for word in words]
     looked_up = iter(there.lookup([spelling for some in tried for spelling, _ in some]).tolist())
     for some in tried:
