@@ -58,7 +58,7 @@ def become_partial(module: torch.nn.Module, bands: npt.NDArray[np.int64]) -> Non
 
 
 def become_shared(module: torch.nn.Module, layer: PartialRows) -> None:
-    """Make a module that shares a layer's weight share its partly trained rows."""
+    """Make a module that is tied to a layer share the layer's partly trained rows."""
     module._parameters.pop("weight")
     core = TiedEmbedding if isinstance(module, torch.nn.Embedding) else TiedHead
     module.__class__ = _combined(type(module), core)

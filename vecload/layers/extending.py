@@ -36,8 +36,8 @@ class Extension:
     averaged
         New tokens whose rows are the mean of the old ones.
     shared
-        Number of tokens, known to both, that the map was learned on. It should be larger than the number of dimensions
-        of the vectors.
+        Number of tokens, known to both, from which the map was learned. It should be larger than the number of
+        dimensions of the vectors.
     skipped
         Tokens that the model knew already, with ``known="skip"``.
     """
@@ -111,7 +111,7 @@ def extend_embedding(
         parameters of the model are not changed.
     known
         Policy for tokens that the model knows already: "raise", or "skip" them and keep their rows. ``add_tokens``
-        keeps the id of a token that the tokenizer has, without saying so. A token is known if its id has a row in the
+        keeps the id of a token that the tokenizer has, without a message. A token is known if its id has a row in the
         model, unless it is one of the last ids of the tokenizer: those are new tokens in a table with spare rows.
     seed
         Seed of the noise. A row depends on the seed and the token only.
@@ -130,7 +130,7 @@ def extend_embedding(
     -----
     A Hugging Face model is resized by its own ``resize_token_embeddings``. Layers stay the same objects, so hooks are
     kept. With ``train="new"`` their class becomes a subclass of their own class, so embeddings that scale their rows,
-    as Gemma's, go on doing so. The model is saved as before, and ``from_pretrained`` reads it with plain layers.
+    such as Gemma's, still do. The model is saved as before, and ``from_pretrained`` reads it with plain layers.
     `Extension.finish` puts plain layers back.
 
     Examples

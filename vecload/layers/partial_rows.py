@@ -31,7 +31,7 @@ class PartialRows(SavedRows):
     rather than a plain attribute, is moved by ``.to()``, and sent to other processes by DDP and FSDP.
 
     `place` says where each row is. A number from 0 is a row of the buffer; ``~k``, a negative number, is row k of all
-    bands together. So one lookup in a small integer table decides for each id, without a mask of all rows.
+    bands together. So one lookup in a small integer table finds the place of each id, without a mask of all rows.
 
     A subclass calls `_hold` once. Modules that exist already become partly trained by a change of their class, so this
     class has no constructor, and `STATE` lists the attributes that it adds to a module besides parameters and buffer.

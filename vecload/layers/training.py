@@ -135,7 +135,7 @@ def anchor(layer: torch.nn.Module) -> Callable[..., torch.Tensor]:
     >>> penalty().item(), penalty(torch.tensor([[0, 0, 2]])).item()
     (6.0, 3.0)
     """
-    # Frozen rows cannot leave their values, so only parameters are copied: a few rows of a large table.
+    # Frozen rows cannot change, so only parameters are copied: a few rows of a large table.
     then = {name: rows.detach().clone() for name, rows in layer.named_parameters()}
 
     def penalty(ids: torch.Tensor | None = None) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Sentence vectors from word vectors: `SentencePooler`, a module that pools row numbers and reads texts.
 
-Three values follow each other: a `vecload.tokenizers.Tokenizer` (text → tokens), a `RowLookup` (tokens → row numbers)
+Three objects are used in turn: a `vecload.tokenizers.Tokenizer` (text → tokens), a `RowLookup` (tokens → row numbers)
 and a `RowPooler` (row numbers → vectors). `SentencePooler` is a `RowPooler` that has the other two; encoding, fitting,
 saving and exporting are functions of the three.
 """

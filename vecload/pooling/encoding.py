@@ -1,7 +1,7 @@
 """Encode texts as vectors, a batch at a time: tokenizer → row lookup → pooling module.
 
 A batch is divided into pieces, and a thread takes a piece through all steps, so that its tokens, rows and vectors stay
-in the cache. Texts that are cut at ASCII white space become one buffer of bytes, and each piece is a range of it: no
+in the cache. Texts that are split at ASCII white space become one buffer of bytes, and each piece is a range of it: no
 token becomes a Python string. Other tokenizers return strings, which are looked up together before they are divided.
 """
 

@@ -71,7 +71,7 @@ def _check_representable(tokenizer: Tokenizer, lookup: RowLookup | None, pooling
     elif lookup is not None and lookup.unknown != "skip":
         reason = f"it skips unknown words, and has no unknown={lookup.unknown!r}"
     elif tokenizer.cut is not None:
-        reason = "vecload writes a tokenizer that cuts at white space, and this pooler has another one"
+        reason = "vecload writes a tokenizer that splits at white space, and this pooler has another one"
     if reason:
         raise OptionError(f"{layout} cannot represent this pooler: {reason}")
 

@@ -1,4 +1,4 @@
-"""The lines of supervised fastText models: what ``get_sentence_vector`` does besides taking a mean.
+"""Lines of supervised fastText models: the rows that ``get_sentence_vector`` adds to or drops from a line.
 
 A supervised model averages *rows* of its matrix, not vectors of words: for each word its own row and those of its
 n-grams, then the row of the end of the line, then those of the n-grams of words (``Dictionary::getLine``,
@@ -47,7 +47,7 @@ class SupervisedModel:
 
 
 def row_counts(vectors: Vectors) -> npt.NDArray[np.float32]:
-    """Return how many rows of the model the vector of each word is the mean of, float32, shape (words,)."""
+    """Return the number of rows of the model whose mean is the vector of each word, float32, shape (words,)."""
     counts = np.ones(len(vectors), dtype=np.float32)
     if vectors.ngrams is not None:
         counts += vectors.ngrams.counts(vectors.words)

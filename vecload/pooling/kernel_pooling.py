@@ -1,9 +1,9 @@
 """Pool row numbers through the kernels: for frozen float32 tables on the CPU, where no gradient is needed.
 
 torch's ``embedding_bag`` is as fast as memory for sums and means of plain rows, and is used for them
-(`vecload.pooling.embedding_bag`). It has no maximum that is fast, no weights by row, no root of the count as divisor,
-and no rows besides those of the table. The kernels have, they gather and add in one pass, and they release the GIL, so
-that `encode` runs them on threads right after the lookup of words, while the row numbers are in the cache. They read
+(`vecload.pooling.embedding_bag`). It has no fast maximum, no weights by row, no square root of the count as divisor,
+and no rows besides those of the table. The kernels have all of these, gather and add in one pass, and release the GIL,
+so that `encode` runs them on threads right after the lookup of words, while the row numbers are in the cache. They read
 the memory of the table directly, which is why its layer must return its rows as they are, without gradients.
 """
 
@@ -89,7 +89,7 @@ class KernelPlan:
     def pool_in_threads(
         self, rows: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Do as `pool`, on as many threads as are worth starting."""
+        """Pool as `pool` does, on as many threads as the input is large enough for."""
         from vecload.kernels import workers
 
         pieces = min(workers(), len(rows) // _TOKENS_PER_THREAD)

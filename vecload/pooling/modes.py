@@ -69,7 +69,7 @@ def sif(*, a: float = 1e-3, components: int = 1) -> Mode:
     Parameters
     ----------
     a
-        The smaller, the less frequent words count. The paper uses 1e-4 to 1e-3.
+        With a smaller value, frequent words count less. The paper uses 1e-4 to 1e-3.
     components
         Number of principal components of the corpus's sentences to remove. The paper removes one.
 

@@ -48,8 +48,8 @@ class Bags(NamedTuple):
 
     def numbers(self) -> Tensor:
         """Return the number of the bag of each token, int64, shape (n,)."""
-        # Count the bags that begin at each token, and add up. Empty bags begin where the next one does, so several
-        # may begin at one token; the extra element at the end takes those that begin after the last token.
+        # Count the bags that begin at each token, and take the running total. Empty bags begin where the next one does,
+        # so several may begin at one token; the extra element at the end takes those that begin after the last token.
         marks = torch.zeros(self.tokens.shape[0] + 1, dtype=torch.int64, device=self.tokens.device)
         marks = marks.scatter_add(0, self.offsets, torch.ones_like(self.offsets))
         return marks.cumsum(0)[:-1] - 1
@@ -167,8 +167,8 @@ def pool(
     """
     once = keep.to(values.dtype)
     by_weight = mode.name in ("tfidf", "fasttext")
-    # Without the word weights of a supervised model, "fasttext" is the mean of unit vectors. fastText leaves vectors
-    # of length zero out of the count (FastText::getSentenceVector), and so does this.
+    # Without the word weights of a supervised model, "fasttext" is the mean of unit vectors. As in fastText
+    # (FastText::getSentenceVector), vectors of length zero are not counted.
     if mode.name == "fasttext" and table is None:
         by_weight = False
         lengths = values.norm(dim=1)

@@ -23,9 +23,9 @@ Tensor = torch.Tensor
 class RowPooler(torch.nn.Module):
     """Module that pools rows of an embedding layer: the part of `SentencePooler` without words and texts.
 
-    There are three implementations, and each call takes the fastest that can compute it: torch's ``embedding_bag``,
-    the kernels, and plain torch operations, which can compute everything. Compiled and exported graphs have the plain
-    operations only.
+    There are three implementations, and each call uses the fastest one that supports its arguments: torch's
+    ``embedding_bag``, the kernels, and plain torch operations, which can compute everything. Compiled and exported
+    graphs have the plain operations only.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ class RowPooler(torch.nn.Module):
         return pooled, tokens.numpy().astype(np.int64)
 
     def _pool_fastest(self, bags: reduction.Bags) -> Tensor:
-        """Pool outside of a trace, by the fastest implementation that can."""
+        """Pool outside of a trace, by the fastest implementation that supports the arguments."""
         if reduction.transformed():
             return self.reduce(bags)[0]
         plan = self.plan() if bags.weights is None and bags.tokens.device.type == "cpu" else None
