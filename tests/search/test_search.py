@@ -180,12 +180,12 @@ KNOWN = "is not one of 'cosine', 'dot', 'euclidean'"
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not fit vectors of 12 values"),
+        (lambda v: v.neighbors(np.zeros(3)), "queries of shape (1, 3) do not match vectors of 12 values"),
         (lambda v: v.neighbors(v["w1"] * np.nan), "query 0 contains NaN or infinity"),
         (lambda v: v.neighbors("w1", 0), "k=0 requests no neighbors; pass 1 or more"),
         (lambda v: v.neighbors("w1", limit=0), "limit=0 leaves no rows to search; pass 1 or more"),
         (lambda v: v.neighbors("w1", metric="l2"), f"metric='l2' {KNOWN}"),
-        (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c must have one length; got 1, 1, 2 words"),
+        (lambda v: v.analogy("w1", "w2", ["w3", "w4"]), "a, b and c must have the same length; got 1, 1, 2 words"),
         (lambda v: v.analogy("w1", "w2", "w3", method="3"), "method='3' is not one of '3cosadd', '3cosmul'"),
         (lambda v: search.build_index(v, metric="l2"), f"metric='l2' {KNOWN}"),
     ],
@@ -257,7 +257,7 @@ def test_nearest_accepts_arrays_and_vectors_with_or_without_norms() -> None:
         assert np.array_equal(found.scores, expected.scores)
     with pytest.raises(OptionError, match="the matrix must have two dimensions"):
         search.nearest(vectors.matrix[0], asked)
-    with pytest.raises(OptionError, match=r"norms of shape \(7,\) do not fit 300 rows"):
+    with pytest.raises(OptionError, match=r"norms of shape \(7,\) do not match 300 rows"):
         search.nearest(vectors.matrix, asked, norms=vectors.norms[:7])
 
 
@@ -297,7 +297,7 @@ def test_csls_matches_its_formula(neighborhood: int) -> None:
 
 
 def test_csls_of_different_dimensions_raises() -> None:
-    with pytest.raises(OptionError, match=r"queries of shape \(5, 4\) do not fit vectors of 3 values"):
+    with pytest.raises(OptionError, match=r"queries of shape \(5, 4\) do not match vectors of 3 values"):
         search.csls(small_vectors(5, 4), small_vectors(5, 3))
 
 

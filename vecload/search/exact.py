@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Doubles = npt.NDArray[np.float64]
 
 Metric = Literal["cosine", "dot", "euclidean"]
-"""How near two vectors are: their cosine, product or distance."""
+"""Measure by which rows are ranked: cosine, dot product or Euclidean distance."""
 
 # Candidates beyond the requested number, so that float32 rounding loses none of the requested ones.
 _SPARE = 8
-# How many times as many of them are kept for queries to which those are too few.
+# Factor by which that number grows for queries that need more candidates.
 _GROWTH = 8
 
 
@@ -162,7 +162,7 @@ def searched(
     """
     rows = as_rows(matrix)
     if norms is not None and norms.shape != rows.shape[:1]:
-        raise OptionError(f"norms of shape {norms.shape} do not fit {len(rows):,} rows")
+        raise OptionError(f"norms of shape {norms.shape} do not match {len(rows):,} rows")
     if limit is not None and limit < 1:
         raise OptionError(f"limit={limit} leaves no rows to search; pass 1 or more")
     rows = rows[:limit]
@@ -178,7 +178,7 @@ def check_queries(queries: npt.NDArray[Any], dim: int) -> npt.NDArray[Any]:
         If they have another dimension, or are not finite.
     """
     if queries.ndim != 2 or queries.shape[1] != dim:
-        raise OptionError(f"queries of shape {queries.shape} do not fit vectors of {dim} values")
+        raise OptionError(f"queries of shape {queries.shape} do not match vectors of {dim} values")
     for some in row_blocks(len(queries), QUERIES):
         finite = np.isfinite(queries[some].astype(np.float64)).all(axis=1)
         if not finite.all():
@@ -290,7 +290,7 @@ def rescore(
     undecided = np.zeros(len(queries), dtype=np.bool_)
     refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
     width = min(answers.rows.shape[1], seen.rows.shape[1])
-    # As many queries at a time as keep the gathered rows small.
+    # The number of queries at a time is limited, so that the gathered rows stay small.
     size = max(1, VALUES // (seen.rows.shape[1] * matrix.shape[1] + 1))
     for some in row_blocks(len(queries), size):
         rows, rough = seen.rows[some], seen.scores[some]

@@ -85,7 +85,7 @@ class Index:
         return float(right.any(axis=1).sum() / (exact >= 0).sum())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a file of usearch, which appears whole or not at all."""
+        """Write the index in usearch's format, completely or not at all."""
         with atomic_write(path) as temporary:
             self.graph.save(os.fspath(temporary))
 

@@ -30,7 +30,8 @@ _SCORES = 1 << 22
 _FEWEST, _MOST = 1024, 1 << 16
 # Values that are converted or gathered at a time.
 VALUES = 1 << 22
-# The kernel prefers earlier rows among equal scores, so an empty place of its heaps holds the last row there can be.
+# The kernel prefers earlier rows among equal scores, so an empty place of its heaps holds the largest possible row
+# number.
 _EMPTY = np.iinfo(np.int64).max
 
 
