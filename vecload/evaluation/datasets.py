@@ -115,7 +115,7 @@ def read_pairs(dataset: str | os.PathLike[str]) -> Pairs:
     Raises
     ------
     FormatError
-        If a line has no two words or no finite score, or the columns cannot be identified.
+        If a line lacks two words or a finite score, or the columns cannot be identified.
     """
     return _pairs(find(dataset), Path(dataset).stem)
 
@@ -126,7 +126,7 @@ def read_analogies(dataset: str | os.PathLike[str]) -> Analogies:
     Raises
     ------
     FormatError
-        If a line has other than four words.
+        If a line does not have four words.
     """
     return _analogies(find(dataset), Path(dataset).stem)
 
@@ -149,7 +149,7 @@ def read_sentences(path: str | os.PathLike[str]) -> Pairs:
     Raises
     ------
     FormatError
-        If a line has neither form.
+        If a line does not have one of these forms.
     """
     left, right, gold = zip(*text_input.read_scored_sentences(path), strict=True)
     return Pairs(Path(path).stem, left, right, np.array(gold))

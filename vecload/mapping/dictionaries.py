@@ -41,7 +41,7 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[Pair]:
     Raises
     ------
     FormatError
-        If a line has other than two words, or the first words number the lines.
+        If a line does not have two words, or the first column holds line numbers.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dictionaries induced from the spaces themselves: mutual neighbors, self-learning, and a start without any pairs.
+"""Dictionaries that are induced from the spaces: mutual neighbors, self-learning, and a start without any pairs.
 
 All functions take the rows of the most frequent words, float32 of unit length, so that a product of two is a cosine.
 """
@@ -85,8 +85,8 @@ def self_learn(x: Rows, y: Rows, matrix: Matrix, *, seed: int, on_round: Callabl
 
     Artetxe, Labaka and Agirre, "A robust self-learning method for fully unsupervised cross-lingual mappings of word
     embeddings" (ACL 2018), section 3.3. Each round finds the nearest neighbor of every word in the other space, in both
-    directions, and maps again by that dictionary. Similarities are dropped at random, so that a poor start is escaped:
-    each is kept with a probability that doubles, from 0.1 to 1, whenever ten rounds brought no progress.
+    directions, and maps again by that dictionary. Similarities are dropped at random, so that the search can leave a
+    poor start. Each is kept with a probability that doubles, from 0.1 to 1, after every ten rounds without progress.
 
     Parameters
     ----------

@@ -59,8 +59,8 @@ def map_spaces(
         The two spaces, words in order of frequency.
     pairs
         Words that are known to correspond: (source, target) pairs of words; a dictionary file, or its name in the
-        catalog (`read_dictionary`); "identical" for all words that both spaces have; "numerals" for those of them that
-        are numbers; "unsupervised" for no pairs.
+        catalog (`read_dictionary`); "identical" for all words that both spaces have; "numerals" for the numbers among
+        these words; "unsupervised" for no pairs.
     method
         - "least-squares" (Mikolov et al. 2013).
         - "procrustes": an orthogonal map (Smith et al. 2017).
@@ -166,7 +166,7 @@ def normalization_steps(method: str, normalize: Sequence[str] | str | None) -> t
 
 
 def check_options(method: str, pairs: object, limit: int) -> None:
-    """Check what can be known about the options of `map_spaces` before any vectors are read.
+    """Check the options of `map_spaces`, as far as possible before any vectors are read.
 
     Raises
     ------

@@ -146,7 +146,7 @@ def report(
 
 
 def check_report(limit: int = 1, layout: str = "pca") -> None:
-    """Check what can be known about a report before any vectors are read.
+    """Check the options of `report`, as far as possible before any vectors are read.
 
     Raises
     ------

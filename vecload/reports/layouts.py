@@ -33,7 +33,7 @@ def check_layout(layout: str) -> None:
     if layout == "tsne":
         require("sklearn", "sklearn")
     if layout == "umap":
-        # Importing it takes seconds, which a check must not cost: the import that counts is the one that draws.
+        # The package is not imported here, because that takes seconds; it is imported when the layout is computed.
         import importlib.util
 
         if importlib.util.find_spec("umap") is None:

@@ -193,7 +193,7 @@ def curve(found: npt.NDArray[np.bool_], counts: npt.NDArray[Any] | None) -> dict
 
 
 def evaluation(found: Evaluation) -> Panel:
-    """Return the panel of what `vecload.evaluate` found."""
+    """Return the panel of the results of `vecload.evaluate`."""
     parts = []
     if found.similarities:
         rows = [(one.dataset, one.spearman, one.pearson, one.used, one.total) for one in found.similarities]

@@ -146,7 +146,7 @@ class _Names:
         self._numbers = [np.full(len(table.vectors), _NONE, dtype=np.int64) for table in tables]
 
     def add(self, at: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the number of each row of a table, -1 for row -1; give the rows that have none the next ones."""
+        """Return the number of each row of a table, -1 for row -1; rows without a number get the next ones."""
         numbers = self._numbers[at]
         wanted = rows.reshape(-1)
         wanted = wanted[wanted >= 0]

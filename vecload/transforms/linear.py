@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Doubles = npt.NDArray[np.float64]
 
-# A direction whose variance, relative to the largest, is below this has none but rounding errors.
+# Below this variance, relative to the largest, a direction holds only rounding errors.
 _NO_VARIANCE = 1e-10
 
 
@@ -139,7 +139,7 @@ def whiten(vectors: Vectors) -> Vectors:
 
 
 def weight(vectors: Vectors, a: float = 1e-3, *, counts: Mapping[str, int] | None = None) -> Vectors:
-    """Multiply rows by a / (a + p), where p is the relative frequency of the word: frequent words become short.
+    """Multiply rows by a / (a + p), where p is the relative frequency of the word, so frequent words become shorter.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class SharedRows:
 
 
 def prune(vectors: Vectors, keep: int | Iterable[str]) -> SharedRows:
-    """Keep some of the rows, and give every other word the nearest of them.
+    """Keep some of the rows; every other word shares the nearest kept row.
 
     Parameters
     ----------

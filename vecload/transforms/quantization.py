@@ -1,4 +1,4 @@
-"""Fewer bytes per row: half precision, int8 with a scale per row, product quantization; and what each loses."""
+"""Quantization: half precision, int8 with a scale per row, and product quantization; and the loss of each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Quantized:
     scales
         For int8: factor of each row, float32, shape (n,).
     centroids
-        For product quantization: what the codes of each part stand for, float32, shape (parts, up to 256, dim / parts).
+        For product quantization: values of the codes of each part, float32, shape (parts, up to 256, dim / parts).
     history
         How the vectors were made, as in `Vectors`.
     """
@@ -92,7 +92,7 @@ class Quantized:
 
 
 def to_half(vectors: Vectors, dtype: HalfDType) -> Vectors:
-    """Round values to half precision; ``meta["loss"]`` is what that loses.
+    """Round values to half precision; ``meta["loss"]`` reports the rounding errors.
 
     Parameters
     ----------
