@@ -539,7 +539,7 @@ def test_full_disk_keeps_the_received_bytes(site: Site, small_disk: Path) -> Non
     assert os.statvfs(small_disk).f_bavail == 0
 
 
-def test_server_plan_reaches_the_client(tmp_path: Path) -> None:
+def test_planned_responses_of_the_test_server_reach_the_client(tmp_path: Path) -> None:
     """Check the test server itself: the planned responses reach the client."""
     with serving(Site(b"x", plan=deque([status(418)]))) as site, pytest.raises(DownloadError, match="418"):
         fetch([site.url], tmp_path / "v", digest=SHA256)

@@ -83,7 +83,7 @@ def test_errors_are_one_paragraph(arguments: list[str], code: int, message: str)
     assert "Traceback" not in err
 
 
-def test_exit_code_tells_invalid_data_from_wrong_use(glove: Path, tmp_path: Path) -> None:
+def test_exit_code_is_1_for_invalid_data_and_2_for_wrong_usage(glove: Path, tmp_path: Path) -> None:
     glove.write_text("cat 1 2\ndog 3 x\n")
     (tmp_path / "w.txt").write_text("dog\n")
     command = ["embed", glove, "--vocab", tmp_path / "w.txt", "-o", tmp_path / "o.safetensors"]

@@ -42,7 +42,7 @@ def test_help_of_every_command_shows_an_example(command: str) -> None:
 
 
 @TERMINAL
-def test_help_has_colors_in_terminals_only_unless_refused() -> None:
+def test_help_has_colors_only_in_terminals_that_allow_them() -> None:
     command = [*PROGRAM, "--help"]
     assert CODES.search(run_in_terminal(command)[1])
     for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):

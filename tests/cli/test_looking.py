@@ -73,7 +73,7 @@ def test_info_prints_facts_of_a_file(glove: Path) -> None:
     ]
 
 
-def test_info_of_a_stream_says_at_least() -> None:
+def test_info_of_a_stream_shows_a_lower_bound_of_rows() -> None:
     rows = b"".join(b"w%d 1.25 0.5\n" % at for at in range(90_000))
     code, out, _ = run("info", "-", stdin=gzip.compress(b"30000 2\n" + rows))
     assert code == 0
@@ -181,7 +181,7 @@ def test_formats_as_json_lists_every_format() -> None:
     assert [form["name"] for form in found] == [form.name for form in vecload.formats.all_formats()]  # type: ignore[attr-defined]
 
 
-def test_neighbors_answers_what_it_can(file: Path) -> None:
+def test_neighbors_reports_missing_words_and_answers_the_others(file: Path) -> None:
     code, shown, error = run("neighbors", file, "king", "King", "zyz", "queen", "-k", "1")
     assert code == 1
     assert [line.partition(":")[0] for line in shown.splitlines()] == ["king", "queen"]

@@ -296,7 +296,7 @@ class TestVectors:
         assert Vectors("plain.txt", url=f"{served}/plain.txt").itos == ["dog"]
         assert Vectors("mine.txt", cache="served", url="https://example.invalid/mine.zip").itos == ["cat"]
 
-    def test_missing_file_names_both_places(self, folder: Path) -> None:
+    def test_error_for_a_missing_file_names_both_paths(self, folder: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"missing\.vec.*other/missing\.vec is missing too"):
             Vectors("missing.vec", cache="other")
 
@@ -321,7 +321,7 @@ class TestVectors:
         torch.manual_seed(0)
         assert torch.equal(drawn, torch.empty(50).normal_())
 
-    def test_lower_case_backup_asks_for_the_written_form_first(self, folder: Path) -> None:
+    def test_lower_case_backup_looks_up_the_written_form_first(self, folder: Path) -> None:
         glove = GloVe("6B", 50)
         glove.itos.append("paris")
         glove.stoi["paris"] = 0
@@ -348,7 +348,7 @@ class TestVectors:
 
 
 class TestTokenizers:
-    def test_none_splits_at_white_space(self) -> None:
+    def test_get_tokenizer_of_none_splits_at_white_space(self) -> None:
         assert get_tokenizer(None)(" To  be,\tor\n") == ["To", "be,", "or"]
 
     def test_basic_english_follows_torchtext(self) -> None:
@@ -428,7 +428,7 @@ class TestAdvice:
             (lambda: vocab({"a": 1}), r"Vocab keeps .*use vecload\.Vocab\.from_texts"),
         ],
     )
-    def test_each_class_says_once_how_to_move_on(
+    def test_each_class_warns_once_with_its_replacement(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, make: Any, expected: str
     ) -> None:
         monkeypatch.setattr(advice, "given", set())
@@ -437,7 +437,7 @@ class TestAdvice:
         assert len(noted) == 1
         assert noted[0].filename == __file__
 
-    def test_fasttext_says_how_to_move_on(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fasttext_warns_with_its_replacement(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / "wiki.simple.vec").write_text("2 3\ncat 1 2 3\ndog 4 5 6\n")
         monkeypatch.setattr(advice, "given", set())
         with pytest.warns(VecloadWarning, match=r"FastText keeps .*vecload\.align\('wiki\.simple\.vec', vocab\)"):

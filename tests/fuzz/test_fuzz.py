@@ -56,7 +56,7 @@ def test_mutation_of_tiny_files_never_fails(data: bytes) -> None:
         assert isinstance(mutate_bytes(data, random.Random(seed)), bytes)
 
 
-def test_finds_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_stored_inputs_are_read_as_they_were_written(tmp_path: Path) -> None:
     given = Input("gensim", {"m.kv": b"1", "m.kv.vectors.npy": b"2"}, "m.kv")
     path = keep(given, Outcome("raw exception", "here"), tmp_path)
     assert list(kept(tmp_path)) == [(path.name, given)]

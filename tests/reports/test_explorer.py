@@ -202,7 +202,7 @@ def test_wheel_zooms_and_dragging_pans(browser: Browser, pages: dict[str, Path])
     assert browser.run("explorer.map.middle().unit") == pytest.approx(before["unit"])
 
 
-def test_labels_never_overlap_and_more_appear_from_near(browser: Browser, pages: dict[str, Path]) -> None:
+def test_labels_never_overlap_and_more_appear_after_zooming_in(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["file"])
     probe = (
         "(() => { const {map, data} = explorer, view = map.scales(); return map.labeled.map((at) => ["
@@ -366,7 +366,7 @@ def test_two_spaces_show_translations_and_worst_pairs(browser: Browser, pages: d
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_page_follows_light_and_dark(dark: bool, browser: Browser, pages: dict[str, Path]) -> None:
+def test_page_follows_the_light_or_dark_theme(dark: bool, browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["file"], dark=dark)
     light, black = "rgb(255, 255, 255)", "rgb(17, 24, 39)"
     probe = "[getComputedStyle(document.body).backgroundColor, explorer.map.plot.background_fill_color]"

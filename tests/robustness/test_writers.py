@@ -54,7 +54,7 @@ def check_kills(found: ForkServer, names: list[str], folder: Path, times: int) -
         assert left_over(place, name) == []
 
 
-def test_both_values_of_a_writer_differ(sample: ForkServer) -> None:
+def test_two_sample_values_of_a_writer_give_different_files(sample: ForkServer) -> None:
     assert all(first != second for first, second in sample.digests.values())
 
 

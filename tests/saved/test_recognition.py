@@ -135,6 +135,6 @@ def test_other_files_are_refused(opener: str, content: bytes, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("opener", OPENERS)
-def test_missing_file_is_a_missing_file(opener: str, tmp_path: Path) -> None:
+def test_load_of_a_missing_file_raises_file_not_found(opener: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         OPENERS[opener](tmp_path / "none")

@@ -79,11 +79,11 @@ def test_hostile_inputs_of_every_class_end_within_limits(replay: Replay) -> None
     assert broken(outcomes.values()) == []
 
 
-def test_finds_of_fuzzing_stay_fixed(replay: Replay) -> None:
+def test_inputs_found_by_fuzzing_no_longer_fail(replay: Replay) -> None:
     assert broken(replay.outcomes("finds").values()) == []
 
 
-def test_replay_notices_an_input_that_breaks_a_promise(replay: Replay) -> None:
+def test_replay_reports_an_input_that_violates_a_guarantee(replay: Replay) -> None:
     """Report inputs that crash, hang, exhaust memory or raise: the checks above can fail."""
     outcomes = replay.outcomes("broken")
     kinds = {name: outcome["kind"] for name, outcome in outcomes.items()}
