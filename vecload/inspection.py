@@ -48,7 +48,8 @@ class Info:
     at_least: bool = False
     """Whether `rows` is only the number of rows seen: the end of a stream of unknown length was not reached."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """More facts, by name: options and labels of fastText models, shared rows, words that are not valid UTF-8."""
+    """More facts, by name: options and labels of fastText models, malformed rows, shared rows, words that are not valid
+    UTF-8."""
     doubt: str | None = None
     """Doubts about the sampled words, as in ``Vectors.meta["doubt"]``."""
 
@@ -96,7 +97,9 @@ class Info:
         return table(self.source, [], self._lines.items())
 
 
-def details_of(history: History, words: Sequence[str], rows: npt.NDArray[Any]) -> dict[str, str]:
+def details_of(
+    history: History, words: Sequence[str], rows: npt.NDArray[Any], skipped: Mapping[str, int]
+) -> dict[str, str]:
     r"""Return facts that only some files have, for `Info.details`.
 
     Parameters
@@ -105,12 +108,16 @@ def details_of(history: History, words: Sequence[str], rows: npt.NDArray[Any]) -
         How the vectors were made.
     words, rows
         The first words and their vectors.
+    skipped
+        Number of malformed rows before, among and after them, by cause.
 
     Examples
     --------
     >>> import numpy as np
-    >>> details_of(History(), ["cat", "caf\udce9"], np.ones((2, 3)))
+    >>> details_of(History(), ["cat", "caf\udce9"], np.ones((2, 3)), {})
     {'shared rows': '1 of the first 2 rows equals another', 'not UTF-8': '1 of the first 2 words'}
+    >>> details_of(History(), ["cat"], np.ones((1, 3)), {"too few values": 2})
+    {'malformed': '2 of the first 3 rows (too few values)'}
     """
     details: dict[str, str] = {}
     arguments = history.arguments
@@ -120,6 +127,9 @@ def details_of(history: History, words: Sequence[str], rows: npt.NDArray[Any]) -
     if {"model", "loss"} <= arguments.keys():
         details["model"] = f"{arguments['model']}, {arguments['loss']} loss"
         details["labels"] = f"{len(history.labels):,}"
+    if skipped:
+        bad = sum(skipped.values())
+        details["malformed"] = f"{bad:,} of the first {bad + len(rows):,} rows ({', '.join(skipped)})"
     # Zero is added so that -0.0 and 0.0 have the same bytes. np.unique is slow for wide rows: a field for each column.
     shared = len(rows) - len({row.tobytes() for row in rows + 0.0})
     if shared and len(words):

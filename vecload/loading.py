@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
@@ -293,7 +294,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
         preview = preview_source(form, opened)
         reader = open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
         sample = preview.sample
-        words, rows, count = _first_rows(reader) if sample is None or not sample.words else sample
+        words, rows, count, skipped = _first_rows(reader) if sample is None or not sample.words else sample
         if not words and reader.ngrams is not None:  # a floret table has rows of n-grams only
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
@@ -321,7 +322,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             words=tuple(words[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
-            details=details_of(reader.history, words, rows),
+            details=details_of(reader.history, words, rows, skipped),
             doubt=_doubt(reader, words, known=form.records_doubts),
             rows=estimate if count is None else count,
             exact=count is not None,
@@ -346,4 +347,5 @@ def _first_rows(reader: Reader) -> Sample:
     words = [word for batch in batches for word in batch.words]
     rows = [batch.rows.astype(np.float64) for batch in batches]
     read = len(words) + reader.skipped.total()
-    return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), read if read < _SAMPLE else None)
+    total = read if read < _SAMPLE else None
+    return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), total, Counter(reader.skipped))

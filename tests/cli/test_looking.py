@@ -160,12 +160,21 @@ def test_info_of_arrays_shows_exact_rows(suffix: str, tmp_path: Path) -> None:
 
 def test_info_shows_ngrams_and_labels_of_fasttext_models() -> None:
     arguments = {"minn": 3, "maxn": 6, "bucket": 2_000_000, "model": "supervised", "loss": "softmax"}
-    details = details_of(formats.History(arguments=arguments, labels=("__label__a",)), ["cat"], np.ones((1, 2)))
+    details = details_of(formats.History(arguments=arguments, labels=("__label__a",)), ["cat"], np.ones((1, 2)), {})
     assert details == {
         "n-grams": "minn 3, maxn 6, 2,000,000 buckets",
         "model": "supervised, softmax loss",
         "labels": "1",
     }
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_info_counts_malformed_rows(name: str, tmp_path: Path) -> None:
+    # pandas takes the first row of a matrix for column names, and writes an index before the others.
+    data = b"0.6\t0.3\t-1.0\n0\t0.5\t1.8\t-0.1\n1\t1.3\t1.7\t1.2\n2\t1.3\tx\t1.2\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    found = vecload.info(tmp_path / name)
+    assert found.details["malformed"] == "2 of the first 4 rows (too few values, a value that is not a number)"
 
 
 def test_info_shows_shared_rows_and_invalid_words(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -347,6 +348,8 @@ class Sample(NamedTuple):
     """Their vectors, shape (number of words, dim)."""
     total: int | None
     """Number of rows in the file, including skipped ones, if the sample is the whole file; else None."""
+    skipped: Mapping[str, int] = MappingProxyType({})
+    """Number of malformed rows among the first rows, by cause."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,7 +35,7 @@ def preview(source: Source) -> Preview:
     layout = find_layout(head[:HEAD], source.name, size=source.size, header=None)
     whole = len(source.head(_SAMPLE_BYTES + 1)) == len(head)
     lines = head[layout.begin :] if whole else head[layout.begin : head.rfind(b"\n") + 1]
-    words, rows = sample_rows(lines, layout.dim, layout.shared, most=_SAMPLE_ROWS)
+    words, rows, skipped = sample_rows(lines, layout.dim, layout.shared, most=_SAMPLE_ROWS)
     total = sum(not is_blank(line) for line in lines.split(b"\n")) if whole else None
     digits = _count_digits(head[layout.begin : HEAD], layout.dim)
     count = None
@@ -42,11 +43,13 @@ def preview(source: Source) -> Preview:
         count = _count_lines(source.path) - (layout.declared is not None)
     kind = "float32" if digits <= _FLOAT32_DIGITS else "float64"
     values = f"decimal text of up to {number_of(digits, 'digit')}: {kind}"
-    return Preview(rows=count, values=values, sample=Sample(words, rows, total))
+    return Preview(rows=count, values=values, sample=Sample(words, rows, total, skipped))
 
 
-def sample_rows(text: bytes, dim: int, shared: SharedSpaces, *, most: int) -> tuple[list[str], npt.NDArray[np.float64]]:
-    r"""Return the words and the values (float64, shape (k, dim)) of the first `most` rows, without malformed ones.
+def sample_rows(
+    text: bytes, dim: int, shared: SharedSpaces, *, most: int
+) -> tuple[list[str], npt.NDArray[np.float64], Counter[str]]:
+    r"""Return the words and the values (float64, shape (k, dim)) of the first `most` rows, and malformed rows by cause.
 
     Compiling or loading kernels takes longer than a few hundred rows in Python.
 
@@ -54,9 +57,9 @@ def sample_rows(text: bytes, dim: int, shared: SharedSpaces, *, most: int) -> tu
     --------
     >>> from vecload.words.doubts import SharedSpaces
     >>> sample_rows(b"cat 0.1 0.2\n\ndog 1\n", 2, SharedSpaces(), most=10)
-    (['cat'], array([[0.1, 0.2]]))
+    (['cat'], array([[0.1, 0.2]]), Counter({'too few values': 1}))
     """
-    words, rows, seen = [], [], 0
+    words, rows, skipped, seen = [], [], Counter[str](), 0
     for line in text.split(b"\n"):
         if is_blank(line):
             continue
@@ -66,12 +69,13 @@ def sample_rows(text: bytes, dim: int, shared: SharedSpaces, *, most: int) -> tu
         row_text = line.lstrip(b" \t") if shared.before else line
         try:
             end, row = parse_line(row_text, dim, "float64", allow_nonfinite=True)
-        except MalformedLine:
+        except MalformedLine as error:
+            skipped[error.cause] += 1
             continue
         word = row_text[:end].rstrip(b" \t") if shared.after else row_text[:end]
         words.append(word.decode("utf-8", "surrogateescape"))
         rows.append(row)
-    return words, np.array(rows).reshape(len(rows), dim)
+    return words, np.array(rows).reshape(len(rows), dim), skipped
 
 
 def _count_digits(head: bytes, dim: int) -> int:
