@@ -218,7 +218,7 @@ def test_fetch_retries_after_one_bad_response(site: Site, tmp_path: Path, answer
 
 def test_fetch_notices_a_wrong_content_length(site: Site, tmp_path: Path) -> None:
     site.always = raw(200, DATA, Content_Length="1000")
-    with pytest.raises(FormatError, match="is not that of the catalog"):
+    with pytest.raises(FormatError, match="is not the catalog's file"):
         download(site, tmp_path / "v")
     with pytest.raises(DownloadError, match="has 1,000 bytes, but the catalog lists 200,000"):
         fetch([site.url], tmp_path / "w", digest=SHA256, size=len(DATA), policy=QUICK)

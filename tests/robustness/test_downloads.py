@@ -268,7 +268,7 @@ def test_cached_file_that_others_may_have_written_is_verified(how: str, cache: P
     make_shared(how, cache_path(entry))
     assert catalog.download(entry).read_bytes() == TEXT
     cache_path(entry).write_bytes(b"cat 9 9\n")
-    with pytest.raises(FormatError, match="the cached file is not that of the catalog"):
+    with pytest.raises(FormatError, match="the cached file is not the catalog's file"):
         catalog.download(entry)
 
 

@@ -166,7 +166,7 @@ def _verify_shared(entry: Entry, target: Path) -> None:
     if found != digest.value:
         hint = "Others can write to this folder. Remove the file, or set VECLOAD_CACHE to a folder of your own."
         raise FormatError(
-            "the cached file is not that of the catalog",
+            "the cached file is not the catalog's file",
             file=str(target),
             found=f"{digest.kind} {found}",
             expected=digest.value,

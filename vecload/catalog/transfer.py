@@ -299,7 +299,7 @@ def _find_mismatch(path: Path, job: _Job, receipt: Receipt) -> FormatError | Non
         value = receipt.sha256 if kind == "sha256" else digests(path, kind)[kind]
         if value != job.digest.value:
             return FormatError(
-                f"the file from {receipt.url} is not that of the catalog",
+                f"the file from {receipt.url} is not the catalog's file",
                 found=f"{kind} {value} ({receipt.size:,} bytes)",
                 expected=job.digest.value,
                 hint="The publisher may have replaced the file, or it was changed in transit. Inspect it before you "

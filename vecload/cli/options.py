@@ -20,7 +20,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A file of word vector
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Read only the first N rows.")]
 Dtype = Annotated[
     _DType | None,
-    typer.Option(metavar="TYPE", help="Type of the values: float16, bfloat16, float32 or float64. [that of the file]"),
+    typer.Option(metavar="TYPE", help="Type of the values: float16, bfloat16, float32 or float64. [as in the file]"),
 ]
 Errors = Annotated[_OnError, typer.Option(metavar="HOW", help="For malformed rows: raise an error, or skip them.")]
 OptionalVocab = Annotated[

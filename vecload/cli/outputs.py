@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Format = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", help="Format to write (see `vecload formats`); by default that of the output's suffix."
-    ),
+    typer.Option(metavar="NAME", help="Format to write (see `vecload formats`). [by the output's suffix]"),
 ]
 # Writers of text and word2vec binary take paths only. This one names the open standard output.
 _STDOUT = "/dev/stdout"
@@ -47,7 +45,7 @@ def check_outputs(
     others
         Other outputs, each with the suffixes that it may have (none: any).
     format
-        Format of `vectors`; None for the one of each suffix.
+        Format of `vectors`; None to choose it by the suffix of each.
 
     Raises
     ------
