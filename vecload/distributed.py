@@ -117,8 +117,8 @@ def pool_parquet(
     texts
         Parquet files or folders of them, as for ``ray.data.read_parquet``.
     output
-        Folder for the Parquet files, which appears whole or not at all. A URL (``s3://…``) is written file by file.
-        Rows keep their columns; the order of files is not kept.
+        Folder for the Parquet files, which is written completely or not at all. A URL (``s3://…``) is written file by
+        file. Rows keep their columns; the order of files is not kept.
     pooler
         Folder that `SentencePooler.save` wrote, which every worker must be able to read.
     text_column, vector_column

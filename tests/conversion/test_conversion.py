@@ -1,4 +1,4 @@
-"""`convert` and `save`: written rows, reported omissions, and files that appear whole or not at all."""
+"""`convert` and `save`: written rows, reported omissions, and files that are written completely or not at all."""
 
 from __future__ import annotations
 

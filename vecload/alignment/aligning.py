@@ -77,7 +77,7 @@ def align(
     seed
         Seed of random rows, any integer. Each number depends only on the seed, the word and the column.
     limit, dtype, errors
-        As for `load`, for each source that is read; `Vectors` are taken as they are.
+        As for `load`, for each source that is read; `Vectors` are used unchanged.
     progress
         As for `load`.
 

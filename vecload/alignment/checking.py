@@ -43,7 +43,7 @@ def check(
     oov
         Steps that look for other spellings, as for `align`: the result shows how many words they find.
     limit
-        As for `load`: look at the first words only. `Vectors` are taken as they are.
+        As for `load`: look at the first words only. `Vectors` are used unchanged.
     progress
         As for `load`.
 

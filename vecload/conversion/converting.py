@@ -81,9 +81,9 @@ def convert(
     src
         As for `load`.
     dst
-        The file or folder to write, which may not be an input. It appears whole or not at all. A file is compressed if
-        its name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``. Text and word2vec binary can be written to a pipe or
-        ``/dev/stdout``, too.
+        The file or folder to write, which may not be an input. It is written completely or not at all. A file is
+        compressed if its name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``. Text and word2vec binary can be written
+        to a pipe or ``/dev/stdout``, too.
     format
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
@@ -91,7 +91,7 @@ def convert(
     vocab, limit, prefix, errors, strict, allow_nonfinite, progress
         As for `load`.
     dtype
-        Type of the values, where the format has several; None for that of the source.
+        Type of the values, if the format supports several; None keeps the type of the source.
     normalize
         Whether to divide each row by its Euclidean norm; rows of zeros are kept.
     precision

@@ -44,7 +44,7 @@ class UniqueRows:
     advance
         Function that shows the bytes read and their total.
     dtype
-        Type of the values; None for that of the reader.
+        Type of the values; None keeps the type of the reader.
     normalize
         Whether to divide each row by its Euclidean norm.
     """

@@ -59,7 +59,7 @@ def save(
     precision: int | None = None,
     unencodable: str = "raise",
 ) -> None:
-    """Write the vectors to a file or folder, which appears whole or not at all.
+    """Write the vectors to a file or folder, completely or not at all.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def induction(
     dictionary
         Pairs (source word, target word). If a word has several translations, any of them counts.
     k
-        Numbers of answers in which the translation may be.
+        Numbers of answers to consider: a word is correct if a translation is among the first k.
     retrieval
         "nn", the nearest by cosine, or "csls".
     protocol

@@ -19,7 +19,7 @@ from vecload.vectors import Vectors
 
 # Analogies that are solved at a time.
 _BATCH = 1024
-# Answers in which gensim looks for the first that is not one of the three words, in any case of letters.
+# gensim searches this many answers for the first one that is not one of the three words, ignoring case.
 _ANSWERS = 5
 
 

@@ -91,9 +91,9 @@ def _find_separators(buffer, start, stop, dim, separators):  # type: ignore[no-u
     Also returns False if the line holds a control character other than a tab.
     """
     # Each 64 bytes become a bit mask, and offsets are read from the mask in bursts of `_BURST`. A burst also stores
-    # entries for bits that are not set, which later entries overwrite: storing a fixed number is faster than a branch
-    # that depends on the number of set bits, because the processor would often predict it wrong. The stores stay
-    # in range because `separators` has `dim + 1 + _BURST` entries, and the count never exceeds `dim` before a burst.
+    # entries for bits that are not set; later entries overwrite them. Storing a fixed number of entries is faster than
+    # a branch on the number of set bits, which the processor would often predict wrong. The stores stay in range
+    # because `separators` has `dim + 1 + _BURST` entries, and the count never exceeds `dim` before a burst.
     count = 0
     invalid = _U0
     for at in range(start, stop, 64):

@@ -244,8 +244,8 @@ def parse_lines(buffer, starts, stops, limit, rows, word_starts, word_stops, sta
     -----
     Lines that are `PARSED` already are skipped. A line is first split after its first field. If the rest is not `dim`
     numbers, the last `dim` fields are the values, and the word is everything before them. A word that contains a
-    separator and whose last field looks like a number may be a row with too many values, so the line stays `UNPARSED`,
-    as does a line with a NUL byte in its word: the caller decides about both.
+    separator and whose last field looks like a number may be a row with too many values, so the line stays `UNPARSED`.
+    So does a line with a NUL byte in its word. The caller handles both.
     """
     dim = rows.shape[1]
     for line in range(len(starts)):

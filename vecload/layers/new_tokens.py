@@ -27,7 +27,7 @@ class NewTokens:
     skipped
         Tokens that the model knows already.
     words
-        Words that the old rows stand for, and their rows.
+        Words of the old rows, and their row numbers.
     """
 
     tokens: list[str]

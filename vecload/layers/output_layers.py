@@ -21,7 +21,7 @@ class SharedRows(WeightProperty):
     """Module whose `weight` is that of a partly trained layer: a mixin to list before the class of the module.
 
     The layer belongs to the model already, so it is not a submodule here: its parameters have one name and are counted
-    once. State dicts have a `weight` all the same, on the same memory as the layer's, as those of tied layers do.
+    once. State dicts still have a `weight`, which shares the memory of the layer's weight, as for tied layers in torch.
     """
 
     _shared: tuple[PartialRows]

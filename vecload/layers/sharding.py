@@ -37,7 +37,8 @@ def like_parameter(rows: torch.Tensor, parameter: Any) -> torch.Tensor:
         return rows
     from torch.distributed.tensor import distribute_tensor
 
-    # src_data_rank=None: every process cuts its part out of its own rows. The default would broadcast those of rank 0.
+    # src_data_rank=None: every process cuts its part out of its own rows. The default would broadcast the rows of rank
+    # 0.
     mesh, placements = parameter.device_mesh, parameter.placements
     return distribute_tensor(rows.to(parameter), mesh, placements, src_data_rank=None)
 

@@ -89,8 +89,8 @@ def unfreeze_after(layer: torch.nn.Module, step: int | Sequence[int]) -> Unfreez
     Returns
     -------
     UnfreezeAfter
-        Call its ``step()`` after that of the optimizer. Give the optimizer all parameters from the beginning: it skips
-        those without gradient, and their weight decay.
+        Call its ``step()`` after the optimizer's. Give the optimizer all parameters from the beginning: it skips
+        parameters without gradient, including their weight decay.
 
     Notes
     -----

@@ -78,7 +78,7 @@ def _resolve(step: Any) -> Step:
 
 
 def step_name(step: Step) -> str:
-    """Return the name of a step: its own, or that of the function."""
+    """Return the name of a step, or of a function that is used as a step."""
     if isinstance(step, (Spelling, Composition, Filling)):
         return step.name
     return getattr(step, "__name__", type(step).__name__)

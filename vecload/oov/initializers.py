@@ -76,7 +76,7 @@ def normal(mean: float | None = None, std: float | None = None, *, match: Match 
     Parameters
     ----------
     mean, std
-        Mean and standard deviation of the values; None for those of the rows that were found.
+        Mean and standard deviation of the values; None to match the rows that were found.
     match
         Meaning of None: "global" uses the mean and deviation of all values that were found, "dimension" those of each
         dimension. "norm" is like "global", and scales each row to the median norm of the rows that were found.

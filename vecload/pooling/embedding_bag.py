@@ -52,7 +52,7 @@ def pool_in_torch(
 
 def weighted_means(layer: Any, token_weights: Tensor, bags: Bags) -> Tensor:
     """Return the sum of each bag's rows times their weights, divided by the number of its tokens."""
-    # per_sample_weights needs mode "sum", so the division follows. Its weights are those of the words.
+    # The weights of the words are passed as per_sample_weights, which needs mode "sum", so the division follows.
     weights = token_weights.index_select(0, bags.tokens)
     ends = torch.cat([bags.offsets, torch.tensor([len(bags.tokens)])])
     pooled = embedding_bag(bags.tokens, layer.weight, bags.offsets, mode="sum", per_sample_weights=weights)

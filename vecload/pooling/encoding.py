@@ -180,7 +180,7 @@ def joined(texts: Sequence[str], *, lowercase: bool) -> bytes:
     try:
         raw = whole.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        # Some token has a surrogate that stands for no byte. Only that token is encoded in another way.
+        # Some token has a surrogate that does not stand for a byte. Only that token is encoded in another way.
         raw = b"".join(map(token_bytes, re.split(r"([\t-\r ])", whole)))
     return raw + b"\n" * _PADDING
 

@@ -1,10 +1,10 @@
 """Lines of supervised fastText models: the rows that ``get_sentence_vector`` adds to or drops from a line.
 
-A supervised model averages *rows* of its matrix, not vectors of words: for each word its own row and those of its
-n-grams, then the row of the end of the line, then those of the n-grams of words (``Dictionary::getLine``,
-``addSubwords`` and ``addWordNgrams`` in fastText's dictionary.cc). The vector of a word is the mean of its rows, so a
-mean of word vectors weighted by their numbers of rows is the same. Other fastText models average unit vectors, which
-the mode "fasttext" does without this module.
+A supervised model averages *rows* of its matrix, not vectors of words. The rows of a line are each word's own row and
+the rows of its character n-grams, the row of the end of the line, and the rows of the n-grams of words
+(``Dictionary::getLine``, ``addSubwords`` and ``addWordNgrams`` in fastText's dictionary.cc). The vector of a word is
+the mean of its rows, so a mean of word vectors weighted by their numbers of rows is the same. Other fastText models
+average unit vectors, which the mode "fasttext" does without this module.
 """
 
 from __future__ import annotations

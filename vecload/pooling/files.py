@@ -48,8 +48,8 @@ def pool_file(
     texts
         Any iterable of texts.
     output
-        Path of the file, which appears whole or not at all: ``.npy``, shape (n, dim); ``.safetensors``, the same in a
-        tensor "vectors"; ``.parquet``, a column "vector" of lists of a fixed size.
+        Path of the file, which is written completely or not at all: ``.npy``, shape (n, dim); ``.safetensors``, the
+        same in a tensor "vectors"; ``.parquet``, a column "vector" of lists of a fixed size.
     progress
         Whether to show a progress bar; None shows one if standard error is a terminal.
 

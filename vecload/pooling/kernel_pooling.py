@@ -67,7 +67,7 @@ class KernelPlan:
     by_weight
         Whether sums are divided by the weights instead of the divisor of the mode.
     unit
-        Whether the weight of a row is 1 / its length. Then `weights` holds those of the rows seen so far, and NaN
+        Whether the weight of a row is 1 / its length. Then `weights` holds the weights of the rows seen so far, and NaN
         elsewhere.
     """
 

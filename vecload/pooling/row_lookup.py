@@ -186,7 +186,7 @@ def needs_words(lookup: RowLookup | None) -> RowLookup:
 def token_bytes(token: str) -> bytes:
     """Return a token as the bytes that `Words` stores.
 
-    A surrogate that stands for no byte is encoded in a way that occurs in no word, so the token is not found.
+    A surrogate that does not stand for a byte is encoded as bytes that occur in no word, so the token is not found.
     """
     try:
         return token.encode("utf-8", "surrogateescape")

@@ -83,7 +83,7 @@ class SavedPooler:
 
 
 def save(tokenizer: Tokenizer, lookup: RowLookup | None, pooling: RowPooler, folder: str | os.PathLike[str]) -> None:
-    """Write a new folder, which appears whole or not at all: see `SentencePooler.save`."""
+    """Write a new folder, completely or not at all: see `SentencePooler.save`."""
     check_target(folder, folder=True)
     vectors = vectors_of(lookup, pooling)
     assert lookup is not None

@@ -45,7 +45,8 @@ def csls(
     -------
     Nearest
         Scores are ``2 cos(x, y) - r_T(x) - r_S(y)``, where r_T(x) is the mean cosine of x with its nearest rows of
-        `target`, and r_S(y) that of y with its nearest rows of `source`: of all of `source`, not only of the queries.
+        `target`, and r_S(y) is the mean cosine of y with its nearest rows of `source`. All rows of `source` count, not
+        only the queries.
 
     Raises
     ------

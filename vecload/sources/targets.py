@@ -1,7 +1,7 @@
 """Check outputs before anything is read or computed.
 
-All writers call `check_target`, so that no output ever replaces an input, a device, or a file that the user did not
-want to replace, and so that a mistake in a path is reported before the work and not after it.
+All writers call `check_target`. It makes sure that no output replaces an input, a device, or a file that the user did
+not want to replace. A mistake in a path is reported before the work begins, not after it.
 """
 
 from __future__ import annotations

@@ -308,7 +308,7 @@ class Vectors(WordRows):
         Parameters
         ----------
         dtype
-            Type of the values; None for that of the vectors.
+            Type of the values; None keeps the type of the vectors.
         device
             Device of the tensor; None for the CPU.
 

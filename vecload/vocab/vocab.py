@@ -135,7 +135,7 @@ class Vocab(WordIds):
         unk_token: str | None = None,
         pad_token: str | None = None,
     ) -> Vocab:
-        """Count tokens. The options are those of `from_texts`.
+        """Count tokens. Options are as in `from_texts`.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class Vocab(WordIds):
         unk_token: str | None = None,
         pad_token: str | None = None,
     ) -> Vocab:
-        """Take words and their counts. The options are those of `from_texts`.
+        """Take words and their counts. Options are as in `from_texts`.
 
         Examples
         --------
@@ -198,7 +198,7 @@ class Vocab(WordIds):
     ) -> Vocab:
         """Count the tokens of a file of texts, as it is read.
 
-        The other options are those of `from_texts`.
+        The other options are as in `from_texts`.
 
         Parameters
         ----------

@@ -154,8 +154,8 @@ class Reader(BaseReader):
     def _tasks(self, spare: list[bytearray], buffer: RowBuffer | None) -> Iterator[Task]:
         """Yield the chunks to parse, with the memory for their rows.
 
-        Lines are counted here, before the chunk is parsed on another thread: only then is it known at which row of the
-        matrix the next chunk begins, so that chunks can be parsed in place, at the same time and in any order.
+        Lines are counted here, before the chunk is parsed on another thread. The count gives the row of the matrix at
+        which the next chunk begins, so chunks can be parsed in place, at the same time and in any order.
         """
         from vecload.kernels import plain_rows
 
