@@ -215,7 +215,7 @@ def test_saved_pooler_refuses_options_for_reading(folder: Path) -> None:
         ),
         (["report", "a.vec", "-o", "-"], "so it cannot be standard output"),
         (["map", "a.vec", "b.vec", "-o", "-"], "its suffix determines the format"),
-        (["pool", "a.vec", "texts.txt", "-o", "-"], "choose an output that ends in"),
+        (["pool", "a.vec", "texts.txt", "-o", "-"], "cannot be standard output; name a file"),
         (["convert", "a.vec", "-o", "-", "--format", "glove", "--json"], "cannot hold both the vectors and --json"),
         (["transform", "a.vec", "-", "--step", "unit", "--format", "glove", "--json"], "cannot hold both the vectors"),
         (["embed", "-", "--vocab", "-", "-o", "x.safetensors"], "standard input (-) is used for two inputs"),

@@ -241,7 +241,7 @@ def test_transform_command_applies_steps_and_evaluates(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0
     assert "3 x 2 float32" in done.stdout
-    assert "reconstruction: cosine 0.99999" in done.stdout
+    assert "reconstruction: mean cosine 0.99999" in done.stdout
     assert done.stdout.count("Spearman") == 2
     assert [one["step"] for one in load(out).history.transforms] == ["center"]
     np.testing.assert_allclose(transforms.undo(load(out)).matrix, load(file).matrix, atol=0.01)
