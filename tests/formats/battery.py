@@ -1,4 +1,4 @@
-"""Checks that every format has to pass if it is both read and written; formats differ only in their promises."""
+"""Checks that every format has to pass if it is both read and written; formats differ only in their guarantees."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXCLUDED = {"floret": "stores rows of n-grams, not words"}
 
 @dataclass(frozen=True)
 class Case:
-    """A format and its promises. Formats that are not listed above promise everything."""
+    """A format and its guarantees. Formats that are not listed above give all guarantees."""
 
     name: str
     raw: bool = True

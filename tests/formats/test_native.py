@@ -1,4 +1,4 @@
-"""vecload's own files: mapped as they lie, read by safetensors alone, and not believed."""
+"""vecload's own files: mapped without parsing, readable by safetensors alone, and checked before use."""
 
 from __future__ import annotations
 

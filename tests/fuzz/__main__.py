@@ -28,7 +28,7 @@ from tests.fuzz.use import BROKEN, break_promise, use  # noqa: E402
 
 
 def main() -> int:
-    """Parse the arguments, and return 1 if a promise was broken."""
+    """Parse the arguments, and return 1 if a guarantee was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, help="duration of the campaign in seconds")
     parser.add_argument("--inputs", type=int, help="number of inputs for each reader, instead of a duration")

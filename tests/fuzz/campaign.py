@@ -1,4 +1,4 @@
-"""Fuzzing campaign: change, read and use inputs until time is up; minimize and keep inputs that break a promise."""
+"""Fuzzing campaign: change, read and use inputs until time is up; minimize and keep inputs that violate a guarantee."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def found(self) -> bool:
-        """Whether the outcome breaks a promise."""
+        """Whether the outcome violates a guarantee."""
         return self.kind not in ("loaded", "refused")
 
 
@@ -146,7 +146,7 @@ class Child:
 
         def watched(name: str) -> None:
             nonlocal memory
-            if name == "compared":  # another library works from here on, for which vecload promises nothing
+            if name == "compared":  # from here on another library works, for which vecload guarantees nothing
                 memory = _status("VmHWM") - before
                 signal.setitimer(signal.ITIMER_PROF, 10 * SECONDS * patience)
             stage(name)
@@ -176,7 +176,7 @@ class Child:
 
 
 def settle(use: Use, given: Input, patience: float = 10.0) -> Outcome:
-    """Run an input in a new child. If it breaks a promise, run it again with time to compile kernels first.
+    """Run an input in a new child. If it violates a guarantee, run it again with time to compile kernels first.
 
     An input may be the first one that needs a kernel for its types. Compiling takes seconds and memory, but is not a
     finding.

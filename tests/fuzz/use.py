@@ -177,11 +177,11 @@ def _pooler(path: Path, given: Input) -> None:
 
 
 BROKEN = ("crash", "hang", "memory", "raise", "fine")
-"""Functions that break a promise, to test the limits."""
+"""Functions that violate a guarantee, to test the limits."""
 
 
 def break_promise(path: Path, given: Input, stage: Stage) -> None:
-    """Break the promise that the contents of the file name."""
+    """Violate the guarantee that the contents of the file name."""
     how = path.read_text(encoding="ascii")
     if how == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)

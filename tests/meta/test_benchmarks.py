@@ -1,4 +1,4 @@
-"""The benchmarks, which run rarely, keep up with the package: their imports and the names they use exist."""
+"""The benchmarks, which run rarely, match the package: their imports and the names they use exist."""
 
 from __future__ import annotations
 

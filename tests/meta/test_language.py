@@ -1,4 +1,4 @@
-"""Habits of writing that CONTRIBUTING.md asks to avoid do not come back: each file has at most its allowed number."""
+"""Each file has at most its allowed number of the habits that CONTRIBUTING.md asks to avoid."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_reference_splitmix64_returns_published_numbers() -> None:
 
 @pytest.mark.parametrize("word", ["cat", "", "北海道", "\udcff"])
 def test_uniform_draws_equal_those_of_plain_integers(word: str) -> None:
-    """The same numbers on every machine and in every version: whoever stored a seed depends on it."""
+    """The numbers are the same on every machine and in every version, because users store seeds."""
     assert uniform_draws([word], 3, 7)[0].tolist() == slow_draws(word, 3, 7)
     assert uniform_draws([word], 3, -1)[0].tolist() == slow_draws(word, 3, 2**64 - 1)
 

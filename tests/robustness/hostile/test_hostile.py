@@ -54,7 +54,7 @@ def replay() -> Iterator[Replay]:
 
 
 def broken(outcomes: Iterable[dict[str, object]]) -> list[str]:
-    """Return a line for each input that broke a promise."""
+    """Return a line for each input that violated a guarantee."""
     found = [one for one in outcomes if one["kind"] not in ("loaded", "refused")]
     return [f"{one['name']}: {one['kind']}, {one['where']}\n{one['text']}" for one in found]
 
