@@ -34,8 +34,8 @@ app = typer.Typer(
     help="""Use files of pretrained word vectors: look at them, convert them, prepare a model.
 
     FILE is a path, a URL, or a name from the catalog of public files, which is downloaded once. `-` is standard input,
-    and `archive.zip/member` one file in an archive. The format is detected from the content of the file, which may be
-    compressed with gzip, bzip2, xz, zstd, zip or tar.
+    and `archive.zip/member` is one file in an archive. The format is detected from the content of the file, which may
+    be compressed with gzip, bzip2, xz, zstd, zip or tar.
 
     Example: vecload neighbors glove.6B.50d frog toad
     """,

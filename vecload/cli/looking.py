@@ -29,8 +29,8 @@ def info(
 ) -> None:
     """Show format, rows, dimension and norms of files.
 
-    Reads the first rows only, so it takes a second for files of any size. Several files, and archives of several files,
-    are shown as a table.
+    Only the first rows are read, so it takes about a second for files of any size. Several files, and archives of
+    several files, are shown as a table.
 
     Example: vecload info glove.6B.zip/glove.6B.50d.txt
 

@@ -55,7 +55,7 @@ class _Guarded:
     """A `Reader` that turns unexpected errors of another reader into `FormatError`.
 
     Readers parse damaged and hostile files, so any line of them may raise ValueError, IndexError or an error of a
-    library. Callers are promised `FormatError` with the file's name.
+    library. Callers can rely on `FormatError` with the file's name.
     """
 
     def __init__(self, reader: Reader, source: Source) -> None:

@@ -247,7 +247,7 @@ class Reader(BaseReader):
         )
 
     def _end_early(self, rest: bytes, done: int, byte: int) -> None:
-        """Report that `rest` is not a whole row although the header promises more rows."""
+        """Report that `rest` is not a complete row although the header states more rows."""
         self._check_step(byte)
         if len(rest) > MAX_WORD_BYTES and b" " not in rest[:MAX_WORD_BYTES].lstrip(b"\n"):
             found = f"no space in {MAX_WORD_BYTES:,} bytes"

@@ -180,7 +180,7 @@ class ChunkParser:
             starts, stops = starts[kept], stops[kept]
         full = None
         if rows is None:
-            # A header may promise thousands of values for lines of a few bytes. Lines that are too short to have `dim`
+            # A header may claim thousands of values for lines of a few bytes. Lines that are too short to have `dim`
             # values get no row, so that no file makes the reader allocate much more than its own size: the shortest
             # value is a digit, and values have a separator between them.
             long_enough = stops - starts >= 2 * self.dim - 1
