@@ -154,7 +154,7 @@ def test_ngram_tables_are_stored(tmp_path: Path) -> None:
         (lambda h: h["words.slots"].update(dtype="I64"), "invalid tensor .words.slots.: found int64"),
         (
             lambda h: h["__metadata__"].update(version="2"),
-            "not word vectors of this vecload: found .vecload vectors., version 2",
+            "not a native file that this version of vecload reads: found .vecload vectors., version 2",
         ),
         (lambda h: h["__metadata__"].update(meta="[1, 2]"), "settings are not a JSON object"),
         (lambda h: h["__metadata__"].update(ngrams='{"minn": 3}'), "missing setting .maxn"),

@@ -1,4 +1,4 @@
-"""word2vec binary files whose words and values are out of step: errors, and doubts in ``meta``."""
+"""word2vec binary files whose words and values are misaligned: errors, and doubts in ``meta``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_load_word_with_leading_line_feed_has_no_doubt() -> None:
 def test_load_file_sent_in_text_mode_raises(options: dict[str, object], count: int) -> None:
     error, _ = load_result(sent_as_text(file_of(rows_of(count), DIM)), **options)
     assert error is not None
-    assert "words and values are out of step" in error
+    assert "words and values are misaligned" in error
     assert "in binary mode: it may have been sent as text" in error
     assert not ADVICE.search(error)
 
@@ -121,7 +121,7 @@ def test_load_skip_drops_rows_after_single_damage() -> None:
     data = row_short(file_of(rows, DIM), 150, 4)
     error, _ = load_result(data)
     assert error is not None
-    assert "out of step" in error
+    assert "misaligned" in error
     _, doubt = load_result(data, errors="skip")
     assert doubt is not None
     assert "no preceding line feed, unlike the others" in doubt
@@ -151,7 +151,7 @@ def test_load_words_cut_by_word2vec_have_no_doubt() -> None:
 
 def test_convert_file_sent_in_text_mode_raises(tmp_path: Path) -> None:
     target = tmp_path / "out.vec"
-    with pytest.raises(vecload.errors.FormatError, match="out of step"):
+    with pytest.raises(vecload.errors.FormatError, match="misaligned"):
         vecload.convert(io.BytesIO(sent_as_text(file_of(rows_of(300), DIM))), target)
     assert not target.exists()
 

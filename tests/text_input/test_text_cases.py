@@ -20,11 +20,11 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is n
 @pytest.mark.parametrize(
     ("name", "words", "counts"),
     [
-        ("62s_bom.txt", ["the", "of", "and"], None),  # A2
-        ("62b_glove_vocab.txt", ["the", "of", "and", "in"], [1061396, 593677, 416629, 5]),  # A5
+        ("62s_bom.txt", ["the", "of", "and"], None),
+        ("62b_glove_vocab.txt", ["the", "of", "and", "in"], [1061396, 593677, 416629, 5]),
         ("62_savevocab.txt", ["</s>", "the", "of", "and"], [0, 1061396, 593677, 416629]),
         ("62o_dict_txt_fairseq.txt", ["the", "cat"], [999, 5]),
-        ("words", ["cat", "dog"], None),  # A16
+        ("words", ["cat", "dog"], None),
         ("words.lst", ["cat", "dog"], None),
         ("words.txt.gz", ["cat", "dog"], None),
         ("62g_vocab_trailing_blank.txt", ["the", "cat"], None),
@@ -49,7 +49,7 @@ def test_byte_order_mark_does_not_change_spearman(name: str) -> None:
 
 
 def test_scored_pairs_skip_an_index_column() -> None:
-    pairs = read_pairs(CASES / "36i_pairs_index.csv")  # A3
+    pairs = read_pairs(CASES / "36i_pairs_index.csv")
     assert (pairs.left, pairs.right, pairs.gold.tolist()) == (("the", "cat"), ("of", "dog"), [5.2, 9.1])
 
 

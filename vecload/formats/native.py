@@ -72,7 +72,9 @@ class Reader(BaseReader):
         if (metadata.get("format"), metadata.get("version")) != (NATIVE.mark, NATIVE.version):
             found = f"{str(metadata.get('format'))[:40]!r}, version {str(metadata.get('version'))[:20]}"
             expected = f"{NATIVE.mark!r}, version {NATIVE.version}"
-            raise FormatError("not word vectors of this vecload", file=source.name, found=found, expected=expected)
+            raise FormatError(
+                "not a native file that this version of vecload reads", file=source.name, found=found, expected=expected
+            )
         self._matrix, self._words = _table(container, source.name)
         self.dim = self._matrix.shape[1]
         self.dtype = self._matrix.dtype if request.dtype is None else type_of(request.dtype)

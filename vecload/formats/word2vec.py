@@ -231,7 +231,7 @@ class Reader(BaseReader):
         return batch.take(keep)
 
     def _check_step(self, byte: int) -> None:
-        """Raise if the words show that words and values are out of step; called when something else is wrong too.
+        """Raise if the words show that words and values are misaligned; called when something else is wrong too.
 
         Skipping or keeping rows would then give wrong words with wrong values.
         """
@@ -239,7 +239,7 @@ class Reader(BaseReader):
             return
         again = " in binary mode: it may have been sent as text" if self._text_mode else ""
         raise FormatError(
-            "words and values are out of step",
+            "words and values are misaligned",
             file=self._source.name,
             byte=byte,
             found=self._doubtful.text,

@@ -256,7 +256,7 @@ class Words(Sequence[str]):
             return default
         row = self._find(raw)
         if row < ABSENT:
-            # The search gave up after MAX_PROBES slots, so the table is not one of vecload's own: checking drops it.
+            # The search gave up after MAX_PROBES slots, so vecload did not build this table: checking drops it.
             self._check()
             row = self._find(raw)
         return row if row >= 0 else default
