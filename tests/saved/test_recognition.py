@@ -33,6 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file({"weight": plain.matrix}, folder / "other.safetensors")
     plain.save(folder / "model", "sentence-transformers")
     plain.save(folder / "spacy", "spacy")
+    plain.save(folder / "projector", "tensorboard")
     return folder
 
 
@@ -104,6 +105,17 @@ def test_array_beside_a_gensim_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="an array of a model that gensim saved") as caught:
         vecload.load(tmp_path / "model.kv.vectors.npy")
     assert f"vecload.load({str(tmp_path / 'model.kv')!r})" in str(caught.value)
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_projector_folder_is_named_with_a_way_to_its_vectors(opener: str, files: Path) -> None:
+    with pytest.raises(FormatError, match="a folder for TensorBoard's projector") as caught:
+        OPENERS[opener](files / "projector")
+    assert caught.value.hint is not None
+    code = caught.value.hint.removeprefix("With numpy and pathlib: ").removesuffix(".")
+    found = eval(code, {"vecload": vecload, "numpy": np, "Path": Path})
+    assert list(found.words) == ["cat", "dog", "cow"]
+    assert np.array_equal(found.matrix, np.eye(3))
 
 
 def test_folder_without_word_vectors_is_called_a_directory(tmp_path: Path) -> None:

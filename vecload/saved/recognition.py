@@ -91,8 +91,9 @@ def describe_folder(path: Path) -> Kind | None:
         vectors = str(path / "vectors.safetensors")
         hint = f"Use vecload.SentencePooler.load({str(path)!r}), or vecload.load({vectors!r}) for its words and rows."
         return Kind("the folder of a saved SentencePooler", hint)
-    if (path / "tensors.tsv").is_file() and (path / "metadata.tsv").is_file():
-        return Kind(
-            "a folder for TensorBoard's projector", f"Load the rows: vecload.load({str(path / 'tensors.tsv')!r})."
-        )
+    rows, words = path / "vectors.tsv", path / "metadata.tsv"
+    if rows.is_file() and words.is_file():
+        matrix = f"numpy.loadtxt({str(rows)!r}, ndmin=2)"
+        hint = f"With numpy and pathlib: vecload.Vectors(Path({str(words)!r}).read_text().splitlines(), {matrix})."
+        return Kind("a folder for TensorBoard's projector", hint)
     return None
