@@ -28,7 +28,7 @@ class Info:
     format: str
     """Name of the format."""
     compression: str | None
-    """How the file is compressed or archived."""
+    """Compression and archive of the file."""
     header: str | None
     """Header line of the file."""
     rows: int
@@ -38,7 +38,7 @@ class Info:
     dim: int
     """Number of values in a row."""
     values: str
-    """How values are written, and the type that holds them."""
+    """Form of the values in the file, and the type that holds them."""
     words: tuple[str, ...]
     """The first words."""
     norms: tuple[float, float, float]
@@ -105,7 +105,7 @@ def details_of(
     Parameters
     ----------
     history
-        How the vectors were made.
+        Training and transforms of the vectors.
     words, rows
         The first words and their vectors.
     skipped

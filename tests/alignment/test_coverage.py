@@ -1,4 +1,4 @@
-"""Why words of a vocabulary were not found: causes, advice, and where they are shown."""
+"""Explanations why words of a vocabulary were not found: causes, advice, and the places that show them."""
 
 from __future__ import annotations
 

@@ -60,11 +60,11 @@ def align(
     vocab
         A `Vocab`, or words.
     combine
-        How several sources are combined. "first" takes the row of the first source with the word; each step is tried
-        in all sources before the next step, so the exact word in the second source is preferred to another spelling
-        in the first. "average" takes the mean over all sources with the word, each under its own first spelling.
-        "concatenate" puts the rows of all sources side by side; a source that lacks the word contributes a row of
-        the chain. The origin of a word is then its best one, so a word that one source has is found, and
+        How several sources are combined. "first" takes the row of the first source with the word; each step is tried in
+        all sources before the next step, so the exact word in the second source is preferred to another spelling in the
+        first. "average" takes the mean over all sources with the word, each under its own first spelling. "concatenate"
+        puts the rows of all sources side by side; a source that lacks the word contributes a row of the chain. The
+        origin of a word is then the best of its origins. So a word counts as found if one source has it, and
         ``mode="new-rows"`` freezes its whole row.
     oov
         Steps to try for a word that the vectors do not have; the first step that returns a row wins. "nfc", "nfkc",

@@ -32,8 +32,8 @@ class FileLookup:
     spellings
         Steps to try after the exact word; each is tried in all sources before the next.
     average
-        Whether to take the mean over all sources with the word, each under its own first spelling, instead of the row
-        of the first.
+        Whether to take the mean over all sources that have the word, each under its own first spelling. Otherwise, the
+        row of the first such source is taken.
     """
 
     sources: tuple[Vectors, ...]

@@ -191,7 +191,7 @@ class Cached:
     names: tuple[str, ...]
     """Names of the catalog entries that use it."""
     state: str
-    """How it was verified, or that it is unfinished."""
+    """Result of its verification, or a note that the download is unfinished."""
     sha256: str | None
     """SHA-256 in its receipt."""
 

@@ -93,7 +93,7 @@ class UniqueRows:
 
     @property
     def history(self) -> History:
-        """How the vectors were made, complete after the last batch."""
+        """Training and transforms of the vectors, complete after the last batch."""
         return self._reader.history
 
     @property

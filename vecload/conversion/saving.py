@@ -48,7 +48,7 @@ class Saveable(Protocol):
 
     @property
     def history(self) -> History:
-        """How the vectors were made."""
+        """Training and transforms of the vectors."""
 
 
 def save(

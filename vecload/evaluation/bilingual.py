@@ -65,7 +65,7 @@ def induction(
     retrieval
         "nn", the nearest by cosine, or "csls".
     protocol
-        How words are looked up. "exact" uses all rows. Published results of MUSE lower-case words and use the first
+        Rules for looking up words. "exact" uses all rows. Published results of MUSE lower-case words and use the first
         200,000 rows: ``Protocol("muse", case="lower", limit=200_000)``.
 
     Raises

@@ -33,7 +33,7 @@ class Protocol:
     name
         Name that results show.
     missing
-        How words without a row are treated.
+        Treatment of words without a row.
 
         - "skip": the pair or analogy does not count.
         - "zero": the vector is zeros, so a pair scores 0 and an analogy is wrong.

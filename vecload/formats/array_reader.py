@@ -65,7 +65,7 @@ class ArrayReader(BaseReader):
     skipped
         Number of rows that were skipped before, by cause.
     history
-        How the vectors were made.
+        Training and transforms of the vectors.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ArrayReader(BaseReader):
 
     @property
     def history(self) -> History:
-        """How the vectors were made."""
+        """Training and transforms of the vectors."""
         return self._history
 
     def first_words(self) -> Words:

@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """Which rows of a file to read, and how.
+    """Request for some rows of a file, and options for reading them.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Table:
     ngrams
         Character n-grams that compose vectors of other words.
     history
-        How the vectors were made, for ``Vectors.history``.
+        Training and transforms of the vectors, for ``Vectors.history``.
 
     Examples
     --------
@@ -251,7 +251,7 @@ class Reader(Protocol):
 
     @property
     def history(self) -> History:
-        """How the vectors were made, complete after the last batch."""
+        """Training and transforms of the vectors, complete after the last batch."""
 
     @property
     def doubt(self) -> str | None:
@@ -330,7 +330,7 @@ class RowStream(Protocol):
 
     @property
     def history(self) -> History:
-        """How the vectors were made, as ``Vectors.history``."""
+        """Training and transforms of the vectors, as ``Vectors.history``."""
 
     @property
     def words(self) -> Words:
@@ -361,7 +361,7 @@ class Preview:
     rows
         Exact number of rows; None if only the reader can find it.
     values
-        How values are written, and the type that holds them; None for the type of the reader.
+        Form of the values in the file, and the type that holds them; None for the type of the reader.
     sample
         The first rows, where finding them is quicker without the reader.
     """

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """How vectors were made: their training, and the transforms since.
+    """History of vectors: their training, and the transforms since.
 
     ``Vectors.meta`` only describes the vectors. These values change results: of writers, of sentence vectors and of
     `vecload.transforms.undo`.

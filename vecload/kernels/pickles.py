@@ -32,7 +32,7 @@ NOTHING, NUMBER, TEXT, TUPLE, LIST, DICT, SET, NAME, OBJECT = -1, 0, 1, 2, 3, 4,
 ACCEPTED, NOT_ADMITTED, CUT_SHORT, BAD_MEMO, EMPTY_STACK, WRONG_KIND, BAD_KEY, OVER_BUDGET = 0, 1, 2, 3, 4, 5, 6, 7
 
 NUMBERS_HASHED = 1024
-"""How many numbers may be hashed in sets and in the dicts of protocol 0: n colliding numbers can take n² steps."""
+"""Limit on the numbers that are hashed in sets and in dicts of protocol 0: n colliding numbers can take n² steps."""
 _NUMBER_HASHED = 16  # bytes of the longest number that may be hashed
 _PAIR = 64  # bytes of memory for an entry of a dict
 _PAIRS = 256  # bytes of memory for a list of pairs

@@ -93,9 +93,9 @@ class AssembledWeight(torch.Tensor):
     layer at once. Everything computed from it is an ordinary tensor.
 
     A copy would not do: ``nn.init.normal_(layer.weight)``, ``layer.weight[3] = row`` and ``weight.requires_grad_()``
-    are ordinary code, and would silently do nothing. So this is a tensor subclass, and ``__torch_function__``, through
-    which torch passes every call with such a tensor ("Extending torch with a Tensor-like type" in torch's notes),
-    replaces it with the rows and stores them after functions that write.
+    are ordinary code, and would silently do nothing. So this is a tensor subclass. torch passes every call with such a
+    tensor to ``__torch_function__`` ("Extending torch with a Tensor-like type" in torch's notes), which replaces it
+    with the rows and stores them after functions that write.
 
     There are two states. ``layer.weight`` returns a *lazy* instance, whose own memory is a stand-in for the shape and
     dtype; its rows, connected to the parameters of the layer, are in ``_rows`` once they are needed. Views of those
@@ -168,8 +168,8 @@ def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     # Tensors of torch.func transforms are wrappers without memory that views could be recognized by.
     if torch._C._are_functorch_transforms_active():
         return result
-    # A result that is the rows is returned as the argument that it came from, as in-place methods do; another one on
-    # the memory of the rows is a view of them, and has to write through as well.
+    # If the result is the rows themselves, the original argument is returned, as in-place methods do. Any other result
+    # on the memory of the rows is a view of them, and has to write through as well.
     back = {id(plain[id(one)]): one for one in given}
     whole = {_storage(one._rows): one for one in given if one._rows is not None}
 

@@ -39,7 +39,7 @@ class PartialEmbedding(PartialRows, torch.nn.Embedding):
     trained
         Parameters, one per band, of shape (rows in the band, embedding_dim).
     place
-        Where each row is, int64, shape (num_embeddings,): its number among the frozen rows, or ``~k`` for row k of all
+        Place of each row, int64, shape (num_embeddings,): its number among the frozen rows, or ``~k`` for row k of all
         bands together.
 
     Raises

@@ -4,7 +4,7 @@ torch's ``embedding_bag`` is as fast as memory for sums and means of plain rows,
 (`vecload.pooling.embedding_bag`). It has no fast maximum, no weights by row, no square root of the count as divisor,
 and no rows besides those of the table. The kernels have all of these, gather and add in one pass, and release the GIL,
 so that `encode` runs them on threads right after the lookup of words, while the row numbers are in the cache. They read
-the memory of the table directly, which is why its layer must return its rows as they are, without gradients.
+the memory of the table directly, so the layer must return its rows unchanged, without gradients.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def kernel_plan(layer: Any, mode: Mode, token_weights: torch.Tensor, unknown_wei
 
 
 def has_plain_rows(layer: Any) -> bool:
-    """Return whether a layer returns its rows as they are, so that they can be read without calling it.
+    """Return whether a layer returns its rows unchanged, so that they can be read without calling it.
 
     Subclasses may change rows, and so may hooks: ``torch.nn.utils.prune`` multiplies them by a mask in one.
     """

@@ -31,7 +31,7 @@ class Bags(NamedTuple):
     tokens
         Row numbers, int64, shape (n,).
     offsets
-        Where each bag begins, int64, shape (bags,).
+        Offset of each bag, int64, shape (bags,).
     size
         Number of bags.
     weights

@@ -30,7 +30,7 @@ class TokenRows(NamedTuple):
     rows
         Row numbers, int64, shape (tokens,): -1 is skipped, and -2, -3, … are rows of `composed`.
     offsets
-        Where the tokens of each text begin, and where the last ones end, int64, shape (texts + 1,).
+        Offset of the tokens of each text, and the end of the last ones, int64, shape (texts + 1,).
     composed
         Vectors of words without a row.
     """

@@ -1,4 +1,4 @@
-"""Where the rows of an aligned matrix came from, and how much of a vocabulary was found.
+"""Origins of the rows of an aligned matrix, and the coverage of a vocabulary.
 
 Plain values: `vecload.align` and `vecload.check` compute them, and layers and reports read them.
 """

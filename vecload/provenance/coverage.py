@@ -57,7 +57,7 @@ class Coverage:
 
     @cached_property
     def explanation(self) -> Explanation | None:
-        """Why words were not found, and what to change; None if the words of the vectors are unknown.
+        """Reasons why words were not found, and advice; None if the words of the vectors are unknown.
 
         Computed at the first access. After `align` with loaded `Vectors` and after `vecload.check`, all words of the
         vectors are compared. After `align` with a path, the first 20,000 words of the file, which are the most

@@ -94,7 +94,7 @@ def report(
         Number of words on the map, the most frequent first; half of them from each of two spaces. Other words can be
         searched for if they are among the first 10,000.
     layout
-        How words are placed: "pca", "umap" (needs ``vecload[umap]``) or "tsne" (needs ``vecload[sklearn]``).
+        Method of placing words: "pca", "umap" (needs ``vecload[umap]``) or "tsne" (needs ``vecload[sklearn]``).
     seed
         Seed of "umap" and "tsne".
     progress

@@ -41,7 +41,7 @@ class Table:
     groups
         Group of each of `rows`, uint8, shape (n,).
     counts
-        How often each of `rows` occurs, shape (n,); None if that is not known.
+        Number of occurrences of each of `rows`, shape (n,); None if it is unknown.
     hidden
         Row numbers that are never shown as neighbors, such as those of padding and special tokens.
     """

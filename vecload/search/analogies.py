@@ -12,7 +12,7 @@ from vecload.errors import OptionError
 from vecload.search.exact import Nearest, Objective, best_rows, inverse_norms, nearest, searched
 
 Method = Literal["3cosadd", "3cosmul"]
-"""How analogies are solved: by sums or by products of cosines."""
+"""Method of solving analogies: sums or products of cosines."""
 
 # Keeps the divisor of 3CosMul above zero. Levy and Goldberg (2014) add 0.001, gensim 0.000001.
 _EPSILON = 1e-6

@@ -42,7 +42,7 @@ class _Part(NamedTuple):
 
 
 class _Unsafe(Exception):  # noqa: N818 - caught in this module, never shown
-    """Why a pattern is not accepted."""
+    """Reason not to accept a pattern."""
 
 
 def safe_pattern(pattern: object, flags: object) -> re.Pattern[str]:

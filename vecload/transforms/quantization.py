@@ -58,7 +58,7 @@ class Quantized:
     centroids
         For product quantization: values of the codes of each part, float32, shape (parts, up to 256, dim / parts).
     history
-        How the vectors were made, as in `Vectors`.
+        Training and transforms of the vectors, as in `Vectors`.
     """
 
     words: Words

@@ -45,7 +45,7 @@ class Vectors(WordRows):
     ngrams
         Character n-grams that compose vectors of other words (fastText models, floret tables).
     history
-        How the vectors were made: training arguments, labels and word counts of fastText models, and transforms.
+        Training arguments, labels and word counts of fastText models, and transforms.
 
     Raises
     ------

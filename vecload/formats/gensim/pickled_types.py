@@ -121,8 +121,8 @@ class DroppedDict(dict[Any, Any]):
 class KeyValuePairs:
     """Items of a dict with keys other than text, in the order in which they were set.
 
-    Keys are stored in a list instead of being hashed: a file could choose integers that all collide, or tuples that
-    contain each other many times, so that hashing them would take quadratic time or overflow the stack.
+    Keys are stored in a list instead of being hashed. A file could contain integers whose hashes all collide, or tuples
+    that contain each other many times. Hashing them would take quadratic time or overflow the stack.
     """
 
     __slots__ = ("_keys", "_values")

@@ -48,8 +48,8 @@ class Layout(NamedTuple):
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return how certain it is that a file is text vectors.
 
-    `SURE` if all of the first lines are rows of one dimension, after a header or not, without control characters: no
-    other format begins with such lines, so none has to be asked. 80 if some line ends in numbers, and 1 for any other
+    Return `SURE` if all of the first lines, with or without a header, are rows of one dimension without control
+    characters: no other format begins with such lines. Return 80 if some line ends in numbers, and 1 for any other
     text, so that the reader can explain the error.
     """
     lines = head.removeprefix(BOM).split(b"\n")
