@@ -129,6 +129,21 @@ def test_derivatives_of_second_order_and_forward_mode() -> None:
     )
 
 
+def test_functional_call_over_a_stored_table_takes_a_state_dict_of_the_same_rows() -> None:
+    table = StoredEmbedding(torch.randn(6, DIM))
+    layer = PartialEmbedding(table, torch.arange(6) < 2)
+    ids = torch.arange(6)
+    before = layer(ids)
+    state = {**layer.state_dict(), "trained0": torch.ones(2, DIM)}
+    found = functional_call(layer, state, (ids,))
+    assert torch.equal(found, torch.cat([torch.ones(2, DIM), before[2:]]))
+    assert torch.equal(layer(ids), before)
+    others = PartialEmbedding(table, torch.arange(6) > 3).state_dict()
+    with pytest.raises(OptionError, match=r"rows of the layer are \[0, 1\], those in the checkpoint are \[4, 5\]"):
+        functional_call(layer, others, (ids,))
+    assert torch.equal(layer(ids), before)
+
+
 def test_functional_call_replaces_all_rows_and_restores_them() -> None:
     layer, other = partial(), torch.randn(ROWS, DIM)
     before = layer.weight.detach().clone()

@@ -79,6 +79,12 @@ class PartialRows(SavedRows):
         """Numbers of the trained rows in the order of the bands, int64, as in state dicts without one `weight`."""
         return torch.from_numpy(self._order.copy())
 
+    @rows.setter
+    def rows(self, value: torch.Tensor) -> None:
+        # torch.func.functional_call assigns each entry of a state dict, and afterwards the previous value.
+        if error := self._describe_other_rows(value):
+            raise OptionError(error)
+
     @property
     def weight(self) -> torch.Tensor:
         """All rows, shape (num_embeddings, embedding_dim).

@@ -73,6 +73,18 @@ class SavedRows(WeightProperty):
         if above is not None and join_rows not in above._state_dict_hooks.values():
             above._register_state_dict_hook(join_rows)
 
+    def _describe_other_rows(self, rows: torch.Tensor, prefix: str = "") -> str | None:
+        """Return an error if a checkpoint has other trained rows than the layer.
+
+        The shapes of the parameters may match nevertheless, and their rows would become other words.
+        """
+        if rows.tolist() == self._order.tolist():
+            return None
+        return (
+            f"the trained rows of {prefix or 'the layer'} are {_some(self._order)}, those in the checkpoint are "
+            f"{_some(rows)}: make the layer with the same rows ({prefix}rows in the checkpoint)"
+        )
+
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         _, strict, missing, _, errors = rest
         # The dictionary belongs to the caller, so change a copy of it.
@@ -86,12 +98,8 @@ class SavedRows(WeightProperty):
         elif rows is None:
             if strict and "frozen" not in self._buffers and f"{prefix}trained0" in state:
                 missing.append(f"{prefix}rows")
-        elif rows.tolist() != self._order.tolist():
-            # The shapes of the parameters may match nevertheless, and their rows would become other words.
-            errors.append(
-                f"the trained rows of {prefix or 'the layer'} are {_some(self._order)}, those in the checkpoint are "
-                f"{_some(rows)}: make the layer with the same rows ({prefix}rows in the checkpoint)"
-            )
+        elif error := self._describe_other_rows(rows, prefix):
+            errors.append(error)
             return
         super()._load_from_state_dict(state, prefix, *rest)
         own = {prefix + name for name in ("frozen", *self._names())}
