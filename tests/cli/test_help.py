@@ -53,10 +53,24 @@ def test_help_has_colors_only_in_terminals_that_allow_them() -> None:
 
 
 @TERMINAL
-def test_help_fits_a_terminal_of_40_columns() -> None:
-    code, shown = run_in_terminal([*PROGRAM, "convert", "--help"], columns=40)
+@pytest.mark.parametrize("command", ["convert", "check"])
+def test_help_fits_a_terminal_of_40_columns(command: str) -> None:
+    code, shown = run_in_terminal([*PROGRAM, command, "--help"], columns=40)
     assert code == 0
     assert max(map(len, without_codes(shown).splitlines())) <= 40
+    # Names of options and choices are complete.
+    assert "…" not in shown
+
+
+@TERMINAL
+def test_help_in_a_terminal_of_40_columns_lists_commands_with_whole_summaries() -> None:
+    code, shown = run_in_terminal([*PROGRAM, "--help"], columns=40)
+    lines = without_codes(shown).splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= 40
+    commands = lines[next(number for number, line in enumerate(lines) if "─ Look ─" in line) :]
+    assert "neighbors" in "".join(commands)
+    assert not any("…" in line for line in commands)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

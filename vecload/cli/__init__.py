@@ -11,12 +11,15 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import shutil
 import signal
 import sys
 import warnings
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command
 
 from vecload.cli import catalog, checking, converting, evaluating, looking, mapping, pooling, reporting, training
 
@@ -45,6 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_NARROW = 60  # columns
 _BAD_DATA = 1
 _BAD_USE = 2
 # typer contains a copy of click, and does not export the base class of usage errors.
@@ -97,6 +101,20 @@ class _Terminated(BaseException):
         self.number = number
 
 
+def _program() -> Any:
+    program = get_command(app)
+    columns = shutil.get_terminal_size().columns
+    if columns < _NARROW:
+        # The tables of rich cut off long words, even the names of options, where columns are narrow. Plain help wraps
+        # them. Lists of commands stay tables of rich, because they have headings, and plain help cuts summaries off.
+        # Without terminal_width, plain help is never narrower than 50 columns.
+        program.context_settings["terminal_width"] = columns
+        for command in program.commands.values():  # type: ignore[attr-defined]
+            if isinstance(command, TyperCommand):
+                command.rich_markup_mode = None
+    return program
+
+
 def main() -> None:
     """Run the command line, and print errors as one paragraph."""
     from vecload.errors import MissingDependencyError, OptionError, VecloadError, VecloadWarning
@@ -107,7 +125,7 @@ def main() -> None:
     logging.basicConfig(format="vecload: %(message)s")
     _raise_on_signals()
     try:
-        sys.exit(app(prog_name="vecload", standalone_mode=False))
+        sys.exit(_program()(prog_name="vecload", standalone_mode=False))
     except _Terminated as ended:  # temporary files are removed; now end as the signal would have ended the process
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
