@@ -13,6 +13,10 @@ import vecload
 from tests.cli.running import PROGRAM, run
 from tests.terminal import run_in_terminal, without_codes
 from vecload.cli import app
+from vecload.oov.composers import COMPOSITIONS
+from vecload.oov.initializers import FILLINGS
+from vecload.oov.normalizers import SPELLINGS
+from vecload.pooling.modes import NAMES
 
 TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 PANELS = ["Look", "Convert", "Train", "Compare", "Fetch"]
@@ -71,6 +75,20 @@ def test_help_in_a_terminal_of_40_columns_lists_commands_with_whole_summaries() 
     commands = lines[next(number for number, line in enumerate(lines) if "─ Look ─" in line) :]
     assert "neighbors" in "".join(commands)
     assert not any("…" in line for line in commands)
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("embed", [*SPELLINGS, *COMPOSITIONS, *FILLINGS]),
+        ("report", [*SPELLINGS, *COMPOSITIONS, *FILLINGS]),
+        ("check", SPELLINGS),
+        ("pool", [name for name in NAMES if name != "attention"]),
+    ],
+)
+def test_help_names_every_step_and_mode(command: str, names: list[str]) -> None:
+    _, shown, _ = run(command, "--help")
+    assert [name for name in names if not re.search(rf"\b{name}\b", shown)] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -341,3 +343,15 @@ def test_error_of_a_function_is_not_changed() -> None:
 
     with pytest.raises(ValueError, match=r"^mine$"):
         list(make_rows(step, Words.from_strings(["a"]), np.array([0]), found(), NOTHING, seed=0, number=0))
+
+
+def test_normalizer_added_to_the_table_needs_no_other_change_to_be_used() -> None:
+    script = """
+from vecload.oov.normalizers import SPELLINGS, Spelling
+SPELLINGS["reversed"] = Spelling("reversed", lambda word: [word[::-1]])
+import vecload
+vectors = vecload.Vectors.from_dict({"cat": [1.0, 0.0]})
+aligned = vecload.align(vectors, vecload.Vocab.from_words(["tac"]), oov=["reversed", "normal"])
+assert aligned["tac"].tolist() == [1.0, 0.0]
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -204,7 +204,7 @@ CAUSES = (
     *(_vocabulary_misread(written, "utf-8") for written in _OTHER_ENCODINGS),
     *(_vocabulary_misread("utf-8", read) for read in _MISREAD_AS),
     *(_vocabulary_misread(written, "cp1252") for written in _OTHER_ENCODINGS if written != "cp1252"),
-    *(Cause(_NAMES[name], step.respell, step=name) for name, step in SPELLINGS.items()),
+    *(Cause(_NAMES.get(name, name), step.respell, step=name) for name, step in SPELLINGS.items()),
     *(_vectors_misread(written, "utf-8") for written in _OTHER_ENCODINGS),
     *(_vectors_misread("utf-8", read) for read in _MISREAD_AS),
     Cause(
