@@ -264,7 +264,8 @@ def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
                 piece = _integer(piece, rng)[: len(piece)]
         else:
             piece = rng.choice([_flip, _set, _add, _move])(piece, rng)[: len(piece)]
-        body = body[:begin] + piece.ljust(end - begin, b"\0") + body[end:]
+        # The offsets may be mutated ones, which claim gigabytes, so the size is that of the actual bytes.
+        body = body[:begin] + piece.ljust(len(body[begin:end]), b"\0") + body[end:]
     elif action < 0.5 and tensors:
         entry = header[rng.choice(tensors)]
         entry["dtype"] = rng.choice(_DTYPES)
@@ -277,7 +278,7 @@ def mutate_safetensors(data: bytes, rng: random.Random) -> bytes:
     elif action < 0.6 and tensors:  # another number of items, with the bytes for them
         entry = header[rng.choice(tensors)]
         begin, end = entry["data_offsets"]
-        row = (end - begin) // max(1, entry["shape"][0]) if entry["shape"] else 0
+        row = len(body[begin:end]) // max(1, entry["shape"][0]) if entry["shape"] else 0
         count = rng.choice([0, 1, entry["shape"][0] + 1 if entry["shape"] else 1, 3])
         entry["shape"][:1] = [count]
         grown = (body[begin:end] * 2 + bytes(row))[: count * row]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +15,7 @@ import pytest
 from tests.fuzz.campaign import Counts, keep, kept
 from tests.fuzz.children import Outcome
 from tests.fuzz.inputs import Input, from_folder
-from tests.fuzz.mutation import mutate, mutate_bytes
+from tests.fuzz.mutation import mutate, mutate_bytes, mutate_safetensors
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -54,6 +56,15 @@ def test_equal_seeds_give_equal_inputs() -> None:
 def test_mutation_of_tiny_files_never_fails(data: bytes) -> None:
     for seed in range(300):
         assert isinstance(mutate_bytes(data, random.Random(seed)), bytes)
+
+
+def test_mutation_of_mutated_headers_stays_small() -> None:
+    """Offsets that an earlier mutation made huge do not ask for gigabytes of padding."""
+    header = {"a": {"dtype": "F32", "shape": [2, 2**20], "data_offsets": [0, 2**31]}}
+    text = json.dumps(header).encode()
+    data = struct.pack("<Q", len(text)) + text + bytes(16)
+    for seed in range(300):
+        assert len(mutate_safetensors(data, random.Random(seed))) < 10_000
 
 
 def test_stored_inputs_are_read_as_they_were_written(tmp_path: Path) -> None:
