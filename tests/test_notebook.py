@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -115,3 +116,12 @@ def test_long_and_unprintable_text_is_cut_and_escaped() -> None:
     assert "x" * 60 not in text
     assert "\\x1b[31m" in text
     assert "\\ud800" in text
+
+
+def test_coverage_in_a_notebook_says_how_words_would_be_found() -> None:
+    vectors = vecload.Vectors(["the", "cat"], np.eye(2, dtype=np.float32))
+    coverage = vecload.align(vectors, vecload.Vocab.from_words(["The", "cat"])).coverage
+    shown = html.unescape(coverage._repr_html_())
+    assert coverage.explanation is not None
+    assert coverage.explanation.headline in shown
+    assert "(--oov casefold,normal)" in shown

@@ -162,7 +162,7 @@ def test_differences_are_counted_once_per_word_and_by_tokens() -> None:
     assert coverage.found == 0.2
     assert str(explanation) == (
         "3 of 4 words not found would be found under another spelling: case 2, punctuation + case 1; "
-        'use oov=["strip", "casefold", "normal"]\n'
+        'use oov=["strip", "casefold", "normal"] (--oov strip,casefold,normal)\n'
         "\n"
         "difference             words          examples\n"
         "case                       2   50.0%  'The' → 'the', 'Cat' → 'cat'\n"
@@ -286,7 +286,7 @@ def test_align_looks_at_the_first_words_of_a_file(file: Path, monkeypatch: pytes
     said = (
         "at least 1 of 2 words not found would be found under another spelling (among the first 3 words of the vectors)"
     )
-    assert explanation.headline == f'{said}: case 1; use oov=["casefold", "normal"]'
+    assert explanation.headline == f'{said}: case 1; use oov=["casefold", "normal"] (--oov casefold,normal)'
     whole = check(file, ["the", "The", "Paris"]).explanation
     assert whole is not None
     assert whole.found == 2
@@ -347,7 +347,9 @@ def test_align_warns_below_five_percent_with_cause_and_both_sides(file: Path) ->
         said = warning_of(lambda source=source: align(source, words))  # type: ignore[misc]
         assert "only 1 of 40 words of the vocabulary were found: the words not found begin with 'Cat!', 'Cat!!'" in said
         assert "the words of the vectors begin with 'the', 'Of', 'cat'" in said
-        assert said.endswith('punctuation + case 39; use oov=["strip", "casefold", "normal"]')
+        assert said.endswith(
+            'punctuation + case 39; use oov=["strip", "casefold", "normal"] (--oov strip,casefold,normal)'
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         align(table(), ["the", *words[1:20]])
@@ -370,13 +372,14 @@ def test_explanation_recommends_ngrams_where_the_vectors_have_them(tmp_path: Pat
             composed = align(source, ["the", "The", "cow"], oov=coverage.explanation.oov)
             assert [composed.origin_of(word) for word in ("the", "The", "cow")] == ["exact", "casefold", "ngrams"]
         only = check(source, ["the", "cow"])
-        assert str(only).splitlines()[-1].endswith('compose their rows from n-grams: use oov=["ngrams", "normal"]')
+        advice = 'compose their rows from n-grams: use oov=["ngrams", "normal"] (--oov ngrams,normal)'
+        assert str(only).splitlines()[-1].endswith(advice)
         tried = align(source, ["the", "cow"], oov=["ngrams"]).coverage
         assert tried.explanation is not None
         assert not tried.explanation.ngrams
         assert str(tried) == tried.table
         said = warning_of(lambda source=source: align(source, ["cow"]))  # type: ignore[misc]
-        assert said.endswith('use oov=["ngrams", "normal"]')
+        assert said.endswith('use oov=["ngrams", "normal"] (--oov ngrams,normal)')
 
 
 def test_check_counts_origins_and_takes_spelling_steps_only() -> None:
@@ -473,4 +476,4 @@ def test_embed_prints_the_first_line(file: Path, tmp_path: Path) -> None:
     done = run("embed", file, "--vocab", tmp_path / "v.txt", "-o", tmp_path / "e.safetensors")
     assert done.returncode == 0
     expected = "1 of 1 words not found would be found under another spelling: case 1;"
-    assert f'{expected} use oov=["casefold", "normal"]' in done.stdout
+    assert f'{expected} use oov=["casefold", "normal"] (--oov casefold,normal)' in done.stdout

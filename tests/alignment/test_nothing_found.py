@@ -25,7 +25,8 @@ def file(tmp_path: Path) -> Path:
 
 
 HINT = "check the language, the case and how the vocabulary was read"
-CASE = '2 of 2 words not found would be found under another spelling: case 2; use oov=["casefold", "normal"]'
+ADVICE = 'use oov=["casefold", "normal"] (--oov casefold,normal)'
+CASE = f"2 of 2 words not found would be found under another spelling: case 2; {ADVICE}"
 
 
 def message(words: str, there: str, count: int, name: object, hint: str = HINT) -> str:

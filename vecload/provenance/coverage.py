@@ -107,6 +107,8 @@ class Coverage:
         caption = f"{self.found:.1%} of the types found"
         if self.found_tokens is not None:
             caption += f", {self.found_tokens:.1%} of the tokens"
+        if self._missing and self.explanation is not None and self.explanation.advice:
+            caption += f". {self.explanation.headline}"
         shown = table(caption, head if counted else head[:3], rows)
         if not self._missing:
             return shown

@@ -98,13 +98,18 @@ class Explanation:
     @property
     def advice(self) -> str:
         """The arguments or changes that find the words, in one line; empty without any."""
-        chain = [self.chain] if self.oov else []
+        chain = [f"{self.chain} ({self.option})"] if self.oov else []
         return "; ".join([*self.remedies, *chain])
 
     @property
     def chain(self) -> str:
         """The argument for `align`, such as ``oov=["casefold", "normal"]``."""
         return f"oov=[{', '.join(f'{step!r}' for step in self.oov)}]".replace("'", '"')
+
+    @property
+    def option(self) -> str:
+        """The same for commands, such as ``--oov casefold,normal``."""
+        return f"--oov {','.join(self.oov)}"
 
     @property
     def headline(self) -> str:
@@ -160,7 +165,7 @@ class Explanation:
             lines.append(f"{name:<{width}}{words:>10,}{words / self.examined:>8.1%}  {examples}")
         lines += ["", *self.remedies]
         if self.oov:
-            lines.append(f"{self.chain}, or --oov {','.join(self.oov)}")
+            lines.append(f"{self.chain}, or {self.option}")
         if any("punctuation" in one.causes for one in self.differences):
             lines.append(f"for texts: {TOKENIZE}")
         return "\n".join(lines)
