@@ -34,7 +34,7 @@ format: .venv/test ## Format the code and fix what ruff can fix.
 test: lint ## Check the code and run the tests (up to 15 minutes).
 	$(PYTEST)
 
-test-fast: .venv/test ## Run a selection of the tests in under a minute: the Makefile says which.
+test-fast: .venv/test ## Run a selection of the tests, under a minute once kernels are compiled: the Makefile says which.
 	$(PYTEST) -q $(FAST)
 
 test-all: lint ## Run every test, with the long campaigns that `make test` leaves out.
