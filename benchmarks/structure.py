@@ -15,6 +15,8 @@ import tokenize
 from collections import defaultdict
 from pathlib import Path
 
+import networkx as nx
+
 WINDOW = 6  # lines that make a passage
 HERE = Path(__file__).parent.parent
 
@@ -90,32 +92,9 @@ def imports(root: Path, *, type_checking: bool) -> dict[str, set[str]]:
 
 
 def cycles(graph: dict[str, set[str]]) -> list[int]:
-    """Return the sizes of the groups of modules that import each other, by Tarjan's algorithm."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    sizes = []
-
-    def visit(node: str) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in graph[node]:
-            if other not in index:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], index[other])
-        if low[node] == index[node]:
-            group = stack[stack.index(node) :]
-            del stack[stack.index(node) :]
-            if len(group) > 1:
-                sizes.append(len(group))
-
-    sys.setrecursionlimit(10_000)
-    for node in graph:
-        if node not in index:
-            visit(node)
-    return sorted(sizes, reverse=True)
+    """Return the sizes of the groups of modules that import each other."""
+    groups = nx.strongly_connected_components(nx.DiGraph(graph))
+    return sorted((len(group) for group in groups if len(group) > 1), reverse=True)
 
 
 def lines_of(source: str) -> tuple[int, int, list[tuple[int, str]]]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import vecload
@@ -16,36 +17,11 @@ ROOT = Path(vecload.__file__).parent
 
 
 def cycles(package: str) -> list[list[str]]:
-    """Return the groups of modules that import each other, imports for type checkers and in functions included.
-
-    These are the strongly connected components of the import graph, by Tarjan's algorithm.
-    """
+    """Return the groups of modules that import each other, imports for type checkers and in functions included."""
     graph = grimp.build_graph(package, exclude_type_checking_imports=False, cache_dir=None)
-    number: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(module: str) -> None:
-        number[module] = lowest[module] = len(number)
-        stack.append(module)
-        for imported in sorted(graph.find_modules_directly_imported_by(module)):
-            if imported not in number:
-                visit(imported)
-                lowest[module] = min(lowest[module], lowest[imported])
-            elif imported in stack:
-                lowest[module] = min(lowest[module], number[imported])
-        if lowest[module] == number[module]:
-            at = stack.index(module)
-            group = stack[at:]
-            del stack[at:]
-            if len(group) > 1:
-                found.append(sorted(group))
-
-    for module in sorted(graph.modules):
-        if module not in number:
-            visit(module)
-    return found
+    imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    groups = nx.strongly_connected_components(nx.DiGraph(imported))
+    return [sorted(group) for group in groups if len(group) > 1]
 
 
 def test_no_two_modules_import_each_other() -> None:
