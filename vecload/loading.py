@@ -25,7 +25,6 @@ from vecload.reading import (
     estimate_rows,
     first_words,
     iterate_batches,
-    join_doubts,
     make_request,
     reading_progress,
     warn_few_found,
@@ -33,7 +32,7 @@ from vecload.reading import (
 from vecload.sources import open_source
 from vecload.vectors import Vectors
 from vecload.words import Words, build_hash_table
-from vecload.words.doubts import SharedSpaces, find_doubt
+from vecload.words.doubts import SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode, pack
-from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt
+from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
     from vecload.sources import Source
@@ -148,11 +148,6 @@ class WordCheck:
             raise FormatError("the words are doubtful", file=name, found=doubt, hint=hint)
         warn(f"{name}: {doubt}")
         return doubt
-
-
-def join_doubts(*doubts: object) -> str | None:
-    """Return the texts that are not empty, joined; None without any."""
-    return "; ".join(str(doubt) for doubt in doubts if doubt) or None
 
 
 def numbers_only(finding: Doubt, name: str) -> FormatError:

@@ -34,6 +34,7 @@ from vecload.formats.writing.word_policy import WordPolicy
 from vecload.message_text import number_of, quote
 from vecload.saved import MAX_DIM
 from vecload.words import Words, pack, read_only
+from vecload.words.doubts import join_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +145,7 @@ class Reader(BaseReader):
     @property
     def doubt(self) -> str | None:
         """Doubts about the words, and about bytes after the last row."""
-        return "; ".join(filter(None, (self._doubtful.text, self._extra_bytes))) or None
+        return join_doubts(self._doubtful.text, self._extra_bytes)
 
     def __iter__(self) -> Iterator[Batch]:
         from vecload.kernels import binary_rows

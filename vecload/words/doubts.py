@@ -101,6 +101,17 @@ def find_doubt(words: Words) -> Doubt | None:
     return _find_shape(raws) or _find_encoding(_spread(words, _WIDE_SAMPLE))
 
 
+def join_doubts(*doubts: str | None) -> str | None:
+    """Join the texts of doubts; return None without any.
+
+    Examples
+    --------
+    >>> join_doubts("the header is wrong", None, "words end in a comma")
+    'the header is wrong; words end in a comma'
+    """
+    return "; ".join(filter(None, doubts)) or None
+
+
 def _sides(raw: bytes) -> bytes:
     """Return the word, without its middle if it is very long, because no pattern examines the middle."""
     return raw if len(raw) <= 2 * _SIDE else raw[:_SIDE] + raw[-_SIDE:]

@@ -26,6 +26,7 @@ from vecload.formats.text.writer import HEADERS
 from vecload.message_text import number_of
 from vecload.threads import ordered_map
 from vecload.words import Words, pack
+from vecload.words.doubts import join_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ class Reader(BaseReader):
     @property
     def doubt(self) -> str | None:
         """Doubts about the header, and about spaces that all words share."""
-        return "; ".join(filter(None, (self.layout.doubt, self.layout.shared.text))) or None
+        return join_doubts(self.layout.doubt, self.layout.shared.text)
 
     def first_words(self) -> Words:
         """Return the words of the first lines, whatever the request is."""
