@@ -26,6 +26,7 @@ from vecload.reading import (
     first_words,
     iterate_batches,
     make_request,
+    open_checked,
     reading_progress,
     warn_few_found,
 )
@@ -166,9 +167,7 @@ def _read(
         resolve_source(source, few_words=request.only is not None) as place,
         open_source(place, folders=True) as opened,
     ):
-        form = detect_format(opened) if given is None else given
-        reader = open_reader(form, opened, request)
-        check = WordCheck(reader, request, prefix, forced=format is not None, known=form.records_doubts)
+        reader, check = open_checked(opened, request, prefix, given)
         table = None if prefix else reader.mapped()
         if table is None or check.shares_spaces(table.words):
             with reading_progress(opened, progress) as advance:

@@ -25,6 +25,7 @@ from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
+    from vecload.formats.format import Format
     from vecload.sources import Source
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
@@ -148,6 +149,27 @@ class WordCheck:
             raise FormatError("the words are doubtful", file=name, found=doubt, hint=hint)
         warn(f"{name}: {doubt}")
         return doubt
+
+
+def open_checked(
+    source: Source, request: ReadRequest, prefix: str = "", form: Format | None = None
+) -> tuple[Reader, WordCheck]:
+    """Return the reader of an opened source, and the check of its words.
+
+    Parameters
+    ----------
+    source
+        The opened source.
+    request
+        Rows to read.
+    prefix
+        Prefix of the words to keep.
+    form
+        Format that the caller named; None to detect it.
+    """
+    found = detect_format(source) if form is None else form
+    reader = open_reader(found, source, request)
+    return reader, WordCheck(reader, request, prefix, forced=form is not None, known=found.records_doubts)
 
 
 def numbers_only(finding: Doubt, name: str) -> FormatError:
@@ -281,9 +303,7 @@ def read_words(
     """
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
     with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
-        form = detect_format(opened)
-        reader = open_reader(form, opened, request)
-        check = WordCheck(reader, request, "", forced=False, known=form.records_doubts)
+        reader, check = open_checked(opened, request)
         table = reader.mapped()
         if table is not None and not check.shares_spaces(table.words):
             complete = limit is None or table.rows <= limit

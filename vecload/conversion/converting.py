@@ -15,10 +15,9 @@ from vecload.catalog.resolving import input_files, resolve_source
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
-from vecload.formats.opening import open_reader
 from vecload.formats.outputs import ARCHIVES, choose_output
-from vecload.formats.registry import all_formats, detect_format, reader_by_name, writer_by_name
-from vecload.reading import DType, Errors, Progress, WordCheck, make_request, none_found, reading_progress
+from vecload.formats.registry import all_formats, reader_by_name, writer_by_name
+from vecload.reading import DType, Errors, Progress, make_request, none_found, open_checked, reading_progress
 from vecload.sources import COMPRESSORS, check_inputs, open_source
 
 if TYPE_CHECKING:
@@ -141,9 +140,7 @@ def convert(
     output.check(input_files(src))
     with resolve_source(src, few_words=vocab is not None) as place, open_source(place, folders=True) as opened:
         output.check([place])  # the file that a name of the catalog stands for
-        form = detect_format(opened) if given is None else given
-        reader = open_reader(form, opened, request)
-        check = WordCheck(reader, request, prefix, forced=given is not None, known=form.records_doubts)
+        reader, check = open_checked(opened, request, prefix, given)
         with reading_progress(opened, progress) as advance:
             table = UniqueRows(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
             try:

@@ -102,3 +102,9 @@ class Format:
         unknown = set(self.options) - {"precision", "unencodable"}
         if unknown:
             raise OptionError(f"format {self.name!r}: unknown options {', '.join(sorted(unknown))}")
+
+    def require_read(self) -> Callable[[Source, ReadRequest], Reader]:
+        """Return `read`, or raise OptionError if the format is only written."""
+        if self.read is None:
+            raise OptionError(f"{self.name} is written, not read; `vecload formats` lists the formats that are read")
+        return self.read

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vecload.errors import OptionError, as_format_errors
+from vecload.errors import as_format_errors
 from vecload.formats.contract import Preview
 
 if TYPE_CHECKING:
@@ -37,10 +37,9 @@ def open_reader(form: Format, source: Source, request: ReadRequest) -> Reader:
     OptionError
         If the format is only written.
     """
-    if form.read is None:
-        raise OptionError(f"{form.name} is written, not read; `vecload formats` lists the formats that are read")
+    read = form.require_read()
     with as_format_errors(source.name, source.size):
-        return _Guarded(form.read(source, request), source)
+        return _Guarded(read(source, request), source)
 
 
 def preview_source(form: Format, source: Source) -> Preview:

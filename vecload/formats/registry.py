@@ -126,8 +126,7 @@ def reader_by_name(name: str) -> tuple[Format, str]:
         If the name is unknown, or the format is only written.
     """
     form, alias = format_by_name(name)
-    if form.read is None:
-        raise OptionError(f"{form.name} is written, not read; `vecload formats` lists the formats that are read")
+    form.require_read()
     return form, alias
 
 
