@@ -13,6 +13,7 @@ import numpy as np
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
 from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader, preview_source
 from vecload.formats.registry import detect_format, reader_by_name
 from vecload.inspection import Info, details_of
@@ -30,7 +31,6 @@ from vecload.reading import (
     reading_progress,
     warn_few_found,
 )
-from vecload.sources import open_source
 from vecload.vectors import Vectors
 from vecload.words import Words, build_hash_table
 from vecload.words.doubts import SharedSpaces, find_doubt, join_doubts
@@ -71,8 +71,8 @@ def load(
         A path of a file or of a model's folder, ``-`` for standard input, a member of an archive as
         ``archive.zip/member`` or ``archive.tar.gz/member``, a URL of any file system that fsspec knows (extra
         "remote"), a name of the catalog of public files such as ``glove.6B.50d``, or a file opened in binary mode.
-        gzip, bzip2, xz, zstd, zip and tar are decompressed. The format is detected from the content, not from the
-        name; ``vecload formats`` lists all formats.
+        gzip, bzip2, xz, zstd, zip and tar are decompressed; in an archive, the only member with vectors is found. The
+        format is detected from the content, not from the name; ``vecload formats`` lists all formats.
     vocab
         Read only the rows of these words; other rows are skipped without parsing them.
     limit
@@ -165,7 +165,7 @@ def _read(
     request = dataclasses.replace(request, alias=alias)
     with (
         resolve_source(source, few_words=request.only is not None) as place,
-        open_source(place, folders=True) as opened,
+        open_vectors(place) as opened,
     ):
         reader, check = open_checked(opened, request, prefix, given)
         table = None if prefix else reader.mapped()
@@ -287,7 +287,7 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
-    with resolve_source(source, few_words=True) as place, open_source(place, folders=True) as opened:
+    with resolve_source(source, few_words=True) as place, open_vectors(place) as opened:
         form = detect_format(opened)
         preview = preview_source(form, opened)
         reader = open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))

@@ -16,11 +16,11 @@ import numpy as np
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
+from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
 from vecload.formats.registry import detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
-from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
@@ -302,7 +302,7 @@ def read_words(
         For a file that cannot be read; with `report_doubts`, also for a file of numbers without words.
     """
     request = ReadRequest(limit=limit, errors="skip", allow_nonfinite=True)
-    with resolve_source(source, few_words=limit is not None) as place, open_source(place, folders=True) as opened:
+    with resolve_source(source, few_words=limit is not None) as place, open_vectors(place) as opened:
         reader, check = open_checked(opened, request)
         table = reader.mapped()
         if table is not None and not check.shares_spaces(table.words):

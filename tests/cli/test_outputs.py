@@ -46,8 +46,8 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(*_: object, **__: object) -> None:
         raise AssertionError("vectors were read")
 
-    monkeypatch.setattr("vecload.loading.open_source", opened)
-    monkeypatch.setattr("vecload.conversion.converting.open_source", opened)
+    monkeypatch.setattr("vecload.loading.open_vectors", opened)
+    monkeypatch.setattr("vecload.conversion.converting.open_vectors", opened)
 
 
 COMMANDS = {

@@ -74,7 +74,7 @@ def test_missing_package_is_reported_before_reading(tmp_path: Path, monkeypatch:
         raise MissingDependencyError("zstandard is missing")
 
     monkeypatch.setitem(sources.COMPRESSORS, ".zst", missing)
-    monkeypatch.setattr("vecload.conversion.converting.open_source", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.setattr("vecload.conversion.converting.open_vectors", lambda *_, **__: pytest.fail("read"))
     with pytest.raises(MissingDependencyError):
         vecload.convert(io.BytesIO(b"a 1\n"), tmp_path / "v.vec.zst")
 

@@ -66,7 +66,7 @@ def test_convert_onto_its_input_by_any_name_is_refused(
     other_name: Callable[[Path], Path], swapped: bool, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = source, other_name(source)
-    monkeypatch.setattr("vecload.conversion.converting.open_source", unreadable)
+    monkeypatch.setattr("vecload.conversion.converting.open_vectors", unreadable)
     with pytest.raises(OptionError, match="is also an input; choose another output"):
         vecload.convert(pair[swapped], pair[not swapped], limit=1)
     assert source.read_bytes() == ROWS
@@ -247,7 +247,7 @@ def test_longest_names_can_be_written(size: int, tmp_path: Path, source: Path) -
 
 def test_missing_folder_is_reported_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in.txt").write_bytes(ROWS)
-    monkeypatch.setattr("vecload.conversion.converting.open_source", unreadable)
+    monkeypatch.setattr("vecload.conversion.converting.open_vectors", unreadable)
     with pytest.raises(FileNotFoundError, match="no such folder to write to"):
         vecload.convert(tmp_path / "in.txt", tmp_path / "nodir" / "x.vec")
     with pytest.raises(FileNotFoundError, match="no such file"):

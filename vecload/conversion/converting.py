@@ -15,10 +15,11 @@ from vecload.catalog.resolving import input_files, resolve_source
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
+from vecload.formats.members import open_vectors
 from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, reader_by_name, writer_by_name
 from vecload.reading import DType, Errors, Progress, make_request, none_found, open_checked, reading_progress
-from vecload.sources import COMPRESSORS, check_inputs, open_source
+from vecload.sources import COMPRESSORS, check_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +139,7 @@ def convert(
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)
     check_inputs(input_files(src))
     output.check(input_files(src))
-    with resolve_source(src, few_words=vocab is not None) as place, open_source(place, folders=True) as opened:
+    with resolve_source(src, few_words=vocab is not None) as place, open_vectors(place) as opened:
         output.check([place])  # the file that a name of the catalog stands for
         reader, check = open_checked(opened, request, prefix, given)
         with reading_progress(opened, progress) as advance:

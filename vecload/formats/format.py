@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,9 @@ class Format:
     read
         Return a `Reader` of an opened source. It parses only the requested rows and raises `FormatError`, at once or
         during iteration, with the position of the error.
+    side_files
+        Return which of the files in a folder belong to a file, given its name and their names. They are extracted
+        together from an archive.
     preview
         Return facts for `vecload.info` that are cheaper to find without the reader.
     write
@@ -82,6 +85,7 @@ class Format:
     detect: Callable[[bytes, str], int] | None = None
     detect_folder: Callable[[Path], int] | None = None
     read: Callable[[Source, ReadRequest], Reader] | None = None
+    side_files: Callable[[str, Collection[str]], Sequence[str]] | None = None
     preview: Callable[[Source], Preview] | None = None
     write: Callable[[Path, RowStream, WriteOptions], Counter[str]] | None = None
     write_stream: Callable[[OutputStream, RowStream, WriteOptions], Counter[str]] | None = None

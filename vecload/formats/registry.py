@@ -161,13 +161,9 @@ def detect_format(source: Source) -> Format:
     head = source.head(HEAD)
     if not head:
         raise FormatError("the file is empty", file=name, hint="Check that it was written or downloaded completely.")
-    best, score = None, 0
-    for form in _each_format():
-        answer = 0 if form.detect is None else form.detect(head, name)
-        if answer >= SURE:
-            return form
-        if answer > score:
-            best, score = form, answer
+    best, score = best_match(head, name)
+    if best is not None and score >= SURE:
+        return best
     # A doubtful answer may be wrong, for example text inside an HTML page, so known other files are named first.
     other = (None if path is None else describe_file(path)) or describe_head(head) or unsupported.describe(head)
     if other is not None:
@@ -182,14 +178,29 @@ def detect_format(source: Source) -> Format:
     return best
 
 
-def _detect_folder(path: Path, name: str) -> Format:
+def best_match(head: bytes, name: str) -> tuple[Format | None, int]:
+    """Return the format that is most certain to have files with these first bytes, and how certain it is."""
+    return _best((form, 0 if form.detect is None else form.detect(head, name)) for form in _each_format())
+
+
+def best_folder_match(path: Path) -> tuple[Format | None, int]:
+    """Return the format that is most certain to have such folders, and how certain it is."""
+    return _best((form, 0 if form.detect_folder is None else form.detect_folder(path)) for form in _each_format())
+
+
+def _best(answers: Iterable[tuple[Format, int]]) -> tuple[Format | None, int]:
+    """Return the first format that is sure, else the first of the highest answer; None if all answers are 0."""
     best, score = None, 0
-    for form in _each_format():
-        answer = 0 if form.detect_folder is None else form.detect_folder(path)
-        if answer >= SURE:
-            return form
+    for form, answer in answers:
         if answer > score:
             best, score = form, answer
+        if answer >= SURE:
+            break
+    return best, score
+
+
+def _detect_folder(path: Path, name: str) -> Format:
+    best, _ = best_folder_match(path)
     if best is not None:
         return best
     known = describe_folder(path)

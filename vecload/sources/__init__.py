@@ -6,27 +6,33 @@ checks outputs against inputs. `atomic` replaces files atomically, and `streamin
 compressed files.
 """
 
-from vecload.sources.archives import ZIP_DAMAGE, SeveralMembersError
+from vecload.sources.archives import Archive, SeveralMembersError, candidates, member_head
 from vecload.sources.atomic import atomic_write, sync_folder
 from vecload.sources.compression import detect_compression
+from vecload.sources.extraction import Selection
 from vecload.sources.mapped import MappedRange
 from vecload.sources.opening import open_source
 from vecload.sources.stream import Source
 from vecload.sources.streaming import COMPRESSORS, OutputStream, open_target
 from vecload.sources.targets import check_inputs, check_outputs_differ, check_target
+from vecload.sources.zip_archives import ZIP_DAMAGE
 
 __all__ = [
     "COMPRESSORS",
     "ZIP_DAMAGE",
+    "Archive",
     "MappedRange",
     "OutputStream",
+    "Selection",
     "SeveralMembersError",
     "Source",
     "atomic_write",
+    "candidates",
     "check_inputs",
     "check_outputs_differ",
     "check_target",
     "detect_compression",
+    "member_head",
     "open_source",
     "open_target",
     "sync_folder",

@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vecload.errors import FormatError, MissingDependencyError, OptionError, as_format_errors, require
-from vecload.sources.archives import detect_archive, holds_arrays, tar_member, zip_member
+from vecload.sources.archives import candidates, detect_archive, several_members
 from vecload.sources.compression import decompressed
+from vecload.sources.extraction import Selection, open_extracted
 from vecload.sources.stream import Source
+from vecload.sources.tar_archives import TarArchive
+from vecload.sources.zip_archives import ZipArchive, holds_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from vecload.sources.archives import Archive
+    from vecload.sources.extraction import Choose
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z]+::")
 _HEAD = 512  # bytes that identify a compression or an archive
 _ARCHIVE = re.compile(r"\.(?:zip|tgz|tar(?:\.\w+)?)(?=/.)", re.IGNORECASE)
 
 
-def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False) -> Source:
+def open_source(
+    source: str | os.PathLike[str] | IO[bytes], *, folders: bool = False, choose: Choose | None = None
+) -> Source:
     """Open a source of bytes, and decompress it.
 
     Parameters
@@ -34,6 +42,9 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
         zstd, zip and tar are detected from the first bytes. For an archive of one file, the member can be omitted.
     folders
         Whether to accept a folder: its source has no bytes, only a `path`.
+    choose
+        A function that chooses what to open in an archive. Without one, it is the file that was named, or the only one
+        that does not merely describe the archive, as README and LICENSE do.
 
     Raises
     ------
@@ -55,9 +66,9 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
     ('gzip', b'cat')
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _open_member(_from_file(source, getattr(source, "name", None) or "<stream>"), source, "")
+        return _open_member(_from_file(source, getattr(source, "name", None) or "<stream>"), source, "", choose)
     if source == "-":
-        return _open_member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "")
+        return _open_member(_from_file(sys.stdin.buffer, "<stdin>"), sys.stdin.buffer, "", choose)
     member = ""
     if isinstance(source, str) and _URL.match(source):
         file, name, member = _remote_or_member(source)
@@ -76,7 +87,7 @@ def open_source(source: str | os.PathLike[str] | IO[bytes], *, folders: bool = F
         file, name = path.open("rb", buffering=0), str(path)
     try:
         plain = _from_file(file, name, close=file.close)
-        opened = _open_member(plain, file, member)
+        opened = _open_member(plain, file, member, choose)
     except BaseException:
         file.close()
         raise
@@ -125,13 +136,13 @@ def _from_file(file: IO[bytes], name: object, *, close: Callable[[], object] = l
     return Source(str(name), file.read, size=size, readinto=getattr(file, "readinto", None), close=close)
 
 
-def _open_member(plain: Source, file: IO[bytes], member: str) -> Source:
+def _open_member(plain: Source, file: IO[bytes], member: str, choose: Choose | None) -> Source:
     """Open the data in a source as `_open_data` does, and raise only documented errors."""
     with as_format_errors(plain.name, plain.size):
-        return _open_data(plain, file, member)
+        return _open_data(plain, file, member, choose)
 
 
-def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
+def _open_data(plain: Source, file: IO[bytes], member: str, choose: Choose | None) -> Source:
     """Return the source itself, its decompressed data, or a member of its archive, which is decompressed too."""
     inner = decompressed(plain)
     kind = detect_archive(inner)
@@ -140,9 +151,7 @@ def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
             found = f"a request for member {member!r}"
             raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
         return inner
-    if kind == "tar" and member:
-        return decompressed(tar_member(inner, None, member))
-    choose = zip_member if kind == "zip" else tar_member
+    make = ZipArchive if kind == "zip" else TarArchive
     if inner is plain and hasattr(file, "seekable") and file.seekable():
         # The archive is a seekable file, so its members can be read in place. Detection has already read up to `_HEAD`
         # bytes into the source, so the file position is moved back by that number.
@@ -151,19 +160,41 @@ def _open_data(plain: Source, file: IO[bytes], member: str) -> Source:
         if kind == "zip" and not member and holds_arrays(file):
             file.seek(inspected, os.SEEK_CUR)
             return inner
-        chosen = choose(inner, file, member)
+        chosen = _open_chosen(make(inner, file), member, choose)
         chosen.archive_size = plain.size
-        return decompressed(chosen)
-    # A zip archive keeps its directory at the end, and a tar archive must be read to the end to know that it has only
-    # one file. So a stream, or an archive that is compressed itself, is first written to a temporary file.
+        return _closing(chosen, plain.close)
+    if kind == "tar" and member:
+        return decompressed(TarArchive(inner, None, member).open(member))
+    # A zip archive keeps its directory at the end, and a tar archive must be read to the end to know all its files. So
+    # a stream, or an archive that is compressed itself, is first written to a temporary file.
     spool = inner.spooled()
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
     try:
-        chosen = choose(inner, spool, member)
+        chosen = _open_chosen(make(inner, spool), member, choose)
     except BaseException:
         spool.close()
         raise
     chosen.archive_size = inner.consumed()
-    chosen.close = lambda: (spool.close(), inner.close())
-    return decompressed(chosen)
+    return _closing(chosen, spool.close, inner.close)
+
+
+def _closing(source: Source, *others: Callable[[], object]) -> Source:
+    """Let `close` of a source call other functions, too."""
+    close = source.close
+    source.close = lambda: [function() for function in (close, *others)]
+    return source
+
+
+def _open_chosen(archive: Archive, member: str, choose: Choose | None) -> Source:
+    """Open the requested member of an archive, or the one to choose."""
+    chosen = None if choose is None else choose(archive, member)
+    if chosen is None and not member and len(names := candidates(archive)) == 1:
+        chosen = Selection(names[0])
+    if chosen is None:
+        if not member:
+            raise several_members(archive)
+        chosen = Selection(member)
+    if chosen.files:
+        return open_extracted(archive, chosen)
+    return decompressed(archive.open(chosen.path))

@@ -158,18 +158,19 @@ class Source:
             while count := self.readinto(block):
                 written += count
                 if written > limit:
-                    raise self._no_space(folder, f"its data needs more than {limit:,} bytes")
+                    raise self.no_space(folder, f"its data needs more than {limit:,} bytes")
                 file.write(block[:count])
             file.seek(0)
         except BaseException as error:
             file.close()
             # Errors of reading name a file; errors of writing to the unnamed file do not.
             if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
-                raise self._no_space(folder, "its data does not fit") from error
+                raise self.no_space(folder, "its data does not fit") from error
             raise
         return file
 
-    def _no_space(self, folder: str, problem: str) -> OSError:
+    def no_space(self, folder: str, problem: str) -> OSError:
+        """Return the error for a temporary folder without enough space."""
         hint = "decompress the file yourself and pass its path, or set TMPDIR to a folder with more space"
         return OSError(errno.ENOSPC, f"not enough space in the temporary folder {folder}: {problem}; {hint}", self.name)
 

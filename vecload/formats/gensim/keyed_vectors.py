@@ -53,6 +53,8 @@ from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy.typing as npt
 
     from vecload.formats.array_reader import Rows
@@ -80,6 +82,11 @@ _EXPORT: Final = "Export it with the library that wrote it, for example as text:
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
     """Return 95 for any pickle; errors of the reader describe those that are not gensim's."""
     return 95 if _PICKLE.match(head) else 0
+
+
+def side_files(name: str, names: Collection[str]) -> list[str]:
+    """Return the array files of a model, which are named after it."""
+    return [other for other in names if other.startswith(f"{name}.") and other.endswith((".npy", ".npz"))]
 
 
 def read(source: Source, request: ReadRequest) -> ArrayReader:
@@ -325,4 +332,4 @@ def _read_npz(path: Path) -> npt.NDArray[Any]:
         raise FormatError(f"the array is damaged ({describe_exception(error)})", file=str(path)) from error
 
 
-FORMAT: Final = Format(name=NAME, detect=detect, read=read, write=write, suffixes=(".kv",))
+FORMAT: Final = Format(name=NAME, detect=detect, read=read, side_files=side_files, write=write, suffixes=(".kv",))
