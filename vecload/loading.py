@@ -71,8 +71,8 @@ def load(
         A path of a file or of a model's folder, ``-`` for standard input, a member of an archive as
         ``archive.zip/member`` or ``archive.tar.gz/member``, a URL of any file system that fsspec knows (extra
         "remote"), a name of the catalog of public files such as ``glove.6B.50d``, or a file opened in binary mode.
-        gzip, bzip2, xz, zstd, zip and tar are decompressed; in an archive, the only member with vectors is found. The
-        format is detected from the content, not from the name; ``vecload formats`` lists all formats.
+        gzip, bzip2, xz, lzma, lz4, zstd, zip and tar are decompressed; in an archive, the only member with vectors is
+        found. The format is detected from the content, not from the name; ``vecload formats`` lists all formats.
     vocab
         Read only the rows of these words; other rows are skipped without parsing them.
     limit

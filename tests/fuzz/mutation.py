@@ -370,10 +370,17 @@ def _zstd(data: bytes, *, pack: bool) -> bytes:
     return zstandard.compress(data) if pack else zstandard.decompress(data, max_output_size=1 << 24)
 
 
+def _lz4(data: bytes, *, pack: bool) -> bytes:
+    import lz4.frame
+
+    return lz4.frame.compress(data) if pack else lz4.frame.LZ4FrameDecompressor().decompress(data, 1 << 24)
+
+
 _PACKED: list[tuple[bytes, Callable[[bytes], bytes], Callable[[bytes], bytes]]] = [
     (b"\x1f\x8b", gzip.decompress, lambda data: gzip.compress(data, mtime=0)),
     (b"BZh", bz2.decompress, bz2.compress),
     (b"\xfd7zXZ", lzma.decompress, lzma.compress),
     (b"]\0\0", lzma.decompress, lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE)),
+    (b"\x04\x22\x4d\x18", lambda data: _lz4(data, pack=False), lambda data: _lz4(data, pack=True)),
     (b"(\xb5/\xfd", lambda data: _zstd(data, pack=False), lambda data: _zstd(data, pack=True)),
 ]

@@ -241,10 +241,15 @@ def _archives(folder: Path) -> Iterator[Input]:
 def _compression(folder: Path) -> Iterator[Input]:
     text = b"".join(b"w%d 0.5 -1.25 %d\n" % (n, n) for n in range(100))
     packed = {"a.gz": gzip.compress(text, mtime=0), "a.bz2": bz2.compress(text), "a.xz": lzma.compress(text)}
+    packed["a.lzma"] = lzma.compress(text, lzma.FORMAT_ALONE)
     if find_spec("zstandard") is not None:
         import zstandard
 
         packed["a.zst"] = zstandard.compress(text)
+    if find_spec("lz4") is not None:
+        import lz4.frame
+
+        packed["a.lz4"] = lz4.frame.compress(text)
     for name, data in packed.items():
         yield Input("compression", {name: data}, name)
 

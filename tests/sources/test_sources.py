@@ -9,6 +9,7 @@ import io
 import itertools
 import lzma
 import shutil
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -17,8 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
+import hypothesis
+import lz4.frame
 import pytest
 import zstandard
+from hypothesis import strategies as st
 
 from vecload.errors import FormatError, MissingDependencyError, OptionError
 from vecload.sources import open_source
@@ -109,6 +113,8 @@ PACKERS = {
     "gzip": (gzip.compress, 1 << 27),
     "bzip2": (bz2.compress, 1 << 26),
     "xz": (lzma.compress, 1 << 26),
+    "lzma": (lambda data: lzma.compress(data, lzma.FORMAT_ALONE), 1 << 26),
+    "lz4": (lz4.frame.compress, 1 << 27),
     "zstd": (zstandard.compress, 1 << 28),
 }
 
@@ -293,6 +299,40 @@ def test_open_source_names_the_package_that_a_url_needs(monkeypatch: pytest.Monk
         MissingDependencyError, match=r'HTTPFileSystem requires aiohttp: pip install "vecload\[remote\]"'
     ):
         open_source("https://example.org/v.txt")
+
+
+@hypothesis.given(data=st.binary(max_size=300), more=st.binary(max_size=300))
+@pytest.mark.parametrize("kind", ["lzma", "lz4"])
+def test_open_source_reads_several_streams_in_a_row(kind: str, data: bytes, more: bytes) -> None:
+    pack, _ = PACKERS[kind]
+    # The first byte is fixed, because the data themselves may begin like an archive.
+    with open_source(io.BytesIO(pack(b"." + data) + pack(more))) as source:
+        assert source.compression == kind
+        assert source.read(1000) == b"." + data + more
+
+
+@pytest.mark.parametrize("size", [-1, 5])
+def test_open_source_reads_lzma_files_with_and_without_a_size(size: int) -> None:
+    packed = bytearray(lzma.compress(b"cat 1", lzma.FORMAT_ALONE))
+    packed[5:13] = size.to_bytes(8, "little", signed=True)
+    with open_source(io.BytesIO(bytes(packed))) as source:
+        assert (source.compression, source.read(9)) == ("lzma", b"cat 1")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"] 0.5 0.25\n[ 1 2\n", b"]\0\0\x80\0" + b"\0" * 7 + b"\x10", b"]\0\0\x80\3" + b"\xff" * 8],
+    ids=["text", "size", "dictionary"],
+)
+def test_open_source_takes_no_other_file_for_lzma(head: bytes) -> None:
+    with open_source(io.BytesIO(head)) as source:
+        assert source.compression is None
+
+
+def test_lz4_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    with pytest.raises(MissingDependencyError, match=r"vecload\[lz4\]"):
+        open_source(io.BytesIO(lz4.frame.compress(b"cat 1 2")))
 
 
 def test_open_source_handles_member_names_of_other_tools(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ app = typer.Typer(
 
     FILE is a path, a URL, or a name from the catalog of public files, which is downloaded once. `-` is standard input,
     and `archive.zip/member` is one file in an archive. The format is detected from the content of the file, which may
-    be compressed with gzip, bzip2, xz, zstd, zip or tar.
+    be compressed with gzip, bzip2, xz, lzma, lz4, zstd, zip or tar.
 
     Example: vecload neighbors glove.6B.50d frog toad
     """,

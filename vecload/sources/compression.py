@@ -1,4 +1,4 @@
-"""Decompress gzip, bzip2, xz and zstd streams while they are read.
+"""Decompress gzip, bzip2, xz, lzma, lz4 and zstd streams while they are read.
 
 The decompressor objects of each library receive small pieces of input, for two reasons. First, memory stays bounded,
 although a few bytes can decompress to gigabytes. Second, a truncated stream is noticed, because the decompressor knows
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import struct
 import zlib
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -27,16 +28,29 @@ _MAX_OUTPUT = 1 << 20
 MAX_DICTIONARY = 1 << 26
 """Bytes of the largest LZMA dictionary that is accepted: that of ``xz -9``. A file may request 4 GiB."""
 _MAX_MEMORY = MAX_DICTIONARY + (1 << 22)  # the decoder itself needs a few megabytes more
-# Decompressors that limit their output and keep the input that they have not used yet.
-_BUFFERING = (bz2.BZ2Decompressor, lzma.LZMADecompressor)
+# Compressions whose decompressors limit their output and keep the input that they have not used yet.
+_BUFFERING = ("bzip2", "xz", "lzma", "lz4")
+# A .lzma file has no magic number: its properties (nearly always 0x5d), the size of the dictionary, and the size of the
+# data or -1. Like file(1) and xz, accept only the sizes that encoders write.
+_LZMA_HEADER = struct.Struct("<BIq")
+_LZMA_DICTIONARIES = {size for power in range(12, 32) for size in (1 << power, (1 << power) + (1 << power - 1))}
+_LZMA_MOST = 1 << 38
 
 
 class _Decompressor(Protocol):
     @property
     def eof(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class _Buffering(_Decompressor, Protocol):
+    """A decompressor that limits its output."""
+
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, most: int = -1, /) -> bytes: ...
 
 
 class _Deflated(Protocol):
@@ -63,6 +77,15 @@ def _xz() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(memlimit=_MAX_MEMORY)
 
 
+def _lzma() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MAX_MEMORY)
+
+
+def _lz4() -> _Engine:
+    frame = require("lz4.frame", "lz4")
+    return frame.LZ4FrameDecompressor, RuntimeError
+
+
 def _zstd() -> _Engine:
     zstandard = require("zstandard", "zstd")
     # One context serves all frames of a file. Making one takes longer than reading an empty frame, so a file of many
@@ -74,6 +97,8 @@ _COMPRESSIONS: tuple[tuple[str, bytes, Callable[[], _Engine]], ...] = (
     ("gzip", b"\x1f\x8b", _gzip),
     ("bzip2", b"BZh", lambda: (bz2.BZ2Decompressor, OSError)),
     ("xz", b"\xfd7zXZ\x00", lambda: (_xz, lzma.LZMAError)),
+    ("lzma", b"", lambda: (_lzma, lzma.LZMAError)),
+    ("lz4", b"\x04\x22\x4d\x18", _lz4),
     ("zstd", b"\x28\xb5\x2f\xfd", _zstd),
 )
 
@@ -115,7 +140,7 @@ class _Decompressed:
             except (self._failure, OSError, EOFError) as error:
                 raise self._error(f"the {self._kind} stream is damaged ({error})") from error
             if self._engine.eof:
-                self._pending = self._engine.unused_data
+                self._pending = self._engine.unused_data or b""  # lz4 has None for no bytes
         ready = self._ready
         if len(ready) <= count:
             self._ready = b""
@@ -125,16 +150,16 @@ class _Decompressed:
         return bytes(view[:count])
 
     def _decompress(self, piece: bytes) -> bytes:
-        engine = self._engine
-        if isinstance(engine, _BUFFERING):
+        if self._kind in _BUFFERING:
+            engine = cast("_Buffering", self._engine)
             ready = engine.decompress(piece, _MAX_OUTPUT)
             self._held = not (engine.eof or engine.needs_input)
         elif self._kind == "gzip":
-            ready = cast("_Deflated", engine).decompress(piece, _MAX_OUTPUT)
-            self._pending = cast("_Deflated", engine).unconsumed_tail
+            ready = cast("_Deflated", self._engine).decompress(piece, _MAX_OUTPUT)
+            self._pending = cast("_Deflated", self._engine).unconsumed_tail
             self._held = len(ready) == _MAX_OUTPUT
         else:
-            ready = engine.decompress(piece)
+            ready = self._engine.decompress(piece)
         return ready
 
     def _error(self, problem: str) -> FormatError:
@@ -150,12 +175,21 @@ def detect_compression(head: bytes) -> str | None:
     >>> detect_compression(b"\x1f\x8b\x08"), detect_compression(b"cat 0.1")
     ('gzip', None)
     """
-    return next((kind for kind, magic, _ in _COMPRESSIONS if head.startswith(magic)), None)
+    if _is_lzma(head):
+        return "lzma"
+    return next((kind for kind, magic, _ in _COMPRESSIONS if magic and head.startswith(magic)), None)
+
+
+def _is_lzma(head: bytes) -> bool:
+    if len(head) < _LZMA_HEADER.size:
+        return False
+    properties, dictionary, size = _LZMA_HEADER.unpack_from(head)
+    return properties == 0x5D and dictionary in _LZMA_DICTIONARIES and (size == -1 or 0 <= size < _LZMA_MOST)
 
 
 def decompressed(plain: Source) -> Source:
     """Return a source of the decompressed bytes, or the source itself if it is not compressed."""
-    found = detect_compression(plain.head(6))
+    found = detect_compression(plain.head(_LZMA_HEADER.size))
     for kind, _, engine in _COMPRESSIONS:
         if kind == found:
             inner = _Decompressed(plain, kind, *engine())

@@ -39,7 +39,8 @@ def open_source(
     source
         A path; a URL of any file system that fsspec knows (extra "remote"); ``-`` for standard input; a member of a zip
         or tar archive as ``archive.zip/member``; or a file opened in binary mode, which is left open. gzip, bzip2, xz,
-        zstd, zip and tar are detected from the first bytes. For an archive of one file, the member can be omitted.
+        lzma, lz4, zstd, zip and tar are detected from the first bytes. For an archive of one file, the member can be
+        omitted.
     folders
         Whether to accept a folder: its source has no bytes, only a `path`.
     choose
