@@ -21,11 +21,15 @@ from vecload import Vectors, Words
 from vecload.errors import FormatError
 from vecload.formats import Format
 
-_NAMES = {"text": ("word2vec text", "glove"), "sentence-transformers": ("sentence-transformers", "model2vec")}
+_NAMES = {
+    "text": ("word2vec text", "glove"),
+    "CSV": ("CSV", "TSV"),
+    "sentence-transformers": ("sentence-transformers", "model2vec"),
+}
 """Aliases under which a format writes different files, each of which is checked."""
 _UTF8_ONLY = ("spaCy", "sentence-transformers")
 """Formats that cannot store words of invalid UTF-8."""
-_WITHOUT_END = ("glove", "word2vec text")
+_WITHOUT_END = ("glove", "word2vec text", "CSV", "TSV", "JSON lines")
 """Formats whose files may end after any row."""
 _EXCLUDED = {"floret": "stores rows of n-grams, not words"}
 

@@ -19,8 +19,8 @@ def blocks(language: str) -> list[str]:
 def documented_format() -> Format:
     """Return the format that the page defines."""
     (source,) = blocks("python")
-    namespace: dict[str, object] = {"__name__": "json_lines"}
-    exec(compile(source, "json_lines.py", "exec"), namespace)
+    namespace: dict[str, object] = {"__name__": "json_pairs"}
+    exec(compile(source, "json_pairs.py", "exec"), namespace)
     form = namespace["FORMAT"]
     assert isinstance(form, Format)
     return form

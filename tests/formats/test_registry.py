@@ -124,19 +124,19 @@ def test_format_refuses_invalid_arguments(arguments: dict[str, object], message:
 def build_wheel(folder: Path) -> Path:
     """Write the documented format as a wheel: a package that declares it, and one that declares a broken format."""
     points = entry_points()
-    points["vecload.formats"]["broken"] = "json_lines:MISSING"
+    points["vecload.formats"]["broken"] = "json_pairs:MISSING"
     lines = [
         f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in of.items()) for group, of in points.items()
     ]
-    info = "json_lines-1.0.dist-info"
+    info = "json_pairs-1.0.dist-info"
     files = {
-        "json_lines.py": blocks("python")[0],
+        "json_pairs.py": blocks("python")[0],
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: json-lines\nVersion: 1.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": "\n".join(lines),
     }
     record = []
-    wheel = folder / "json_lines-1.0-py3-none-any.whl"
+    wheel = folder / "json_pairs-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
@@ -179,14 +179,14 @@ def test_format_of_an_installed_package_is_known_without_a_call(installed: Path,
     code = (
         "import json, numpy as np, vecload\n"
         "vectors = vecload.Vectors(['cat', 'dog'], np.eye(2, dtype='float32'))\n"
-        "vectors.save('vectors.jsonl')\n"
-        "vecload.convert('vectors.jsonl', 'vectors.vec')\n"
-        "loaded = vecload.load('vectors.jsonl')\n"
+        "vectors.save('vectors.pairs')\n"
+        "vecload.convert('vectors.pairs', 'vectors.vec')\n"
+        "loaded = vecload.load('vectors.pairs')\n"
         "print(json.dumps([loaded.meta['format'], list(loaded), vecload.formats.all_formats()[-1].name]))\n"
     )
     done = run_with(installed, code, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == ["JSON lines", ["cat", "dog"], "JSON lines"]
+    assert json.loads(done.stdout) == ["JSON pairs", ["cat", "dog"], "JSON pairs"]
     assert (tmp_path / "vectors.vec").read_bytes() == b"2 2\ncat 1.0 0.0\ndog 0.0 1.0\n"
 
 
@@ -195,15 +195,15 @@ def test_broken_format_of_an_installed_package_is_a_warning(installed: Path, tmp
     code = "import vecload; vecload.formats.all_formats(); print(len(vecload.load('glove.txt')))"
     done = run_with(installed, code, tmp_path)
     assert done.stdout == "1\n"
-    assert "the format 'broken' (json_lines:MISSING) cannot be used" in done.stderr
+    assert "the format 'broken' (json_pairs:MISSING) cannot be used" in done.stderr
 
 
 def test_documented_use_of_the_format_runs(installed: Path, tmp_path: Path) -> None:
     (use,) = blocks("py")
-    (tmp_path / "json_lines.py").write_text(blocks("python")[0])
+    (tmp_path / "json_pairs.py").write_text(blocks("python")[0])
     done = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "vectors.jsonl").exists()
+    assert (tmp_path / "vectors.pairs").exists()
 
 
 def test_documented_format_has_about_forty_lines() -> None:
@@ -214,9 +214,9 @@ def test_documented_format_has_about_forty_lines() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"word": "cat"}', "not a JSON object with a word and a vector"),
-        ('{"word": "cat", "vector": [1, 2]}', "the file is cut short: found 1 row"),
-        ('{"rows": 0}', "vectors must be lists of numbers"),
+        ('["cat"]\n["dog"', "not a JSON list of a word and a vector"),
+        ('["cat", [1, 2]]', "the file is cut short: found 1 row"),
+        ("[0]", "vectors must be lists of numbers"),
     ],
 )
 def test_documented_format_refuses_damaged_files(line: str, message: str, register: list[Format]) -> None:

@@ -82,6 +82,26 @@ def _text(folder: Path) -> Iterator[Input]:
     yield Input("text", {"e.txt": b"/c/en/cat 1 0 0\n/c/en/dog 0 1 0\n/c/de/katze 0 0 1\n"}, "e.txt")
 
 
+@_seeds_of("CSV")
+def _csv(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "CSV", "a.csv", "CSV", VECTORS)
+    yield _saved(folder, "CSV", "b.tsv", "TSV", VECTORS)
+    yield Input("CSV", {"c.csv": b',0,1\r\n"a,b",0.1,-2e-3\r\n"say ""hi""",.5,1\r\n"x\ny",1,2\r\n'}, "c.csv")
+    yield Input("CSV", {"d.csv": b'word,vector\ncat,"[0.1, 0.2]"\ndog,"[0.3\n 0.4]"\n'}, "d.csv")
+
+
+@_seeds_of("JSON")
+def _json(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "JSON", "a.json", "JSON", VECTORS)
+    yield Input("JSON", {"b.json": b'{"a": [0.1, -2e-3],\n "\\u00e9\\ud83d\\ude42": [1, 2], "}": [3, 4]}'}, "b.json")
+    yield Input("JSON", {"c.json": b'[{"id": 1, "token": "a", "values": [1, 2]}]'}, "c.json")
+
+
+@_seeds_of("JSON lines")
+def _json_lines(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "JSON lines", "a.jsonl", "JSON lines", VECTORS)
+
+
 @_seeds_of("floret")
 def _floret(folder: Path) -> Iterator[Input]:
     floret = [one for one in ngram_tables() if one.kind == "floret"]

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from vecload.errors import FormatError, OptionError, warn
-from vecload.formats import native, npz, spacy, static_embeddings, tensorboard, text, unsupported, word2vec
+from vecload.formats import (
+    delimited,
+    json_files,
+    native,
+    npz,
+    spacy,
+    static_embeddings,
+    tensorboard,
+    text,
+    unsupported,
+    word2vec,
+)
 from vecload.formats.arrow import ipc, parquet
 from vecload.formats.fasttext import binary, floret
 from vecload.formats.format import SURE, Format
@@ -28,6 +39,9 @@ _IGNORED: Final = str.maketrans("", "", " -_.")
 # formats` list formats in this order, too.
 _BUILT_IN: Final = (
     text.FORMAT,
+    delimited.FORMAT,
+    json_files.DOCUMENT,
+    json_files.LINES,
     word2vec.FORMAT,
     binary.FORMAT,
     floret.FORMAT,

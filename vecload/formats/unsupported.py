@@ -19,6 +19,7 @@ class UnsupportedFile(NamedTuple):
 _EXPORT = "Export it as text (a word and its values on each line), or load it with the library that wrote it."
 _TENSORS = "If you have its words: vecload.Vectors(words, safetensors.numpy.load_file(path)[name])."
 _AGAIN = "The download went wrong: open the file in an editor to read the message, then fetch it again."
+_JSON_SHAPES = 'Vectors in JSON are {"word": [numbers], ...} or objects with a word and a list of numbers.'
 _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
@@ -44,7 +45,28 @@ _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
 _SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)
-_JSON = re.compile(rb"^\s*[\[{]\s*[\"\[{]")
+_JSON = re.compile(rb"^(\xef\xbb\xbf)?\s*[\[{]\s*[\"\[{]")
+# JSON documents that are often named by mistake, by their first bytes.
+_JSON_KINDS: tuple[tuple[re.Pattern[bytes], UnsupportedFile], ...] = (
+    (
+        re.compile(rb"^\s*\{.{0,4096}?\"(?:added_tokens|pre_tokenizer|truncation)\"\s*:", re.DOTALL),
+        UnsupportedFile("a tokenizer (tokenizer.json), which has no vectors", "Name the folder or file of its model."),
+    ),
+    (
+        re.compile(rb"^\s*\{.{0,4096}?\"(?:architectures|model_type|hidden_size)\"\s*:", re.DOTALL),
+        UnsupportedFile("the settings of a model (config.json), not its vectors", "Name the folder of the model."),
+    ),
+    (
+        re.compile(rb"^\s*\[\s*\"(?:[^\"\\]|\\.)*\"\s*[,\]]"),
+        UnsupportedFile(
+            "a JSON list of strings, without vectors", "A list of words is a vocabulary: vecload.Vocab.load."
+        ),
+    ),
+    (
+        re.compile(rb"^\s*\{\s*\"(?:[^\"\\]|\\.)*\"\s*:\s*-?\d+\s*[,}]"),
+        UnsupportedFile("a JSON object of numbers, such as a vocabulary", "Its vectors are in another file."),
+    ),
+)
 _SPARSE = re.compile(rb"^[^\r\n]*?[^\s][ \t]\d+:[-+.\deE]+(?:[ \t]\d+:[-+.\deE]+)*[ \t]*\r?$", re.MULTILINE)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 
@@ -72,8 +94,11 @@ def describe(head: bytes) -> UnsupportedFile | None:
         return UnsupportedFile("an XML document, such as a server's error message", _AGAIN)
     if _SAFETENSORS.match(head):
         return UnsupportedFile("a safetensors file of another library", _TENSORS)
+    for pattern, file in _JSON_KINDS:
+        if pattern.match(head):
+            return file
     if _JSON.match(head):
-        return UnsupportedFile("a JSON document", _EXPORT)
+        return UnsupportedFile("a JSON document", _JSON_SHAPES)
     lines = head.split(b"\n", 2)
     if _SPARSE.match(lines[1] if len(lines) > 1 and re.match(rb"^\d+ \d+ *\r?$", lines[0]) else lines[0]):
         return UnsupportedFile("sparse vectors (index:value pairs)", "Use the dense edition of these vectors.")

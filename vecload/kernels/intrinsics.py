@@ -115,6 +115,31 @@ below64 = _compare("<")
 
 
 @intrinsic
+def replace64(typingctx: Any, source: Any, begin: Any, target: Any, at: Any, byte: Any, other: Any) -> Any:
+    """Copy the 64 bytes from `begin` of a contiguous uint8 array to `at` of another one, with `other` for `byte`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        block, integer = ir.VectorType(ir.IntType(8), 64), ir.IntType(32)
+        nothing = ir.Constant(block, ir.Undefined)
+
+        def pointer(kind: Any, array: Any, index: Any) -> Any:
+            data = context.make_array(kind)(context, builder, array).data
+            return builder.bitcast(builder.gep(data, [index]), block.as_pointer())
+
+        def all64(value: Any) -> Any:
+            one = builder.insert_element(nothing, builder.trunc(value, ir.IntType(8)), integer(0))
+            return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(integer, 64), None))
+
+        loaded = builder.load(pointer(signature.args[0], args[0], args[1]), align=1)
+        found = builder.icmp_unsigned("==", loaded, all64(args[4]))
+        changed = builder.select(found, all64(args[5]), loaded)
+        builder.store(changed, pointer(signature.args[2], args[2], args[3]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
 def as_double(typingctx: Any, bits: Any) -> Any:
     """Return the double that has the bit pattern of a uint64."""
 

@@ -102,7 +102,11 @@ def test_absurd_count_in_the_header_allocates_no_memory() -> None:
         ("cat 0.1 0.2\n".encode("utf-16"), "UTF-16 text"),
         (bytes(range(256)) * 20, "binary data"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
-        (b'{"cat": [0.1, 0.2]}', "a JSON document"),
+        (b'{"cats": {"x": 0.1}}', "a JSON document"),
+        (b'{"model_type": "bert", "hidden_size": 768}', "the settings of a model"),
+        (b'{"version": "1.0", "truncation": null, "added_tokens": []}', "a tokenizer"),
+        (b'["cat", "dog"]', "a JSON list of strings"),
+        (b'{"cat": 0, "dog": 1}', "a JSON object of numbers"),
     ],
 )
 def test_error_names_the_kind_of_other_files(data: bytes, what: str) -> None:
