@@ -5,7 +5,8 @@
     word      string or binary
     vector    list of float16, float32 or float64: of fixed size (as written), or of equal lengths
 
-Other column names are accepted if only one column has strings and only one has lists of floats. Rows are read and
+Other column names are accepted if only one column has strings and only one has lists of floats. Instead of the lists
+there may be one column of floats for each value (`vecload.formats.arrow.wide`). Rows are read and
 written one record batch at a time. If a word is not UTF-8, the column is written as ``large_binary``.
 
 Source: the Arrow columnar format, https://arrow.apache.org/docs/format/Columnar.html.
@@ -20,6 +21,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, numpy_dtype, type_of
 from vecload.errors import FormatError, require
+from vecload.formats.arrow.wide import find_values, join_values
 from vecload.formats.contract import BaseReader, Batch
 from vecload.saved import MAX_DIM
 from vecload.words import Words
@@ -66,17 +68,47 @@ class Columns:
             raise FormatError(f"invalid Arrow schema ({error})", file=name) from error
         # A name that two columns share has index -1 and could mean either, so both are ignored.
         kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}
+        # pandas stores the index of a table under such a name. It has the words if there is no other text.
+        other = {name: kind for name, kind in kinds.items() if not name.startswith("__index_level_")}
+        kinds = other if any(map(_is_text, other.values())) else kinds
         words = [column for column, kind in kinds.items() if _is_text(kind)]
         lists = [column for column, kind in kinds.items() if _is_list(kind) and types.is_floating(kind.value_type)]
-        word = WORD if WORD in words else words[0] if len(words) == 1 else None
+        numbers = [column for column, kind in kinds.items() if types.is_integer(kind)]
+        # Items of a shop or a knowledge base may have numbers instead of names.
+        named = words or numbers
+        word = WORD if WORD in named else named[0] if len(named) == 1 else None
         vector = VECTOR if VECTOR in lists else lists[0] if len(lists) == 1 else None
+        wide = find_values(kinds, word) if not lists and VECTOR not in kinds else None
+        if wide is not None and word is not None:
+            self.word, self.vector = word, VECTOR if word != VECTOR else WORD
+            self._values, self.dtype = wide
+            self.dim: int | None = len(self._values)
+            return
+        word = word if words else None
         if word is None or vector is None:
-            expected = f"columns {WORD!r} of strings and {VECTOR!r} of lists of floats"
+            expected = f"columns {WORD!r} of strings and {VECTOR!r} of lists of floats, or a column for each value"
             found = ", ".join(f"{column}: {kind}" for column, kind in fields)[:300]
             raise FormatError("not a table of word vectors", file=name, found=found, expected=expected)
         self.word, self.vector = word, vector
+        self._values: list[str] = []
         self.dtype = np.dtype(kinds[vector].value_type.to_pandas_dtype())
         self.dim = kinds[vector].list_size if types.is_fixed_size_list(kinds[vector]) else None
+
+    @property
+    def names(self) -> list[str]:
+        """Columns to read."""
+        return [self.word, *(self._values or [self.vector])]
+
+    @property
+    def wide(self) -> bool:
+        """Whether each value has its own column."""
+        return bool(self._values)
+
+    def joined(self, batch: Any) -> Any:
+        """Return a record batch with one column of vectors, given one with the columns `names`."""
+        if not self._values:
+            return batch
+        return join_values(batch, self.word, self._values, self.vector, self.dtype)
 
 
 def _is_text(kind: Any) -> bool:

@@ -58,7 +58,7 @@ def read(source: Source, request: ReadRequest) -> Reader:
     def batches() -> Iterator[Any]:
         given = map(file.get_batch, range(file.num_record_batches)) if whole else file
         for batch in given:
-            yield batch.select([columns.word, columns.vector])
+            yield columns.joined(batch.select(columns.names))
             source.position = min(len(data), source.position + batch.nbytes)
 
     return Reader(source.name, columns, batches, request, form=NAME, rows=None, most=len(data))

@@ -52,9 +52,9 @@ def read(source: Source, request: ReadRequest) -> Reader:
     columns = Columns(schema, source.name)
 
     def batches() -> Iterator[Any]:
-        names = [columns.word, columns.vector]
         for group in range(file.num_row_groups):
-            yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
+            given = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns.names, use_threads=columns.wide)
+            yield from map(columns.joined, given)
             source.position = len(data) * (group + 1) // file.num_row_groups
 
     return Reader(source.name, columns, batches, request, form=NAME, rows=rows, most=len(data))

@@ -93,6 +93,9 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
             rest = bytes(memoryview(buffer)[cut:stop])
             yield Chunk(buffer, cut, offset, unended=False)
             offset += cut
+    # Programs of DOS and CP/M end text files with Ctrl-Z.
+    if buffer[cut:stop] == b"\x1a":
+        stop = cut
     if stop > cut:
         buffer[stop] = 10
     if stop:

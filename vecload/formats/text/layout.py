@@ -24,7 +24,7 @@ _DETECT_LINES = 20
 _LAYOUT_LINES = 50
 _MOST_ROWS = 10**12
 _SPACE = ord(" ")
-_HEADER = re.compile(rb"^(-?\d{1,20})[ \t]+(-?\d{1,20})[ \t]*\r?$")  # longer numbers are not sizes
+_HEADER = re.compile(rb"^[ \t]*(-?\d{1,20})[ \t]+(-?\d{1,20})[ \t]*\r?$")  # longer numbers are not sizes
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
