@@ -108,14 +108,17 @@ def write_table(output: Output, table: RowStream) -> tuple[Counter[str], int]:
             raise OptionError(f"{form.name} cannot store n-grams, and there are no words to write")
         _log.warning("%s: %s cannot store n-grams; they were dropped", output.path, form.name)
     folder, streams, compression = output.folder, output.streams, output.compression
-    with open_target(output.path, folder=folder, streams=streams, compression=compression) as to:
+    beside = form.written_beside
+    with open_target(output.path, folder=folder, streams=streams, compression=compression, beside=beside) as to:
         if isinstance(to, OutputStream):
             assert form.write_stream is not None  # `choose_output` refuses other formats
             dropped = form.write_stream(to, table, output.options)
         else:
             assert form.write is not None  # likewise
             dropped = form.write(to, table, output.options)
-    return dropped, to.written if isinstance(to, OutputStream) else _size(Path(output.path))
+    if isinstance(to, OutputStream):
+        return dropped, to.written
+    return dropped, sum(_size(Path(f"{output.path}{suffix}")) for suffix in ("", *beside))
 
 
 def _size(path: Path) -> int:

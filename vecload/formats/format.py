@@ -54,6 +54,8 @@ class Format:
         Suffixes that the format uses too, although another format is chosen for them.
     writes_folder
         Whether `write` creates a folder.
+    written_beside
+        Endings of the names of other files that `write` may create, after the name of the target.
     ngram_kinds
         Kinds of n-gram tables that `write` stores; others are dropped with a warning.
     options
@@ -93,6 +95,7 @@ class Format:
     suffixes: tuple[str, ...] = ()
     shared_suffixes: tuple[str, ...] = ()
     writes_folder: bool = False
+    written_beside: tuple[str, ...] = ()
     ngram_kinds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     records_doubts: bool = False

@@ -29,7 +29,11 @@ _LONGEST_STEM = 200  # bytes: with the characters around it, a work folder's nam
 
 @contextlib.contextmanager
 def atomic_write(
-    path: str | os.PathLike[str], *, folder: bool = False, suffixes: tuple[str, ...] = ()
+    path: str | os.PathLike[str],
+    *,
+    folder: bool = False,
+    suffixes: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
 ) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to `path` on success, remove it on error.
 
@@ -45,6 +49,9 @@ def atomic_write(
         Whether the target is a folder, which the ``with`` block creates. A folder with content is never replaced.
     suffixes
         Suffixes that the target's name must end in; empty for any.
+    beside
+        Endings of the names of files that belong to the target, after its own name. The block may write them next to
+        the temporary path. They are put next to the target; those of an older target are removed.
 
     Raises
     ------
@@ -67,6 +74,8 @@ def atomic_write(
     """
     check_target(path, folder=folder, suffixes=suffixes)
     target = Path(os.path.realpath(path))
+    for suffix in beside:
+        check_target(f"{target}{suffix}")
     stem = _stem(target.name)
     _remove_abandoned(target.parent, stem)
     work = target.with_name(f".{stem}.{secrets.token_hex(4)}.part")
@@ -78,7 +87,7 @@ def atomic_write(
                 # The umask determines the permissions, whichever library opens the file for writing.
                 part.touch()
             yield part
-            _finish(part, target, folder=folder)
+            _finish(part, target, folder=folder, beside=beside)
         except OSError as error:
             _name_target(error, work, path)
             raise
@@ -171,9 +180,15 @@ def _remove_abandoned(parent: Path, stem: str) -> None:
                     shutil.rmtree(work, ignore_errors=True)
 
 
-def _finish(part: Path, target: Path, *, folder: bool) -> None:
-    """Flush the written files to the disk, and rename them to the target."""
-    for written in (part, *part.rglob("*")):
+def _finish(part: Path, target: Path, *, folder: bool, beside: tuple[str, ...]) -> None:
+    """Flush the written files to the disk, and rename them to the target.
+
+    A target with files beside it cannot be replaced by one rename. So an older target of that kind is removed first,
+    and the new one is renamed last: at no time is there a target with the files of another one.
+    """
+    sides = [(Path(f"{part}{suffix}"), Path(f"{target}{suffix}")) for suffix in beside]
+    new = [(written, side) for written, side in sides if written.exists()]
+    for written in (part, *part.rglob("*"), *(written for written, _ in new)):
         if written.is_dir():
             sync_folder(written)
         else:
@@ -181,12 +196,21 @@ def _finish(part: Path, target: Path, *, folder: bool) -> None:
                 os.fsync(file.fileno())
     if not folder and target.exists():
         _copy_ownership(target.stat(), part)
+    for written, side in new:
+        if side.exists():
+            _copy_ownership(side.stat(), written)
+            target.unlink(missing_ok=True)
+            sync_folder(target.parent)
+        written.replace(side)
     try:
         part.replace(target)
     except OSError as error:
         if folder and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise OptionError(f"{target} was written by another process in the meantime; choose a new folder") from None
         raise
+    for written, side in sides:
+        if (written, side) not in new:
+            side.unlink(missing_ok=True)
 
 
 def _copy_ownership(replaced: os.stat_result, part: Path) -> None:

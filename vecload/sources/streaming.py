@@ -98,7 +98,12 @@ class OutputStream:
 
 @contextlib.contextmanager
 def open_target(
-    path: str | os.PathLike[str], *, folder: bool = False, streams: bool = False, compression: str = ""
+    path: str | os.PathLike[str],
+    *,
+    folder: bool = False,
+    streams: bool = False,
+    compression: str = "",
+    beside: tuple[str, ...] = (),
 ) -> Iterator[Path | OutputStream]:
     """Yield the temporary path of `atomic_write`, or an `OutputStream` for targets that cannot seek.
 
@@ -108,6 +113,8 @@ def open_target(
         As for `vecload.sources.check_target`.
     compression
         A key of `COMPRESSORS`, or "" to write plain bytes.
+    beside
+        As for `atomic_write`.
     """
     check_target(path, folder=folder, streams=streams)
     if streams and _is_stream(path):
@@ -116,7 +123,7 @@ def open_target(
             yield stream
             stream.finish()
         return
-    with atomic_write(path, folder=folder) as part:
+    with atomic_write(path, folder=folder, beside=beside) as part:
         if not compression:
             yield part
             return

@@ -79,6 +79,7 @@ class Columns:
         word = WORD if WORD in named else named[0] if len(named) == 1 else None
         vector = VECTOR if VECTOR in lists else lists[0] if len(lists) == 1 else None
         wide = find_values(kinds, word) if not lists and VECTOR not in kinds else None
+        self._values: list[str] = []
         if wide is not None and word is not None:
             self.word, self.vector = word, VECTOR if word != VECTOR else WORD
             self._values, self.dtype = wide
@@ -90,7 +91,6 @@ class Columns:
             found = ", ".join(f"{column}: {kind}" for column, kind in fields)[:300]
             raise FormatError("not a table of word vectors", file=name, found=found, expected=expected)
         self.word, self.vector = word, vector
-        self._values: list[str] = []
         self.dtype = np.dtype(kinds[vector].value_type.to_pandas_dtype())
         self.dim = kinds[vector].list_size if types.is_fixed_size_list(kinds[vector]) else None
 

@@ -18,7 +18,7 @@ up to 0.13     ``index2word``                      ``syn0``                     
 =============  ==================================  =================================  ==================
 
 `restricted_unpickler` reads the pickle without running anything in it, and gensim is not needed. Only the word vectors
-of a Doc2Vec model are read. Vectors are written as a ``KeyedVectors`` of gensim 4 in a single file (`pickle_writer`).
+of a Doc2Vec model are read. Vectors are written as a ``KeyedVectors`` of gensim 4 (`pickle_writer`).
 
 Sources: gensim's ``utils.SaveLoad``, ``models/keyedvectors.py`` and ``models/fasttext.py``.
 """
@@ -37,7 +37,7 @@ from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.contract import Table
 from vecload.formats.format import Format
-from vecload.formats.gensim.pickle_writer import write
+from vecload.formats.gensim.pickle_writer import BESIDE, write
 from vecload.formats.gensim.pickled_types import (
     KeyValuePairs,
     PickledObject,
@@ -332,4 +332,6 @@ def _read_npz(path: Path) -> npt.NDArray[Any]:
         raise FormatError(f"the array is damaged ({describe_exception(error)})", file=str(path)) from error
 
 
-FORMAT: Final = Format(name=NAME, detect=detect, read=read, side_files=side_files, write=write, suffixes=(".kv",))
+FORMAT: Final = Format(
+    name=NAME, detect=detect, read=read, side_files=side_files, write=write, suffixes=(".kv",), written_beside=(BESIDE,)
+)
