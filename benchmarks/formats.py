@@ -1,4 +1,4 @@
-"""Time reading word2vec binary and native files, `convert`, writing, and gzip; compare with gensim.
+"""Time reading word2vec binary, native files, tables and JSON, `convert`, writing, and gzip; compare with others.
 
     python benchmarks/formats.py [glove.6B.50d.txt] [--quick]
 
@@ -20,6 +20,7 @@ import numpy as np
 from load_text import PEERS as TEXT
 from load_text import packed
 from measure import generate, in_turn, row, run, title, versions
+from tables import compare
 
 FRESH = """
 import os, time, vecload
@@ -137,6 +138,8 @@ def main() -> None:
             in_turn(peers({"vecload, text out": 2, "vecload, 6 decimals": 2, "gensim, text out": 1}), vectors, 50, 1)
         )
         against(in_turn(peers({"vecload, binary out": 3, "gensim, binary out": 1}), vectors, 50, 1))
+
+        compare(folder, part=part, turns=turns)
 
         title("gzip: decompression alone, and to Vectors", "", "seconds", "× isal")
         against(in_turn(peers({"isal": 3, "zlib": 1, "vecload": 3}), packed(glove, "gz"), 50, turns))

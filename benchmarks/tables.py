@@ -1,0 +1,109 @@
+"""Time reading CSV, wide Parquet and JSON; compare with pandas and the json module.
+
+    python benchmarks/tables.py [--quick]
+
+Every case runs in a separate process, in turns. A time is the best of all runs of the whole call, up to a row-major
+float32 matrix and a list of words, with a warm page cache. Peak memory is above that of the imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import in_turn, row, run, title, versions
+
+VECLOAD = "import vecload; run = lambda: vecload.load(path)"
+CSV = {
+    "vecload": (VECLOAD, 3),
+    "pandas": (
+        "import numpy as np, pandas as pd\n"
+        "def run():\n"
+        "    frame = pd.read_csv(path, index_col=0, keep_default_na=False)\n"
+        "    return list(frame.index), np.ascontiguousarray(frame.to_numpy(dtype=np.float32))",
+        1,
+    ),
+}
+PARQUET = {
+    "vecload": (VECLOAD, 3),
+    "pandas": (
+        "import numpy as np, pandas as pd\n"
+        "def run():\n"
+        "    frame = pd.read_parquet(path).set_index('word')\n"
+        "    return list(frame.index), np.ascontiguousarray(frame.to_numpy(dtype=np.float32))",
+        3,
+    ),
+}
+JSON = {
+    "vecload": (VECLOAD, 3),
+    "json.load and NumPy": (
+        "import json, numpy as np\n"
+        "def run():\n"
+        "    with open(path) as file:\n"
+        "        found = json.load(file)\n"
+        "    return list(found), np.array(list(found.values()), dtype=np.float32)",
+        1,
+    ),
+}
+
+
+# The first peak of a process is that of the process that started it, so the tables are written by another one.
+WRITE = """
+import json, sys
+import numpy as np, pandas as pd
+folder, rows, dim = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+words = [f"w{at}" for at in range(rows)]
+values = np.random.default_rng(0).normal(0, 0.4, (rows, dim)).astype(np.float32)
+frame = pd.DataFrame(values, index=pd.Index(words, name="word")).rename(columns="d{}".format)
+frame.to_csv(folder + "/digits.csv", float_format="%.6f")
+frame.to_csv(folder + "/pandas.csv")
+frame.reset_index().to_parquet(folder + "/wide.parquet")
+with open(folder + "/vectors.json", "w") as file:
+    json.dump(dict(zip(words, values.astype(float).round(6).tolist())), file)
+"""
+WRITE_JSON = """
+import sys
+import numpy as np, vecload
+rows, dim = int(sys.argv[2]), int(sys.argv[3])
+values = np.random.default_rng(0).normal(0, 0.4, (rows, dim)).astype(np.float32)
+vecload.Vectors([f"w{at}" for at in range(rows)], values).save(sys.argv[1], precision=6)
+"""
+
+
+def write(code: str, path: Path, rows: int, dim: int) -> None:
+    """Run code that writes files of random vectors."""
+    subprocess.run([sys.executable, "-c", code, str(path), str(rows), str(dim)], check=True)
+
+
+def compare(folder: Path, *, part: int, turns: int) -> None:
+    """Print the tables."""
+    rows, dim = 100_000 // part, 100
+    write(WRITE, folder, rows, dim)
+    for name in ("digits.csv", "pandas.csv", "wide.parquet", "vectors.json"):
+        path = folder / name
+        cases = CSV if path.suffix == ".csv" else PARQUET if path.suffix == ".parquet" else JSON
+        title(f"{name}, {path.stat().st_size:,} bytes, {rows:,} × {dim}", "", "seconds", "× vecload")
+        best = in_turn(cases, path, dim, turns)
+        for case, seconds in best.items():
+            row(case, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
+    title("JSON: peak memory above the imports'", "bytes in", "matrix and words, MB", "peak, MB")
+    path = folder / "large.json"
+    write(WRITE_JSON, path, 350_000 // part, dim)
+    _, peak, size = run(VECLOAD, path, dim, 1)
+    row(f"{path.stat().st_size:,}", f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small tables, one turn per case")
+    options = parser.parse_args()
+    print(versions("vecload", "numpy", "numba", "pandas", "pyarrow"))
+    with tempfile.TemporaryDirectory() as scratch:
+        compare(Path(scratch), part=10 if options.quick else 1, turns=1 if options.quick else 3)
+
+
+if __name__ == "__main__":
+    main()
