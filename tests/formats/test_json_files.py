@@ -80,6 +80,7 @@ def test_chunks_of_any_size_give_the_same_vectors(text: str, monkeypatch: pytest
 def test_files_agree_with_the_json_module(name: str, items: type, tmp_path: Path) -> None:
     path = tmp_path / name
     Vectors(WORDS, MATRIX).save(path)
+    assert path.read_text().count("[ ") == 0
     if items is dict:
         found = json.loads(path.read_text())
     else:

@@ -2,16 +2,16 @@ r"""JSON and JSON lines: words and lists of numbers, in the shapes that people u
 
 ::
 
-    {"cat": [0.1, 0.2], "dog": [0.3, 0.4]}          an object of lists
-    [{"word": "cat", "vector": [0.1, 0.2]}, …]      a list of objects (as written)
+    {"cat": [0.1, 0.2], "dog": [0.3, 0.4]}          an object of lists (as written)
+    [{"word": "cat", "vector": [0.1, 0.2]}, …]      a list of objects
     {"word": "cat", "vector": [0.1, 0.2]}           JSON lines: an object on each line
     {"cat": [0.1, 0.2]}                             or an object of lists on each line
 
 Objects may have other keys, and other names for these two (`layout.WORD_KEYS`, `layout.VECTOR_KEYS`). Files are read
 record by record, so memory does not grow with their size. Values equal Python's ``float`` of the text, rounded to the
-requested type. As in Python's json module, ``NaN``, ``Infinity`` and ``-Infinity`` are numbers. The escapes ``\\udc80``
-to ``\\udcff`` stand for single bytes of words that are not UTF-8. If a word occurs more than once, its first row wins,
-as in all formats; ``json.load`` would return the last.
+requested type. ``NaN``, ``Infinity`` and ``-Infinity`` are numbers, as in Python's json module, and so are spellings
+such as ``.5`` and ``+1``. The escapes ``\udc80`` to ``\udcff`` stand for single bytes of words that are not UTF-8. If a
+word occurs more than once, its first row wins, as in all formats; ``json.load`` would return the last.
 
 Sources: RFC 8259; the json module of Python; https://jsonlines.org.
 """

@@ -87,4 +87,4 @@ def _records(batch: Batch, precision: int | None, mark: bytes, record: Callable[
     lines = format_lines(nameless, precision)[0].tobytes().replace(b" ", mark).split(b"\n")
     raw, ends = batch.data.tobytes(), batch.offsets.tolist()
     words = (raw[begin:end] for begin, end in itertools.pairwise(ends))
-    return [record(word, line[1:]) for word, line in zip(words, lines, strict=False)]
+    return [record(word, line[len(mark) :]) for word, line in zip(words, lines, strict=False)]
