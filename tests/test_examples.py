@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vecload
+
 ROOT = Path(__file__).parent.parent
 CELLS = re.compile(r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", re.M | re.S)
 
@@ -55,6 +57,24 @@ def test_unseen_words_without_ngrams_exit_with_a_hint(tmp_path: Path, monkeypatc
     (tmp_path / "v.txt").write_text("cat 1 2\n")
     with pytest.raises(SystemExit, match=r"has no n-grams; use a fastText \.bin file"):
         run("unseen_words", monkeypatch, str(tmp_path / "v.txt"), "cat")
+
+
+def test_gene_vectors_prints_its_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run("gene_vectors", monkeypatch)
+    assert capsys.readouterr().out == shown("gene_vectors")
+
+
+def test_gene_vectors_aligns_as_plain_numpy_does(tmp_path: Path) -> None:
+    module = example("gene_vectors")
+    vectors, old = module["make_vectors"](), module["OLD_SYMBOLS"]
+    index = ["<pad>", "OLD30", "GENE7", "OLD0", "GENE199"]
+    answer = np.zeros((len(index), vectors.dim), dtype=np.float32)
+    for row, gene in enumerate(index[1:], start=1):
+        answer[row] = vectors.matrix[module["GENES"].index(old.get(gene, gene))]
+    vocab = vecload.Vocab.from_words(index, pad_token="<pad>")
+    aligned = vecload.align(vectors, vocab, oov=[vecload.oov.aliases(old), "zeros"])
+    np.testing.assert_array_equal(aligned.matrix, answer)
+    np.testing.assert_array_equal(aligned.embedding().weight.detach().numpy(), answer)
 
 
 def test_search_texts_finds_the_topics(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,11 +69,12 @@ def align(
     oov
         Steps to try for a word that the vectors do not have; the first step that returns a row wins. "nfc", "nfkc",
         "strip" (remove punctuation around the word), "casefold" (lower, title, upper case), "separators" (``_``,
-        ``-``, space or nothing between parts), "digits" (each as ``#``, then as ``0``) and "nfd" look for another
-        spelling, each starting from the spellings of earlier steps. "ngrams" (the n-gram table of the vectors) and
-        "mean-of-parts" compose a row. "normal", "uniform" (matched to the found rows), "xavier", "kaiming", "zeros"
-        and "mean" make one. `vecload.oov` has them with arguments, and more. A function ``(words, dim, rng) -> rows``
-        can return NaN to leave a word to the next step. Words that no step makes a row for get zeros.
+        ``-``, space or nothing between parts), "digits" (each as ``#``, then as ``0``), "nfd" and "aliases:FILE" (see
+        `vecload.oov.aliases`) look for another spelling, each starting from the spellings of earlier steps. "ngrams"
+        (the n-gram table of the vectors) and "mean-of-parts" compose a row. "normal", "uniform" (matched to the found
+        rows), "xavier", "kaiming", "zeros" and "mean" make one. `vecload.oov` has them with arguments, and more. A
+        function ``(words, dim, rng) -> rows`` can return NaN to leave a word to the next step. Words that no step makes
+        a row for get zeros.
     seed
         Seed of random rows, any integer. Each number depends only on the seed, the word and the column.
     limit, dtype, errors

@@ -25,7 +25,8 @@ def check(
     oov: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="STEPS", help="Spellings to try first: nfc, nfkc, strip, casefold, separators, digits, nfd."
+            metavar="STEPS",
+            help="Spellings to try first: nfc, nfkc, strip, casefold, separators, digits, nfd, aliases:FILE.",
         ),
     ] = None,
     limit: Limit = None,

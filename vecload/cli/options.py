@@ -37,7 +37,8 @@ Oov = Annotated[
         "--oov",
         metavar="STEPS",
         help="Steps to try, in this order, for words without a row: nfc, nfkc, strip, casefold, separators, digits, "
-        "nfd, ngrams, mean-of-parts; then one of normal, uniform, xavier, kaiming, zeros, mean.",
+        "nfd, aliases:FILE (two columns: word, its name there), ngrams, mean-of-parts; then one of normal, uniform, "
+        "xavier, kaiming, zeros, mean.",
     ),
 ]
 TextColumn = Annotated[

@@ -5,6 +5,7 @@ row without the word. `align` takes their names, or these functions for steps wi
 """
 
 from vecload.keywords import explain_public
+from vecload.oov.aliases import aliases
 from vecload.oov.composers import mean_of_parts, ngrams, subwords
 from vecload.oov.initializers import kaiming, mean, normal, uniform, xavier, zeros
 from vecload.oov.steps import Composition, Custom, Filling, Found, Lookup, Spelling
@@ -16,6 +17,7 @@ __all__ = [
     "Found",
     "Lookup",
     "Spelling",
+    "aliases",
     "kaiming",
     "mean",
     "mean_of_parts",

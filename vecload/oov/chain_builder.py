@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vecload.errors import OptionError, refuse_string
 from vecload.message_text import did_you_mean
+from vecload.oov.aliases import PREFIX, aliases
 from vecload.oov.composers import COMPOSITIONS, subwords
 from vecload.oov.initializers import FILLINGS, SEEDS, zeros
 from vecload.oov.normalizers import SPELLINGS
@@ -61,11 +62,15 @@ def _resolve(step: Any) -> Step:
     function = inspect.unwrap(step) if inspect.isfunction(step) else None
     if step == "subword-composition" or function is inspect.unwrap(subwords):
         raise OptionError("oov: 'subword-composition' needs its tokenizer: vecload.oov.subwords(tokenizer)")
+    if step == "aliases" or function is inspect.unwrap(aliases):
+        raise OptionError(f"oov: 'aliases' needs names: vecload.oov.aliases(names), or '{PREFIX}FILE'")
+    if isinstance(step, str) and step.startswith(PREFIX):
+        return aliases(step.removeprefix(PREFIX))
     if isinstance(step, str):
         if step in SPELLINGS:
             return SPELLINGS[step]
         if step not in makers:
-            known = [*SPELLINGS, *makers]
+            known = [*SPELLINGS, f"{PREFIX}FILE", *makers]
             near = did_you_mean(step, known)
             raise OptionError(f"unknown oov step {step!r}; choose from: {', '.join(known)}, or pass a function{near}")
         step = makers[step]()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def read_word_pairs(path: Input) -> list[tuple[str, str]]:
+def read_word_pairs(path: Input, *, numbered: bool = False) -> list[tuple[str, str]]:
     """Read a source and a target word per line, each pair once.
 
     Words are separated by a tab or, in lines without one, by spaces. Blank lines are skipped. A JSON object of words
@@ -23,6 +23,8 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
     ----------
     path
         As for `read_lines`.
+    numbered
+        Whether the first words may be consecutive numbers, as identifiers of items are.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def read_word_pairs(path: Input) -> list[tuple[str, str]]:
         raise FormatError("a dictionary without pairs", file=name, expected="two words per line")
     # Without this check, line numbers would be read as source words, and none would be found in any vectors.
     firsts = [source for source, _ in pairs]
-    if len(firsts) > 1 and all(word.isdecimal() and word.isascii() for word in firsts):
+    if not numbered and len(firsts) > 1 and all(word.isdecimal() and word.isascii() for word in firsts):
         numbers = list(map(int, firsts))
         if numbers[0] in (0, 1) and all(other == one + 1 for one, other in pairwise(numbers)):
             hint = "Remove the line numbers and put the source words there."
