@@ -152,7 +152,6 @@ def _open_data(plain: Source, file: IO[bytes], member: str, choose: Choose | Non
             found = f"a request for member {member!r}"
             raise FormatError("not a zip or tar archive, so it has no members", file=plain.name, found=found)
         return inner
-    make = ZipArchive if kind == "zip" else TarArchive
     if inner is plain and hasattr(file, "seekable") and file.seekable():
         # The archive is a seekable file, so its members can be read in place. Detection has already read up to `_HEAD`
         # bytes into the source, so the file position is moved back by that number.
@@ -161,7 +160,7 @@ def _open_data(plain: Source, file: IO[bytes], member: str, choose: Choose | Non
         if kind == "zip" and not member and holds_arrays(file):
             file.seek(inspected, os.SEEK_CUR)
             return inner
-        chosen = _open_chosen(make(inner, file), member, choose)
+        chosen = _open_chosen(_archive(kind, inner, file, member), member, choose)
         chosen.archive_size = plain.size
         return _closing(chosen, plain.close)
     if kind == "tar" and member:
@@ -172,12 +171,16 @@ def _open_data(plain: Source, file: IO[bytes], member: str, choose: Choose | Non
     if kind == "zip" and not member and holds_arrays(spool):
         return _from_file(spool, plain.name, close=lambda: (spool.close(), inner.close()))
     try:
-        chosen = _open_chosen(make(inner, spool), member, choose)
+        chosen = _open_chosen(_archive(kind, inner, spool, member), member, choose)
     except BaseException:
         spool.close()
         raise
     chosen.archive_size = inner.consumed()
     return _closing(chosen, spool.close, inner.close)
+
+
+def _archive(kind: str, source: Source, file: IO[bytes], member: str) -> Archive:
+    return ZipArchive(source, file) if kind == "zip" else TarArchive(source, file, member)
 
 
 def _closing(source: Source, *others: Callable[[], object]) -> Source:

@@ -66,7 +66,7 @@ class TarArchive:
     def _list(self, member: str) -> dict[str, tarfile.TarInfo]:
         """Return the files by name, in bounded memory; those of a stream up to the one called `member`."""
         members: dict[str, tarfile.TarInfo] = {}
-        while (info := self._archive.next()) is not None:
+        while (info := self._next(found=member in members)) is not None:
             # tarfile keeps every header in a list (missing from its type stubs), which would grow with the archive.
             self._archive.members.clear()  # type: ignore[attr-defined]
             self._metered.left = _LONGEST_HEADER
@@ -84,6 +84,15 @@ class TarArchive:
             if self._streamed and name == member:
                 break
         return members
+
+    def _next(self, *, found: bool) -> tarfile.TarInfo | None:
+        """Return the next member; None at the end, and at damage after the requested member was `found`."""
+        try:
+            return self._archive.next()
+        except (tarfile.TarError, OSError, ValueError):
+            if found:
+                return None
+            raise
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
