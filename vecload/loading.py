@@ -13,9 +13,10 @@ import numpy as np
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
 from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader, preview_source
-from vecload.formats.registry import detect_format, reader_by_name
+from vecload.formats.registry import reader_by_name
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
@@ -23,6 +24,8 @@ from vecload.reading import (
     Errors,
     Progress,
     WordCheck,
+    WordsOfRows,
+    choose_format,
     estimate_rows,
     first_words,
     iterate_batches,
@@ -62,6 +65,8 @@ def load(
     format: str | None = None,  # noqa: A002 - the field's word
     allow_nonfinite: bool = False,
     prefix: str = "",
+    words: WordsOfRows = None,
+    tensor: str | None = None,
 ) -> Vectors:
     r"""Read a file of word vectors.
 
@@ -96,6 +101,12 @@ def load(
     prefix
         Keep only words with this prefix, and strip it: "/c/en/" for the English rows of ConceptNet Numberbatch,
         "ENTITY/" for the entities of wikipedia2vec. The words of `vocab` do not have the prefix.
+    words
+        Words of the rows, in order, for a matrix without words: strings, or the path of a text file, a ``.npy`` array,
+        a JSON list or object ``{word: row}``, a table with a header, a Parquet column or a ``tokenizer.json``. For
+        ``.npy``, ``.npz``, ``.safetensors`` and ``.tsv``.
+    tensor
+        Name of the matrix in a file of several: ``.npz``, ``.safetensors`` and folders of Hugging Face models.
 
     Returns
     -------
@@ -132,7 +143,17 @@ def load(
     >>> vectors["New York"]
     array([1., 2., 3.], dtype=float32)
     """
-    request = make_request(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    request = make_request(
+        vocab,
+        limit,
+        dtype,
+        errors,
+        strict=strict,
+        prefix=prefix,
+        allow_nonfinite=allow_nonfinite,
+        words=words,
+        tensor=tensor,
+    )
     vectors, doubt = _read(source, request, prefix=prefix, progress=progress, format=format)
     if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None and doubt is None:
         warn_few_found(vocab, vectors.meta["source"], first_words(source, _SHOWN).words, requested=len(vocab))
@@ -260,12 +281,12 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
 
 
 @explain_keywords
-def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
+def info(source: str | os.PathLike[str] | IO[bytes], *, words: WordsOfRows = None, tensor: str | None = None) -> Info:
     r"""Look at a file of word vectors without reading all of it.
 
     Parameters
     ----------
-    source
+    source, words, tensor
         As for `load`.
 
     Returns
@@ -287,16 +308,18 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
+    listed = None if words is None else read_words_of_rows(words)
+    request = ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True, word_list=listed, tensor=tensor)
     with resolve_source(source, few_words=True) as place, open_vectors(place) as opened:
-        form = detect_format(opened)
+        form = choose_format(opened, request)
         preview = preview_source(form, opened)
-        reader = open_reader(form, opened, ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True))
+        reader = open_reader(form, opened, request)
         sample = preview.sample
-        words, rows, count, skipped = _first_rows(reader) if sample is None or not sample.words else sample
-        if not words and reader.ngrams is not None:  # a floret table has rows of n-grams only
+        first, rows, count, skipped = _first_rows(reader) if sample is None or not sample.words else sample
+        if not first and reader.ngrams is not None:  # a floret table has rows of n-grams only
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
-        elif not words:
+        elif not first:
             causes = ", ".join(reader.skipped)
             raise FormatError("none of the first lines could be read", file=opened.name, found=causes)
         if not len(rows):
@@ -317,11 +340,11 @@ def info(source: str | os.PathLike[str] | IO[bytes]) -> Info:
             compression=opened.compression,
             header=reader.meta.get("header"),
             dim=reader.dim,
-            words=tuple(words[:_SHOWN]),
+            words=tuple(first[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
-            details=details_of(reader.history, words, rows, skipped),
-            doubt=_doubt(reader, words, known=form.records_doubts),
+            details=details_of(reader.history, first, rows, skipped),
+            doubt=_doubt(reader, first, known=form.records_doubts),
             rows=estimate if count is None else count,
             exact=count is not None,
             at_least=at_least,

@@ -15,10 +15,13 @@ import numpy as np
 
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
+from vecload.formats import tensorboard, text
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
+from vecload.formats.matrices.number_table import metadata_beside
+from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
-from vecload.formats.registry import detect_format
+from vecload.formats.registry import all_formats, detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.words import UniqueWords, Words, encode, pack
@@ -32,6 +35,8 @@ DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
 _SHOWN = 5  # first words of a file, for messages
 
+WordsOfRows = str | os.PathLike[str] | Iterable[str] | None
+"""Words for the rows of a matrix: a path, or strings."""
 Progress = bool | Callable[[int, int | None], object] | None
 
 
@@ -50,6 +55,8 @@ def make_request(
     strict: bool,
     prefix: str,
     allow_nonfinite: bool,
+    words: WordsOfRows = None,
+    tensor: str | None = None,
 ) -> ReadRequest:
     """Check arguments of `load`, and return them as a request.
 
@@ -65,7 +72,8 @@ def make_request(
         raise OptionError(f"limit={limit} is negative")
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
-    return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite)
+    listed = None if words is None else read_words_of_rows(words)
+    return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite, word_list=listed, tensor=tensor)
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
@@ -167,15 +175,35 @@ def open_checked(
     form
         Format that the caller named; None to detect it.
     """
-    found = detect_format(source) if form is None else form
+    found = choose_format(source, request, form)
     reader = open_reader(found, source, request)
     return reader, WordCheck(reader, request, prefix, forced=form is not None, known=found.records_doubts)
+
+
+def choose_format(source: Source, request: ReadRequest, form: Format | None = None) -> Format:
+    """Return the format of an opened source: the one that the caller named, or the detected one.
+
+    A table of numbers looks like text. It is read as one of TensorBoard if its words are in another file.
+
+    Raises
+    ------
+    OptionError
+        If the format does not use an option that was given.
+    """
+    found = detect_format(source) if form is None else form
+    if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):
+        found = tensorboard.FORMAT
+    for option, value in (("words", request.word_list), ("tensor", request.tensor)):
+        if value is not None and option not in found.read_options:
+            used = ", ".join(one.name for one in all_formats() if option in one.read_options)
+            raise OptionError(f"{source.name}: {option}= (--{option}) does not apply to {found.name}, only to: {used}")
+    return found
 
 
 def numbers_only(finding: Doubt, name: str) -> FormatError:
     """Return the error for a table of numbers."""
     hint = (
-        "The words of a TensorBoard projector are in its metadata file. If the first number of each row is its word, "
+        "If the words are in another file, name it with words= (--words). If the first number of each row is its word, "
         "read the file with format='glove' (vecload convert --source-format glove)."
     )
     return FormatError("numbers only, without words", file=name, found=finding.text, hint=hint)

@@ -27,7 +27,7 @@ _NAMES = {
     "sentence-transformers": ("sentence-transformers", "model2vec"),
 }
 """Aliases under which a format writes different files, each of which is checked."""
-_UTF8_ONLY = ("spaCy", "sentence-transformers")
+_UTF8_ONLY = ("spaCy", "sentence-transformers", "TensorBoard")
 """Formats that cannot store words of invalid UTF-8."""
 _WITHOUT_END = ("glove", "word2vec text", "CSV", "TSV", "JSON lines")
 """Formats whose files may end after any row."""

@@ -91,7 +91,7 @@ def test_load_from_path_stream_and_compressed_file(tmp_path: Path) -> None:
         ({"words": np.array(["a"])}, "an array is missing: found words, expected matrix or vectors or embeddings"),
         (
             {"words": np.array(["a"]), "matrix": np.eye(2)},
-            "not one vector per word: found 2, expected 1",
+            "not one word per row: found 1 words, expected 2",
         ),
         ({"words": np.array(["a", None], dtype=object), "matrix": np.eye(2)}, "Python objects"),
         ({"words": np.array(["a"]), "matrix": np.array([[{}]], dtype=object)}, "Python objects"),
@@ -160,6 +160,6 @@ def test_load_archive_with_any_changed_byte(tmp_path: Path) -> None:
 def test_load_zip_of_several_files_raises(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         archive.writestr("matrix.npy", struct.pack("<f", 1))
-        archive.writestr("readme.txt", "hello")
+        archive.writestr("other.bin", "hello")
     with pytest.raises(FormatError, match="a zip archive of 2 files"):
         vecload.load(tmp_path / "some.zip")

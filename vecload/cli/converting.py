@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Dtype, Errors, File, Limit, OptionalVocab, output_of, split_list
+from vecload.cli.options import Dtype, Errors, File, Limit, OptionalVocab, Tensor, WordsOfRows, output_of, split_list
 from vecload.cli.outputs import Force, Format, check_outputs, stream_of
 
 
@@ -50,6 +50,8 @@ def convert(
     strict: Annotated[
         bool, typer.Option("--strict", help="Also refuse wrong header counts, repeated words and doubtful words.")
     ] = False,
+    words: WordsOfRows = None,
+    tensor: Tensor = None,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -102,6 +104,8 @@ def convert(
             prefix=prefix,
             errors=errors,
             strict=strict,
+            words=words,
+            tensor=tensor,
         )
         say(done)
         results.append(asdict(done))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from vecload.cli.console import Json, Quiet, is_terminal, messages, print_json, scores, table
-from vecload.cli.options import Dtype, Errors, File, Limit
+from vecload.cli.options import Dtype, Errors, File, Limit, Tensor, WordsOfRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ Count = Annotated[int, typer.Option("--k", "-k", metavar="K", help="Number of wo
 def info(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of word vectors.")],
     *,
+    words: WordsOfRows = None,
+    tensor: Tensor = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,7 +51,7 @@ def info(
     failed = False
     for file in files:
         try:
-            looked.append(loading.info(file))
+            looked.append(loading.info(file, words=words, tensor=tensor))
         except SeveralMembersError as error:
             sources += error.members
             several = True
@@ -59,7 +61,7 @@ def info(
             failed = _report(error)
     for source in sources:
         try:
-            looked.append(loading.info(source))
+            looked.append(loading.info(source, words=words, tensor=tensor))
         except (VecloadError, OSError) as error:
             failed = _report(error)
     if as_json:

@@ -17,6 +17,11 @@ _DType = Literal["float16", "bfloat16", "float32", "float64"]
 _OnError = Literal["raise", "skip"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]
+WordsOfRows = Annotated[
+    str | None,
+    typer.Option("--words", metavar="WORDS", help="Words of the rows, for a matrix without words: text, .npy, JSON."),
+]
+Tensor = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the matrix in a file of several.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Read only the first N rows.")]
 Dtype = Annotated[
     _DType | None,

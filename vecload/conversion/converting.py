@@ -18,7 +18,16 @@ from vecload.errors import OptionError
 from vecload.formats.members import open_vectors
 from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, reader_by_name, writer_by_name
-from vecload.reading import DType, Errors, Progress, make_request, none_found, open_checked, reading_progress
+from vecload.reading import (
+    DType,
+    Errors,
+    Progress,
+    WordsOfRows,
+    make_request,
+    none_found,
+    open_checked,
+    reading_progress,
+)
 from vecload.sources import COMPRESSORS, check_inputs
 
 if TYPE_CHECKING:
@@ -72,6 +81,8 @@ def convert(
     errors: Errors = "raise",
     strict: bool = False,
     allow_nonfinite: bool = False,
+    words: WordsOfRows = None,
+    tensor: str | None = None,
     progress: Progress = None,
 ) -> Conversion:
     r"""Write a file of word vectors in another format, a batch of rows at a time.
@@ -88,7 +99,7 @@ def convert(
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
         Name of the format to read, if the content is ambiguous.
-    vocab, limit, prefix, errors, strict, allow_nonfinite, progress
+    vocab, limit, prefix, errors, strict, allow_nonfinite, words, tensor, progress
         As for `load`.
     dtype
         Type of the values, if the format supports several; None keeps the type of the source.
@@ -134,7 +145,17 @@ def convert(
     begin = time.perf_counter()
     output = choose_output(dst, format, precision=precision, unencodable=unencodable)
     given, alias = (None, "") if source_format is None else reader_by_name(source_format)
-    request = make_request(vocab, limit, dtype, errors, strict=strict, prefix=prefix, allow_nonfinite=allow_nonfinite)
+    request = make_request(
+        vocab,
+        limit,
+        dtype,
+        errors,
+        strict=strict,
+        prefix=prefix,
+        allow_nonfinite=allow_nonfinite,
+        words=words,
+        tensor=tensor,
+    )
     # Values are rounded once, after the last step.
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)
     check_inputs(input_files(src))

@@ -73,6 +73,10 @@ class ReadRequest:
         Whether to keep NaN and infinity.
     alias
         The alias by which the caller named the format, as `Format.aliases` spells it; "" if there was none.
+    word_list
+        Words of the rows in order, for formats that store a matrix without words; None to find them with the file.
+    tensor
+        Name of the matrix in a file of several; None to choose it.
 
     Examples
     --------
@@ -87,6 +91,8 @@ class ReadRequest:
     strict: bool = False
     allow_nonfinite: bool = False
     alias: str = ""
+    word_list: Words | None = None
+    tensor: str | None = None
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."

@@ -60,6 +60,9 @@ class Format:
         Kinds of n-gram tables that `write` stores; others are dropped with a warning.
     options
         Fields of `WriteOptions` that `write` uses; others are refused if given.
+    read_options
+        Options of reading that `read` uses: "words" (`ReadRequest.word_list`) and "tensor"; others are refused if
+        given.
     records_doubts
         Whether files record the doubts about their words, so that the words are not checked again.
 
@@ -98,6 +101,7 @@ class Format:
     written_beside: tuple[str, ...] = ()
     ngram_kinds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    read_options: tuple[str, ...] = ()
     records_doubts: bool = False
 
     def __post_init__(self) -> None:
@@ -106,7 +110,7 @@ class Format:
         for suffix in (*self.suffixes, *self.shared_suffixes):
             if not suffix.startswith(".") or suffix != suffix.lower():
                 raise OptionError(f"format {self.name!r}: suffix {suffix!r} must begin with '.', in lower case")
-        unknown = set(self.options) - {"precision", "unencodable"}
+        unknown = {*self.options, *self.read_options} - {"precision", "unencodable", "words", "tensor"}
         if unknown:
             raise OptionError(f"format {self.name!r}: unknown options {', '.join(sorted(unknown))}")
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-import sys
 import tempfile
 import zipfile
 from collections import Counter
@@ -30,9 +29,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import numpy_dtype
-from vecload.errors import FormatError, VocabularyError
+from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
+from vecload.formats.matrices.strings import words_of_strings
+from vecload.formats.matrices.word_sources import check_count
 from vecload.saved.npy import check_array, map_array, npy_header, parse_npy_header, read_npy
 from vecload.sources import ZIP_DAMAGE
 from vecload.words import Words
@@ -75,18 +76,17 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     file = source.path.open("rb") if source.path is not None else source.spooled()
     with file, _archive(file, source.name) as archive:
         names = {info.filename.removesuffix(".npy") for info in archive.infolist()}
-        name = _first(names, _MATRIX, source.name)
+        name = request.tensor or _first(names, _MATRIX, source.name)
         matrix = _array(archive, file, name, source, whole=False)
         check_array(matrix, f"{source.name}/{name}")
-        if {"words.data", "words.offsets"} <= names:
+        if request.word_list is not None:
+            words = request.word_list
+        elif {"words.data", "words.offsets"} <= names:
             data = _array(archive, file, "words.data", source)
             words = _packed(data, _array(archive, file, "words.offsets", source), source.name)
         else:
-            words = _strings(_array(archive, file, _first(names, _WORDS, source.name), source), source.name)
-    if len(words) != len(matrix):
-        raise FormatError(
-            "not one vector per word", file=source.name, found=f"{len(matrix):,}", expected=f"{len(words):,}"
-        )
+            words = words_of_strings(_array(archive, file, _first(names, _WORDS, source.name), source), source.name)
+    check_count(words, len(matrix), source.name)
     source.position = source.size or 0
     return ArrayReader(source.name, words, matrix, request, meta={"format": "NumPy npz"})
 
@@ -145,22 +145,6 @@ def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Wor
     return Words(data, ends)
 
 
-def _strings(strings: npt.NDArray[Any], name: str) -> Words:
-    if strings.ndim != 1 or strings.dtype.kind not in "US":
-        found = f"shape {strings.shape} of {strings.dtype}"
-        raise FormatError("words that are not text", file=name, found=found, expected="one dimension of strings")
-    if strings.dtype.kind == "U" and strings.itemsize:
-        # NumPy creates str objects from any 32-bit numbers, and Python would encode them as if they were characters.
-        codes = np.ascontiguousarray(strings.astype(strings.dtype.newbyteorder("="), copy=False)).view(np.uint32)
-        if codes.size and codes.max() > sys.maxunicode:
-            raise FormatError("words that are not text", file=name, found=f"character code {codes.max():#x}")
-    try:
-        values = strings.tolist()
-        return Words.from_bytes(values) if strings.dtype.kind == "S" else Words.from_strings(values)
-    except (VocabularyError, ValueError, SystemError) as error:  # numpy raises the last two for invalid characters
-        raise FormatError(f"words that are not text ({error})", file=name) from error
-
-
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:  # noqa: ARG001 - this format has no options
     """Write a ``.npz`` without compression. bfloat16, which NumPy's files do not have, becomes float32."""
     dtype = numpy_dtype(table.dtype)
@@ -196,4 +180,6 @@ def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: 
     return member
 
 
-FORMAT: Final = Format(name=NAME, detect=detect, read=read, write=write, suffixes=(".npz",))
+FORMAT: Final = Format(
+    name=NAME, detect=detect, read=read, write=write, suffixes=(".npz",), read_options=("words", "tensor")
+)

@@ -24,6 +24,7 @@ from vecload.formats.arrow import ipc, parquet
 from vecload.formats.fasttext import binary, floret
 from vecload.formats.format import SURE, Format
 from vecload.formats.gensim import keyed_vectors
+from vecload.formats.matrices import hugging_face, npy, tensors
 from vecload.message_text import did_you_mean
 from vecload.saved import describe_file, describe_folder, describe_head
 from vecload.sources import Source
@@ -52,6 +53,9 @@ _BUILT_IN: Final = (
     parquet.FORMAT,
     ipc.FORMAT,
     static_embeddings.FORMAT,
+    hugging_face.FORMAT,
+    npy.FORMAT,
+    tensors.FORMAT,
     tensorboard.FORMAT,
 )
 _registered: list[Format] = []

@@ -12,7 +12,8 @@ spelled like the vectors. A word that contains white space has a row that no tex
 stored.
 
 Folders are written for the first versions of both libraries with such models (sentence-transformers 3.2, model2vec
-0.3). Folders are read if their tokens are whole words.
+0.3). Folders are read with any tokens, words or parts of words. In those of model2vec, rows may be int8, be shared by
+several tokens (``mapping``: the row of each token) and have a weight per token (``weights``).
 
 Sources: sentence-transformers ``models/StaticEmbedding.py``, model2vec ``persistence``, the Hugging Face *tokenizers*
 format, and the safetensors format (https://github.com/huggingface/safetensors#format).
@@ -26,15 +27,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import numpy_dtype
-from vecload.errors import FormatError, VocabularyError
+from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader, PickedRows
 from vecload.formats.format import Format
+from vecload.formats.matrices.tokenizer_json import read_tokens
 from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.values import as_bytes
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.saved import parse_safetensors, safetensors_header
 from vecload.saved.npy import check_array, map_array
-from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 NAME: Final = "sentence-transformers"
 
 _TENSORS: Final = {"sentence-transformers": "embedding.weight", "model2vec": "embeddings"}
+_WEIGHTS: Final = "model.safetensors"
+_HEAD: Final = 1 << 16  # bytes of the weights in which their tensors are named
 _UNKNOWN: Final = "[UNK]"
 # Bytes before the values. Enough for any number of rows, so that the header can be written again when it is known.
 _HEADER: Final = 192
@@ -60,63 +63,93 @@ tags: [word-vectors, static-embeddings]
 
 
 def detect_folder(path: Path) -> int:
-    """Return 90 for a folder with a tokenizer and a safetensors file."""
-    return 90 if _folder(path) is not None else 0
+    """Return 95 for a folder with a tokenizer and a safetensors file that has the tensor of a static model."""
+    folder = _folder(path)
+    if folder is None:
+        return 0
+    with (folder / _WEIGHTS).open("rb") as file:
+        head = file.read(_HEAD)
+    return 95 if any(f'"{name}"'.encode() in head for name in _TENSORS.values()) else 0
 
 
 def _folder(path: Path) -> Path | None:
     for folder in (path, path / "0_StaticEmbedding"):
-        if all((folder / name).is_file() for name in ("model.safetensors", "tokenizer.json")):
+        if all((folder / name).is_file() for name in (_WEIGHTS, "tokenizer.json")):
             return folder
     return None
 
 
 def read(source: Source, request: ReadRequest) -> ArrayReader:
-    """Read a folder whose tokens are words.
+    """Read the rows of the tokens, which may be words or parts of words.
 
     Raises
     ------
     FormatError
-        If tokens are parts of words, or a file is invalid.
+        If a token has no row, or a file is invalid.
     """
     folder = None if source.path is None else _folder(source.path)
     if folder is None:
         raise FormatError("not a folder with model.safetensors and tokenizer.json", file=source.name)
-    tokens, numbers = _tokens(folder / "tokenizer.json")
-    file = folder / "model.safetensors"
+    tokens = read_tokens(folder / "tokenizer.json")
+    file = folder / _WEIGHTS
     raw = map_array(file, 0, (file.stat().st_size,), np.dtype(np.uint8), fortran=False)
     tensors = parse_safetensors(raw, str(file)).arrays
     matrix = next((tensors[name] for name in _TENSORS.values() if name in tensors), None)
     if matrix is None:
         expected = " or ".join(_TENSORS.values())
         raise FormatError("missing tensor of word vectors", file=str(file), found=", ".join(tensors), expected=expected)
-    check_array(matrix, str(file))
-    if {"mapping", "weights"} & tensors.keys():
-        hint = "Some model2vec models are stored like this; load it with that library."
-        raise FormatError("tokens with shared or weighted rows are not supported", file=str(file), hint=hint)
+    quantized = matrix.dtype == np.int8
+    check_array(matrix, str(file), kinds="fi" if quantized else "f")
+    words, numbers = tokens.words, tokens.rows
+    if tokens.model == "WordLevel" and tokens.unknown is not None:  # its row is the mean of nothing
+        kept = np.array([word != tokens.unknown for word in words], dtype=np.bool_)
+        words, numbers = words.take(np.flatnonzero(kept)), numbers[kept]
+    weights = _per_token(tensors, "weights", "f", numbers, str(file))
+    mapping = _per_token(tensors, "mapping", "iu", numbers, str(file))
+    if mapping is not None:
+        numbers = mapping.astype(np.int64)
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(matrix):
         raise FormatError("tokens without rows", file=source.name, found=f"{len(matrix):,} rows")
-    meta = {"format": "model2vec" if "embeddings" in tensors else NAME}
-    return ArrayReader(source.name, tokens, PickedRows(matrix, numbers), request, meta=meta)
+    meta: dict[str, Any] = {"format": "model2vec" if "embeddings" in tensors else NAME}
+    if quantized:
+        # model2vec stores no scale: it uses the whole numbers as they are.
+        meta["quantized"] = "int8"
+    if mapping is not None:
+        meta["rows"] = len(matrix)
+    if quantized or weights is not None:
+        return ArrayReader(source.name, words, _WeightedRows(matrix, numbers, weights), request, meta=meta)
+    return ArrayReader(source.name, words, PickedRows(matrix, numbers), request, meta=meta)
 
 
-def _tokens(path: Path) -> tuple[Words, npt.NDArray[np.int64]]:
-    """Return the words of a word-level tokenizer and their row numbers, in row order, without the unknown token."""
-    try:
-        model = json.loads(path.read_bytes())["model"]
-        if model["type"] != "WordLevel":
-            hint = "Its tokens are parts of words, which only its tokenizer can use."
-            raise FormatError(
-                "not a tokenizer of whole words", file=str(path), found=str(model["type"])[:40], hint=hint
-            )
-        unknown = model.get("unk_token")
-        pairs = sorted((number, word) for word, number in model["vocab"].items() if word != unknown)
-        numbers = np.array([number for number, _ in pairs], dtype=np.int64)
-        return Words.from_strings([word for _, word in pairs]), numbers
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, VocabularyError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"invalid tokenizer ({error})", file=str(path)) from error
+def _per_token(
+    tensors: dict[str, npt.NDArray[Any]], name: str, kinds: str, numbers: npt.NDArray[np.int64], file: str
+) -> npt.NDArray[Any] | None:
+    """Return the values of a tensor with one value per token, for these tokens; None if there is no such tensor."""
+    values = tensors.get(name)
+    if values is None:
+        return None
+    if values.ndim != 1 or values.dtype.kind not in kinds or (len(numbers) and numbers.max() >= len(values)):
+        found = f"shape {values.shape} of {values.dtype}"
+        raise FormatError(f"invalid {name} of the tokens", file=file, found=found, expected="one value for each token")
+    return values[numbers]
+
+
+class _WeightedRows:
+    """Rows of tokens as float32, multiplied by the weight of each token, made on demand."""
+
+    def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64], weights: npt.NDArray[Any] | None) -> None:
+        self._matrix = matrix
+        self._rows = rows
+        self._weights = weights
+        self.shape = len(rows), matrix.shape[1]
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        rows = self._matrix[self._rows[at]]
+        if self._weights is not None:
+            # In the types of the file, as model2vec multiplies.
+            rows = rows * self._weights[at][:, None]
+        return rows.astype(np.float32, copy=False)
 
 
 def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
@@ -143,7 +176,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
 
     unknown = _UNKNOWN
     with (
-        CountedFile(path / "model.safetensors", table.expected + 1, header) as file,
+        CountedFile(path / _WEIGHTS, table.expected + 1, header) as file,
         (path / "tokenizer.json").open("wb") as tokenizer,
     ):
         # The JSON is written in pieces, as the batches arrive: a dict of millions of words would take gigabytes.

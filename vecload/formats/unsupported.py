@@ -17,7 +17,6 @@ class UnsupportedFile(NamedTuple):
 
 
 _EXPORT = "Export it as text (a word and its values on each line), or load it with the library that wrote it."
-_TENSORS = "If you have its words: vecload.Vectors(words, safetensors.numpy.load_file(path)[name])."
 _AGAIN = "The download went wrong: open the file in an editor to read the message, then fetch it again."
 _JSON_SHAPES = 'Vectors in JSON are {"word": [numbers], ...} or objects with a word and a list of numbers.'
 _UNPACK = "Unpack it and name the file inside."
@@ -42,7 +41,6 @@ _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
 )
 # Beginnings of files that have no magic number: JSON after the 8 bytes of a length, error pages of servers, XML, JSON,
 # rows of "index:value" pairs as in SVMlight files, and control characters that do not occur in text.
-_SAFETENSORS = re.compile(rb"^.{8}\{\s*\"", re.DOTALL)
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<(\?xml|error\b)", re.IGNORECASE)
 _JSON = re.compile(rb"^(\xef\xbb\xbf)?\s*[\[{]\s*[\"\[{]")
@@ -92,8 +90,6 @@ def describe(head: bytes) -> UnsupportedFile | None:
         return UnsupportedFile("an HTML page", _AGAIN)
     if _XML.match(head):
         return UnsupportedFile("an XML document, such as a server's error message", _AGAIN)
-    if _SAFETENSORS.match(head):
-        return UnsupportedFile("a safetensors file of another library", _TENSORS)
     for pattern, file in _JSON_KINDS:
         if pattern.match(head):
             return file

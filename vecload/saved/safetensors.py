@@ -35,7 +35,7 @@ DTYPES: Final = {
 CODES: Final = {name: code for code, name in DTYPES.items()}
 
 _LONGEST_HEADER: Final = 100_000_000  # the limit of the safetensors library
-_MOST_TENSORS: Final = 1000
+_MOST_TENSORS: Final = 100_000
 _MOST_DIMENSIONS: Final = 8
 _LARGEST_NUMBER: Final = 1 << 60
 _SHOWN: Final = 100

@@ -57,7 +57,7 @@ def read_document(path: Input) -> Document:
     return Document(lines, document)
 
 
-def parse_word_list(document: Document, name: str) -> WordList:
+def parse_word_list(document: Document, name: str, *, repeated: bool = False) -> WordList:
     """Return the words of a document, and their counts where it has them.
 
     Parameters
@@ -66,6 +66,8 @@ def parse_word_list(document: Document, name: str) -> WordList:
         Result of `read_document`.
     name
         Name of the file, for error messages.
+    repeated
+        Whether a word may occur more than once.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def parse_word_list(document: Document, name: str) -> WordList:
     found = _from_lines(document.lines, name) if document.json is None else _from_json(document.json, name)
     first: dict[str, int] = {}
     for at, word in enumerate(found.words, start=1):
-        if word in first:
+        if word in first and not repeated:
             where = f"words {first[word]:,} and {at:,}"
             raise FormatError(f"{word!r} occurs more than once", file=name, found=where)
         first[word] = at
