@@ -7,6 +7,7 @@ import functools
 import gzip
 import io
 import lzma
+import pickle
 import re
 import tarfile
 import tempfile
@@ -100,6 +101,34 @@ def _json(folder: Path) -> Iterator[Input]:
 @_seeds_of("JSON lines")
 def _json_lines(folder: Path) -> Iterator[Input]:
     yield _saved(folder, "JSON lines", "a.jsonl", "JSON lines", VECTORS)
+
+
+@_seeds_of("PyTorch", needs="torch")
+def _pytorch(folder: Path) -> Iterator[Input]:
+    import torch
+
+    rows = torch.tensor(VECTORS.matrix)
+    numbers = {word: row for row, word in enumerate(WORDS)}
+    for name, value in {
+        "a.pt": (list(WORDS), numbers, rows, DIM),
+        "b.pt": {"emb": rows.T.contiguous().T, "vocab": {"_unit2id": numbers}},
+    }.items():
+        torch.save(value, folder / name)
+        yield from_file("PyTorch", folder / name)
+    torch.save((list(WORDS), rows), folder / "c.pt", _use_new_zipfile_serialization=False)
+    yield from_file("PyTorch", folder / "c.pt")
+
+
+@_seeds_of("pickle")
+def _pickle(folder: Path) -> Iterator[Input]:
+    rows = VECTORS.matrix
+    values = [
+        dict(zip(WORDS, rows.tolist(), strict=True)),
+        (list(WORDS), rows),
+        {"vectors": rows, "words": list(WORDS)},
+    ]
+    for number, value in enumerate(values):
+        yield Input("pickle", {f"{number}.pkl": pickle.dumps(value, protocol=2 + number)}, f"{number}.pkl")
 
 
 @_seeds_of("floret")

@@ -94,6 +94,11 @@ class ArrayReader(BaseReader):
         self._step = max(1, _VALUES // max(1, self.dim))
         self.dtype = rows.dtype.newbyteorder("=") if request.dtype is None else type_of(request.dtype)
 
+    def with_meta(self, meta: dict[str, Any]) -> ArrayReader:
+        """Replace the description of the file, and return the reader."""
+        self._meta = meta
+        return self
+
     @property
     def meta(self) -> dict[str, Any]:
         """Description of the file, and the number of skipped rows by cause."""

@@ -13,6 +13,7 @@ from vecload.formats import (
     json_files,
     native,
     npz,
+    pytorch,
     spacy,
     static_embeddings,
     tensorboard,
@@ -25,6 +26,7 @@ from vecload.formats.fasttext import binary, floret
 from vecload.formats.format import SURE, Format
 from vecload.formats.gensim import keyed_vectors
 from vecload.formats.matrices import hugging_face, npy, tensors
+from vecload.formats.pytorch import word_embeddings
 from vecload.message_text import did_you_mean
 from vecload.saved import describe_file, describe_folder, describe_head
 from vecload.sources import Source
@@ -46,6 +48,7 @@ _BUILT_IN: Final = (
     word2vec.FORMAT,
     binary.FORMAT,
     floret.FORMAT,
+    pytorch.FORMAT,
     keyed_vectors.FORMAT,
     spacy.FORMAT,
     native.FORMAT,
@@ -53,6 +56,7 @@ _BUILT_IN: Final = (
     parquet.FORMAT,
     ipc.FORMAT,
     static_embeddings.FORMAT,
+    word_embeddings.FORMAT,
     hugging_face.FORMAT,
     npy.FORMAT,
     tensors.FORMAT,

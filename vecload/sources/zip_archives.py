@@ -20,7 +20,10 @@ ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueE
 
 
 def holds_arrays(file: IO[bytes]) -> bool:
-    """Return whether a zip archive is NumPy's ``.npz``, whose members form one value. Keeps the position of `file`."""
+    """Return whether the members of a zip archive form one value: NumPy's ``.npz``, and files of PyTorch.
+
+    The position of `file` does not change.
+    """
     here = file.tell()
     try:
         names = zipfile.ZipFile(file).namelist()
@@ -28,6 +31,8 @@ def holds_arrays(file: IO[bytes]) -> bool:
         return False
     finally:
         file.seek(here)
+    if any(name.endswith("/data.pkl") for name in names[:1]):
+        return True
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 

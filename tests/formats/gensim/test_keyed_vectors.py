@@ -157,8 +157,8 @@ def test_load_keyed_vectors_with_missing_keys_skips_rows(tmp_path: Path) -> None
 
 
 def test_load_pickle_of_other_object_raises() -> None:
-    with pytest.raises(FormatError, match="a pickle without gensim's vectors: found a pickled dict"):
-        vecload.load(io.BytesIO(pickle.dumps({"a": [1]})))
+    with pytest.raises(FormatError, match="no matrix of vectors: found a dict of a: list"):
+        vecload.load(io.BytesIO(pickle.dumps({"a": ["x"]})))
 
 
 def test_load_honors_vocab_limit_and_dtype(model: Any, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Hostile files: one of each kind that has broken a reader.
 
 Each must end within the limits of `tests.fuzz.children`, with an error of vecload, or with the right answer if the file
-is valid. The pickles are in `tests.formats.gensim.test_pickle_budget`.
+is valid. The pickles are in `tests.formats.pickles.test_pickle_budget`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import zstandard
 
 import vecload
 from tests.builders import small_vectors
-from tests.formats.gensim.test_pickle_budget import HOSTILE, HOSTILE_VECTORS
+from tests.formats.pickles.test_pickle_budget import HOSTILE, HOSTILE_VECTORS
 from tests.fuzz.inputs import Input, from_file, from_folder
 from tests.fuzz.mutation import INTEGERS, VALUES
 from tests.fuzz.seeds import DIM, VECTORS, WORDS, ngram_tables

@@ -38,14 +38,14 @@ from vecload.formats.array_reader import ArrayReader
 from vecload.formats.contract import Table
 from vecload.formats.format import Format
 from vecload.formats.gensim.pickle_writer import BESIDE, write
-from vecload.formats.gensim.pickled_types import (
+from vecload.formats.pickles.pickled_types import (
     KeyValuePairs,
     PickledObject,
     describe_exception,
     describe_value,
-    type_name,
 )
-from vecload.formats.gensim.restricted_unpickler import unpickle
+from vecload.formats.pickles.restricted_unpickler import unpickle
+from vecload.formats.pickles.tables import find_word_rows
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.saved.npy import open_npy, read_npy
@@ -76,6 +76,8 @@ _BUCKETS: Final = range(1 << 31)
 # is therefore bounded by the size of the file: a fixed number, and a number per byte.
 _FREE_CHARACTERS: Final = 1 << 20
 _CHARACTERS_PER_BYTE: Final = 4
+_JOBLIB: Final = b"NumpyArrayWrapper"
+_JOBLIB_HEAD: Final = 1 << 20
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
 
@@ -99,11 +101,14 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         not contain.
     """
     data = source.mapped()
+    if _JOBLIB in data[:_JOBLIB_HEAD].tobytes():
+        hint = "Load it with joblib.load, and pass its words and rows to vecload.Vectors."
+        raise FormatError("a file of joblib, whose arrays are not in its pickle", file=source.name, hint=hint)
     value = unpickle(data, source.name)
     source.position += len(data)
     if not isinstance(value, PickledObject):
-        found = f"a pickled {type_name(value)}"
-        raise FormatError("a pickle without gensim's vectors", file=source.name, found=found, hint=_EXPORT)
+        found = find_word_rows(value, request, source.name)
+        return ArrayReader(source.name, found.words, found.matrix, request, meta={"format": "pickle"})
     holder, prefix = _holder(value)
     arrays = _ArrayAttributes(source.name, source.path, prefix)
     longest = _FREE_CHARACTERS + _CHARACTERS_PER_BYTE * len(data)
@@ -333,5 +338,13 @@ def _read_npz(path: Path) -> npt.NDArray[Any]:
 
 
 FORMAT: Final = Format(
-    name=NAME, detect=detect, read=read, side_files=side_files, write=write, suffixes=(".kv",), written_beside=(BESIDE,)
+    name=NAME,
+    aliases=("pickle",),
+    detect=detect,
+    read=read,
+    side_files=side_files,
+    write=write,
+    suffixes=(".kv",),
+    written_beside=(BESIDE,),
+    read_options=("words", "tensor"),
 )

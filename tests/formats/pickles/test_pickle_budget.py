@@ -15,8 +15,8 @@ import pytest
 
 import vecload
 from vecload.errors import FormatError
-from vecload.formats.gensim.pickled_types import KeyValuePairs
-from vecload.formats.gensim.restricted_unpickler import unpickle
+from vecload.formats.pickles.pickled_types import KeyValuePairs
+from vecload.formats.pickles.restricted_unpickler import unpickle
 
 START = b"\x80\x04"
 VECTORS = b"cgensim.models.keyedvectors\nKeyedVectors\n)\x81"

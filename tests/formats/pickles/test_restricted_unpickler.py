@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecload.errors import FormatError
-from vecload.formats.gensim.restricted_unpickler import PickledArray, PickledObject, unpickle
+from vecload.formats.pickles.restricted_unpickler import PickledArray, PickledObject, unpickle
 
 
 def read(raw: bytes) -> Any:
@@ -72,7 +72,7 @@ def test_unpickle_call_error_names_the_function() -> None:
         read(pickle.dumps(Calls(os.system, "true"), protocol=4))
     assert str(caught.value) == (
         "test.kv: refused to read the pickle: found the name posix.system. Nothing in the file was run. "
-        "If you trust it, open it with gensim and save its vectors alone."
+        "If you trust it, open it with the library that wrote it and save its vectors alone."
     )
 
 

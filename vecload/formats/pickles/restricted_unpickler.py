@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.gensim.pickled_types import (
+from vecload.formats.pickles.pickled_types import (
     Budget,
     DroppedDict,
     KeyValuePairs,
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_HINT: Final = "Nothing in the file was run. If you trust it, open it with gensim and save its vectors alone."
+_HINT: Final = (
+    "Nothing in the file was run. If you trust it, open it with the library that wrote it and save its vectors alone."
+)
 
 _BASE: Final = 16 << 20
 _PER_BYTE: Final = 24
@@ -154,7 +156,7 @@ class _Stream:
             size *= 2
 
 
-class _Unpickler(pickle.Unpickler):
+class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that replaces every name, and refuses names that are not listed in this module."""
 
     def __init__(self, data: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64], budget: Budget) -> None:
@@ -171,6 +173,7 @@ class _Unpickler(pickle.Unpickler):
         return self._known[module, name]
 
     def _replacement(self, module: str, name: str) -> object:
+        """Return the replacement for a name, or refuse it."""
         # Classes are created for each pickle, so that a pickle cannot change a class that another pickle uses.
         if name in _HELD.get(module, "").split():
             return type(name, (PickledObject,), {"__slots__": (), "kind": f"{module}.{name}"})
@@ -200,6 +203,7 @@ class _Unpickler(pickle.Unpickler):
         return PickledFunction(call)
 
     def persistent_load(self, _: object) -> NoReturn:
+        """Refuse objects outside the pickle."""
         raise Refused("a reference to an object outside the file")
 
     def _encode(self, text: object, encoding: object) -> bytes:
@@ -228,8 +232,11 @@ class _Unpickler(pickle.Unpickler):
         return PickledArray(self._budget, array_view(raw, dtype, shape, fortran=fortran))
 
 
-def _tables() -> tuple[npt.NDArray[Any], ...]:
-    """Return arguments, operands, results and costs of each opcode, as tables for `vecload.kernels.pickles`."""
+def _tables(*, persistent: bool) -> tuple[npt.NDArray[Any], ...]:
+    """Return arguments, operands, results and costs of each opcode, as tables for `vecload.kernels.pickles`.
+
+    `persistent` admits references to objects outside the pickle, which PyTorch writes for the values of tensors.
+    """
     from vecload.kernels import pickles
 
     prefixes = {
@@ -256,7 +263,9 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
     marked = np.zeros(256, dtype=np.bool_)
     costs = np.full(256, _SLOT, dtype=np.int64)
     for opcode in pickletools.opcodes:
-        if opcode.name in ("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "PERSID", "BINPERSID"):
+        if opcode.name == "BINPERSID" and not persistent:
+            continue
+        if opcode.name in ("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "PERSID"):
             continue  # these push values from outside the file
         code = ord(opcode.code)
         size = opcode.arg.n if opcode.arg else 0
@@ -281,7 +290,13 @@ def _tables() -> tuple[npt.NDArray[Any], ...]:
     return tuple(read_only(table) for table in (argument, takes, marked, makes, costs))
 
 
-def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
+def unpickle(
+    data: npt.NDArray[np.uint8],
+    name: str,
+    *,
+    unpickler: type[RestrictedUnpickler] = RestrictedUnpickler,
+    persistent: bool = False,
+) -> Any:
     """Return the value of a pickle, which consists of `PickledObject`, arrays, numbers, strings and plain containers.
 
     Arrays are `PickledArray`, and dicts with keys other than text are `KeyValuePairs`.
@@ -292,6 +307,10 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         The pickle: uint8, shape (bytes,). Bytes after the STOP instruction are ignored.
     name
         Name of the file, for error messages.
+    unpickler
+        Class that knows the names that the pickle may have.
+    persistent
+        Whether the pickle may refer to objects outside of it, which `unpickler` then provides.
 
     Raises
     ------
@@ -312,7 +331,7 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
     from vecload.kernels import pickles
 
     budget = _BASE + _PER_BYTE * len(data)
-    status, at, rest, pairs = pickles.walk(read_only(data), budget, *_tables())
+    status, at, rest, pairs = pickles.walk(read_only(data), budget, *_tables(persistent=persistent))
     problems = {
         pickles.NOT_ADMITTED: ("refused to read the pickle", "an instruction that gensim's files do not have"),
         pickles.CUT_SHORT: ("the pickle is cut short", f"{len(data):,} bytes"),
@@ -328,7 +347,7 @@ def unpickle(data: npt.NDArray[np.uint8], name: str) -> Any:
         raise FormatError(problem, file=name, byte=int(at), found=found, hint=hint)
     # Replacements may use the part of the budget that the instructions did not use.
     try:
-        return _Unpickler(data, pairs, Budget(int(rest))).load()
+        return unpickler(data, pairs, Budget(int(rest))).load()
     except Refused as error:
         raise FormatError("refused to read the pickle", file=name, found=str(error), hint=_HINT) from None
     except MemoryError:

@@ -1,0 +1,90 @@
+"""Tests of plain pickles: dictionaries of vectors, and words with a matrix."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import vecload
+from vecload.errors import FormatError
+
+WORDS = ["the", "New York", "北海道"]
+MATRIX = np.array([[1.5, -2], [0.25, 3], [4, 5e-3]], dtype=np.float32)
+NUMBERS = {word: row for row, word in enumerate(WORDS)}
+TABLES = {
+    "lists": dict(zip(WORDS, MATRIX.astype(np.float64).tolist(), strict=True)),
+    "arrays": dict(zip(WORDS, MATRIX, strict=True)),
+    "pair": (WORDS, MATRIX),
+    "pair reversed": [MATRIX, WORDS],
+    "embedding, word_dict": {"embedding": MATRIX, "word_dict": NUMBERS},
+    "vectors, vocab": {"vocab": WORDS, "vectors": MATRIX},
+    "vectors, words": {"vectors": MATRIX.astype(np.float64).tolist(), "words": tuple(WORDS)},
+    "row to word": {"id2word": dict(enumerate(WORDS)), "syn0": MATRIX},
+}
+
+
+def dump(value: Any, path: Path, protocol: int) -> Path:
+    path.write_bytes(pickle.dumps(value, protocol=protocol))
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("table", TABLES)
+def test_load_reads_plain_pickles(table: str, protocol: int, tmp_path: Path) -> None:
+    vectors = vecload.load(dump(TABLES[table], tmp_path / "v.pkl", protocol))
+    assert list(vectors.words) == WORDS
+    np.testing.assert_array_equal(vectors.matrix, MATRIX)
+    assert vectors.meta["format"] == "pickle"
+    assert vecload.info(tmp_path / "v.pkl").rows == 3
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), st.integers(-9, 9), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
+def test_load_reads_any_dictionary(tmp_path: Path, table: dict[str, int]) -> None:
+    value = {word: [number / 2, 1] for word, number in table.items()}
+    vectors = vecload.load(dump(value, tmp_path / "v.pkl", 4), format="pickle")
+    assert {word: vectors[word].tolist() for word in vectors.words} == value
+
+
+def test_load_takes_the_words_of_a_matrix_from_the_caller(tmp_path: Path) -> None:
+    path = dump({"weight": MATRIX, "epoch": 3}, tmp_path / "v.pkl", 4)
+    assert list(vecload.load(path, words=WORDS).words) == WORDS
+    with pytest.raises(FormatError, match="a matrix without words: found 3 rows"):
+        vecload.load(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *({}, {"a": [1, 2], "b": [1]}, {"a": "b"}, {"a": [1, "x"]}, {"a": [10**400]}, {"a": []}),
+        *([1, 2, 3], "text", (WORDS, [1])),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_pickle_without_vectors_says_what_it_holds(value: Any, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="no matrix of vectors: found a "):
+        vecload.load(dump(value, tmp_path / "v.pkl", 4))
+
+
+@pytest.mark.parametrize(
+    "words", [["a", "b"], {"a": 0, "b": 0, "c": 1}, {"a": 0, "b": 1, "c": 3}, ["a", 5, "c"]], ids=str
+)
+def test_words_that_do_not_fit_are_refused(words: Any, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="a matrix without words: found 3 rows"):
+        vecload.load(dump((words, MATRIX), tmp_path / "v.pkl", 4))
+
+
+def test_joblib_files_are_read_or_named(tmp_path: Path) -> None:
+    joblib.dump(TABLES["lists"], tmp_path / "plain.joblib")
+    assert list(vecload.load(tmp_path / "plain.joblib").words) == WORDS
+    joblib.dump(TABLES["pair"], tmp_path / "arrays.joblib")
+    with pytest.raises(FormatError, match=r"a file of joblib.* Load it with joblib\.load"):
+        vecload.load(tmp_path / "arrays.joblib")
