@@ -13,9 +13,10 @@ import numpy as np
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
 from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.encodings import check_encoding
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
-from vecload.formats.opening import open_reader, preview_source
+from vecload.formats.opening import preview_source
 from vecload.formats.registry import reader_by_name
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
@@ -31,6 +32,7 @@ from vecload.reading import (
     iterate_batches,
     make_request,
     open_checked,
+    open_encoded,
     reading_progress,
     warn_few_found,
 )
@@ -67,6 +69,7 @@ def load(
     prefix: str = "",
     words: WordsOfRows = None,
     tensor: str | None = None,
+    encoding: str | None = None,
 ) -> Vectors:
     r"""Read a file of word vectors.
 
@@ -107,6 +110,9 @@ def load(
         ``.npy``, ``.npz``, ``.safetensors`` and ``.tsv``.
     tensor
         Name of the matrix in a file of several: ``.npz``, ``.safetensors`` and folders of Hugging Face models.
+    encoding
+        Encoding of text files, and of the words of word2vec and fastText models, such as "cp1252"; None for UTF-8.
+        UTF-16 and UTF-32 are recognized.
 
     Returns
     -------
@@ -153,6 +159,7 @@ def load(
         allow_nonfinite=allow_nonfinite,
         words=words,
         tensor=tensor,
+        encoding=encoding,
     )
     vectors, doubt = _read(source, request, prefix=prefix, progress=progress, format=format)
     if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None and doubt is None:
@@ -281,12 +288,18 @@ def _compact(matrix: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> None:
 
 
 @explain_keywords
-def info(source: str | os.PathLike[str] | IO[bytes], *, words: WordsOfRows = None, tensor: str | None = None) -> Info:
+def info(
+    source: str | os.PathLike[str] | IO[bytes],
+    *,
+    words: WordsOfRows = None,
+    tensor: str | None = None,
+    encoding: str | None = None,
+) -> Info:
     r"""Look at a file of word vectors without reading all of it.
 
     Parameters
     ----------
-    source, words, tensor
+    source, words, tensor, encoding
         As for `load`.
 
     Returns
@@ -310,10 +323,11 @@ def info(source: str | os.PathLike[str] | IO[bytes], *, words: WordsOfRows = Non
     """
     listed = None if words is None else read_words_of_rows(words)
     request = ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True, word_list=listed, tensor=tensor)
+    request = request if encoding is None else dataclasses.replace(request, encoding=check_encoding(encoding))
     with resolve_source(source, few_words=True) as place, open_vectors(place) as opened:
-        form = choose_format(opened, request)
-        preview = preview_source(form, opened)
-        reader = open_reader(form, opened, request)
+        form, text = choose_format(opened, request)
+        preview = preview_source(form, text)
+        reader = open_encoded(form, text, request)
         sample = preview.sample
         first, rows, count, skipped = _first_rows(reader) if sample is None or not sample.words else sample
         if not first and reader.ngrams is not None:  # a floret table has rows of n-grams only

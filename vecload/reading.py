@@ -17,13 +17,16 @@ from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
 from vecload.formats import tensorboard, text
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
+from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, is_wide
+from vecload.formats.format import SURE
 from vecload.formats.matrices.number_table import metadata_beside
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
-from vecload.formats.registry import all_formats, detect_format
+from vecload.formats.registry import HEAD, all_formats, best_match, detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
+from vecload.text_input.lines import detect_encoding
 from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
@@ -57,6 +60,7 @@ def make_request(
     allow_nonfinite: bool,
     words: WordsOfRows = None,
     tensor: str | None = None,
+    encoding: str | None = None,
 ) -> ReadRequest:
     """Check arguments of `load`, and return them as a request.
 
@@ -73,7 +77,10 @@ def make_request(
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
     listed = None if words is None else read_words_of_rows(words)
-    return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite, word_list=listed, tensor=tensor)
+    encoding = None if encoding is None else check_encoding(encoding)
+    return ReadRequest(
+        only, limit, dtype, errors, strict, allow_nonfinite, word_list=listed, tensor=tensor, encoding=encoding
+    )
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
@@ -175,29 +182,45 @@ def open_checked(
     form
         Format that the caller named; None to detect it.
     """
-    found = choose_format(source, request, form)
-    reader = open_reader(found, source, request)
+    found, source = choose_format(source, request, form)
+    reader = open_encoded(found, source, request)
     return reader, WordCheck(reader, request, prefix, forced=form is not None, known=found.records_doubts)
 
 
-def choose_format(source: Source, request: ReadRequest, form: Format | None = None) -> Format:
-    """Return the format of an opened source: the one that the caller named, or the detected one.
+def choose_format(source: Source, request: ReadRequest, form: Format | None = None) -> tuple[Format, Source]:
+    """Return the format of an opened source, named by the caller or detected, and the source as the format reads it.
 
-    A table of numbers looks like text. It is read as one of TensorBoard if its words are in another file.
+    Text in another encoding is decoded. UTF-16 and UTF-32 are recognized. A table of numbers looks like text; it is
+    read as one of TensorBoard if its words are in another file.
 
     Raises
     ------
     OptionError
         If the format does not use an option that was given.
     """
+    encoding = request.encoding
+    if encoding is None and b"\0" in (head := source.head(HEAD)) and best_match(head, source.name)[1] < SURE:
+        encoding = detect_encoding(head)
+    if is_wide(encoding):
+        source = decoded_source(source, str(encoding))
     found = detect_format(source) if form is None else form
+    if encoding is not None and not is_wide(encoding) and found.is_text:
+        source = decoded_source(source, encoding)
     if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):
         found = tensorboard.FORMAT
-    for option, value in (("words", request.word_list), ("tensor", request.tensor)):
+    options = (("words", request.word_list), ("tensor", request.tensor), ("encoding", request.encoding))
+    for option, value in options:
         if value is not None and option not in found.read_options:
             used = ", ".join(one.name for one in all_formats() if option in one.read_options)
             raise OptionError(f"{source.name}: {option}= (--{option}) does not apply to {found.name}, only to: {used}")
-    return found
+    return found, source
+
+
+def open_encoded(form: Format, source: Source, request: ReadRequest) -> Reader:
+    """Return the reader of a source; in files that are not text, words are decoded one by one."""
+    if request.encoding is None or form.is_text:
+        return open_reader(form, source, request)
+    return DecodedWords(lambda inner: open_reader(form, source, inner), request, request.encoding, source.name)
 
 
 def numbers_only(finding: Doubt, name: str) -> FormatError:

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from vecload.cli.console import Json, Quiet, messages, print_json
-from vecload.cli.options import Dtype, Errors, File, Limit, OptionalVocab, Tensor, WordsOfRows, output_of, split_list
+from vecload.cli.options import (
+    Dtype,
+    Encoding,
+    Errors,
+    File,
+    Limit,
+    OptionalVocab,
+    Tensor,
+    WordsOfRows,
+    output_of,
+    split_list,
+)
 from vecload.cli.outputs import Force, Format, check_outputs, stream_of
 
 
@@ -52,6 +63,7 @@ def convert(
     ] = False,
     words: WordsOfRows = None,
     tensor: Tensor = None,
+    encoding: Encoding = None,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -106,6 +118,7 @@ def convert(
             strict=strict,
             words=words,
             tensor=tensor,
+            encoding=encoding,
         )
         say(done)
         results.append(asdict(done))

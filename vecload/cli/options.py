@@ -22,6 +22,10 @@ WordsOfRows = Annotated[
     typer.Option("--words", metavar="WORDS", help="Words of the rows, for a matrix without words: text, .npy, JSON."),
 ]
 Tensor = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the matrix in a file of several.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Encoding of the words, such as cp1252. [UTF-8, UTF-16 or UTF-32]"),
+]
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Read only the first N rows.")]
 Dtype = Annotated[
     _DType | None,

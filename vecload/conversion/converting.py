@@ -83,6 +83,7 @@ def convert(
     allow_nonfinite: bool = False,
     words: WordsOfRows = None,
     tensor: str | None = None,
+    encoding: str | None = None,
     progress: Progress = None,
 ) -> Conversion:
     r"""Write a file of word vectors in another format, a batch of rows at a time.
@@ -99,7 +100,7 @@ def convert(
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
         Name of the format to read, if the content is ambiguous.
-    vocab, limit, prefix, errors, strict, allow_nonfinite, words, tensor, progress
+    vocab, limit, prefix, errors, strict, allow_nonfinite, words, tensor, encoding, progress
         As for `load`.
     dtype
         Type of the values, if the format supports several; None keeps the type of the source.
@@ -155,6 +156,7 @@ def convert(
         allow_nonfinite=allow_nonfinite,
         words=words,
         tensor=tensor,
+        encoding=encoding,
     )
     # Values are rounded once, after the last step.
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)

@@ -77,6 +77,8 @@ class ReadRequest:
         Words of the rows in order, for formats that store a matrix without words; None to find them with the file.
     tensor
         Name of the matrix in a file of several; None to choose it.
+    encoding
+        Encoding of the words in the file; None for UTF-8.
 
     Examples
     --------
@@ -93,6 +95,7 @@ class ReadRequest:
     alias: str = ""
     word_list: Words | None = None
     tensor: str | None = None
+    encoding: str | None = None
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."

@@ -61,8 +61,10 @@ class Format:
     options
         Fields of `WriteOptions` that `write` uses; others are refused if given.
     read_options
-        Options of reading that `read` uses: "words" (`ReadRequest.word_list`) and "tensor"; others are refused if
-        given.
+        Options of reading that apply: "words" (`ReadRequest.word_list`), "tensor" and "encoding"; others are refused
+        if given. `read` always gets UTF-8.
+    is_text
+        Whether files are text, which is decoded as a whole; in other files only words are.
     records_doubts
         Whether files record the doubts about their words, so that the words are not checked again.
 
@@ -102,6 +104,7 @@ class Format:
     ngram_kinds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     read_options: tuple[str, ...] = ()
+    is_text: bool = False
     records_doubts: bool = False
 
     def __post_init__(self) -> None:
@@ -110,7 +113,7 @@ class Format:
         for suffix in (*self.suffixes, *self.shared_suffixes):
             if not suffix.startswith(".") or suffix != suffix.lower():
                 raise OptionError(f"format {self.name!r}: suffix {suffix!r} must begin with '.', in lower case")
-        unknown = {*self.options, *self.read_options} - {"precision", "unencodable", "words", "tensor"}
+        unknown = {*self.options, *self.read_options} - {"precision", "unencodable", "words", "tensor", "encoding"}
         if unknown:
             raise OptionError(f"format {self.name!r}: unknown options {', '.join(sorted(unknown))}")
 

@@ -336,4 +336,5 @@ FORMAT: Final = Format(
     write_stream=write,
     suffixes=(".bin",),
     options=("unencodable",),
+    read_options=("encoding",),
 )

@@ -33,4 +33,6 @@ FORMAT: Final = Format(
     suffixes=(".csv",),
     shared_suffixes=(".tsv", ".txt"),
     options=("precision",),
+    read_options=("encoding",),
+    is_text=True,
 )

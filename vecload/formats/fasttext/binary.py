@@ -302,4 +302,5 @@ FORMAT: Final = Format(
     shared_suffixes=(".bin",),  # without format=, a .bin is written as word2vec, which used the suffix first
     ngram_kinds=("fasttext",),
     options=("unencodable",),
+    read_options=("encoding",),
 )

@@ -34,6 +34,8 @@ DOCUMENT: Final = Format(
     check_options=check_options,
     suffixes=(".json",),
     options=("precision",),
+    read_options=("encoding",),
+    is_text=True,
 )
 LINES: Final = Format(
     name="JSON lines",
@@ -45,4 +47,6 @@ LINES: Final = Format(
     check_options=check_options,
     suffixes=(".jsonl", ".ndjson"),
     options=("precision",),
+    read_options=("encoding",),
+    is_text=True,
 )

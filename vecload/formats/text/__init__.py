@@ -31,4 +31,6 @@ FORMAT: Final = Format(
     check_options=check_options,
     suffixes=(".txt", ".vec"),
     options=("precision", "unencodable"),
+    read_options=("encoding",),
+    is_text=True,
 )
