@@ -31,6 +31,7 @@ _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
     (b"LZIP", UnsupportedFile("an lzip file", "Decompress it with lzip -d.")),
     (b"\x89LZO\0", UnsupportedFile("an lzop file", "Decompress it with lzop -d.")),
     (b"\xff\x06\0\0sNaPpY", UnsupportedFile("a Snappy stream", "Decompress it with snzip -d.")),
+    (b"GGUF", UnsupportedFile("a GGUF model", "Load the embedding of the model it was made from, in safetensors.")),
     (b"7z\xbc\xaf\x27\x1c", UnsupportedFile("a 7-Zip archive", _UNPACK)),
     (b"Rar!", UnsupportedFile("a RAR archive", _UNPACK)),
     (b"%PDF-", UnsupportedFile("a PDF document", _AGAIN)),
@@ -82,8 +83,6 @@ def describe(head: bytes) -> UnsupportedFile | None:
     for magic, file in _MAGIC:
         if head.startswith(magic):
             return file
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in head[:64]:
-        return UnsupportedFile("UTF-16 text", "Convert it to UTF-8: iconv -f UTF-16 -t UTF-8.")
     if head[257:262] == b"ustar":
         return UnsupportedFile("a tar archive", _UNPACK)
     if _PAGE.match(head):

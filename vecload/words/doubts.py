@@ -46,7 +46,7 @@ class Kind(NamedTuple):
 
 NUMBERS: Final = Kind(re.compile(_NUMBER + rb"\Z"), "are decimal numbers", "the words may be in another file")
 """Kind for words that are all numbers, but not all integers, because node2vec uses integers as words."""
-_NOT_UTF8: Final = "the file may be in another encoding, or its words cut short"
+_NOT_UTF8: Final = "the file may be in another encoding (pass encoding=, --encoding), or its words cut short"
 
 # The first kind that matches is reported. No pattern takes more than linear time. Patterns for columns require more
 # words, because two or three names such as "area 51" and "route 66" are not a column of counts.

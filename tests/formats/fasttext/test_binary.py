@@ -515,6 +515,13 @@ def test_load_floret_binary_model_raises_and_names_it() -> None:
         load_bytes(raw)
 
 
+def test_load_sent2vec_model_raises_and_names_it() -> None:
+    raw = bytearray(TOY)
+    struct.pack_into("<i", raw, 8 + 4 * 7, 4)  # after magic, version and seven other numbers
+    with pytest.raises(FormatError, match="not a fastText model: found a sent2vec model"):
+        load_bytes(bytes(raw))
+
+
 def test_load_model_with_nonfinite_values() -> None:
     raw = bytearray(TOY)
     struct.pack_into("<f", raw, input_at(TOY) + 17, np.nan)  # in the first word's own row

@@ -98,7 +98,9 @@ def test_absurd_count_in_the_header_allocates_no_memory() -> None:
             gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0),
             "a gzip stream inside",
         ),  # a fixed time keeps the name of the test the same
-        ("cat 0.1 0.2\n".encode("utf-16"), "UTF-16 text"),
+        (b"GGUF\x03\0\0\0" + bytes(100), "a GGUF model"),
+        (b"\x1f\x9d\x90" + bytes(100), "a file of Unix compress (.Z)"),
+        (b"LZIP\x01" + bytes(100), "an lzip file"),
         (bytes(range(256)) * 20, "binary data"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
         (b'{"cats": {"x": 0.1}}', "a JSON document"),
