@@ -318,3 +318,15 @@ def test_load_reads_word_embeddings_of_older_folders(name: str, inside: str, tmp
     (folder / "whitespacetokenizer_config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(FormatError, match="invalid list of words"):
         vecload.load(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_saved_vectors_are_opened_by_torch(dtype: str, tmp_path: Path) -> None:
+    vectors = vecload.load(save((WORDS, MATRIX), tmp_path / "v.pt"), dtype=dtype)  # type: ignore[arg-type]
+    vectors.save(tmp_path / "saved.pt")
+    itos, stoi, matrix, dim = torch.load(tmp_path / "saved.pt", weights_only=True)
+    assert (itos, stoi, dim) == (WORDS, {word: row for row, word in enumerate(WORDS)}, 3)
+    assert torch.equal(matrix, MATRIX.to(getattr(torch, dtype)))
+    same(vecload.load(tmp_path / "saved.pt"), matrix)
+    vectors.save(tmp_path / "again.pth")
+    assert (tmp_path / "again.pth").read_bytes() == (tmp_path / "saved.pt").read_bytes()

@@ -10,7 +10,7 @@ Before, it wrote several pickles in a row: a magic number, the version, facts ab
 of storage keys. The storages follow in this order, each as the number of its values (int64) and their bytes.
 
 PyTorch is not imported to read them. torchtext's caches, Stanza's ``pretrain.pt``, MUSE's ``.pth`` and the state of any
-model with an embedding can be read.
+model with an embedding can be read. Words and vectors are written as torchtext's caches.
 
 Source: PyTorch's ``torch/serialization.py``.
 """
@@ -19,7 +19,16 @@ from typing import Final
 
 from vecload.formats.format import Format
 from vecload.formats.pytorch.reader import detect, read
+from vecload.formats.pytorch.writer import write
 
 NAME: Final = "PyTorch"
 
-FORMAT: Final = Format(name=NAME, aliases=("torch",), detect=detect, read=read, read_options=("words", "tensor"))
+FORMAT: Final = Format(
+    name=NAME,
+    aliases=("torch",),
+    detect=detect,
+    read=read,
+    write=write,
+    suffixes=(".pt", ".pth"),
+    read_options=("words", "tensor"),
+)
