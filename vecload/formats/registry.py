@@ -10,6 +10,7 @@ from typing import Final
 from vecload.errors import FormatError, OptionError, warn
 from vecload.formats import (
     delimited,
+    dl4j,
     json_files,
     native,
     npz,
@@ -38,9 +39,10 @@ ENTRY_POINTS: Final = "vecload.formats"
 
 # Characters that do not matter in names of formats.
 _IGNORED: Final = str.maketrans("", "", " -_.")
-# Text is first: it is sure of nearly every text file, so that no other format has to be asked. Messages and `vecload
-# formats` list formats in this order, too.
+# Text is near the top: it is sure of nearly every text file, so that no other format has to be asked. It is sure of
+# DL4J's files, too, so that they come before. Messages and `vecload formats` list formats in this order.
 _BUILT_IN: Final = (
+    dl4j.FORMAT,
     text.FORMAT,
     delimited.FORMAT,
     json_files.DOCUMENT,
@@ -108,7 +110,7 @@ def all_formats() -> tuple[Format, ...]:
     Examples
     --------
     >>> [form.name for form in all_formats()][:3]
-    ['text', 'word2vec binary', 'fastText']
+    ['DL4J', 'text', 'word2vec binary']
     """
     return tuple(_each_format())
 
