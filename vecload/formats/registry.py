@@ -110,7 +110,7 @@ def all_formats() -> tuple[Format, ...]:
     Examples
     --------
     >>> [form.name for form in all_formats()][:3]
-    ['DL4J', 'text', 'word2vec binary']
+    ['DL4J', 'text', 'CSV']
     """
     return tuple(_each_format())
 
