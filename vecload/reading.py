@@ -17,8 +17,7 @@ from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
 from vecload.formats import tensorboard, text
 from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
-from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, is_wide
-from vecload.formats.format import SURE
+from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, find_wide_encoding, is_wide
 from vecload.formats.matrices.number_table import metadata_beside
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
@@ -26,7 +25,6 @@ from vecload.formats.opening import open_reader
 from vecload.formats.registry import HEAD, all_formats, best_match, detect_format
 from vecload.message_text import sample
 from vecload.progress import progress_bar
-from vecload.text_input.lines import detect_encoding
 from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
+_DOUBTFUL = 1  # the answer of `Format.detect` for text with bytes that are not text
 _SHOWN = 5  # first words of a file, for messages
 
 WordsOfRows = str | os.PathLike[str] | Iterable[str] | None
@@ -199,11 +198,11 @@ def choose_format(source: Source, request: ReadRequest, form: Format | None = No
         If the format does not use an option that was given.
     """
     encoding = request.encoding
-    if encoding is None and b"\0" in (head := source.head(HEAD)) and best_match(head, source.name)[1] < SURE:
-        encoding = detect_encoding(head)
+    if encoding is None and best_match(head := source.head(HEAD), source.name)[1] <= _DOUBTFUL:
+        encoding = find_wide_encoding(head, whole=len(head) < HEAD)
     if is_wide(encoding):
         source = decoded_source(source, str(encoding))
-    found = detect_format(source) if form is None else form
+    found = detect_format(source, named=request.word_list is not None) if form is None else form
     if encoding is not None and not is_wide(encoding) and found.is_text:
         source = decoded_source(source, encoding)
     if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):

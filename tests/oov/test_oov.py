@@ -269,8 +269,8 @@ def leave(words: list[str], dim: int, rng: np.random.Generator) -> np.ndarray:
         (None, "oov must be a list of steps, got None; pass [None]"),
         (
             ["lemma"],
-            "unknown oov step 'lemma'; choose from: nfc, nfkc, strip, casefold, separators, digits, nfd, ngrams, "
-            "mean-of-parts, normal, uniform, xavier, kaiming, zeros, mean, or pass a function",
+            "unknown oov step 'lemma'; choose from: nfc, nfkc, strip, casefold, separators, digits, nfd, aliases:FILE, "
+            "ngrams, mean-of-parts, normal, uniform, xavier, kaiming, zeros, mean, or pass a function",
         ),
         (["zeros", "casefold"], "oov: 'zeros' makes a row for every word, so 'casefold' after it is never reached"),
         ([oov.normal(0, 1), "mean"], "oov: 'normal' makes a row for every word, so 'mean' after it is never reached"),

@@ -220,7 +220,8 @@ def test_load_refuses_numbers_without_words(separator: str, tmp_path: Path) -> N
 
 def test_load_refuses_the_vectors_file_of_a_tensorboard_folder(tmp_path: Path) -> None:
     PLAIN.save(tmp_path / "board", format="tensorboard")
-    (file,) = (path for path in (tmp_path / "board").iterdir() if "tensor" in path.name or "vectors" in path.name)
+    file = tmp_path / "board" / "vectors.tsv"
+    (tmp_path / "board" / "metadata.tsv").unlink()
     with pytest.raises(vecload.errors.FormatError, match="numbers only"):
         vecload.load(file)
 
@@ -300,7 +301,8 @@ def test_load_reads_carriage_returns_before_line_feeds() -> None:
 def test_load_names_commas_after_values() -> None:
     data = b"".join(b"w%d, 0.5, -1.25, 3\n" % at for at in range(9))
     with pytest.raises(vecload.errors.FormatError, match=r"commas after the values: found 'w0, 0\.5, -1\.25, 3'"):
-        vecload.load(io.BytesIO(data))
+        vecload.load(io.BytesIO(data), format="glove")
+    assert vecload.load(io.BytesIO(data)).matrix.shape == (9, 3), "without format=, it is CSV"
     assert list(vecload.load(io.BytesIO(b"cat, dog 1\ncat 0.5\n"), strict=True).words) == ["cat, dog", "cat"]
 
 

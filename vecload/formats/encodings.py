@@ -16,6 +16,7 @@ from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import BaseReader, Batch
 from vecload.message_text import quote
 from vecload.sources import Source
+from vecload.text_input.lines import detect_encoding
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vecload.formats.contract import Reader, ReadRequest, RowBuffer
 
 _BLOCK: Final = 1 << 18
+_FIRST: Final = 64
 _CAUSE: Final = "a word that is not in the encoding"
 
 
@@ -52,6 +54,35 @@ def check_encoding(name: str) -> str:
 def is_wide(encoding: str | None) -> bool:
     """Return whether characters have more than one byte even in ASCII, so that no format recognizes the text."""
     return encoding is not None and len("a\n".encode(encoding).replace(b"\xff\xfe", b"")) != 2
+
+
+def find_wide_encoding(head: bytes, *, whole: bool) -> str | None:
+    """Return UTF-16 or UTF-32 for the first bytes of such a text, else None.
+
+    Parameters
+    ----------
+    head
+        The first bytes.
+    whole
+        Whether the text has no further bytes, so that its last character must be complete.
+
+    Examples
+    --------
+    >>> find_wide_encoding("cat 1 2".encode("utf-16"), whole=True), find_wide_encoding(b"cat 1 2", whole=True)
+    ('utf-16-le', None)
+    """
+    # Vectors have digits and spaces, so that every row has zero bytes, which text in UTF-8 does not have.
+    if b"\0" not in head[:_FIRST]:
+        return None
+    encoding = detect_encoding(head)
+    if not is_wide(encoding):
+        return None
+    # Binary files with zero bytes at odd or even offsets are rarely valid for long.
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(head, whole)
+    except UnicodeDecodeError:
+        return None
+    return encoding
 
 
 def decoded_source(source: Source, encoding: str) -> Source:

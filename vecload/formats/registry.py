@@ -168,10 +168,17 @@ def writer_by_name(name: str) -> tuple[Format, str]:
     return form, alias
 
 
-def detect_format(source: Source) -> Format:
+def detect_format(source: Source, *, named: bool = False) -> Format:
     """Return the format of an opened file or folder, judged by its content.
 
     The first format that answers `SURE` or more is taken; else the one with the highest answer.
+
+    Parameters
+    ----------
+    source
+        The opened source.
+    named
+        Whether the caller names the words of the rows, so that a matrix without words can be read.
 
     Raises
     ------
@@ -188,8 +195,16 @@ def detect_format(source: Source) -> Format:
     best, score = best_match(head, name)
     if best is not None and score >= SURE:
         return best
-    # A doubtful answer may be wrong, for example text inside an HTML page, so known other files are named first.
-    other = (None if path is None else describe_file(path)) or describe_head(head) or unsupported.describe(head)
+    without_words = best is not None and "words" in best.read_options
+    if best is not None and named and without_words:
+        return best
+    # A doubtful answer may be wrong, for example text inside an HTML page, so known other files are named first. A
+    # matrix without words may be a part of a folder or of a saved model.
+    other = (
+        (None if path is None else describe_file(path))
+        or describe_head(head)
+        or (None if without_words else unsupported.describe(head))
+    )
     if other is not None:
         raise FormatError("not a file of word vectors", file=name, found=other.what, hint=other.hint)
     if best is None:

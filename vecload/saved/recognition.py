@@ -38,7 +38,7 @@ def describe_head(head: bytes) -> Kind | None:
     'Use vecload.Vocab.load.'
     """
     if head.startswith(b"\x93NUMPY"):
-        hint = "If you have its words: vecload.Vectors(words, numpy.load(path))."
+        hint = 'Pass its words: vecload.load(path, words="words.txt"), or --words words.txt.'
         return Kind("a NumPy array (.npy), a matrix without words", hint)
     if b"{" not in head[:9]:
         return None
@@ -91,9 +91,4 @@ def describe_folder(path: Path) -> Kind | None:
         vectors = str(path / "vectors.safetensors")
         hint = f"Use vecload.SentencePooler.load({str(path)!r}), or vecload.load({vectors!r}) for its words and rows."
         return Kind("the folder of a saved SentencePooler", hint)
-    rows, words = path / "vectors.tsv", path / "metadata.tsv"
-    if rows.is_file() and words.is_file():
-        matrix = f"numpy.loadtxt({str(rows)!r}, ndmin=2)"
-        hint = f"With numpy and pathlib: vecload.Vectors(Path({str(words)!r}).read_text().splitlines(), {matrix})."
-        return Kind("a folder for TensorBoard's projector", hint)
     return None

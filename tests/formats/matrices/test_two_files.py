@@ -81,7 +81,7 @@ def test_load_refuses_another_number_of_words(kind: str, count: int, tmp_path: P
 @pytest.mark.parametrize("kind", ["npy", "safetensors", "several tensors", "named tensor"])
 def test_load_asks_for_the_words_of_a_matrix(kind: str, tmp_path: Path) -> None:
     path, options = matrix_files(tmp_path)[kind]
-    with pytest.raises(FormatError, match=r'a matrix without words: found 5 rows\. Pass words="words\.txt"'):
+    with pytest.raises(FormatError, match=r'a matrix without words.*words="words\.txt"'):
         vecload.load(path, **options)
 
 

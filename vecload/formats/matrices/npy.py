@@ -26,8 +26,8 @@ _MAGIC: Final = b"\x93NUMPY"
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
-    """Return 100 for the magic number of NumPy's arrays."""
-    return 100 if head.startswith(_MAGIC) else 0
+    """Return 60 for the magic number of NumPy's arrays, because they may be part of a folder or of a saved model."""
+    return 60 if head.startswith(_MAGIC) else 0
 
 
 def read(source: Source, request: ReadRequest) -> ArrayReader:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.format import SURE, Format
+from vecload.formats.format import Format
 from vecload.formats.matrices.word_sources import requested_words
 from vecload.message_text import shorten
 from vecload.saved import MAX_DIM, describe_head, parse_safetensors
@@ -46,8 +46,8 @@ INPUT_EMBEDDINGS: Final = (
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
-    """Return 90 for the header of a safetensors file, unless vecload wrote it: those files are of several kinds."""
-    return SURE if _HEADER.match(head) and describe_head(head) is None else 0
+    """Return 60 for the header of a safetensors file, because it may be part of a folder, unless vecload wrote it."""
+    return 60 if _HEADER.match(head) and describe_head(head) is None else 0
 
 
 def read(source: Source, request: ReadRequest) -> ArrayReader:
