@@ -1,6 +1,7 @@
 """Settings of all tests, and real files for some of them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,11 @@ from hypothesis import settings
 
 settings.register_profile("vecload", deadline=None)  # the first example compiles kernels
 settings.load_profile("vecload")
+
+# A shell starts background jobs with SIGINT ignored, `nohup` ignores SIGHUP, and the commands under test inherit both.
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if signal.getsignal(_signal := getattr(signal, _name, signal.SIGINT)) == signal.SIG_IGN:
+        signal.signal(_signal, _handler)
 
 MAKE_GLOVE = Path(__file__).parent.parent.parent / "shared" / "data" / "make_glove.py"
 
