@@ -22,6 +22,8 @@ from load_text import packed
 from measure import generate, in_turn, row, run, title, versions
 from tables import compare
 
+import vecload
+
 FRESH = """
 import os, time, vecload
 target = path + '.safetensors'
@@ -53,6 +55,15 @@ PEERS = {
     "run = lambda: vectors.save_word2vec_format(path + '.out', binary=True)",
 }
 
+SHARED = {
+    "vecload": "import vecload; run = lambda: vecload.load(path)",
+    "vecload, native": "import vecload; run = lambda: vecload.load(path + '.safetensors')",
+    "vecload, and a row for each word": "import vecload; run = lambda: vecload.load(path).matrix",
+    "spaCy": "from spacy.vocab import Vocab; run = lambda: Vocab().from_disk(path)",
+    "vecload, CSLS of all words": "import vecload; from vecload.search import csls\n"
+    "vectors = vecload.load(path); run = lambda: csls(vectors, vectors, k=1, progress=False)",
+}
+
 REOPEN = """
 import json, sys, time, vecload.loading
 path, word = sys.argv[1:]
@@ -73,6 +84,17 @@ def binary(path: Path, rows: int, dim: int) -> Path:
         for begin in range(0, rows, 10_000):
             block = rng.normal(0, 0.4, (min(10_000, rows - begin), dim)).astype("<f4")
             file.write(b"".join(b"w%d " % (begin + at) + line.tobytes() for at, line in enumerate(block)))
+    return path
+
+
+def shared(path: Path, words: int, rows: int, dim: int) -> Path:
+    """Write a spaCy folder whose words share rows, of the size of ``en_core_web_md``, and the same as a native file."""
+    rng = np.random.default_rng(0)
+    ids = np.concatenate([np.arange(rows), rng.integers(0, rows, words - rows)])
+    stored = rng.normal(0, 0.4, (rows, dim)).astype(np.float32)
+    vectors = vecload.Vectors([f"w{at}" for at in range(words)], stored, row_ids=ids)
+    vectors.save(path, "spacy")
+    vectors.save(f"{path}.safetensors")
     return path
 
 
@@ -132,6 +154,13 @@ def main() -> None:
             with Path(f"{path}.safetensors").open("rb") as file:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
             row(f"{path.stat().st_size:,}", f"{header['matrix']['shape'][0]:,}", f"{peak / 1e6:.0f}")
+
+        words, rows = 684_830 // part, 20_000 // part
+        title(f"spaCy folder, {words:,} words on {rows:,} rows of 300 values", "", "seconds", "peak MB")
+        spacy = shared(folder / "md", words, rows, 300)
+        for name, setup in SHARED.items():
+            seconds, peak, _ = run(setup, spacy, 300, 1)
+            row(name, f"{seconds:.3f}", f"{peak / 1e6:.0f}")
 
         title(f"Writing {400_000 // part:,} × 50", "", "seconds", "× vecload")
         against(

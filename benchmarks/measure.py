@@ -20,18 +20,26 @@ CHILD = """
 import json, sys, time, resource
 path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 prepare = lambda: None  # before each run, not timed
+
+def peak_memory():
+    try:  # on Linux, ru_maxrss starts at the memory of the parent
+        with open('/proc/self/status') as file:
+            return next(int(line.split()[1]) for line in file if line.startswith('VmHWM'))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
 {setup}
 if 'vecload' in sys.modules:  # load numba and the kernels first; the table "Starting" shows their cost
     import io
     vecload.load(io.BytesIO(b"a 1 2\\n" * 100))
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+base = peak_memory()
 times = []
 for _ in range(rounds):
     prepare()
     begin = time.perf_counter()
     result = run()
     times.append(time.perf_counter() - begin)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = peak_memory()
 size = result.matrix.nbytes + result.words.nbytes if hasattr(result, 'matrix') else 0
 print(json.dumps([times, 1024 * (peak - base), size]))
 """

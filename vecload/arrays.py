@@ -6,11 +6,11 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
     import torch
 
 # Rows that are converted to float64 at a time: few enough to be read from the CPU's cache by the next operation.
@@ -138,6 +138,37 @@ def as_array(matrix: npt.NDArray[Any], dtype: npt.DTypeLike | None, *, copy: boo
         raise ValueError(f"cannot convert {matrix.dtype} vectors to {wanted} without a copy")
     converted = narrowed(matrix, wanted)
     return converted.copy() if copy and converted is matrix else converted
+
+
+class IndexedRows:
+    """Rows of a matrix by an index, gathered only when they are requested; several entries may name the same row.
+
+    Parameters
+    ----------
+    matrix
+        The distinct rows, shape (m, dim).
+    ids
+        Row number of each entry, int64, shape (n,).
+
+    Examples
+    --------
+    >>> rows = IndexedRows(np.eye(2), np.array([1, 0, 1]))
+    >>> rows.shape, rows[np.array([2, 1])].tolist()
+    ((3, 2), [[0.0, 1.0], [1.0, 0.0]])
+    """
+
+    def __init__(self, matrix: npt.NDArray[Any], ids: npt.NDArray[np.int64]) -> None:
+        self.matrix = matrix
+        self.ids = ids
+        self.shape = len(ids), matrix.shape[1]
+        self.dtype = matrix.dtype
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, at: Any) -> npt.NDArray[Any]:
+        rows: npt.NDArray[Any] = self.matrix[self.ids[at]]
+        return rows
 
 
 def row_blocks(count: int, size: int = _ROWS) -> Iterator[slice]:

@@ -98,7 +98,11 @@ class Info:
 
 
 def details_of(
-    history: History, words: Sequence[str], rows: npt.NDArray[Any], skipped: Mapping[str, int]
+    history: History,
+    words: Sequence[str],
+    rows: npt.NDArray[Any],
+    skipped: Mapping[str, int],
+    shared: tuple[int, int] | None = None,
 ) -> dict[str, str]:
     r"""Return facts that only some files have, for `Info.details`.
 
@@ -110,6 +114,8 @@ def details_of(
         The first words and their vectors.
     skipped
         Number of malformed rows before, among and after them, by cause.
+    shared
+        Number of words and number of rows, for files that store the rows of several words once.
 
     Examples
     --------
@@ -131,10 +137,12 @@ def details_of(
         bad = sum(skipped.values())
         details["malformed"] = f"{bad:,} of the first {bad + len(rows):,} rows ({', '.join(skipped)})"
     # Zero is added so that -0.0 and 0.0 have the same bytes. np.unique is slow for wide rows: a field for each column.
-    shared = len(rows) - len({row.tobytes() for row in rows + 0.0})
-    if shared and len(words):
+    equal = len(rows) - len({row.tobytes() for row in rows + 0.0})
+    if shared is not None:
+        details["shared rows"] = f"{shared[0]:,} words on {shared[1]:,} rows"
+    elif equal and len(words):
         details["shared rows"] = (
-            f"{shared:,} of the first {len(rows):,} rows {'equals' if shared == 1 else 'equal'} another"
+            f"{equal:,} of the first {len(rows):,} rows {'equals' if equal == 1 else 'equal'} another"
         )
     # Bytes that are not valid UTF-8 are surrogate escapes in strings.
     invalid = sum(any("\udc80" <= char <= "\udcff" for char in word) for word in words)

@@ -12,12 +12,13 @@ import numpy as np
 
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
-from vecload.formats.contract import ReadRequest, RowBuffer, Sample, Table
+from vecload.formats.contract import ReadRequest, RowBuffer, Sample
 from vecload.formats.encodings import check_encoding
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import preview_source
 from vecload.formats.registry import reader_by_name
+from vecload.formats.table import Table
 from vecload.inspection import Info, details_of
 from vecload.keywords import explain_keywords
 from vecload.reading import (
@@ -203,7 +204,8 @@ def _read(
             table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(table.words, opened.name)
     meta = table.meta if doubt is None else {**table.meta, "doubt": doubt}
-    return Vectors(table.words, table.matrix, meta, table.ngrams, table.history), doubt
+    rows, ids = table.stored
+    return Vectors(table.words, rows, meta, table.ngrams, table.history, row_ids=ids), doubt
 
 
 def _collect(
@@ -345,6 +347,8 @@ def info(
             # Only a header of text or word2vec binary can be wrong. Other formats hold arrays of known sizes.
             count = reader.declared
         at_least = count is None and reader.declared is None and opened.progress()[1] is None
+        unique = reader.unique_rows
+        shared = None if unique is None or reader.declared is None else (reader.declared, unique)
         estimate = len(rows) if at_least else reader.declared or reader.expected
         return Info(
             source=opened.name,
@@ -357,7 +361,7 @@ def info(
             words=tuple(first[:_SHOWN]),
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
-            details=details_of(reader.history, first, rows, skipped),
+            details=details_of(reader.history, first, rows, skipped, shared),
             doubt=_doubt(reader, first, known=form.records_doubts),
             rows=estimate if count is None else count,
             exact=count is not None,

@@ -16,13 +16,14 @@ import numpy as np
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
 from vecload.formats import tensorboard, text
-from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer
+from vecload.formats.contract import Reader, ReadRequest, RowBuffer
 from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, find_wide_encoding, is_wide
 from vecload.formats.matrices.number_table import metadata_beside
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
 from vecload.formats.registry import HEAD, all_formats, best_match, detect_format
+from vecload.formats.table import Batch
 from vecload.message_text import sample
 from vecload.progress import progress_bar
 from vecload.words import UniqueWords, Words, encode, pack

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from vecload import Vectors, Words
+from vecload.arrays import IndexedRows
 from vecload.formats import History
-from vecload.formats.contract import Batch
+from vecload.formats.table import Batch
 
 
 @dataclass
@@ -52,6 +53,11 @@ class TableOf:
     @property
     def ngrams(self) -> Any:
         return self.vectors.ngrams
+
+    @property
+    def shared(self) -> IndexedRows | None:
+        ids = self.vectors.row_ids
+        return None if ids is None else IndexedRows(self.vectors.unique_rows, ids)
 
     def batches(self) -> Iterator[Batch]:
         for begin in range(0, len(self.vectors), self.step):

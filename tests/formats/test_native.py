@@ -143,7 +143,7 @@ def test_ngram_tables_are_stored(tmp_path: Path) -> None:
         ),
         (
             lambda h: h.update(matrix={"dtype": "F32", "shape": [50, 6], "data_offsets": [0, 1200]}),
-            "invalid tensor .words.offsets",
+            "without 'row_ids', there must be one row for each word",
         ),
         (
             lambda h: h.update(matrix={"dtype": "C64", "shape": [50, 3], "data_offsets": [0, 1200]}),

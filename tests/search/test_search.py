@@ -19,7 +19,7 @@ from tests.builders import small_vectors, vectors_of
 from vecload import Vectors, kernels, load, search
 from vecload.errors import FormatError, MissingDependencyError, OptionError, VocabularyError
 from vecload.ngrams import NgramTable
-from vecload.search import exact, products
+from vecload.search import products, ranking
 
 
 def scores_of(queries: np.ndarray, rows: np.ndarray, metric: str) -> np.ndarray:
@@ -82,8 +82,8 @@ def test_nearest_returns_equal_scores_in_row_order(count: int, k: int, seed: int
 def test_nearest_scores_candidates_once_if_rows_are_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows are equally near to a query of zeros, and rows of zeros to any query."""
     seen = []
-    rescore = exact.rescore
-    monkeypatch.setattr(exact, "rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
+    rescore = ranking.rescore
+    monkeypatch.setattr(ranking, "rescore", lambda *given: seen.append(given[2].rows.shape) or rescore(*given))
     vectors = small_vectors(3000, 12)
     assert search.nearest(vectors, np.zeros((2, vectors.dim), dtype=np.float32), 5).rows.tolist() == [[*range(5)]] * 2
     empty = vectors_of(np.zeros((3000, 4), dtype=np.float32))
@@ -113,7 +113,7 @@ def test_nearest_does_not_depend_on_blocks_or_threads(monkeypatch: pytest.Monkey
     for name, value in (("_FEWEST", 10), ("_SCORES", 100), ("VALUES", 500)):
         monkeypatch.setattr(products, name, value)
     for name, value in (("QUERIES", 3), ("VALUES", 500)):
-        monkeypatch.setattr(exact, name, value)
+        monkeypatch.setattr(ranking, name, value)
     again = search.nearest(vectors, asked, 10)
     assert np.array_equal(again.rows, expected.rows)
     assert np.array_equal(again.scores, expected.scores)
@@ -270,7 +270,7 @@ def test_nearest_reports_all_pairs_to_the_progress_bar(monkeypatch: pytest.Monke
         shown.append(options["shown"])
         yield SimpleNamespace(advance=done.append)
 
-    monkeypatch.setattr("vecload.search.exact.progress_bar", recorded)
+    monkeypatch.setattr("vecload.search.ranking.progress_bar", recorded)
     small_vectors(9000, 12).neighbors(["w1", "w2"], progress=True)
     assert (totals, shown, sum(done)) == ([18_000], [True], 18_000)
 

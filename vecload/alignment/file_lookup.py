@@ -92,7 +92,7 @@ class FileLookup:
         hits = (rows >= 0).sum(axis=0)
         for number, source in enumerate(self.sources):
             at = np.flatnonzero((rows[number] >= 0) & (hits == 1))
-            out[at] = source.matrix[rows[number, at]]
+            out[at] = source.rows_at(rows[number, at])
         several = np.flatnonzero(hits > 1)
         for begin in range(0, len(several), BLOCK):
             at = several[begin : begin + BLOCK]
@@ -100,7 +100,7 @@ class FileLookup:
             total = np.zeros((len(at), self.dim))
             for number, source in enumerate(self.sources):
                 here = rows[number, at] >= 0
-                total[here] += source.matrix[rows[number, at[here]]].astype(np.float64)
+                total[here] += source.rows_at(rows[number, at[here]]).astype(np.float64)
             out[at] = total / hits[at, None]
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.float64]:

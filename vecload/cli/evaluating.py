@@ -75,7 +75,7 @@ def compare(
     Example: vecload compare glove.6B.50d.txt transformed.safetensors
     """
     from vecload import evaluation, loading
-    from vecload.search.exact import check_count
+    from vecload.search.ranking import check_count
 
     check_count(k)
     check_count(sample)

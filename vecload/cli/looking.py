@@ -144,7 +144,8 @@ def neighbors(
     """
     from vecload import loading
     from vecload.errors import MissingWordError, OptionError
-    from vecload.search.exact import check_count, check_metric
+    from vecload.search.exact import check_metric
+    from vecload.search.ranking import check_count
 
     check_count(k)
     check_metric(metric)
@@ -193,7 +194,7 @@ def analogy(
     from vecload import loading
     from vecload.errors import OptionError
     from vecload.search.analogies import check_method
-    from vecload.search.exact import check_count
+    from vecload.search.ranking import check_count
 
     if len(words) != 3:
         raise OptionError(f"an analogy needs three words, A B C: found {len(words)}")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.arrays import narrowed, type_of, unit_rows
+from vecload.arrays import IndexedRows, narrowed, type_of, unit_rows
 from vecload.errors import FormatError
-from vecload.formats.contract import Batch
+from vecload.formats.table import Batch
 from vecload.reading import WordCheck, estimate_rows, iterate_batches
 from vecload.words import UniqueWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import numpy.typing as npt
+
     from vecload.formats.contract import Reader, ReadRequest
     from vecload.formats.history import History
+    from vecload.formats.table import Table
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.words import Words
@@ -72,6 +76,7 @@ class UniqueRows:
         self._advance = advance
         self._normalize = normalize
         self._known = UniqueWords(self.expected)
+        self._table: Table | None = None
         self.dim = reader.dim
         self.dtype = reader.dtype if dtype is None else type_of(dtype)
         self.ngrams: NgramTable | None = reader.ngrams
@@ -98,8 +103,22 @@ class UniqueRows:
 
     @property
     def words(self) -> Words:
-        """Words of all batches so far, with their hash table."""
-        return self._known.words
+        """Words of all batches so far, with their hash table; all words if rows are shared."""
+        return self._known.words if self._table is None else self._table.words
+
+    @cached_property
+    def shared(self) -> IndexedRows | None:
+        """Distinct rows and the row of each word, for formats that store such rows once; None if no rows are shared."""
+        table = None if self._prefix or self._reader.unique_rows is None else self._reader.mapped()
+        if table is None or table.shared is None or not len(table.words) or self._check.shares_spaces(table.words):
+            return None
+        self._table = table
+        self.read = len(table.words)
+        self._doubt = self._check.doubt(table.words, self._source.name)
+        return IndexedRows(self._finished(table.shared.matrix), table.shared.ids)
+
+    def _finished(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return narrowed(unit_rows(rows) if self._normalize else rows, self.dtype)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in file order.
@@ -118,9 +137,8 @@ class UniqueRows:
             if not fresh.all():
                 batch = batch.take(np.flatnonzero(fresh))
                 self.duplicates += len(rows) - len(batch.rows)
-            values = unit_rows(batch.rows) if self._normalize else batch.rows
-            if len(values):
-                yield batch._replace(rows=narrowed(values, self.dtype))
+            if len(batch.rows):
+                yield batch._replace(rows=self._finished(batch.rows))
             self._advance(*self._source.progress())
         # A floret table is complete without words.
         only_ngrams = self.ngrams is not None and self._reader.declared == 0

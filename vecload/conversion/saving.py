@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy.typing as npt
-
+from vecload.arrays import IndexedRows
 from vecload.errors import OptionError
-from vecload.formats.contract import Table
 from vecload.formats.history import History
 from vecload.formats.outputs import choose_output
+from vecload.formats.table import Table
 from vecload.ngrams import NgramTable
 from vecload.sources import OutputStream, open_target
 from vecload.words import Words
 
 if TYPE_CHECKING:
     from collections import Counter
+
+    import numpy as np
+    import numpy.typing as npt
 
     from vecload.formats.contract import RowStream
     from vecload.formats.outputs import Output
@@ -35,8 +37,12 @@ class Saveable(Protocol):
         """The words, each once."""
 
     @property
-    def matrix(self) -> npt.NDArray[Any]:
-        """Their rows, shape (number of words, dim)."""
+    def unique_rows(self) -> npt.NDArray[Any]:
+        """Rows as they are stored, shape (m, dim)."""
+
+    @property
+    def row_ids(self) -> npt.NDArray[np.int64] | None:
+        """Number of each word's row in `unique_rows`; None if word i has row i."""
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -94,10 +100,10 @@ def save(
     cat 0.5 1.0
     dog 2.0 3.0
     """
-    write_table(
-        choose_output(path, format, precision=precision, unencodable=unencodable),
-        Table(vectors.words, vectors.matrix, vectors.meta, vectors.ngrams, vectors.history),
-    )
+    output = choose_output(path, format, precision=precision, unencodable=unencodable)
+    ids = vectors.row_ids
+    rows = vectors.unique_rows if ids is None else IndexedRows(vectors.unique_rows, ids)
+    write_table(output, Table(vectors.words, rows, vectors.meta, vectors.ngrams, vectors.history))
 
 
 def write_table(output: Output, table: RowStream) -> tuple[Counter[str], int]:

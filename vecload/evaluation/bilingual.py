@@ -109,9 +109,9 @@ def induction(
         )
     asked = np.fromiter(wanted, dtype=np.int64)
     # CSLS averages over rows of both spaces, so the limit of the protocol applies to both.
-    spaces = [vectors.matrix[: side.count] for vectors, side in zip((source, target), sides, strict=True)]
+    spaces = [vectors.head(side.count) for vectors, side in zip((source, target), sides, strict=True)]
     if retrieval == "nn":
-        found = nearest(spaces[1], spaces[0][asked], max(k), norms=target.norms[: len(spaces[1])]).rows
+        found = nearest(spaces[1], source.rows_at(asked), max(k), norms=target.norms[: len(spaces[1])]).rows
     else:
         found = csls(spaces[0], spaces[1], asked, max(k)).rows
     # The last entry makes row -1 (no answer) stand for itself.

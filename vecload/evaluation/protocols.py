@@ -143,7 +143,7 @@ class WordLookup:
         rows = self.rows(words)
         found = rows >= 0
         values = np.zeros((len(words), self.vectors.dim))
-        values[found] = self.vectors.matrix[rows[found]]
+        values[found] = self.vectors.rows_at(rows[found])
         usable = found.copy()
         absent = np.flatnonzero(~found)
         if self.protocol.missing in ("zero", "mean"):
@@ -162,6 +162,6 @@ class WordLookup:
         finite = np.isfinite(self.vectors.norms[: self.count])
         total: npt.NDArray[np.float64] = np.zeros(self.vectors.dim)
         for part in row_blocks(self.count):
-            total += unit_rows(self.vectors.matrix[part][finite[part]]).sum(axis=0)
+            total += unit_rows(self.vectors.rows_at(part)[finite[part]]).sum(axis=0)
         total /= max(1, int(finite.sum()))
         return total

@@ -10,22 +10,22 @@ or as one mapped array (``mapped``, which spools compressed files and streams). 
 folder, else None; files that belong to it are looked for in the same folder.
 """
 
+from vecload.arrays import IndexedRows
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.contract import (
     BaseReader,
-    Batch,
     Preview,
     Reader,
     ReadRequest,
     RowBuffer,
     RowStream,
     Sample,
-    Table,
     WriteOptions,
 )
 from vecload.formats.format import SURE, Format
 from vecload.formats.history import History
 from vecload.formats.registry import all_formats, detect_format, format_by_name, register, unregister
+from vecload.formats.table import Batch, Table
 from vecload.keywords import explain_public
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Batch",
     "Format",
     "History",
+    "IndexedRows",
     "Preview",
     "ReadRequest",
     "Reader",

@@ -9,9 +9,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vecload.arrays import narrowed, type_of
-from vecload.formats.contract import BaseReader, Batch, ReadRequest, Table, skip_nonfinite
+from vecload.arrays import IndexedRows, narrowed, type_of
+from vecload.formats.contract import BaseReader, ReadRequest, skip_nonfinite
 from vecload.formats.history import History
+from vecload.formats.table import Batch, Table
 from vecload.ngrams import NgramTable
 from vecload.words import Words
 
@@ -32,19 +33,6 @@ class Rows(Protocol):
     def __getitem__(self, at: npt.NDArray[np.int64], /) -> npt.NDArray[Any]: ...
 
 
-class PickedRows:
-    """Rows of a matrix in a given order, copied only when they are requested."""
-
-    def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> None:
-        self._matrix = matrix
-        self._rows = rows
-        self.shape = len(rows), matrix.shape[1]
-        self.dtype = matrix.dtype
-
-    def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        return self._matrix[self._rows[at]]
-
-
 class ArrayReader(BaseReader):
     """Reader of words and a matrix that are arrays already.
 
@@ -55,7 +43,7 @@ class ArrayReader(BaseReader):
     words
         The words, one per row.
     rows
-        The vectors. A mapped array can be returned by `mapped` as it is.
+        The vectors. A mapped array can be returned by `mapped` as it is, and so can rows that words share.
     request
         Rows to read, and their type.
     meta
@@ -109,6 +97,13 @@ class ArrayReader(BaseReader):
         """Training and transforms of the vectors."""
         return self._history
 
+    @property
+    def unique_rows(self) -> int | None:
+        """Number of rows that the file stores, if several words share a row; else None."""
+        if not isinstance(self._rows, IndexedRows) or len(self._rows.matrix) >= len(self._words):
+            return None
+        return len(self._rows.matrix)
+
     def first_words(self) -> Words:
         """Return all words of the file, regardless of the request."""
         return self._words
@@ -133,7 +128,12 @@ class ArrayReader(BaseReader):
                 yield Batch(words.data, words.offsets, rows)
 
     def mapped(self) -> Table | None:
-        """Return the arrays without a copy; None unless all rows are requested as they are and all words differ."""
+        """Return the arrays without a copy; None unless all rows are requested as they are and all words differ.
+
+        Rows that words share are returned once, also those of some words or of another type.
+        """
+        if self.unique_rows is not None:
+            return self._shared()
         request, rows = self._request, self._rows
         if request.only is not None or request.limit is not None or rows.dtype != self.dtype or not rows.dtype.isnative:
             return None
@@ -146,3 +146,27 @@ class ArrayReader(BaseReader):
         if not self._words.distinct:
             return None
         return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams, self.history)
+
+    def _shared(self) -> Table | None:
+        """Return the requested words and the rows that they share; None if a row must be reported or skipped."""
+        assert isinstance(self._rows, IndexedRows)
+        if not self._words.distinct:
+            return None
+        words, rows = select_shared(self._words, self._rows, self._request)
+        matrix = narrowed(rows.matrix, self.dtype)
+        blocks = () if self._request.allow_nonfinite else range(0, len(matrix), self._step)
+        if not all(np.isfinite(matrix[begin : begin + self._step]).all() for begin in blocks):
+            return None
+        meta = {**self.meta, "source": self._name}
+        return Table(words, IndexedRows(matrix, rows.ids), meta, self.ngrams, self.history)
+
+
+def select_shared(words: Words, rows: IndexedRows, request: ReadRequest) -> tuple[Words, IndexedRows]:
+    """Return the requested words and the rows that they share, in the byte order of this machine."""
+    if request.only is not None or request.limit is not None:
+        at = np.arange(len(words))[: request.limit]
+        at = at if request.only is None else at[request.only.lookup(words.take(at)) >= 0]
+        used, ids = np.unique(rows.ids[at], return_inverse=True)
+        words, rows = words.take(at), IndexedRows(rows.matrix[used], ids)
+    native = rows.dtype.newbyteorder("=")
+    return words, IndexedRows(np.ascontiguousarray(rows.matrix, dtype=native), rows.ids)

@@ -9,48 +9,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from vecload.arrays import IndexedRows
 from vecload.errors import FormatError
 from vecload.formats.history import History
+from vecload.formats.table import Batch, Table
 from vecload.message_text import quote
 from vecload.ngrams import NgramTable
-from vecload.words import Words, pack
-
-_BATCH: Final = 1 << 20  # bytes of the rows of a batch
-
-
-class Batch(NamedTuple):
-    """Consecutive words and rows of a file, about a megabyte.
-
-    Examples
-    --------
-    >>> words = Words.from_strings(["cat", "dog"])
-    >>> batch = Batch(words.data, words.offsets, np.eye(2))
-    >>> list(batch.words), batch.take(np.array([1])).rows
-    (['cat', 'dog'], array([[0., 1.]]))
-    """
-
-    data: npt.NDArray[np.uint8]
-    """Bytes of the words, concatenated."""
-    offsets: npt.NDArray[np.int64]
-    """Offset of each word in `data`, and the end of the last one, shape (n + 1,)."""
-    rows: npt.NDArray[Any]
-    """Values, shape (n, dim)."""
-
-    @property
-    def words(self) -> Words:
-        """The words, which may occur more than once."""
-        return Words(self.data, self.offsets)
-
-    def take(self, at: npt.NDArray[np.int64]) -> Batch:
-        """Return the rows with these numbers."""
-        return Batch(*pack(self.data, self.offsets[at], self.offsets[at + 1]), self.rows[at])
+from vecload.words import Words
 
 
 @dataclass(frozen=True)
@@ -140,65 +112,6 @@ def skip_nonfinite(
     skipped[cause] += count
 
 
-@dataclass(frozen=True)
-class Table:
-    """Words and their rows as a whole, as a reader maps a file; it can be written as a `RowStream`.
-
-    Parameters
-    ----------
-    words
-        The words, each once.
-    matrix
-        Their rows, shape (number of words, dim).
-    meta
-        Description of the source, for ``Vectors.meta``.
-    ngrams
-        Character n-grams that compose vectors of other words.
-    history
-        Training and transforms of the vectors, for ``Vectors.history``.
-
-    Examples
-    --------
-    >>> table = Table(Words.from_strings(["cat", "dog"]), np.eye(2, dtype="float32"))
-    >>> table.rows, table.dim, [batch.rows.shape for batch in table.batches()]
-    (2, 2, [(2, 2)])
-    """
-
-    words: Words
-    matrix: npt.NDArray[Any]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    ngrams: NgramTable | None = None
-    history: History = field(default_factory=History)
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.words)
-
-    @property
-    def expected(self) -> int:
-        """Number of rows."""
-        return len(self.words)
-
-    @property
-    def dim(self) -> int:
-        """Number of values in a row."""
-        return int(self.matrix.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        return self.matrix.dtype
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the rows in order; those of a mapped file are copied, a batch at a time."""
-        step = max(1, _BATCH // max(1, self.dim * self.dtype.itemsize))
-        for begin in range(0, self.rows, step):
-            # Packed again, not sliced: writers pass the words to kernels, and those of a mapped file can change.
-            some = self.words.take(np.arange(begin, min(begin + step, self.rows)))
-            yield Batch(some.data, some.offsets, np.ascontiguousarray(self.matrix[begin : begin + step]))
-
-
 class RowBuffer:
     """Slices of a matrix for readers that parse rows in place, until it is full.
 
@@ -271,8 +184,12 @@ class Reader(Protocol):
     def read_into(self, buffer: RowBuffer) -> Iterator[Batch]:
         """Return the batches. Their rows are slices of `buffer` where the reader can parse in place."""
 
+    @property
+    def unique_rows(self) -> int | None:
+        """Number of rows that the file stores, if several words share a row; else None."""
+
     def mapped(self) -> Table | None:
-        """Return the whole file without reading or copying rows; None where format or request do not allow it."""
+        """Return all requested words and their rows as the file stores them; None if rows must be read or copied."""
 
     def first_words(self) -> Words | None:
         """Return the first words of the file, whatever the request is; None if they are not known."""
@@ -289,6 +206,11 @@ class BaseReader(ABC):
     @property
     def doubt(self) -> str | None:
         """None: the reader has no doubts."""
+        return None
+
+    @property
+    def unique_rows(self) -> int | None:
+        """None: each word has a row of its own."""
         return None
 
     @abstractmethod
@@ -343,7 +265,11 @@ class RowStream(Protocol):
 
     @property
     def words(self) -> Words:
-        """Words of all batches so far, with their hash table."""
+        """Words of all batches so far, with their hash table; all words if rows are `shared`."""
+
+    @property
+    def shared(self) -> IndexedRows | None:
+        """Distinct rows and the row of each word, for formats that store such rows once; None if no rows are shared."""
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in order."""

@@ -20,8 +20,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.errors import FormatError
-from vecload.formats.contract import BaseReader, Batch
+from vecload.formats.contract import BaseReader
 from vecload.formats.format import Format
+from vecload.formats.table import Batch
 from vecload.formats.text import read as read_text
 from vecload.message_text import quote
 from vecload.sources import Source

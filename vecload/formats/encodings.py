@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import BaseReader, Batch
+from vecload.formats.contract import BaseReader
+from vecload.formats.table import Batch
 from vecload.message_text import quote
 from vecload.sources import Source
 from vecload.text_input.lines import detect_encoding

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.arrays import narrowed, type_of
+from vecload.arrays import IndexedRows, narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import BaseReader, Batch, Table, skip_nonfinite
+from vecload.formats.array_reader import select_shared
+from vecload.formats.contract import BaseReader, skip_nonfinite
 from vecload.formats.format import Format
 from vecload.formats.history import History
+from vecload.formats.table import Batch, Table
 from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.stored_rows import stored_form
 from vecload.formats.writing.values import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
 from vecload.saved import (
@@ -75,10 +78,11 @@ class Reader(BaseReader):
             raise FormatError(
                 "not a native file that this version of vecload reads", file=source.name, found=found, expected=expected
             )
-        self._matrix, self._words = _table(container, source.name)
+        self._matrix, self._words, ids = _table(container, source.name)
+        self._rows = self._matrix if ids is None else IndexedRows(self._matrix, ids)
         self.dim = self._matrix.shape[1]
         self.dtype = self._matrix.dtype if request.dtype is None else type_of(request.dtype)
-        self.declared = len(self._matrix)
+        self.declared = len(self._words)
         self.expected = self.declared
         meta = check_settings(META, _metadata(container, "meta", source.name, len(raw)), source.name, closed=False)
         check_settings(META_ARGS, meta.get("args", {}), f"{source.name} (args)", closed=False)
@@ -97,12 +101,29 @@ class Reader(BaseReader):
         doubt: str | None = self.meta.get("doubt")
         return doubt
 
+    @property
+    def unique_rows(self) -> int | None:
+        """Number of rows that the file stores, if words share rows; else None."""
+        return len(self._matrix) if isinstance(self._rows, IndexedRows) else None
+
     def mapped(self) -> Table | None:
-        """Return the mapped file if all rows are requested in their own type."""
+        """Return the mapped file if all rows are requested in their own type, or words that share rows."""
         request = self._request
+        if isinstance(self._rows, IndexedRows):
+            return self._shared(self._rows)
         if request.only is not None or request.limit is not None or self.dtype != self._matrix.dtype:
             return None
-        return Table(self._words, self._matrix, {**self.meta, "source": self._source.name}, self.ngrams, self._history)
+        return Table(self._words, self._rows, {**self.meta, "source": self._source.name}, self.ngrams, self._history)
+
+    def _shared(self, stored: IndexedRows) -> Table | None:
+        """Return the requested words and the rows that they share; None if a value is too large for the type."""
+        words, rows = select_shared(self._words, stored, self._request)
+        matrix = narrowed(rows.matrix, self.dtype)
+        lost = matrix is not rows.matrix and bool((np.isinf(matrix) & np.isfinite(rows.matrix)).any())
+        if lost and not self._request.allow_nonfinite:
+            return None
+        meta = {**self.meta, "source": self._source.name}
+        return Table(words, IndexedRows(matrix, rows.ids), meta, self.ngrams, self._history)
 
     def __iter__(self) -> Iterator[Batch]:
         only, limit = self._request.only, self._request.limit
@@ -110,9 +131,9 @@ class Reader(BaseReader):
         rows = rows[(rows >= 0) & (rows < (self.declared if limit is None else limit))]
         row_bytes = self.dim * self._matrix.itemsize
         step = max(1, _BATCH_BYTES // max(1, row_bytes))
-        whole = Batch(self._words.data, self._words.offsets, self._matrix)
         for first in range(0, len(rows), step):
-            batch = whole.take(rows[first : first + step])
+            words = self._words.take(rows[first : first + step])
+            batch = Batch(words.data, words.offsets, self._rows[rows[first : first + step]])
             values = narrowed(batch.rows, self.dtype)
             # NaN and infinity in the file are kept, because the mapped file keeps them too. Only values that become
             # infinite in the requested type are refused.
@@ -142,8 +163,11 @@ def read(source: Source, request: ReadRequest) -> Reader:
     return Reader(source, request)
 
 
-def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
-    """Return the matrix and its words. Only types and shapes are checked, so that nothing is read."""
+def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words, npt.NDArray[np.int64] | None]:
+    """Return the matrix, the words and the row of each word; None if word i has row i.
+
+    Types and shapes are checked, and row numbers. Neither the matrix nor the words are read.
+    """
     arrays = {tensor: array for tensor, array in container.arrays.items() if not tensor.startswith(_NGRAMS)}
     check_tensors(NATIVE, arrays, name)
     check_rules(NATIVE, arrays, {}, name)
@@ -151,7 +175,7 @@ def _table(container: Safetensors, name: str) -> tuple[npt.NDArray[Any], Words]:
     # The bytes of the words are followed by padding. The last offset is clamped and not trusted; `Words` checks all
     # offsets and hash slots before a kernel follows them, at the first lookup (``checked=False``).
     end = max(0, min(int(offsets[-1]), len(data)))
-    return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False)
+    return matrix, Words(data[:end], offsets, slots=arrays["words.slots"], checked=False), arrays.get("row_ids")
 
 
 def _metadata(container: Safetensors, key: str, name: str, size: int) -> Any:
@@ -214,18 +238,23 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
         # The matrix begins at a page, so that its mapped rows are aligned for any type and any vector instruction.
         return safetensors_header(layout, metadata, page=_PAGE)
 
+    form = stored_form(table)
     # The matrix is first, so that it can be written while words are still unknown and its length is unknown too.
     with CountedFile(path, table.expected, header) as file:
-        for batch in table.batches():
+        count = 0
+        for batch in (table if form is None else form.rows).batches():
             file.write(as_bytes(batch.rows), len(batch.rows))
+            count += len(batch.rows)
         words = table.words
-        size = len(words) * table.dim * table.dtype.itemsize
+        size = count * table.dim * table.dtype.itemsize
         # The offsets, which follow, are aligned too. Readers find the end of the words in the last offset.
         padding = -(size + len(words.data)) % _ALIGNED
         layout["words.data"] = "uint8", (len(words.data) + padding,)
         file.write(words.data, 0)
         file.write(bytes(padding), 0)
         arrays = [("words.offsets", words.offsets), ("words.slots", words.slots)]
+        if form is not None:
+            arrays.append(("row_ids", form.ids))
         if table.ngrams is not None:
             ngram_arrays, settings = _parts(table.ngrams)
             arrays += ngram_arrays

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from vecload.formats.contract import Batch, Reader, ReadRequest, RowBuffer, Table
+    from vecload.formats.contract import Reader, ReadRequest, RowBuffer
     from vecload.formats.format import Format
     from vecload.formats.history import History
+    from vecload.formats.table import Batch, Table
     from vecload.ngrams import NgramTable
     from vecload.sources import Source
     from vecload.words import Words
@@ -108,6 +109,11 @@ class _Guarded:
     def doubt(self) -> str | None:
         with self._errors():
             return self._reader.doubt
+
+    @property
+    def unique_rows(self) -> int | None:
+        with self._errors():
+            return self._reader.unique_rows
 
     def mapped(self) -> Table | None:
         with self._errors():

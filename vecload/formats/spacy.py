@@ -20,15 +20,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import IndexedRows
 from vecload.errors import FormatError, OptionError, VocabularyError, require
-from vecload.formats.array_reader import ArrayReader, PickedRows
+from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
 from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.stored_rows import stored_form
 from vecload.formats.writing.values import as_bytes, to_float32
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import DenseRows, NgramTable
@@ -48,6 +51,7 @@ NAME: Final = "spaCy"
 _SEED: Final = 1
 # Keys below this number belong to symbols. The hash of a string is that small once in 2**48 strings.
 _SYMBOLS: Final = 1 << 16
+_ITEMS: Final = 1 << 14  # of a msgpack map that are Python objects at a time
 _ORTH: Final = 65  # spaCy's attribute ID for the text of a token, whose hash is the key
 # An item of a msgpack map: a marker and a big-endian number, twice.
 _ENTRY: Final = [("u64", "u1"), ("key", ">u8"), ("u32", "u1"), ("row", ">u4")]
@@ -95,8 +99,8 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         found = repr(settings.get("mode"))[:80]
         raise FormatError("unknown mode", file=str(folder / "vectors.cfg"), found=found, expected="default or floret")
     keys, rows = _keys(folder, len(matrix))
-    words, rows, skipped = _words(folder, keys, rows, lenient=request.errors == "skip")
-    values = matrix[: len(rows)] if np.array_equal(rows, np.arange(len(rows))) else PickedRows(matrix, rows)
+    words, rows, skipped = _words(_strings(folder / "strings.json"), keys, rows, lenient=request.errors == "skip")
+    values = matrix[: len(rows)] if np.array_equal(rows, np.arange(len(rows))) else IndexedRows(matrix, rows)
     return ArrayReader(source.name, words, values, request, meta={"format": NAME}, skipped=skipped)
 
 
@@ -137,13 +141,8 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
     if (folder / "key2row").is_file():
         path = folder / "key2row"
         msgpack = require("msgpack", "spacy")
-        # Read as pairs, not as a dict: the order is needed, and keys that a file chose to collide are not hashed.
         try:
-            pairs = msgpack.unpackb(path.read_bytes(), strict_map_key=False, object_pairs_hook=list)
-            if not all(type(key) is int and type(row) is int for key, row in pairs):
-                raise TypeError("a key or row number that is not an integer")
-            keys = np.array([key for key, _ in pairs], dtype=np.uint64)
-            rows = np.array([row for _, row in pairs], dtype=np.int64)
+            keys, rows = _integer_map(msgpack, path.read_bytes())
         except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
             raise FormatError(f"invalid map of keys to rows ({error})", file=str(path)) from error
     else:
@@ -155,8 +154,37 @@ def _keys(folder: Path, count: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray
     return keys, rows
 
 
+def _integer_map(msgpack: Any, raw: bytes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return keys and values of a msgpack map of integers, in the order of the file.
+
+    A dict would lose the order, need ten times the memory, and hash keys that a file may have chosen to collide.
+    """
+    unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(1, len(raw)))
+    unpacker.feed(raw)
+    count = 2 * unpacker.read_map_header()
+    keys, values = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+    for begin in range(0, count, _ITEMS):
+        items = list(islice(unpacker, min(_ITEMS, count - begin)))
+        if len(items) < min(_ITEMS, count - begin):
+            raise ValueError("the file ends within it")
+        if not all(type(item) is int for item in items):
+            raise TypeError("a key or row number that is not an integer")
+        keys.append(np.array(items[::2], dtype=np.uint64))
+        values.append(np.array(items[1::2], dtype=np.int64))
+    if unpacker.tell() < len(raw):
+        raise ValueError(f"{len(raw) - unpacker.tell():,} bytes after it")
+    return np.concatenate(keys), np.concatenate(values)
+
+
+def _strings(path: Path) -> Words:
+    try:
+        return Words.from_strings(_json(path, list))
+    except (VocabularyError, OptionError) as error:
+        raise FormatError(f"not a list of strings ({error})", file=str(path)) from error
+
+
 def _words(
-    folder: Path, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], *, lenient: bool
+    strings: Words, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], *, lenient: bool
 ) -> tuple[Words, npt.NDArray[np.int64], Counter[str]]:
     """Return the words of the keys, their rows, and the number of keys without a word, by cause."""
     skipped: Counter[str] = Counter()
@@ -169,10 +197,6 @@ def _words(
             if not lenient:
                 raise
             skipped["a symbol's name"] = int(np.count_nonzero(small))
-    try:
-        strings = Words.from_strings(_json(folder / "strings.json", list))
-    except (VocabularyError, OptionError) as error:
-        raise FormatError(f"not a list of strings ({error})", file=str(folder / "strings.json")) from error
     # Look up each key among the hashes of all strings. Symbols precede other strings, and the sort is stable, so the
     # name of a symbol wins if both have the same key.
     hashes = np.concatenate([np.fromiter(numbers.values(), np.uint64, len(numbers)), hash_words(strings)])
@@ -225,6 +249,8 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     path.mkdir(exist_ok=True)
     policy = WordPolicy(NAME, b"", options.unencodable, empty=True, utf8=True)
     keys: list[npt.NDArray[np.uint64]] = []
+    ids: list[npt.NDArray[np.int64]] = []
+    form = stored_form(table)
     numbers = _symbols()
     symbols = Words.from_strings(numbers)
     codes = np.fromiter(numbers.values(), np.uint64, len(numbers))
@@ -234,10 +260,17 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
 
     with CountedFile(path / "vectors", table.expected, header) as file, (path / "strings.json").open("wb") as strings:
         separator = b"["
-        for given in table.batches():
+        if form is not None:
+            for batch in form.rows.batches():
+                file.write(as_bytes(to_float32(batch, NAME)), len(batch.rows))
+        count = 0
+        for given in table.batches() if form is None else [form.batch]:
             batch = policy.apply(given)
             some = batch.words
-            file.write(as_bytes(to_float32(batch, NAME)), len(some))
+            if form is None:
+                file.write(as_bytes(to_float32(batch, NAME)), len(some))
+            ids.append(np.arange(count, count + len(some)) if form is None else batch.rows)
+            count += len(some)
             known = symbols.lookup(some)
             keys.append(np.where(known >= 0, codes[known], hash_words(some)))
             for word in some:
@@ -249,7 +282,8 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         else:
             floret = None
         strings.write(b"[]" if separator == b"[" else b"]")
-    _write_keys(path / "key2row", np.concatenate([*keys, np.empty(0, dtype=np.uint64)]))
+    empty = np.empty(0, dtype=np.int64)
+    _write_keys(path / "key2row", np.concatenate([*keys, empty.view(np.uint64)]), np.concatenate([*ids, empty]))
     settings = {"mode": "default"} if floret is None else _settings(floret, table.history.attr or _ORTH)
     (path / "vectors.cfg").write_text(json.dumps(settings, indent=2), encoding="utf-8")
     return policy.dropped
@@ -260,13 +294,13 @@ def _settings(ngrams: NgramTable, attr: int | str) -> dict[str, Any]:
     return {"mode": "floret", **given, "hash_seed": ngrams.seed, "attr": attr}
 
 
-def _write_keys(path: Path, keys: npt.NDArray[np.uint64]) -> None:
+def _write_keys(path: Path, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> None:
     """Write a msgpack map of each key to its row; all items have equal length, so NumPy can assemble them."""
     if len(np.unique(keys)) < len(keys):
         raise FormatError("two words have the same key", hint="spaCy cannot distinguish them: remove one.")
     entries = np.empty(len(keys), dtype=_ENTRY)
     entries["u64"], entries["u32"] = 0xCF, 0xCE
-    entries["key"], entries["row"] = keys, np.arange(len(keys))
+    entries["key"], entries["row"] = keys, rows
     path.write_bytes(b"\xdf" + len(keys).to_bytes(4, "big") + entries.tobytes())
 
 

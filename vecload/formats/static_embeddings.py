@@ -26,12 +26,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.arrays import numpy_dtype
+from vecload.arrays import IndexedRows, numpy_dtype
 from vecload.errors import FormatError
-from vecload.formats.array_reader import ArrayReader, PickedRows
+from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
 from vecload.formats.matrices.tokenizer_json import read_tokens
 from vecload.formats.writing.counted import CountedFile
+from vecload.formats.writing.stored_rows import stored_form
 from vecload.formats.writing.values import as_bytes
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.saved import parse_safetensors, safetensors_header
@@ -40,11 +41,13 @@ from vecload.saved.npy import check_array, map_array
 if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
+    from typing import IO
 
     import numpy.typing as npt
 
     from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
     from vecload.sources import Source
+    from vecload.words import Words
 
 NAME: Final = "sentence-transformers"
 
@@ -114,11 +117,11 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     if quantized:
         # model2vec stores no scale: it uses the whole numbers as they are.
         meta["quantized"] = "int8"
-    if mapping is not None:
-        meta["rows"] = len(matrix)
-    if quantized or weights is not None:
+    if weights is not None:
         return ArrayReader(source.name, words, _WeightedRows(matrix, numbers, weights), request, meta=meta)
-    return ArrayReader(source.name, words, PickedRows(matrix, numbers), request, meta=meta)
+    if quantized:
+        matrix = matrix.astype(np.float32)
+    return ArrayReader(source.name, words, IndexedRows(matrix, numbers), request, meta=meta)
 
 
 def _per_token(
@@ -137,7 +140,7 @@ def _per_token(
 class _WeightedRows:
     """Rows of tokens as float32, multiplied by the weight of each token, made on demand."""
 
-    def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64], weights: npt.NDArray[Any] | None) -> None:
+    def __init__(self, matrix: npt.NDArray[Any], rows: npt.NDArray[np.int64], weights: npt.NDArray[Any]) -> None:
         self._matrix = matrix
         self._rows = rows
         self._weights = weights
@@ -145,10 +148,8 @@ class _WeightedRows:
         self.dtype = np.dtype(np.float32)
 
     def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        rows = self._matrix[self._rows[at]]
-        if self._weights is not None:
-            # In the types of the file, as model2vec multiplies.
-            rows = rows * self._weights[at][:, None]
+        # In the types of the file, as model2vec multiplies.
+        rows: npt.NDArray[Any] = self._matrix[self._rows[at]] * self._weights[at][:, None]
         return rows.astype(np.float32, copy=False)
 
 
@@ -170,9 +171,15 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     policy = WordPolicy(layout, b"", options.unencodable, utf8=True)
     dtype = numpy_dtype(table.dtype)
     seen = 1
+    # sentence-transformers gives each token a row of its own.
+    form = stored_form(table) if layout == "model2vec" else None
+    kept = None if form is None else policy.apply(form.batch)
+    # The row of each token; the first is the unknown token. It is before the matrix, so that both are aligned.
+    mapping = np.empty(0, dtype=np.int64) if kept is None else np.concatenate([[0], 1 + kept.rows])
 
     def header(rows: int) -> bytes:
-        return safetensors_header({_TENSORS[layout]: (dtype, (rows, table.dim))}, {}, page=_HEADER)
+        shapes = {} if kept is None else {"mapping": (mapping.dtype, mapping.shape)}
+        return safetensors_header({**shapes, _TENSORS[layout]: (dtype, (rows, table.dim))}, {}, page=_HEADER)
 
     unknown = _UNKNOWN
     with (
@@ -183,23 +190,34 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         tokenizer.write(b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,')
         tokenizer.write(b'"pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"decoder":null,')
         tokenizer.write(b'"model":{"type":"WordLevel","vocab":{')
+        file.write(as_bytes(mapping), 0)
         file.write(np.zeros(table.dim * dtype.itemsize, dtype=np.uint8), 1)
-        for given in table.batches():
-            batch = policy.apply(given)
+        for batch in map(policy.apply, table.batches()) if form is None else form.rows.batches():
             rows = batch.rows.astype(dtype.newbyteorder("<"), copy=False)
             file.write(as_bytes(rows), len(rows))
-            words = batch.words
-            lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(words, seen))
-            tokenizer.write("".join(lines).encode())
-            seen += len(rows)
+            if form is None:
+                _write_words(tokenizer, batch.words, seen)
+                seen += len(rows)
+        if kept is not None:
+            _write_words(tokenizer, kept.words, seen)
+            seen += len(kept.rows)
         # The unknown token must not be a word of the table, which would lose its row.
         while unknown in table.words:
             unknown = f"[{unknown}]"
         tokenizer.write(f'{json.dumps(unknown)}:0}},"unk_token":{json.dumps(unknown)}}}}}'.encode())
-    for name, content in _settings(layout, table.dim, dtype).items():
+    settings = _settings(layout, table.dim, dtype)
+    if form is not None:
+        settings["config.json"]["vocabulary_quantization"] = form.rows.rows + 1
+    for name, content in settings.items():
         (path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
     (path / "README.md").write_text(_README.format(layout=layout, rows=seen - 1, dim=table.dim), encoding="utf-8")
     return policy.dropped
+
+
+def _write_words(file: IO[bytes], words: Words, first: int) -> None:
+    """Write words as entries of a JSON object, numbered from `first`."""
+    lines = (f"{json.dumps(word, ensure_ascii=False)}:{at},\n" for at, word in enumerate(words, first))
+    file.write("".join(lines).encode())
 
 
 def _settings(layout: str, dim: int, dtype: np.dtype[Any]) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.contract import Batch
 from vecload.formats.format import Format
 from vecload.formats.matrices.number_table import METADATA, VECTORS, NumberTable, open_table
+from vecload.formats.table import Batch
 from vecload.formats.text.writer import check_options, format_lines
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.saved.npy import map_array

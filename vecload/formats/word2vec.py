@@ -24,9 +24,10 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
-from vecload.formats.contract import BaseReader, Batch, skip_nonfinite
+from vecload.formats.contract import BaseReader, skip_nonfinite
 from vecload.formats.doubtful_words import DoubtfulWords
 from vecload.formats.format import Format
+from vecload.formats.table import Batch
 from vecload.formats.text.grammar import numbers_at_end, split_fields
 from vecload.formats.writing.counted import open_counted
 from vecload.formats.writing.values import to_float32

@@ -55,11 +55,10 @@ class NewRows:
         draws = normal(0.0, 1.0).fill(self.tokens, seen, self._seed)
         rows = seen.mean + self._noise * seen.deviation * draws
         if self._vectors is not None:
-            source = self._vectors.matrix
             target = table.weight.detach()[torch.from_numpy(self.shared)].double().cpu().numpy()
-            mapping = np.linalg.lstsq(_with_constant(source[self._at]), target, rcond=None)[0]
+            mapping = np.linalg.lstsq(_with_constant(self._vectors.rows_at(self._at)), target, rcond=None)[0]
             found_here = self.found >= 0
-            rows[found_here] = _with_constant(source[self.found[found_here]]) @ mapping
+            rows[found_here] = _with_constant(self._vectors.rows_at(self.found[found_here])) @ mapping
         return torch.from_numpy(rows).to(table.weight)
 
 
@@ -70,7 +69,7 @@ def _finite(vectors: Vectors, words: list[str]) -> npt.NDArray[np.int64]:
     """
     rows = vectors.words.lookup(words)
     there = np.flatnonzero(rows >= 0)
-    rows[there[~np.isfinite(vectors.matrix[rows[there]]).all(axis=1)]] = -1
+    rows[there[~np.isfinite(vectors.rows_at(rows[there])).all(axis=1)]] = -1
     return rows
 
 

@@ -114,7 +114,9 @@ class StoredEmbedding(WeightProperty):
         [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
         """
         rows = vectors.words.lookup(vocab.words)
-        return cls(vectors.matrix, rows=rows, padding_idx=vocab.padding_idx, dtype=dtype)
+        if vectors.row_ids is not None:
+            rows[rows >= 0] = vectors.row_ids[rows[rows >= 0]]
+        return cls(vectors.unique_rows, rows=rows, padding_idx=vocab.padding_idx, dtype=dtype)
 
     @property
     def weight(self) -> torch.Tensor:

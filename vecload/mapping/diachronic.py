@@ -130,7 +130,7 @@ def stability(a: Vectors, b: Vectors, *, words: Collection[str] | None = None, k
         missing = [asked[row] for row in np.flatnonzero(at < 0)]
         raise OptionError(f"{len(missing):,} words are not in both spaces: {', '.join(map(repr, missing[:5]))}")
     # Both spaces in one order of words, so that rows of one number correspond.
-    first, second = Vectors(shared, a.matrix[common.source]), Vectors(shared, b.matrix[common.target])
+    first, second = Vectors(shared, a.rows_at(common.source)), Vectors(shared, b.rows_at(common.target))
     found = map_spaces(first, second, pairs="identical", normalize=("unit", "center"))
     sides = found.apply(first).matrix[at], found.apply_target(second).matrix[at]
     cosine = paired_cosines(*sides).astype(np.float32)

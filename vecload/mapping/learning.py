@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from vecload.arrays import IndexedRows
 from vecload.errors import OptionError
 from vecload.mapping import induction, solvers
 from vecload.mapping.dictionaries import SEEDS, Pair, Pairing, find_pairs, read_dictionary
-from vecload.mapping.normalization import ITERATIVE, check_steps, fit_normalization
+from vecload.mapping.normalization import ITERATIVE, Normalization, check_steps, fit_normalization
 from vecload.mapping.spacemap import SpaceMap
 from vecload.progress import progress_bar
 from vecload.vectors import Vectors
@@ -110,10 +111,10 @@ def map_spaces(
             "use method='least-squares'"
         )
     for vectors in (source, target):
-        if not len(vectors) or not np.isfinite(vectors.matrix[:limit]).all():
+        if not len(vectors) or not np.isfinite(vectors.rows_at(slice(limit))).all():
             raise OptionError(_NOT_FINITE.format(vectors))
-    source_side, x = fit_normalization(source.matrix, steps)
-    target_side, y = fit_normalization(target.matrix, steps)
+    source_side, x = _normalized(source, steps)
+    target_side, y = _normalized(target, steps)
     if pairs == "unsupervised":
         found = induction.unsupervised_start(x[:limit], y[:limit])
         given = Pairing(found.source, found.target, 0)
@@ -129,6 +130,15 @@ def map_spaces(
     info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
     matrix, target_matrix = _solve(method, x, y, given, limit, seed=seed, progress=progress, info=info)
     return SpaceMap(source_side, target_side, matrix, target_matrix, method, info)
+
+
+def _normalized(vectors: Vectors, steps: Sequence[str]) -> tuple[Normalization, Rows | IndexedRows]:
+    """Fit the steps to all words, and return the normalized row of each."""
+    if vectors.row_ids is None:
+        return fit_normalization(vectors.unique_rows, steps)
+    used, ids, counts = np.unique(vectors.row_ids, return_inverse=True, return_counts=True)
+    fitted, rows = fit_normalization(vectors.unique_rows[used], steps, counts)
+    return fitted, IndexedRows(rows, ids)
 
 
 def _read(pairs: Iterable[Pair] | str | os.PathLike[str]) -> Iterable[Pair] | str:
@@ -186,8 +196,8 @@ def needs_only_pairs(method: str, steps: Sequence[str]) -> bool:
 
 def _solve(
     method: str,
-    x: Rows,
-    y: Rows,
+    x: Rows | IndexedRows,
+    y: Rows | IndexedRows,
     given: Pairing,
     limit: int,
     *,

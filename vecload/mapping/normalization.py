@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.arrays import scale_to_unit
+from vecload.arrays import row_blocks, scale_to_unit
 from vecload.errors import OptionError
 
 if TYPE_CHECKING:
@@ -61,8 +61,19 @@ class Normalization:
         return normalized
 
 
-def fit_normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Normalization, npt.NDArray[np.float32]]:
+def fit_normalization(
+    rows: npt.NDArray[Any], steps: Sequence[str], counts: npt.NDArray[np.int64] | None = None
+) -> tuple[Normalization, npt.NDArray[np.float32]]:
     """Fit the steps to a space, and return them with the normalized rows.
+
+    Parameters
+    ----------
+    rows
+        The rows, shape (n, dim).
+    steps
+        "unit" and "center", in order.
+    counts
+        Number of words that have each row, shape (n,); None for one each.
 
     Raises
     ------
@@ -82,10 +93,20 @@ def fit_normalization(rows: npt.NDArray[Any], steps: Sequence[str]) -> tuple[Nor
         if step == "unit":
             scale_to_unit(normalized)
         else:
-            means.append(normalized.mean(axis=0, dtype=np.float64))
+            means.append(_mean(normalized, counts))
             normalized -= means[-1].astype(np.float32)
     stacked = np.array(means, dtype=np.float64).reshape(len(means), rows.shape[1])
     return Normalization(tuple(steps), stacked), normalized
+
+
+def _mean(rows: npt.NDArray[np.float32], counts: npt.NDArray[np.int64] | None) -> npt.NDArray[np.float64]:
+    if counts is None:
+        return np.asarray(rows.mean(axis=0, dtype=np.float64))
+    total = np.zeros(rows.shape[1])
+    for at in row_blocks(len(rows)):
+        total += counts[at] @ rows[at].astype(np.float64)
+    mean: npt.NDArray[np.float64] = total / counts.sum()
+    return mean
 
 
 def check_steps(steps: Sequence[str]) -> None:

@@ -112,15 +112,17 @@ class SpaceMap:
         self._check(vectors, side)
         single = None if matrix is None else matrix.astype(np.float32)
         dim = vectors.dim if single is None else single.shape[1]
-        moved = np.empty((len(vectors), dim), dtype=np.float32)
-        for at in row_blocks(len(vectors), _ROWS):
-            rows = side.apply(vectors.matrix[at])
+        stored = vectors.unique_rows
+        moved = np.empty((len(stored), dim), dtype=np.float32)
+        for at in row_blocks(len(stored), _ROWS):
+            rows = side.apply(stored[at])
             if single is not None:
                 rows = rows @ single
             if shift is not None:
                 rows += shift.astype(np.float32)
             moved[at] = rows
-        return Vectors(vectors.words, moved, {**vectors.meta, "mapped": self.method}, history=vectors.history)
+        meta = {**vectors.meta, "mapped": self.method}
+        return Vectors(vectors.words, moved, meta, history=vectors.history, row_ids=vectors.row_ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The mapping proxy of `info` cannot be pickled.

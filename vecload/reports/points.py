@@ -88,7 +88,7 @@ def points(
     near_rows = [names.add(at, found.rows) for (at, _), found in zip(parts, near, strict=True)]
     across_rows = [names.add(1 - parts[at][0], found.rows) for at, found in enumerate(across)]
 
-    spread = [unit_rows(tables[at].vectors.matrix[rows]).astype(np.float32) for at, rows in enumerate(mapped)]
+    spread = [unit_rows(tables[at].vectors.rows_at(rows)).astype(np.float32) for at, rows in enumerate(mapped)]
     count = sum(map(len, mapped))
     ranks = np.concatenate([_positions(tables[at], rows) for at, rows in parts]) + 1
     order = label_order(
@@ -172,8 +172,8 @@ def _near(table: Table, others: Table, rows: npt.NDArray[np.int64], *, progress:
         hidden = np.tile(np.array(others.hidden, dtype=np.int64), (len(asked), 1))
         exclude = np.column_stack([hidden, asked]) if others is table else hidden
         some = nearest(
-            others.vectors.matrix,
-            table.vectors.matrix[asked],
+            others.vectors,
+            table.vectors.rows_at(asked),
             NEIGHBORS,
             exclude=exclude,
             norms=others.vectors.norms,

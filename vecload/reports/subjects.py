@@ -202,7 +202,7 @@ def _spaces(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str | None) -> Shown
 def _pairs(a: Vectors, b: Vectors, pairs: Sequence[Pair] | str, names: list[str]) -> Panel:
     """Return the panel of pairs: the distribution of their cosines, and those that are farthest apart."""
     found = find_pairs(a, b, pairs)
-    values = paired_cosines(a.matrix[found.source], b.matrix[found.target])
+    values = paired_cosines(a.rows_at(found.source), b.rows_at(found.target))
     finite = np.flatnonzero(np.isfinite(values))
     worst = finite[np.argsort(values[finite], kind="stable")][:_WORST]
     mean = float(values[finite].mean()) if len(finite) else 0.0

@@ -45,6 +45,12 @@ def _valid_offsets(arrays: Arrays) -> bool:
     return bool(offsets[0] == 0 and offsets[-1] == len(data) and (offsets[1:] >= offsets[:-1]).all())
 
 
+def _valid_row_ids(arrays: Arrays) -> bool:
+    """Return whether each word has a row of the matrix."""
+    ids = arrays.get("row_ids")
+    return ids is None or not len(ids) or bool(ids.min() >= 0 and ids.max() < len(arrays["matrix"]))
+
+
 def _countable(arrays: Arrays) -> bool:
     """Return whether no count is negative and their sum fits into 64 bits."""
     counts = arrays.get("counts")
@@ -64,8 +70,9 @@ NATIVE: Final = Schema(
     "1",
     tensors={
         "matrix": Tensor(_FLOATS, ("rows", "dim")),
+        "row_ids": Tensor("int64", ("words",), required=False),
         "words.data": Tensor("uint8", ("bytes",)),
-        "words.offsets": Tensor("int64", ("rows+1",)),
+        "words.offsets": Tensor("int64", ("words+1",)),
         "words.slots": Tensor("uint64", ("slots",)),
     },
     sizes={"dim": (1, MAX_DIM), "bytes": _BYTES, "slots": (1, 1 << 34)},
@@ -73,15 +80,21 @@ NATIVE: Final = Schema(
         Rule(
             "the hash table 'words.slots' must have more slots than there are words, and a power of two",
             lambda arrays, _: (
-                len(arrays["words.slots"]).bit_count() == 1 and len(arrays["words.slots"]) > len(arrays["matrix"])
+                len(arrays["words.slots"]).bit_count() == 1
+                and len(arrays["words.slots"]) >= len(arrays["words.offsets"])
             ),
         ),
+        Rule(
+            "without 'row_ids', there must be one row for each word",
+            lambda arrays, _: "row_ids" in arrays or len(arrays["words.offsets"]) == len(arrays["matrix"]) + 1,
+        ),
+        Rule("'row_ids' must be numbers of rows of the matrix", lambda arrays, _: _valid_row_ids(arrays)),
     ),
 )
 """Word vectors in the native format.
 
 Word offsets and hash slots are not read when a file is opened, so that opening takes constant time; `Words` checks
-them before kernels use them.
+them before kernels use them. Row numbers are read, where words share rows.
 """
 
 LONGEST_DOUBT: Final = 1 << 12

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from vecload.arrays import unit_rows
 from vecload.errors import OptionError
-from vecload.search.exact import Nearest, Objective, best_rows, inverse_norms, nearest, searched
+from vecload.search.exact import inverse_norms, nearest, searched
+from vecload.search.ranking import Nearest, Objective
+from vecload.search.shared_rows import best_words
 
 Method = Literal["3cosadd", "3cosmul"]
 """Method of solving analogies: sums or products of cosines."""
@@ -66,8 +68,8 @@ def solve_analogies(
     if method == "3cosadd":
         a, b, c = np.moveaxis(unit_rows(queries), 1, 0)
         return nearest(matrix, b + c - a, k, limit=limit, exclude=exclude, norms=norms, progress=progress)
-    rows, lengths = searched(matrix, norms, limit)
-    scale = inverse_norms(lengths)
+    table = searched(matrix, norms, limit)
+    scale = inverse_norms(table.norms)
 
     # Cosines are moved to [0, 1], because a product of two negative ones would be large.
     def product(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -80,4 +82,4 @@ def solve_analogies(
         lambda q, x, _rows: product(np.einsum("qpd,qkd->qpk", unit_rows(q), unit_rows(x))),
         combine=product,
     )
-    return best_rows(rows, queries, k, objective, exclude, progress=progress)
+    return best_words(table, queries, k, objective, exclude, progress=progress)

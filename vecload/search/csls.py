@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import unit_rows
-from vecload.search.exact import Nearest, Objective, best_rows, check_queries, inverse_norms, nearest, searched
+from vecload.search.exact import check_queries, inverse_norms, nearest_words, searched
 from vecload.search.products import largest_products
+from vecload.search.ranking import Nearest, Objective
+from vecload.search.shared_rows import Searched, best_words
 
 
 def csls(
@@ -55,7 +57,8 @@ def csls(
 
     Notes
     -----
-    Products are computed in blocks, so memory is that of the results: a few hundred MB for 200,000 × 200,000 rows.
+    Products are computed in blocks, so memory is that of the results: a few hundred MB for 200,000 × 200,000 rows. Rows
+    that words of `Vectors` share are compared once, and count once for each of their words.
 
     Examples
     --------
@@ -63,32 +66,40 @@ def csls(
     >>> csls(rows, rows[[1, 0, 2]], k=1, neighborhood=2).rows.tolist()
     [[1], [0], [2]]
     """
-    source_rows, source_norms = searched(source)
-    target_rows, target_norms = searched(target)
-    asked = check_queries(source_rows if queries is None else source_rows[queries], target_rows.shape[1])
-    to_target = _exact_mean_similarity(asked, target_rows, target_norms, neighborhood, progress=progress)
-    to_source = _exact_mean_similarity(target_rows, source_rows, source_norms, neighborhood, progress=progress)
+    sides = searched(source), searched(target)
+    asked, place = _asked_rows(sides[0], queries)
+    check_queries(asked, sides[1].rows.shape[1])
+    to_target = _exact_mean_similarity(asked, sides[1], neighborhood, progress=progress)
+    used = np.arange(len(sides[1].rows)) if sides[1].ids is None else np.unique(sides[1].ids)
+    to_source = np.zeros(len(sides[1].rows), dtype=np.float32)
+    to_source[used] = _exact_mean_similarity(sides[1].rows[used], sides[0], neighborhood, progress=progress)
 
     def rescore(q: npt.NDArray[Any], x: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         scores: npt.NDArray[np.float64] = 2 * np.einsum("qpd,qkd->qk", unit_rows(q), unit_rows(x)) - to_source[rows]
         return scores
 
     # r_T(x) is the same for all rows of the target, so it does not change their order and is subtracted at the end.
-    objective = Objective(2 * inverse_norms(target_norms), -to_source, rescore)
-    found = best_rows(target_rows, asked[:, None], k, objective, progress=progress)
-    return found._replace(scores=found.scores - to_target[:, None])
+    objective = Objective(2 * inverse_norms(sides[1].norms), -to_source, rescore)
+    found = best_words(sides[1], asked[:, None], k, objective, progress=progress)
+    found = found._replace(scores=found.scores - to_target[:, None])
+    return found if place is None else Nearest(found.rows[place], found.scores[place])
+
+
+def _asked_rows(
+    source: Searched, queries: npt.NDArray[np.int64] | None
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
+    """Return the rows of the queries, each once, and the place of each query's row; None if they are in order."""
+    if source.ids is None:
+        return source.rows if queries is None else source.rows[queries], None
+    distinct, place = np.unique(source.ids if queries is None else source.ids[queries], return_inverse=True)
+    return source.rows[distinct], place
 
 
 def _exact_mean_similarity(
-    rows: npt.NDArray[Any],
-    matrix: npt.NDArray[Any],
-    norms: npt.NDArray[np.float32],
-    neighborhood: int,
-    *,
-    progress: bool | None,
+    rows: npt.NDArray[Any], table: Searched, neighborhood: int, *, progress: bool | None
 ) -> npt.NDArray[np.float32]:
-    """Return the mean cosine of each row with its nearest rows of a matrix, called r in the paper: shape (n,)."""
-    scores = nearest(matrix, rows, min(neighborhood, len(matrix)), norms=norms, progress=progress).scores
+    """Return the mean cosine of each row with its nearest words of a table, called r in the paper: shape (n,)."""
+    scores = nearest_words(table, rows, min(neighborhood, table.words), progress=progress).scores
     return np.asarray(np.nanmean(scores, axis=1, dtype=np.float64), dtype=np.float32)
 
 

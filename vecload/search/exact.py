@@ -1,86 +1,34 @@
 """Exact nearest rows of a matrix.
 
 The best candidates by float32 products (`products`), a few more than requested, are scored again in double precision
-from the rows themselves. Scores are then correct to the last digit of a float32, and equal rows have equal scores,
-which the order of additions within a matrix product does not guarantee.
+from the rows themselves (`ranking`). Scores are then correct to the last digit of a float32, and equal rows have equal
+scores, which the order of additions within a matrix product does not guarantee.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import row_blocks, row_norms, unit_rows
 from vecload.errors import OptionError
-from vecload.progress import progress_bar
-from vecload.search.products import QUERIES, VALUES, Candidates, candidates, search_pool
+from vecload.search.products import QUERIES
+from vecload.search.ranking import Nearest, Objective
+from vecload.search.shared_rows import Searched, best_words, stored_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Ids = npt.NDArray[np.int64]
     Singles = npt.NDArray[np.float32]
-    Doubles = npt.NDArray[np.float64]
 
 Metric = Literal["cosine", "dot", "euclidean"]
 """Measure by which rows are ranked: cosine, dot product or Euclidean distance."""
-
-# Candidates beyond the requested number, so that float32 rounding loses none of the requested ones.
-_SPARE = 8
-# Factor by which that number grows for queries that need more candidates.
-_GROWTH = 8
-
-
-class Nearest(NamedTuple):
-    """Best rows of each query, best first.
-
-    `rows` is int64, shape (q, k), -1 where there are fewer. `scores` is float32 of the same shape: cosines or dot
-    products, largest first, or distances, smallest first; NaN where the row is -1.
-    """
-
-    rows: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Objective:
-    """Score that the rows x of a matrix are ranked by: ``combine(scale * (q @ x)) + shift`` for a query q.
-
-    Parameters
-    ----------
-    scale, shift
-        Factor and summand of each row, float32, shape (n,). A row whose factor is NaN is never found.
-    rescore
-        Exact scores from queries as they were given, (q, parts, dim), rows (q, k, dim) and row numbers (q, k): float64,
-        shape (q, k); distances are negative.
-    combine
-        Function from the scaled products of queries that are several vectors each, (q, parts, rows), to one score for
-        each query and row, (q, rows).
-    origin
-        Point that is subtracted from queries and rows before the product, float64, shape (dim,); None if the queries
-        are normalized instead. Float32 cannot resolve small distances between points that are far from zero.
-    """
-
-    scale: npt.NDArray[np.float32]
-    shift: npt.NDArray[np.float32]
-    rescore: Callable[[Doubles, Doubles, Ids], Doubles]
-    combine: Callable[[Singles], Singles] | None = None
-    origin: npt.NDArray[np.float64] | None = None
 
 
 def check_metric(metric: str) -> None:
     """Raise OptionError for an unknown metric."""
     if metric not in get_args(Metric):
         raise OptionError(f"metric={metric!r} is not one of {', '.join(map(repr, get_args(Metric)))}")
-
-
-def check_count(k: int) -> None:
-    """Raise OptionError if `k` requests no neighbors."""
-    if k < 1:
-        raise OptionError(f"k={k} requests no neighbors; pass 1 or more")
 
 
 def inverse_norms(norms: Singles) -> Singles:
@@ -106,7 +54,7 @@ def nearest(
     Parameters
     ----------
     matrix
-        Rows to search, shape (n, dim): an array, or `Vectors`.
+        Rows to search, shape (n, dim): an array, or `Vectors`. Rows that words share are searched once.
     queries
         Vectors, shape (q, dim).
     k
@@ -137,36 +85,54 @@ def nearest(
     >>> nearest(np.array([[1, 0], [0, 2], [3, 3]]), np.array([[0, 1]]), 2).rows
     array([[1, 2]])
     """
-    rows, lengths = searched(matrix, norms, limit)
-    asked = check_queries(queries, rows.shape[1])[:, None]
-    return best_rows(rows, asked, k, _objective(rows, lengths, metric), exclude, progress=progress)
+    return nearest_words(searched(matrix, norms, limit), queries, k, metric=metric, exclude=exclude, progress=progress)
 
 
-def as_rows(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return a matrix as an array; raise OptionError if it does not have two dimensions."""
-    rows = np.asarray(matrix)
-    if rows.ndim != 2:
-        raise OptionError(f"the matrix must have two dimensions (rows, values), got shape {rows.shape}")
-    return rows
+def nearest_words(
+    table: Searched,
+    queries: npt.NDArray[Any],
+    k: int,
+    *,
+    metric: Metric = "cosine",
+    exclude: npt.NDArray[np.int64] | None = None,
+    progress: bool | None = None,
+) -> Nearest:
+    """Return the k words of a table nearest to each query, as `nearest` does."""
+    asked = check_queries(queries, table.rows.shape[1])[:, None]
+    return best_words(table, asked, k, _objective(table.rows, table.norms, metric), exclude, progress=progress)
 
 
-def searched(
-    matrix: npt.ArrayLike, norms: npt.NDArray[np.float32] | None = None, limit: int | None = None
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    """Return the rows to search and their norms.
+def searched(matrix: npt.ArrayLike, norms: npt.NDArray[np.float32] | None = None, limit: int | None = None) -> Searched:
+    """Return the rows to search: those of an array, or the distinct ones of `Vectors` whose words share rows.
 
     Raises
     ------
     OptionError
         For a matrix that does not have two dimensions, norms of another length, or a limit below 1.
     """
-    rows = as_rows(matrix)
-    if norms is not None and norms.shape != rows.shape[:1]:
-        raise OptionError(f"norms of shape {norms.shape} do not match {len(rows):,} rows")
+    return search_table(*stored_rows(matrix), norms, limit)
+
+
+def search_table(
+    rows: npt.NDArray[Any],
+    ids: npt.NDArray[np.int64] | None,
+    norms: npt.NDArray[np.float32] | None = None,
+    limit: int | None = None,
+) -> Searched:
+    """Return the first words of a table, with the rows that they have."""
+    count = len(rows) if ids is None else len(ids)
+    if norms is not None and norms.shape != (count,):
+        raise OptionError(f"norms of shape {norms.shape} do not match {count:,} rows")
     if limit is not None and limit < 1:
         raise OptionError(f"limit={limit} leaves no rows to search; pass 1 or more")
-    rows = rows[:limit]
-    return rows, row_norms(rows) if norms is None else norms[:limit]
+    if ids is None:
+        rows = rows[:limit]
+        return Searched(rows, row_norms(rows) if norms is None else norms[:limit], None)
+    ids = ids[:limit]
+    # A row without a word has no norm, and is never found.
+    lengths = np.full(len(rows), np.nan, dtype=np.float32)
+    lengths[ids] = row_norms(rows)[ids] if norms is None else norms[:limit]
+    return Searched(rows, lengths, ids)
 
 
 def check_queries(queries: npt.NDArray[Any], dim: int) -> npt.NDArray[Any]:
@@ -221,92 +187,3 @@ def _euclidean(matrix: npt.NDArray[Any], norms: Singles, scale: Singles) -> Obje
         moved = np.where(finite[at, None], matrix[at] - origin, 0)
         shift[at] = np.einsum("nd,nd->n", moved, moved) * -0.5
     return Objective(scale, shift, lambda q, x, _rows: -np.linalg.norm(x - q, axis=-1), origin=origin)
-
-
-def best_rows(
-    matrix: npt.NDArray[Any],
-    queries: npt.NDArray[Any],
-    k: int,
-    objective: Objective,
-    exclude: npt.NDArray[np.int64] | None = None,
-    *,
-    spare: int = _SPARE,
-    progress: bool | None = None,
-) -> Nearest:
-    """Return the k best rows of each query, shape (q, parts, dim), by an objective; distances are positive.
-
-    `spare` more candidates than requested are scored exactly. If the last of them has the score of the last row
-    returned, there may be more rows of that score, and rounding decided which of them became candidates. Such a query
-    is answered again from more candidates.
-    """
-    check_count(k)
-    excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
-    # Excluded rows are often the nearest of all, so they must not take the places of others.
-    keep = min(k + excluded.shape[1] + spare, len(matrix))
-    found = Nearest(np.full((len(queries), k), -1), np.full((len(queries), k), np.nan, dtype=np.float32))
-    undecided = np.zeros(len(queries), dtype=np.bool_)
-    # Products with rows that are not finite overflow or are NaN; the kernel takes none of them.
-    ignored = np.errstate(invalid="ignore", over="ignore")
-    bar = progress_bar(len(queries) * len(matrix), unit="pairs", name="neighbors", shown=progress)
-    with search_pool() as pool, ignored, bar as shown:
-        for some in row_blocks(len(queries) if keep else 0, QUERIES):
-            # Queries are normalized in double precision, so that very large and very small ones survive float32.
-            wide = queries[some].astype(np.float64)
-            seen = candidates(
-                (unit_rows(wide) if objective.origin is None else wide - objective.origin).astype(np.float32),
-                matrix,
-                keep,
-                scale=objective.scale,
-                shift=objective.shift,
-                pool=pool,
-                combine=objective.combine,
-                origin=objective.origin,
-                advance=shown.advance,
-            )
-            answers = Nearest(found.rows[some], found.scores[some])
-            undecided[some] = rescore(matrix, wide, seen, excluded[some], objective, answers)
-    if undecided.any() and keep < len(matrix):
-        more = best_rows(
-            matrix, queries[undecided], k, objective, excluded[undecided], spare=_GROWTH * spare, progress=progress
-        )
-        found.rows[undecided], found.scores[undecided] = more
-    return found
-
-
-def rescore(
-    matrix: npt.NDArray[Any],
-    queries: Doubles,
-    seen: Candidates,
-    excluded: Ids,
-    objective: Objective,
-    answers: Nearest,
-) -> npt.NDArray[np.bool_]:
-    """Score candidates exactly and write the best of them, in order, into `answers`.
-
-    Return for which queries rows of equal score may be missing, bool, shape (q,): those whose worst candidate is as
-    good as the last answer. Scores of 0 are not a matter of rounding, because products with rows of zeros are exact, so
-    a table with many such rows is not searched again.
-    """
-    undecided = np.zeros(len(queries), dtype=np.bool_)
-    refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
-    width = min(answers.rows.shape[1], seen.rows.shape[1])
-    # The number of queries at a time is limited, so that the gathered rows stay small.
-    size = max(1, VALUES // (seen.rows.shape[1] * matrix.shape[1] + 1))
-    for some in row_blocks(len(queries), size):
-        rows, rough = seen.rows[some], seen.scores[some]
-        scores = objective.rescore(queries[some], matrix[rows].astype(np.float64), rows).astype(np.float32)
-        scores[refused[some]] = -np.inf
-        # Best first, and equal scores in the order of their rows.
-        order = np.lexsort((rows, -scores))[:, :width]
-        # The worst candidate by float32 products bounds the scores of all rows that did not become candidates.
-        last = np.take_along_axis(scores, order[:, -1:], 1)
-        worst = rough.argmin(axis=1)[:, None]
-        worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
-        equal = np.isfinite(last) & (worst_score == last) & ((worst_score != 0) | (worst_rough != 0))
-        undecided[some] = equal[:, 0]
-        rows, scores = np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
-        found = ~np.take_along_axis(refused[some], order, 1)
-        answers.rows[some, :width] = np.where(found, rows, -1)
-        positive = scores if objective.origin is None else np.abs(scores)
-        answers.scores[some, :width] = np.where(found, positive, np.nan)
-    return undecided

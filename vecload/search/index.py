@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from vecload.arrays import row_blocks
 from vecload.errors import FormatError, OptionError, require
-from vecload.search.exact import Metric, Nearest, as_rows, check_count, check_queries, nearest
+from vecload.search.exact import Metric, check_queries, nearest_words, search_table
+from vecload.search.ranking import Nearest, check_count
+from vecload.search.shared_rows import expand, stored_rows
 from vecload.sources import atomic_write
 
 # Names of a metric in usearch, as an option and in its enumeration.
@@ -36,11 +38,14 @@ class Index:
         "cosine", "dot" or "euclidean".
     graph
         The ``usearch.index.Index``; its keys are row numbers.
+    row_ids
+        Row of each word, if words share rows: int64, shape (number of words,). Answers are then numbers of words.
     """
 
     matrix: npt.NDArray[Any]
     metric: Metric
     graph: Any
+    row_ids: npt.NDArray[np.int64] | None = None
 
     def nearest(self, queries: npt.NDArray[Any], k: int = 10) -> Nearest:
         """Return the k rows nearest to each query, shape (q, dim), as `vecload.search.nearest` does; it misses some.
@@ -61,8 +66,10 @@ class Index:
                 rows[at, : len(match.keys)] = match.keys
                 scores[at, : len(match.keys)] = match.distances
         # usearch returns squared distances, and 1 minus cosines or products.
-        scores = np.sqrt(scores) if self.metric == "euclidean" else 1 - scores
-        return Nearest(rows, scores)
+        found = Nearest(rows, np.sqrt(scores) if self.metric == "euclidean" else 1 - scores)
+        if self.row_ids is None:
+            return found
+        return expand(found, self.row_ids, k)
 
     def recall(self, k: int = 10, *, sample: int = 1000, seed: int = 0) -> float:
         """Return the share of the exact k nearest rows that the index finds.
@@ -79,7 +86,7 @@ class Index:
         count = len(self.matrix)
         drawn = np.random.default_rng(seed).choice(count, min(sample, count), replace=False)
         queries = self.matrix[drawn]
-        exact = nearest(self.matrix, queries, k, metric=self.metric).rows
+        exact = nearest_words(search_table(self.matrix, self.row_ids), queries, k, metric=self.metric).rows
         found = self.nearest(queries, k).rows
         right = (found[:, :, None] == exact[:, None, :]) & (exact[:, None, :] >= 0)
         return float(right.any(axis=1).sum() / (exact >= 0).sum())
@@ -126,12 +133,12 @@ def build_index(
     >>> index, index.nearest(np.array([[0.0, 2.0]]), 1).rows.tolist()
     (<Index: 2 rows × 2, cosine>, [[1]])
     """
-    rows = as_rows(matrix)
+    rows, ids = stored_rows(matrix)
     graph = _empty_graph(rows.shape[1], metric, dtype, connectivity)
     for at in row_blocks(len(rows)):
         block = np.ascontiguousarray(rows[at], dtype=np.float32)
         graph.add(np.arange(at.start, at.stop, dtype=np.uint64), block)
-    return Index(rows, metric, graph)
+    return Index(rows, metric, graph, ids)
 
 
 def open_index(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> Index:
@@ -154,7 +161,7 @@ def open_index(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> Index:
         If the file does not exist.
     """
     usearch = require("usearch.index", "index")
-    rows, name = as_rows(matrix), os.fspath(path)
+    (rows, ids), name = stored_rows(matrix), os.fspath(path)
     # usearch does not report that a file is missing.
     os.stat(name)  # noqa: PTH116
     try:
@@ -175,7 +182,7 @@ def open_index(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> Index:
             found=f"{len(graph):,} × {graph.ndim}",
             expected=shape,
         )
-    return Index(rows, metrics[graph.metric_kind], graph)
+    return Index(rows, metrics[graph.metric_kind], graph, ids)
 
 
 def _empty_graph(dim: int, metric: Metric, dtype: str, connectivity: int) -> Any:

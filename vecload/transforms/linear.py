@@ -249,7 +249,7 @@ def _check_finite(vectors: Vectors) -> None:
 
 def _blocks(vectors: Vectors) -> Iterator[tuple[slice, Doubles]]:
     for at in row_blocks(len(vectors)):
-        yield at, vectors.matrix[at].astype(np.float64)
+        yield at, vectors.rows_at(at).astype(np.float64)
 
 
 def _moments(vectors: Vectors) -> tuple[Doubles, Doubles]:

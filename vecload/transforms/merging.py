@@ -86,7 +86,7 @@ def merge(
     begin = 0
     for source in sources:
         rows = source.words.lookup(listed)
-        part = source.matrix[rows].astype(np.float32)
+        part = source.rows_at(rows).astype(np.float32)
         # Row -1, the last one, was gathered for missing words.
         part[(rows < 0) | (count > 0) if combine == "first" else rows < 0] = 0
         scale_to_unit(part)

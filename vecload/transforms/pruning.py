@@ -36,10 +36,9 @@ class SharedRows:
     scores: npt.NDArray[np.float32]
 
     def expanded(self) -> Vectors:
-        """Return a table with a row for every word."""
-        return Vectors(
-            self.words, self.vectors.matrix[self.rows], self.vectors.meta, history=self.vectors.history.without_counts()
-        )
+        """Return a table of all words, which share the rows that were kept."""
+        history = self.vectors.history.without_counts()
+        return Vectors(self.words, self.vectors.matrix, self.vectors.meta, history=history, row_ids=self.rows)
 
 
 def prune(vectors: Vectors, keep: int | Iterable[str]) -> SharedRows:
@@ -72,12 +71,12 @@ def prune(vectors: Vectors, keep: int | Iterable[str]) -> SharedRows:
         kept = np.unique(found[found >= 0])  # sorted, so the rows keep their order
     if not len(kept):
         raise OptionError(f"prune: keep={keep!r} keeps no rows; pass a number of rows, or words of the vectors")
-    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta, history=vectors.history.take(kept))
+    small = _rows_of(vectors, kept)
     others = np.setdiff1d(np.arange(len(vectors)), kept, assume_unique=True)
     rows = np.empty(len(vectors), dtype=np.int64)
     scores = np.ones(len(vectors), dtype=np.float32)
     rows[kept] = np.arange(len(kept))
-    near = nearest(small.matrix, vectors.matrix[others], 1)
+    near = nearest(small.matrix, vectors.rows_at(others), 1)
     # No row is near if all kept rows hold NaN or infinity (-1); those words share the first row.
     rows[others], scores[others] = near.rows[:, 0].clip(min=0), near.scores[:, 0]
     return SharedRows(vectors.words, small, rows, scores)
@@ -93,12 +92,21 @@ def deduplicate(vectors: Vectors) -> SharedRows:
     ([0, 1, 0], ['a', 'b'])
     """
     # Rows as opaque bytes, which np.unique can compare.
-    raw = np.ascontiguousarray(vectors.matrix).view(np.dtype((np.void, vectors.matrix.itemsize * vectors.dim))).ravel()
-    _, first, place = np.unique(raw, return_index=True, return_inverse=True)
+    stored = np.ascontiguousarray(vectors.unique_rows)
+    raw = stored.view(np.dtype((np.void, stored.itemsize * vectors.dim))).ravel()
+    _, ids = np.unique(raw, return_inverse=True)
+    ids = ids if vectors.row_ids is None else ids[vectors.row_ids]
+    _, first, place = np.unique(ids, return_index=True, return_inverse=True)
     # np.unique sorts rows by their bytes. This brings them back into the order of their first words.
     order = np.argsort(first, kind="stable")
     kept = first[order]
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    small = Vectors(vectors.words.take(kept), vectors.matrix[kept], vectors.meta, history=vectors.history.take(kept))
+    small = _rows_of(vectors, kept)
     return SharedRows(vectors.words, small, rank[place], np.ones(len(vectors), dtype=np.float32))
+
+
+def _rows_of(vectors: Vectors, kept: npt.NDArray[np.int64]) -> Vectors:
+    """Return some words, each with a row of its own."""
+    words, history = vectors.words.take(kept), vectors.history.take(kept)
+    return Vectors(words, vectors.rows_at(kept), vectors.meta, history=history)

@@ -142,7 +142,7 @@ def int8(vectors: Vectors) -> Quantized:
     codes = np.empty(vectors.matrix.shape, dtype=np.int8)
     scales = np.empty(len(vectors), dtype=np.float32)
     for at in row_blocks(len(vectors)):
-        block = vectors.matrix[at].astype(np.float64)
+        block = vectors.rows_at(at).astype(np.float64)
         scales[at] = np.abs(block).max(axis=1, initial=0) / _LEVELS
         # The scale as it is stored, so that codes are rounded for the value that decodes them.
         step = scales[at, None].astype(np.float64)
@@ -235,7 +235,7 @@ def _loss(vectors: Vectors, decode: Callable[[slice], npt.NDArray[Any]], size: i
     error = total = cosines = 0.0
     count = 0
     for at in row_blocks(len(vectors)):
-        before, after = vectors.matrix[at].astype(np.float64), decode(at).astype(np.float64)
+        before, after = vectors.rows_at(at).astype(np.float64), decode(at).astype(np.float64)
         error += float(np.square(before - after).sum())
         total += float(np.square(before).sum())
         norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)

@@ -39,7 +39,7 @@ def neighbors(
         array = np.asarray(given)
         queries, exclude, single = np.atleast_2d(array), None, array.ndim < 2
     found = nearest(
-        vectors.matrix, queries, k, metric=metric, limit=limit, exclude=exclude, norms=vectors.norms, progress=progress
+        vectors, queries, k, metric=metric, limit=limit, exclude=exclude, norms=vectors.norms, progress=progress
     )
     answers = _spelled(vectors, found)
     return answers[0] if single else answers
@@ -65,7 +65,7 @@ def analogy(
     queries = np.stack([rows for rows, _ in looked_up], axis=1)
     exclude = np.concatenate([rows for _, rows in looked_up], axis=1)
     found = solve_analogies(
-        vectors.matrix, queries, k, method=method, limit=limit, exclude=exclude, norms=vectors.norms, progress=progress
+        vectors, queries, k, method=method, limit=limit, exclude=exclude, norms=vectors.norms, progress=progress
     )
     answers = _spelled(vectors, found)
     return answers[0] if isinstance(a, str) else answers
@@ -83,7 +83,7 @@ def _rows_of(vectors: WordRows, words: list[str]) -> tuple[npt.NDArray[np.float6
     """
     rows = vectors.words.lookup(words)
     queries: npt.NDArray[np.float64] = np.zeros((len(words), vectors.dim))
-    queries[rows >= 0] = vectors.matrix[rows[rows >= 0]]
+    queries[rows >= 0] = vectors.rows_at(rows[rows >= 0])
     absent = [words[at] for at in np.flatnonzero(rows < 0)]
     if absent and vectors.ngrams is not None:
         queries[rows < 0] = vectors.ngrams.vectors(absent)

@@ -26,7 +26,10 @@ class WordRows:
     """Base class of `Vectors`, which documents it: rows that are looked up by word, without search and files."""
 
     words: Words
-    matrix: npt.NDArray[Any]
+    unique_rows: npt.NDArray[Any]
+    """Rows as they are stored, shape (m, dim): with `row_ids`, several words may have the same row."""
+    row_ids: npt.NDArray[np.int64] | None
+    """Number of each word's row in `unique_rows`, int64, shape (n,); None if word i has row i."""
     meta: Mapping[str, Any]
     ngrams: NgramTable | None
     history: History
@@ -38,19 +41,45 @@ class WordRows:
         meta: Mapping[str, Any] | None = None,
         ngrams: NgramTable | None = None,
         history: History | None = None,
+        *,
+        row_ids: npt.ArrayLike | None = None,
     ) -> None:
         # `Words` and C-ordered arrays are taken as they are, so a mapped file is neither read nor copied here.
         packed, rows = Words.from_strings(words), _as_matrix(matrix)
-        if len(rows) != len(packed):
+        ids = None if row_ids is None else _as_ids(row_ids, len(packed), len(rows))
+        if ids is None and len(rows) != len(packed):
             raise OptionError(f"{len(packed):,} words need a matrix of {len(packed):,} rows, got shape {rows.shape}")
         if not packed.distinct:
             word = packed[int(np.flatnonzero(packed.lookup(packed) != np.arange(len(packed)))[0])]
             raise VocabularyError(f"{word!r} occurs twice among the words; keep one row for each word")
         object.__setattr__(self, "words", packed)
-        object.__setattr__(self, "matrix", read_only(rows))
+        object.__setattr__(self, "unique_rows", read_only(rows))
+        object.__setattr__(self, "row_ids", ids)
         object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
         object.__setattr__(self, "ngrams", ngrams)
         object.__setattr__(self, "history", _checked_history(history or History(), len(packed)))
+
+    @property
+    def matrix(self) -> npt.NDArray[Any]:
+        """Row of each word, shape (n, dim), read-only. If words share rows, they are gathered at the first access."""
+        return self.unique_rows if self.row_ids is None else self._gathered
+
+    @cached_property
+    def _gathered(self) -> npt.NDArray[Any]:
+        return read_only(self.unique_rows[self.row_ids])
+
+    def rows_at(self, numbers: npt.NDArray[np.int64] | slice) -> npt.NDArray[Any]:
+        """Return rows by number, shape (k, dim), without gathering those of other words.
+
+        Examples
+        --------
+        >>> from vecload import Vectors
+        >>> Vectors(["cat", "Cat", "dog"], np.eye(2), row_ids=[0, 0, 1]).rows_at(np.array([2, 1]))
+        array([[0., 1.],
+               [1., 0.]])
+        """
+        rows: npt.NDArray[Any] = self.unique_rows[numbers if self.row_ids is None else self.row_ids[numbers]]
+        return rows
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,17 +89,18 @@ class WordRows:
     @property
     def dim(self) -> int:
         """Number of values in a vector."""
-        return int(self.matrix.shape[1])
+        return int(self.unique_rows.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of a value."""
-        return self.matrix.dtype
+        return self.unique_rows.dtype
 
     @cached_property
     def norms(self) -> npt.NDArray[np.float32]:
         """Euclidean norm of each row: float32, shape (n,), read-only. Computed at the first access."""
-        norms = row_norms(self.matrix)
+        norms = row_norms(self.unique_rows)
+        norms = norms if self.row_ids is None else norms[self.row_ids]
         norms.flags.writeable = False
         return norms
 
@@ -113,9 +143,12 @@ class WordRows:
         if isinstance(word, slice):
             return self._slice(word)
         if isinstance(word, str):
-            vector: npt.NDArray[Any] = self.matrix[self.index(word)]
-            return vector
-        return self.matrix[self._rows(word)]
+            return self._row(self.index(word))
+        return self.rows_at(self._rows(word))
+
+    def _row(self, number: int) -> npt.NDArray[Any]:
+        row: npt.NDArray[Any] = self.unique_rows[number if self.row_ids is None else self.row_ids[number]]
+        return row
 
     def index(self, word: str) -> int:
         """Return the row number of a word.
@@ -156,8 +189,10 @@ class WordRows:
             at = np.arange(len(self))[rows]
         except TypeError as error:
             raise OptionError(f"slices take row numbers, got {rows!r}; use select() for words") from error
+        words, history = self.words.take(at), self.history.take(at)
         # Slicing the matrix itself, and not by row numbers, shares its memory.
-        return type(self)(self.words.take(at), self.matrix[rows], self.meta, self.ngrams, self.history.take(at))
+        stored, ids = (self.unique_rows[rows], None) if self.row_ids is None else (self.unique_rows, self.row_ids[rows])
+        return type(self)(words, stored, self.meta, self.ngrams, history, row_ids=ids)
 
     @overload
     def get(self, word: str) -> npt.NDArray[Any] | None: ...
@@ -166,7 +201,7 @@ class WordRows:
     def get(self, word: str, default: T | None = None) -> npt.NDArray[Any] | T | None:
         """Return the vector of a word, shape (dim,), or `default`."""
         row = self.words.get(word)
-        return default if row < 0 else self.matrix[row]
+        return default if row < 0 else self._row(row)
 
     def select(self, words: Iterable[str]) -> Self:
         """Return only these words, in this order.
@@ -178,8 +213,22 @@ class WordRows:
         VocabularyError
             If a word occurs twice.
         """
-        rows = self._rows(words)
-        return type(self)(self.words.take(rows), self.matrix[rows], self.meta, self.ngrams, self.history.take(rows))
+        return self.take(self._rows(words))
+
+    def take(self, numbers: npt.NDArray[np.int64]) -> Self:
+        """Return the words with these row numbers, in this order.
+
+        Examples
+        --------
+        >>> from vecload import Vectors
+        >>> list(Vectors(["cat", "dog", "cow"], np.eye(3)).take(np.array([2, 0])))
+        ['cow', 'cat']
+        """
+        words, history = self.words.take(numbers), self.history.take(numbers)
+        if self.row_ids is None:
+            return type(self)(words, self.unique_rows[numbers], self.meta, self.ngrams, history)
+        used, ids = np.unique(self.row_ids[numbers], return_inverse=True)
+        return type(self)(words, self.unique_rows[used], self.meta, self.ngrams, history, row_ids=ids)
 
     def _rows(self, words: Iterable[str]) -> npt.NDArray[np.int64]:
         if isinstance(words, (int, np.integer)):
@@ -200,6 +249,17 @@ def _checked_history(history: History, count: int) -> History:
     if history.counts is not None and history.counts.shape != (count,):
         raise OptionError(f"{count:,} words need the same number of counts, got shape {history.counts.shape}")
     return history
+
+
+def _as_ids(given: npt.ArrayLike, count: int, rows: int) -> npt.NDArray[np.int64]:
+    """Return `given` as row numbers, one for each of `count` words."""
+    array = np.asarray(given)
+    if array.shape != (count,) or (array.dtype.kind not in "iu" and count):
+        raise OptionError(f"row_ids must be {count:,} whole numbers, got {array.dtype} of shape {array.shape}")
+    ids = read_only(array.astype(np.int64, copy=False))
+    if count and not 0 <= ids.min() <= ids.max() < rows:
+        raise OptionError(f"row_ids must be numbers of the {rows:,} rows, got {ids.min()} to {ids.max()}")
+    return ids
 
 
 def _as_matrix(given: npt.ArrayLike) -> npt.NDArray[Any]:

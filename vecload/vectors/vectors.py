@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -46,6 +47,9 @@ class Vectors(WordRows):
         Character n-grams that compose vectors of other words (fastText models, floret tables).
     history
         Training arguments, labels and word counts of fastText models, and transforms.
+    row_ids
+        For words that share rows: the row of each word in `matrix`, which may then have fewer rows than there are
+        words; whole numbers, shape (number of words,).
 
     Raises
     ------
@@ -63,6 +67,9 @@ class Vectors(WordRows):
     >>> np.asarray(vectors)
     array([[1., 0., 0.],
            [0., 1., 0.]], dtype=float32)
+    >>> shared = Vectors(["cat", "cats", "dog"], np.eye(2), row_ids=[0, 0, 1])
+    >>> shared, shared.unique_rows.shape, shared.matrix.shape
+    (<Vectors: 3 words × 2 float64, 2 rows>, (2, 2), (3, 2))
     """
 
     save = conversion.save  # written once: its first parameter is `self` here
@@ -273,7 +280,8 @@ class Vectors(WordRows):
         <Vectors: 2 words × 2 float32, gensim KeyedVectors>
         """
         table = conversion.from_gensim(model)
-        return cls(table.words, table.matrix, table.meta, table.ngrams, table.history)
+        rows, ids = table.stored
+        return cls(table.words, rows, table.meta, table.ngrams, table.history, row_ids=ids)
 
     def to_gensim(self) -> Any:
         """Return gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not support, is copied).
@@ -339,11 +347,13 @@ class Vectors(WordRows):
         return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vectors, (self.words, self.matrix, dict(self.meta), self.ngrams, self.history)
+        # `row_ids` is a keyword of the constructor, which only a partial function can pass.
+        make = partial(Vectors, row_ids=self.row_ids)
+        return make, (self.words, self.unique_rows, dict(self.meta), self.ngrams, self.history)
 
     def _repr_html_(self) -> str:
         caption = repr(self).strip("<>")
-        first = self.matrix[:HEAD].astype(np.float64)
+        first = self.rows_at(slice(HEAD)).astype(np.float64)
         norms = row_norms(first)
         longest = norms.max(initial=0.0) or 1.0
         rows = [
@@ -354,4 +364,5 @@ class Vectors(WordRows):
 
     def __repr__(self) -> str:
         origin = "".join(f", {self.meta[key]}" for key in ("format", "source") if key in self.meta)
-        return f"<Vectors: {len(self):,} words × {self.dim} {self.dtype}{origin}>"
+        stored = "" if self.row_ids is None else f", {len(self.unique_rows):,} rows"
+        return f"<Vectors: {len(self):,} words × {self.dim} {self.dtype}{stored}{origin}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from vecload.words.hashing import (
     probe,
     read_only,
 )
+
+_BLOCK: Final = 1 << 16  # strings that are encoded at a time
 
 if TYPE_CHECKING:
     import builtins
@@ -103,13 +105,19 @@ class Words(Sequence[str]):
         """
         if isinstance(strings, Words):
             return strings
-        packed = []
-        for string in list_of_strings("words", strings):
-            raw = encode(string)
-            if raw is None:
-                raise VocabularyError(f"{string!a} contains a lone surrogate, which cannot be encoded as UTF-8")
-            packed.append(raw)
-        return cls.from_bytes(packed)
+        given = list_of_strings("words", strings)
+        # Bytes objects take several times the memory of their bytes, so only some exist at a time.
+        blocks, lengths = [np.empty(0, dtype=np.uint8)], [np.zeros(1, dtype=np.int64)]
+        for begin in range(0, len(given), _BLOCK):
+            packed = []
+            for string in given[begin : begin + _BLOCK]:
+                raw = encode(string)
+                if raw is None:
+                    raise VocabularyError(f"{string!a} contains a lone surrogate, which cannot be encoded as UTF-8")
+                packed.append(raw)
+            blocks.append(np.frombuffer(b"".join(packed), dtype=np.uint8))
+            lengths.append(np.fromiter(map(len, packed), dtype=np.int64, count=len(packed)))
+        return cls(np.concatenate(blocks), np.cumsum(np.concatenate(lengths)))
 
     @classmethod
     def from_bytes(cls, packed: Sequence[bytes]) -> Words:

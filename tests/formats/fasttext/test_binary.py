@@ -27,8 +27,9 @@ from gensim.models.fasttext import load_facebook_model, load_facebook_vectors
 import vecload
 from tests.reference import fasttext as slow
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import Batch, WriteOptions
+from vecload.formats.contract import WriteOptions
 from vecload.formats.fasttext import binary as form
+from vecload.formats.table import Batch
 from vecload.ngrams import NgramTable, QuantizedRows
 from vecload.vectors import Vectors
 from vecload.words import Words

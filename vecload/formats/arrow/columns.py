@@ -22,7 +22,8 @@ import numpy as np
 from vecload.arrays import narrowed, numpy_dtype, type_of
 from vecload.errors import FormatError, require
 from vecload.formats.arrow.wide import find_values, join_values
-from vecload.formats.contract import BaseReader, Batch
+from vecload.formats.contract import BaseReader
+from vecload.formats.table import Batch
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import BaseReader, Batch, Preview, skip_nonfinite
+from vecload.formats.contract import BaseReader, Preview, skip_nonfinite
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
@@ -36,6 +36,7 @@ from vecload.formats.fasttext.layout import (
 )
 from vecload.formats.format import Format
 from vecload.formats.history import History
+from vecload.formats.table import Batch
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import NgramTable

@@ -24,8 +24,9 @@ import numpy as np
 from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats import text
-from vecload.formats.contract import BaseReader, Preview, Table
+from vecload.formats.contract import BaseReader, Preview
 from vecload.formats.format import Format
+from vecload.formats.table import Table
 from vecload.message_text import quote
 from vecload.ngrams import LONGEST_MARK, LONGEST_NGRAM, NgramTable
 from vecload.saved import MAX_DIM
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Batch, ReadRequest, RowStream, WriteOptions
+    from vecload.formats.contract import ReadRequest, RowStream, WriteOptions
+    from vecload.formats.table import Batch
     from vecload.sources import Source
 
 NAME: Final = "floret"

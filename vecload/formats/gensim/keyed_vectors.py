@@ -35,7 +35,6 @@ import numpy as np
 
 from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.contract import Table
 from vecload.formats.format import Format
 from vecload.formats.gensim.pickle_writer import BESIDE, write
 from vecload.formats.pickles.pickled_types import (
@@ -46,6 +45,7 @@ from vecload.formats.pickles.pickled_types import (
 )
 from vecload.formats.pickles.restricted_unpickler import unpickle
 from vecload.formats.pickles.tables import find_word_rows
+from vecload.formats.table import Table
 from vecload.ngrams import NgramTable
 from vecload.saved import MAX_DIM
 from vecload.saved.npy import open_npy, read_npy

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.arrays import IndexedRows
 from vecload.errors import FormatError
-from vecload.formats.array_reader import ArrayReader, PickedRows
+from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
 from vecload.formats.matrices.tensors import check_matrix, choose_tensor
 from vecload.formats.matrices.tokenizer_json import read_tokens
@@ -75,7 +76,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     if len(matrix) > count:
         meta["rows without a token"] = len(matrix) - count
     dense = not count or int(tokens.rows[-1]) == count - 1
-    rows = matrix[:count] if dense else PickedRows(matrix, tokens.rows)
+    rows = matrix[:count] if dense else IndexedRows(matrix, tokens.rows)
     return ArrayReader(source.name, tokens.words, rows, request, meta=meta)
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.errors import FormatError
-from vecload.formats.contract import BaseReader, Batch
+from vecload.formats.contract import BaseReader
 from vecload.formats.matrices.word_sources import WORDS_HINT, read_table_of_words
+from vecload.formats.table import Batch
 from vecload.formats.text import read as read_text
 from vecload.sources import Source
 from vecload.words import Words

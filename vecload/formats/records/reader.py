@@ -9,8 +9,9 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
-from vecload.formats.contract import NONFINITE_HINT, BaseReader, Batch, ReadRequest
+from vecload.formats.contract import NONFINITE_HINT, BaseReader, ReadRequest
 from vecload.formats.records.chunks import ChunkParser, Grammar, ParsedChunk, Task, read_chunks
+from vecload.formats.table import Batch
 from vecload.formats.text.grammar import MalformedLine, parse_value
 from vecload.message_text import number_of, quote
 from vecload.threads import ordered_map

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from vecload.formats.contract import Batch, RowStream, WriteOptions
+    from vecload.formats.contract import RowStream, WriteOptions
+    from vecload.formats.table import Batch
     from vecload.sources import OutputStream
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError
-from vecload.formats.contract import BaseReader, Batch, ReadRequest
+from vecload.formats.contract import BaseReader, ReadRequest
+from vecload.formats.table import Batch
 from vecload.formats.text.chunks import (
     LONGEST_LINE,
     ChunkParser,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from vecload.formats.contract import Batch, RowStream, WriteOptions
+    from vecload.formats.contract import RowStream, WriteOptions
+    from vecload.formats.table import Batch
     from vecload.sources import OutputStream
 
 HEADERS: Final = {"glove": False, "word2vec": True, "word2vec text": True, "vec": True}

@@ -12,7 +12,7 @@ from vecload.message_text import quote
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vecload.formats.contract import Batch
+    from vecload.formats.table import Batch
 
 
 def to_float32(batch: Batch, form: str) -> npt.NDArray[np.float32]:

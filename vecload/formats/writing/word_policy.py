@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vecload.errors import FormatError, OptionError
-from vecload.formats.contract import Batch
+from vecload.formats.table import Batch
 from vecload.message_text import quote
 from vecload.words import Words
 
