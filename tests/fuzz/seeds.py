@@ -20,6 +20,7 @@ import numpy as np
 
 import vecload
 from tests.builders import random_rows, small_vectors
+from tests.formats.test_magnitude import saved as magnitude
 from tests.fuzz.inputs import Input, from_file, from_folder
 from vecload import NgramTable, Vectors
 
@@ -129,6 +130,20 @@ def _pickle(folder: Path) -> Iterator[Input]:
     ]
     for number, value in enumerate(values):
         yield Input("pickle", {f"{number}.pkl": pickle.dumps(value, protocol=2 + number)}, f"{number}.pkl")
+
+
+@_seeds_of("GloVe binary")
+def _glove_binary(folder: Path) -> Iterator[Input]:
+    files = {
+        "vectors.bin": random_rows(8, DIM + 1, seed=2).astype("<f8").tobytes(),
+        "vocab.txt": b"a 4\nb 3\nc 2\nd 1\n",
+    }
+    yield Input("GloVe binary", files, "vectors.bin")
+
+
+@_seeds_of("Magnitude")
+def _magnitude(folder: Path) -> Iterator[Input]:
+    yield from_file("Magnitude", magnitude(folder / "v.magnitude", list(WORDS), VECTORS.matrix))
 
 
 @_seeds_of("floret")

@@ -11,7 +11,10 @@ from vecload.errors import FormatError, OptionError, warn
 from vecload.formats import (
     delimited,
     dl4j,
+    glove_binary,
+    hdf5,
     json_files,
+    magnitude,
     native,
     npz,
     pytorch,
@@ -63,6 +66,9 @@ _BUILT_IN: Final = (
     npy.FORMAT,
     tensors.FORMAT,
     tensorboard.FORMAT,
+    magnitude.FORMAT,
+    hdf5.FORMAT,
+    glove_binary.FORMAT,
 )
 _registered: list[Format] = []
 

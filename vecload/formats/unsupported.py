@@ -22,8 +22,6 @@ _JSON_SHAPES = 'Vectors in JSON are {"word": [numbers], ...} or objects with a w
 _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
-    (b"\x89HDF\r\n", UnsupportedFile("an HDF5 file", _EXPORT)),
-    (b"SQLite format 3\0", UnsupportedFile("an SQLite database (Magnitude)", _EXPORT)),
     (b"FiFu", UnsupportedFile("a finalfusion file", "Convert it with ffp-convert to text.")),
     (b"PK\x03\x04", UnsupportedFile("a zip archive inside another file", _UNPACK)),
     (b"\x1f\x8b", UnsupportedFile("a gzip stream inside another compressed file", _UNPACK)),

@@ -516,11 +516,33 @@ def test_load_floret_binary_model_raises_and_names_it() -> None:
         load_bytes(raw)
 
 
-def test_load_sent2vec_model_raises_and_names_it() -> None:
-    raw = bytearray(TOY)
-    struct.pack_into("<i", raw, 8 + 4 * 7, 4)  # after magic, version and seven other numbers
-    with pytest.raises(FormatError, match="not a fastText model: found a sent2vec model"):
-        load_bytes(bytes(raw))
+def sent2vec(model: int, *, ngrams: int) -> bytes:
+    """Return a model as sent2vec's ``FastText::saveModel`` writes it: rows of words, and of n-grams of words."""
+    words, dim, buckets = ["<PLACEHOLDER>", "the", "北海道"], 4, 0 if ngrams == 1 else 5
+    raw = struct.pack("<2i12id", 793712314, 12, dim, 5, 5, 1, 10, ngrams, 2, model, buckets, 0, 0, 100, 1e-4)
+    raw += struct.pack("<3iqq", len(words), len(words), 0, 1000, -1)
+    for at, word in enumerate(words):
+        raw += word.encode() + struct.pack("<bqb", 0, 100 * at, 0)
+    rows = np.arange(4 * (len(words) + buckets), dtype="<f4").reshape(-1, dim)
+    output = np.zeros((len(words), dim), dtype="<f4")
+    for matrix in (rows, output):
+        raw += struct.pack("<bqq", 0, *matrix.shape) + matrix.tobytes()
+    return raw
+
+
+@pytest.mark.parametrize("ngrams", [1, 2])
+def test_load_sent2vec_model_reads_its_words(ngrams: int) -> None:
+    vectors = load_bytes(sent2vec(4, ngrams=ngrams))
+    assert list(vectors.words) == ["<PLACEHOLDER>", "the", "北海道"]
+    assert vectors.matrix.tolist() == np.arange(12.0).reshape(3, 4).tolist()
+    assert vectors.history.arguments["model"] == "sent2vec"
+    assert vectors.history.counts.tolist() == [0, 100, 200]
+    assert vectors.ngrams.counts(["the", "cow"]).tolist() == [0, 0]
+
+
+def test_load_sent2vec_model_with_character_ngrams_raises_and_names_it() -> None:
+    with pytest.raises(FormatError, match="not a fastText model: found a sent2vec model with character n-grams"):
+        load_bytes(sent2vec(5, ngrams=1))
 
 
 def test_load_model_with_nonfinite_values() -> None:

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"\xba\x16\x4f\x2f"
 VERSIONS: Final = (11, 12)
-_SENT2VEC: Final = 4  # the model that sent2vec adds to those of fastText
-MODELS: Final = {1: "cbow", 2: "skipgram", 3: "supervised"}
+MODELS: Final = {1: "cbow", 2: "skipgram", 3: "supervised", 4: "sent2vec"}
+"""Kinds of models. sent2vec adds its own to those of fastText; its words have no character n-grams."""
+_SENT2VEC_CHARACTERS: Final = 5  # sent2vec's cbow with n-grams of words and of characters in two tables
 LOSSES: Final = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 ARGUMENTS: Final = struct.Struct("<12id")
 SIZES: Final = struct.Struct("<3iq")
@@ -268,9 +269,10 @@ def _header(cursor: Cursor) -> tuple[Arguments, Sizes]:
         if longer.problem() is None and Sizes(*SIZES.unpack_from(head, _FLORET_ARGUMENTS.size)).valid():
             hint = "Load the table that floret writes with it (.floret)."
             raise FormatError("not a fastText model", file=cursor.name, found="a floret model (.bin)", hint=hint)
-    if arguments.model == _SENT2VEC:
+    if arguments.model == _SENT2VEC_CHARACTERS:
         hint = "Export its word vectors as text with the program that trained it: ./fasttext print-word-vectors MODEL."
-        raise FormatError("not a fastText model", file=cursor.name, found="a sent2vec model", hint=hint)
+        found = "a sent2vec model with character n-grams"
+        raise FormatError("not a fastText model", file=cursor.name, found=found, hint=hint)
     found = problem or f"{sizes.entries} entries, {sizes.words} words, {sizes.labels} labels, {sizes.tokens} tokens"
     hint = "The file is damaged, or is not a fastText model."
     raise cursor.error("invalid header", byte=begin, found=found, hint=hint)
