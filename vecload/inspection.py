@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from vecload.formats.contract import Sample
 from vecload.formats.history import History
 from vecload.notebook import table
+from vecload.words import Words
+from vecload.words.doubts import SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from vecload.formats.contract import Reader
 
 
 @dataclass(frozen=True)
@@ -149,3 +157,23 @@ def details_of(
     if invalid:
         details["not UTF-8"] = f"{invalid:,} of the first {len(words):,} words"
     return details
+
+
+def doubt_of(reader: Reader, words: list[str], *, known: bool) -> str | None:
+    """Return the doubts about the first words."""
+    if known:
+        return join_doubts(reader.doubt)
+    first = Words.from_strings(words)
+    shared = SharedSpaces.of(first)
+    finding = find_doubt(shared.strip(first))
+    return join_doubts(reader.doubt, shared.text, finding and finding.text)
+
+
+def first_rows(reader: Reader, most: int) -> Sample:
+    """Return the first rows, and the total row count if they are the whole file."""
+    batches = list(reader)
+    words = [word for batch in batches for word in batch.words]
+    rows = [batch.rows.astype(np.float64) for batch in batches]
+    read = len(words) + reader.skipped.total()
+    total = read if read < most else None
+    return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), total, Counter(reader.skipped))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,19 +11,18 @@ import numpy as np
 
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, allocating
-from vecload.formats.contract import ReadRequest, RowBuffer, Sample
-from vecload.formats.encodings import check_encoding
-from vecload.formats.matrices.word_sources import read_words_of_rows
+from vecload.formats.contract import ReadRequest, RowBuffer
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import preview_source
 from vecload.formats.registry import reader_by_name
 from vecload.formats.table import Table
-from vecload.inspection import Info, details_of
+from vecload.inspection import Info, details_of, doubt_of, first_rows
 from vecload.keywords import explain_keywords
 from vecload.reading import (
     DType,
     Errors,
     Progress,
+    Tokens,
     WordCheck,
     WordsOfRows,
     choose_format,
@@ -39,7 +37,6 @@ from vecload.reading import (
 )
 from vecload.vectors import Vectors
 from vecload.words import Words, build_hash_table
-from vecload.words.doubts import SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +68,7 @@ def load(
     words: WordsOfRows = None,
     tensor: str | None = None,
     encoding: str | None = None,
+    tokens: Tokens = "raw",
 ) -> Vectors:
     r"""Read a file of word vectors.
 
@@ -114,6 +112,9 @@ def load(
     encoding
         Encoding of text files, and of the words of word2vec and fastText models, such as "cp1252"; None for UTF-8.
         UTF-16 and UTF-32 are recognized.
+    tokens
+        Spelling of the tokens of a Hugging Face or model2vec folder: "raw" as in the tokenizer ("Ġcat", "##s"), or
+        "surface", the text that they stand for, with a space where a word begins (" cat", "s").
 
     Returns
     -------
@@ -161,6 +162,7 @@ def load(
         words=words,
         tensor=tensor,
         encoding=encoding,
+        tokens=tokens,
     )
     vectors, doubt = _read(source, request, prefix=prefix, progress=progress, format=format)
     if vocab is not None and len(vocab) and not len(vectors) and vectors.ngrams is None and doubt is None:
@@ -296,12 +298,13 @@ def info(
     words: WordsOfRows = None,
     tensor: str | None = None,
     encoding: str | None = None,
+    tokens: Tokens = "raw",
 ) -> Info:
     r"""Look at a file of word vectors without reading all of it.
 
     Parameters
     ----------
-    source, words, tensor, encoding
+    source, words, tensor, encoding, tokens
         As for `load`.
 
     Returns
@@ -323,15 +326,25 @@ def info(
     >>> look.rows, look.dim, look.words, look.norms
     (2, 2, ('cat', 'dog'), (3.0, 4.0, 5.0))
     """
-    listed = None if words is None else read_words_of_rows(words)
-    request = ReadRequest(limit=_SAMPLE, errors="skip", allow_nonfinite=True, word_list=listed, tensor=tensor)
-    request = request if encoding is None else dataclasses.replace(request, encoding=check_encoding(encoding))
+    request = make_request(
+        None,
+        _SAMPLE,
+        None,
+        "skip",
+        strict=False,
+        prefix="",
+        allow_nonfinite=True,
+        words=words,
+        tensor=tensor,
+        encoding=encoding,
+        tokens=tokens,
+    )
     with resolve_source(source, few_words=True) as place, open_vectors(place) as opened:
         form, text = choose_format(opened, request)
         preview = preview_source(form, text)
         reader = open_encoded(form, text, request)
         sample = preview.sample
-        first, rows, count, skipped = _first_rows(reader) if sample is None or not sample.words else sample
+        first, rows, count, skipped = first_rows(reader, _SAMPLE) if sample is None or not sample.words else sample
         if not first and reader.ngrams is not None:  # a floret table has rows of n-grams only
             some = np.arange(min(_SAMPLE, reader.ngrams.rows.shape[0]))
             rows = reader.ngrams.rows.take(some, sparse=True).astype(np.float64)
@@ -362,29 +375,9 @@ def info(
             norms=(float(norms.min()), float(norms.mean()), float(norms.max())),
             sampled=len(rows),
             details=details_of(reader.history, first, rows, skipped, shared),
-            doubt=_doubt(reader, first, known=form.records_doubts),
+            doubt=doubt_of(reader, first, known=form.records_doubts or tokens == "surface"),
             rows=estimate if count is None else count,
             exact=count is not None,
             at_least=at_least,
             values=preview.values or str(reader.dtype),
         )
-
-
-def _doubt(reader: Reader, words: list[str], *, known: bool) -> str | None:
-    """Return the doubts about the first words."""
-    if known:
-        return join_doubts(reader.doubt)
-    first = Words.from_strings(words)
-    shared = SharedSpaces.of(first)
-    finding = find_doubt(shared.strip(first))
-    return join_doubts(reader.doubt, shared.text, finding and finding.text)
-
-
-def _first_rows(reader: Reader) -> Sample:
-    """Return the first rows, and the total row count if they are the whole file."""
-    batches = list(reader)
-    words = [word for batch in batches for word in batch.words]
-    rows = [batch.rows.astype(np.float64) for batch in batches]
-    read = len(words) + reader.skipped.total()
-    total = read if read < _SAMPLE else None
-    return Sample(words, np.concatenate([*rows, np.empty((0, reader.dim))]), total, Counter(reader.skipped))

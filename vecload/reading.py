@@ -22,10 +22,11 @@ from vecload.formats.matrices.number_table import metadata_beside
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
-from vecload.formats.registry import HEAD, all_formats, best_match, detect_format
+from vecload.formats.registry import HEAD, all_formats, best_folder_match, best_match, detect_format
 from vecload.formats.table import Batch
 from vecload.message_text import sample
 from vecload.progress import progress_bar
+from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
+Tokens = Literal["raw", "surface"]
 _DOUBTFUL = 1  # the answer of `Format.detect` for text with bytes that are not text
+_WEIGHTS = tuple(name + end for name in ("model.safetensors", "pytorch_model.bin") for end in ("", ".index.json"))
 _SHOWN = 5  # first words of a file, for messages
 
 WordsOfRows = str | os.PathLike[str] | Iterable[str] | None
@@ -61,6 +64,7 @@ def make_request(
     words: WordsOfRows = None,
     tensor: str | None = None,
     encoding: str | None = None,
+    tokens: str = "raw",
 ) -> ReadRequest:
     """Check arguments of `load`, and return them as a request.
 
@@ -78,9 +82,9 @@ def make_request(
     only = None if vocab is None else _wanted(vocab, prefix)
     listed = None if words is None else read_words_of_rows(words)
     encoding = None if encoding is None else check_encoding(encoding)
-    return ReadRequest(
-        only, limit, dtype, errors, strict, allow_nonfinite, word_list=listed, tensor=tensor, encoding=encoding
-    )
+    _check("tokens", tokens, get_args(Tokens))
+    more = {"word_list": listed, "tensor": tensor, "encoding": encoding, "tokens": tokens}
+    return ReadRequest(only, limit, dtype, errors, strict, allow_nonfinite, **more)  # type: ignore[arg-type]
 
 
 def _wanted(vocab: Collection[str], prefix: str) -> Words:
@@ -184,7 +188,9 @@ def open_checked(
     """
     found, source = choose_format(source, request, form)
     reader = open_encoded(found, source, request)
-    return reader, WordCheck(reader, request, prefix, forced=form is not None, known=found.records_doubts)
+    # Tokens may begin with a space, or be a part of a character.
+    known = found.records_doubts or request.tokens == "surface"
+    return reader, WordCheck(reader, request, prefix, forced=form is not None, known=known)
 
 
 def choose_format(source: Source, request: ReadRequest, form: Format | None = None) -> tuple[Format, Source]:
@@ -198,6 +204,8 @@ def choose_format(source: Source, request: ReadRequest, form: Format | None = No
     OptionError
         If the format does not use an option that was given.
     """
+    if form is None and request.word_list is None and request.tensor is None:
+        source = _whole_folder(source) or source
     encoding = request.encoding
     if encoding is None and best_match(head := source.head(HEAD), source.name)[1] <= _DOUBTFUL:
         encoding = find_wide_encoding(head, whole=len(head) < HEAD)
@@ -208,12 +216,21 @@ def choose_format(source: Source, request: ReadRequest, form: Format | None = No
         source = decoded_source(source, encoding)
     if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):
         found = tensorboard.FORMAT
-    options = (("words", request.word_list), ("tensor", request.tensor), ("encoding", request.encoding))
-    for option, value in options:
+    surface = None if request.tokens == "raw" else request.tokens
+    options = {"words": request.word_list, "tensor": request.tensor, "encoding": request.encoding, "tokens": surface}
+    for option, value in options.items():
         if value is not None and option not in found.read_options:
             used = ", ".join(one.name for one in all_formats() if option in one.read_options)
             raise OptionError(f"{source.name}: {option}= (--{option}) does not apply to {found.name}, only to: {used}")
     return found, source
+
+
+def _whole_folder(source: Source) -> Source | None:
+    """Return the folder of a model whose weights are opened, because their tokens are in other files of the folder."""
+    path = source.path
+    if path is None or path.name not in _WEIGHTS or not path.is_file() or best_folder_match(path.parent)[0] is None:
+        return None
+    return open_source(path.parent, folders=True)
 
 
 def open_encoded(form: Format, source: Source, request: ReadRequest) -> Reader:

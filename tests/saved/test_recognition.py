@@ -77,7 +77,6 @@ def test_saved_file_is_named_by_every_function(name: str, opener: str, files: Pa
         ("pooled.safetensors", "sentence vectors that vecload pool wrote", "safetensors.numpy.load_file"),
         ("matrix.npy", "a NumPy array (.npy), a matrix without words", "vecload.load(path, words="),
         ("other.safetensors", "a matrix without words", "Pass words="),
-        ("model/model.safetensors", "the tensors of an embedding model's folder", "Load the folder: vecload.load("),
         ("model/tokenizer.json", "the tokenizer of an embedding model's folder", "Load the folder: vecload.load("),
         ("model/modules.json", "the settings of an embedding model's folder", "Load the folder: vecload.load("),
         ("spacy/vectors", "the rows of a spaCy folder", "Load the folder: vecload.load("),

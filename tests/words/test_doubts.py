@@ -234,7 +234,7 @@ def test_native_file_stores_the_doubt(tmp_path: Path, monkeypatch: pytest.Monkey
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert "end in a comma" in json.loads(header["__metadata__"]["meta"])["doubt"]
     monkeypatch.setattr("vecload.reading.find_doubt", lambda _: pytest.fail("opening a native file scanned it"))
-    monkeypatch.setattr("vecload.loading.find_doubt", lambda _: pytest.fail("opening a native file scanned it"))
+    monkeypatch.setattr("vecload.inspection.find_doubt", lambda _: pytest.fail("opening a native file scanned it"))
     with pytest.warns(vecload.VecloadWarning, match="end in a comma"):
         vectors = vecload.load(native)
     again = tmp_path / "again.safetensors"

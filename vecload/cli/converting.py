@@ -17,6 +17,7 @@ from vecload.cli.options import (
     Limit,
     OptionalVocab,
     Tensor,
+    Tokens,
     WordsOfRows,
     output_of,
     split_list,
@@ -64,6 +65,7 @@ def convert(
     words: WordsOfRows = None,
     tensor: Tensor = None,
     encoding: Encoding = None,
+    tokens: Tokens = "raw",
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -119,6 +121,7 @@ def convert(
             words=words,
             tensor=tensor,
             encoding=encoding,
+            tokens=tokens,
         )
         say(done)
         results.append(asdict(done))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from vecload.cli.console import Json, Quiet, is_terminal, messages, print_json, scores, table
-from vecload.cli.options import Dtype, Encoding, Errors, File, Limit, Tensor, WordsOfRows
+from vecload.cli.options import Dtype, Encoding, Errors, File, Limit, Tensor, Tokens, WordsOfRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ def info(
     words: WordsOfRows = None,
     tensor: Tensor = None,
     encoding: Encoding = None,
+    tokens: Tokens = "raw",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,7 +53,7 @@ def info(
     failed = False
     for file in files:
         try:
-            looked.append(loading.info(file, words=words, tensor=tensor, encoding=encoding))
+            looked.append(loading.info(file, words=words, tensor=tensor, encoding=encoding, tokens=tokens))
         except SeveralMembersError as error:
             sources += error.members
             several = True
@@ -62,7 +63,7 @@ def info(
             failed = _report(error)
     for source in sources:
         try:
-            looked.append(loading.info(source, words=words, tensor=tensor, encoding=encoding))
+            looked.append(loading.info(source, words=words, tensor=tensor, encoding=encoding, tokens=tokens))
         except (VecloadError, OSError) as error:
             failed = _report(error)
     if as_json:

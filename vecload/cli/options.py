@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # for which `--help` and completion would have to wait; a test compares them.
 _DType = Literal["float16", "bfloat16", "float32", "float64"]
 _OnError = Literal["raise", "skip"]
+_Tokens = Literal["raw", "surface"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file of word vectors.")]
 WordsOfRows = Annotated[
@@ -25,6 +26,10 @@ Tensor = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the ma
 Encoding = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Encoding of the words, such as cp1252. [UTF-8, UTF-16 or UTF-32]"),
+]
+Tokens = Annotated[
+    _Tokens,
+    typer.Option(metavar="HOW", help="Tokens of a model's folder: raw, or surface: the text that they stand for."),
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Read only the first N rows.")]
 Dtype = Annotated[

@@ -22,6 +22,7 @@ from vecload.reading import (
     DType,
     Errors,
     Progress,
+    Tokens,
     WordsOfRows,
     make_request,
     none_found,
@@ -84,6 +85,7 @@ def convert(
     words: WordsOfRows = None,
     tensor: str | None = None,
     encoding: str | None = None,
+    tokens: Tokens = "raw",
     progress: Progress = None,
 ) -> Conversion:
     r"""Write a file of word vectors in another format, a batch of rows at a time.
@@ -100,7 +102,7 @@ def convert(
         Name of the format to write; None to choose it by the suffix of `dst`, where ``.bin`` means word2vec binary.
     source_format
         Name of the format to read, if the content is ambiguous.
-    vocab, limit, prefix, errors, strict, allow_nonfinite, words, tensor, encoding, progress
+    vocab, limit, prefix, errors, strict, allow_nonfinite, words, tensor, encoding, tokens, progress
         As for `load`.
     dtype
         Type of the values, if the format supports several; None keeps the type of the source.
@@ -157,6 +159,7 @@ def convert(
         words=words,
         tensor=tensor,
         encoding=encoding,
+        tokens=tokens,
     )
     # Values are rounded once, after the last step.
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)

@@ -51,6 +51,8 @@ class ReadRequest:
         Name of the matrix in a file of several; None to choose it.
     encoding
         Encoding of the words in the file; None for UTF-8.
+    tokens
+        Spelling of tokens: "raw" as in the tokenizer, or "surface" for the text that they stand for.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class ReadRequest:
     word_list: Words | None = None
     tensor: str | None = None
     encoding: str | None = None
+    tokens: str = "raw"
 
 
 NONFINITE_HINT: Final = "errors='skip' (--errors skip) leaves its row out; allow_nonfinite=True keeps it."

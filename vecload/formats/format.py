@@ -16,6 +16,9 @@ SURE: Final = 90
 """Confidence of `Format.detect` at which the search for a format ends."""
 
 
+_OPTIONS: Final = frozenset(("precision", "unencodable", "words", "tensor", "encoding", "tokens"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     r"""A file format: how to recognize, read and write it. At least one of `read` and `write` is required.
@@ -61,8 +64,8 @@ class Format:
     options
         Fields of `WriteOptions` that `write` uses; others are refused if given.
     read_options
-        Options of reading that apply: "words" (`ReadRequest.word_list`), "tensor" and "encoding"; others are refused
-        if given. `read` always gets UTF-8.
+        Options of reading that apply: "words" (`ReadRequest.word_list`), "tensor", "encoding" and "tokens"; others are
+        refused if given. `read` always gets UTF-8.
     is_text
         Whether files are text, which is decoded as a whole; in other files only words are.
     records_doubts
@@ -113,7 +116,7 @@ class Format:
         for suffix in (*self.suffixes, *self.shared_suffixes):
             if not suffix.startswith(".") or suffix != suffix.lower():
                 raise OptionError(f"format {self.name!r}: suffix {suffix!r} must begin with '.', in lower case")
-        unknown = {*self.options, *self.read_options} - {"precision", "unencodable", "words", "tensor", "encoding"}
+        unknown = {*self.options, *self.read_options} - _OPTIONS
         if unknown:
             raise OptionError(f"format {self.name!r}: unknown options {', '.join(sorted(unknown))}")
 

@@ -93,7 +93,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     folder = None if source.path is None else _folder(source.path)
     if folder is None:
         raise FormatError("not a folder with model.safetensors and tokenizer.json", file=source.name)
-    tokens = read_tokens(folder / "tokenizer.json")
+    tokens = read_tokens(folder / "tokenizer.json", surface=request.tokens == "surface")
     file = folder / _WEIGHTS
     raw = map_array(file, 0, (file.stat().st_size,), np.dtype(np.uint8), fortran=False)
     tensors = parse_safetensors(raw, str(file)).arrays
@@ -254,4 +254,5 @@ FORMAT: Final = Format(
     write=write,
     writes_folder=True,
     options=("unencodable",),
+    read_options=("tokens",),
 )

@@ -15,7 +15,7 @@ import transformers
 from model2vec import StaticModel
 
 import vecload
-from vecload.errors import FormatError
+from vecload.errors import FormatError, OptionError
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 CONFIGS = {
@@ -209,3 +209,66 @@ def test_a_static_model_with_invalid_weights_is_refused(tmp_path: Path) -> None:
         safetensors.numpy.save_file({"embeddings": rows, **extra}, tmp_path / "model.safetensors")
         with pytest.raises(FormatError, match=r"invalid (weights|mapping) of the tokens|tokens without rows"):
             vecload.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram", "bpe"])
+def test_surface_tokens_are_the_text_that_tokens_stand_for(kind: str, tmp_path: Path) -> None:
+    tokens = tokenizer(kind)
+    made = transformers.PreTrainedTokenizerFast(tokenizer_object=tokens)
+    save_model(tmp_path, "llama", tokens, rows=tokens.get_vocab_size())
+    raw, surface = (list(vecload.load(tmp_path, tokens=form).words) for form in ("raw", "surface"))  # type: ignore[arg-type]
+    added = set(made.get_added_vocab())
+    # Each text, cut into tokens, is the joined text of its tokens, with a space at the beginning of each word.
+    texts = dict(zip(raw, surface, strict=False))
+    for text in TEXTS:
+        pieces = tokens.encode(text).tokens
+        joined = "".join(texts[piece] for piece in pieces)
+        decoded = joined.encode("utf-8", "surrogateescape").decode()
+        assert decoded == f" {text.lstrip()}"
+    assert {token: texts[token] for token in added} == {token: token for token in added}
+    assert vecload.info(tmp_path, tokens="surface").words == tuple(surface[:8])
+    done = vecload.convert(tmp_path, tmp_path / "v.json", tokens="surface")
+    assert done.rows == len(raw)
+
+
+def test_tokens_option_applies_to_models_only(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("cat 1 2\n", encoding="utf-8")
+    with pytest.raises(OptionError, match=r"tokens= \(--tokens\) does not apply to text"):
+        vecload.load(tmp_path / "v.txt", tokens="surface")
+    with pytest.raises(OptionError, match="tokens='x' is not one of 'raw', 'surface'"):
+        vecload.load(tmp_path / "v.txt", tokens="x")  # type: ignore[arg-type]
+
+
+def test_weights_of_pytorch_are_read(tmp_path: Path) -> None:
+    tokens = tokenizer("bpe")
+    model = save_model(tmp_path, "bert", tokens, rows=tokens.get_vocab_size())
+    expected = model.get_input_embeddings().weight.detach().numpy()
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    np.testing.assert_array_equal(vecload.load(tmp_path).matrix, expected)
+    # A file of the folder stands for it.
+    np.testing.assert_array_equal(vecload.load(tmp_path / "pytorch_model.bin").matrix, expected)
+    state = {name: tensor for name, tensor in model.state_dict().items() if "word_embeddings" in name}
+    torch.save(state, tmp_path / "part-1.bin", _use_new_zipfile_serialization=False)
+    (tmp_path / "pytorch_model.bin").unlink()
+    index = {"weight_map": {**dict.fromkeys(state, "part-1.bin"), "other.weight": "part-2.bin"}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index), encoding="utf-8")
+    np.testing.assert_array_equal(vecload.load(tmp_path).matrix, expected)
+
+
+def test_single_safetensors_file_uses_the_tokenizer_beside_it(tmp_path: Path) -> None:
+    tokens = tokenizer("bpe")
+    size = tokens.get_vocab_size()
+    model = save_model(tmp_path, "gpt2", tokens, rows=size + 3)
+    expected = model.get_input_embeddings().weight.detach().numpy()[:size]
+    whole = vecload.load(tmp_path / "model.safetensors")
+    assert list(whole.words) == list(vecload.load(tmp_path).words)
+    np.testing.assert_array_equal(whole.matrix, expected)
+    (tmp_path / "model.safetensors").rename(tmp_path / "weights.safetensors")
+    named = vecload.load(tmp_path / "weights.safetensors", tokens="surface")
+    np.testing.assert_array_equal(named.matrix, expected)
+    assert named.meta["rows without a token"] == 3
+    assert "Ġ" not in "".join(named.words)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(FormatError, match="a matrix without words"):
+        vecload.load(tmp_path / "weights.safetensors", tensor="transformer.wte.weight")

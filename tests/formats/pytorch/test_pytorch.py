@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
 import subprocess
@@ -330,3 +331,16 @@ def test_saved_vectors_are_opened_by_torch(dtype: str, tmp_path: Path) -> None:
     same(vecload.load(tmp_path / "saved.pt"), matrix)
     vectors.save(tmp_path / "again.pth")
     assert (tmp_path / "again.pth").read_bytes() == (tmp_path / "saved.pt").read_bytes()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("path", ["state_dict", "model", "model_state_dict", "model/state_dict", "weights"])
+def test_load_reads_the_model_in_a_checkpoint(path: str, zipped: bool, tmp_path: Path) -> None:
+    rows = torch.randn(4, 3)
+    value: dict[str, Any] = collections.OrderedDict({"emb.weight": rows, "out.bias": torch.zeros(4)})
+    for name in reversed(path.split("/")):
+        value = {name: value, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(4, 3)}}, "lr": [0.1]}}
+    torch.save(value, tmp_path / "c.ckpt", _use_new_zipfile_serialization=zipped)
+    found = vecload.load(tmp_path / "c.ckpt", words=["a", "b", "c", "d"])
+    np.testing.assert_array_equal(found.matrix, rows.numpy())
+    assert found.meta["tensor"] == "emb.weight"

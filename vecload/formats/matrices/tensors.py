@@ -1,5 +1,7 @@
 """Matrices in safetensors files of other libraries, whose words are in another file.
 
+Without other words, those of a ``tokenizer.json`` in the same folder are used, if there is a ``config.json`` too.
+
 Source: https://github.com/huggingface/safetensors#format.
 """
 
@@ -13,12 +15,14 @@ import numpy as np
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
+from vecload.formats.matrices.tokenizer_json import rows_of_tokens
 from vecload.formats.matrices.word_sources import requested_words
 from vecload.message_text import shorten
 from vecload.saved import MAX_DIM, describe_head, parse_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -62,8 +66,25 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     name = choose_tensor({name: array.shape for name, array in arrays.items()}, request.tensor, source.name)
     matrix = check_matrix(arrays[name], f"{source.name}/{name}")
     source.position += source.size or 0
+    meta: dict[str, Any] = {"format": NAME, "tensor": name}
+    tokenizer = tokenizer_beside(source)
+    if request.word_list is None and tokenizer is not None:
+        surface = request.tokens == "surface"
+        words, rows, others = rows_of_tokens(matrix, tokenizer, source.name, surface=surface)
+        if others:
+            meta["rows without a token"] = others
+        return ArrayReader(source.name, words, rows, request, meta=meta)
     words = requested_words(request, len(matrix), source.name)
-    return ArrayReader(source.name, words, matrix, request, meta={"format": NAME, "tensor": name})
+    return ArrayReader(source.name, words, matrix, request, meta=meta)
+
+
+def tokenizer_beside(source: Source) -> Path | None:
+    """Return the tokenizer beside a file of a model; None if it is missing."""
+    path = source.path
+    if path is None or not path.is_file():
+        return None
+    found = path.with_name("tokenizer.json")
+    return found if found.is_file() and path.with_name("config.json").is_file() else None
 
 
 def choose_tensor(shapes: Mapping[str, tuple[int, ...]], name: str | None, file: str) -> str:
@@ -119,4 +140,4 @@ def check_matrix(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     return np.asarray(array)
 
 
-FORMAT: Final = Format(name=NAME, detect=detect, read=read, read_options=("words", "tensor"))
+FORMAT: Final = Format(name=NAME, detect=detect, read=read, read_options=("words", "tensor", "tokens"))

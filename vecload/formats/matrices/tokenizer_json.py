@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import IndexedRows
 from vecload.errors import FormatError, VocabularyError
 from vecload.saved.bounded_json import parse_json
+from vecload.tokenizers.surfaces import surface_forms
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -33,8 +35,15 @@ class Tokens(NamedTuple):
     """Kind of the model: "WordLevel", "WordPiece", "BPE" or "Unigram"."""
 
 
-def read_tokens(path: Path) -> Tokens:
+def read_tokens(path: Path, *, surface: bool = False) -> Tokens:
     """Return the tokens of a tokenizer file, as they are spelled in it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    surface
+        Whether to return the text that each token stands for instead: see `vecload.tokenizers.surfaces`.
 
     Raises
     ------
@@ -53,10 +62,30 @@ def read_tokens(path: Path) -> Tokens:
         at = int(np.argmax(rows[1:] == rows[:-1]))
         found = f"{pairs[at][1]!r:.40} and {pairs[at + 1][1]!r:.40}"
         raise FormatError("two tokens have the same number", file=str(path), found=found)
+    listed = [token for _, token in pairs]
     try:
-        return Tokens(Words.from_strings([token for _, token in pairs]), rows, unknown, kind)
-    except VocabularyError as error:
+        words = Words.from_bytes(surface_forms(document, listed)) if surface else Words.from_strings(listed)
+        return Tokens(words, rows, unknown, kind)
+    except (VocabularyError, KeyError, TypeError, AttributeError, UnicodeError) as error:
         raise FormatError(f"invalid tokenizer ({error})", file=str(path)) from error
+
+
+def rows_of_tokens(matrix: npt.NDArray[Any], path: Path, name: str, *, surface: bool) -> tuple[Words, Any, int]:
+    """Return the tokens of a tokenizer file, their rows of a matrix, and the number of rows without a token.
+
+    Raises
+    ------
+    FormatError
+        If a token has no row.
+    """
+    tokens = read_tokens(path, surface=surface)
+    count = len(tokens.rows)
+    if count and tokens.rows[-1] >= len(matrix):
+        expected = f"a row for each token number up to {tokens.rows[-1]:,}"
+        found = f"{len(matrix):,} rows"
+        raise FormatError("the tokenizer does not fit the weights", file=name, found=found, expected=expected)
+    dense = not count or int(tokens.rows[-1]) == count - 1
+    return tokens.words, matrix[:count] if dense else IndexedRows(matrix, tokens.rows), max(0, len(matrix) - count)
 
 
 def _numbers(document: Any) -> tuple[dict[str, int], str | None, str]:

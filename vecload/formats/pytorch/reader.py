@@ -11,14 +11,17 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.matrices.tensors import choose_tensor
 from vecload.formats.pickles.pickled_types import KeyValuePairs
 from vecload.formats.pickles.restricted_unpickler import unpickle
 from vecload.formats.pickles.tables import find_word_rows
 from vecload.formats.pytorch.unpickling import Tensor, TorchUnpickler
+from vecload.saved.npy import map_array
 from vecload.sources import ZIP_DAMAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -31,6 +34,9 @@ _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _COUNT: Final = struct.Struct("<q")
 _LONGEST_LINE: Final = 1 << 12  # names of classes in a pickle
 _MOST_STORAGES: Final = 100_000
+_DEEPEST: Final = 4
+_STATES: Final = ("state_dict", "model_state_dict", "model", "module", "net")
+"""Names under which checkpoints have the state of the model, in the order to look for them."""
 
 _Storages: TypeAlias = "Callable[[str, int], npt.NDArray[np.uint8]]"
 
@@ -54,16 +60,55 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         If the file is damaged, holds anything but tensors and plain containers, or has no words or no vectors.
     """
     data = source.mapped()
-    if data[:2].tobytes() == b"PK":
-        value, storage, swapped = _read_zip(data, source.name)
-    else:
-        value, storage, swapped = _read_legacy(data, source.name)
+    value = _read_value(data, source.name)
     source.position += len(data)
-    found = find_word_rows(_with_arrays(value, storage, swapped=swapped), request, source.name)
+    found = find_word_rows(value, request, source.name)
     meta: dict[str, Any] = {"format": "PyTorch"}
     if found.tensor is not None:
         meta["tensor"] = found.tensor
     return ArrayReader(source.name, found.words, found.matrix, request, meta=meta)
+
+
+def read_tensor(path: Path, name: str | None) -> tuple[str, npt.NDArray[Any]]:
+    """Return a matrix of a model's state and its name: the requested one, or the input embedding.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, the matrix is missing, or the choice is not clear.
+    """
+    data = map_array(path, 0, (path.stat().st_size,), np.dtype(np.uint8), fortran=False)
+    value = _read_value(data, str(path))
+    arrays = (
+        {key: item for key, item in value.items() if isinstance(item, np.ndarray)} if isinstance(value, dict) else {}
+    )
+    chosen = choose_tensor({key: array.shape for key, array in arrays.items()}, name, str(path))
+    return chosen, arrays[chosen]
+
+
+def _read_value(data: npt.NDArray[np.uint8], name: str) -> Any:
+    """Return the value of a file with its tensors as arrays; of a checkpoint, the state of its model."""
+    zipped = data[:2].tobytes() == b"PK"
+    value, storage, swapped = _read_zip(data, name) if zipped else _read_legacy(data, name)
+    return _with_arrays(_model_state(value), storage, swapped=swapped)
+
+
+def _model_state(value: Any) -> Any:
+    """Return the state of the model in a checkpoint, which has those of optimizers beside it; other values as they are.
+
+    A state is a dictionary of tensors. Trainers put it under one of a few names.
+    """
+    for _ in range(_DEEPEST):
+        if not isinstance(value, (dict, KeyValuePairs)) or any(isinstance(item, Tensor) for _, item in value.items()):
+            break
+        inside = {key: item for key, item in value.items() if isinstance(item, (dict, KeyValuePairs))}
+        states = [key for key, item in inside.items() if any(isinstance(one, Tensor) for _, one in item.items())]
+        named = [key for key in _STATES if key in inside]
+        chosen = [key for key in named if key in states] or (states if len(states) == 1 else named)
+        if not chosen:
+            break
+        value = inside[chosen[0]]
+    return value
 
 
 def _with_arrays(value: Any, storage: _Storages, *, swapped: bool) -> Any:
@@ -192,11 +237,21 @@ def _read_legacy(data: npt.NDArray[np.uint8], name: str) -> tuple[Any, _Storages
     return value, storage, swapped
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    items = value.values() if isinstance(value, dict) else value
-    if isinstance(value, KeyValuePairs):
-        items = [item for _, item in value.items()]
-    return [item for item in (items if isinstance(items, (list, tuple)) else list(items)) if isinstance(item, Tensor)]
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a value and of the containers in it, each container once."""
+    waiting: list[Any] = [value]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Tensor):
+            yield item
+        # A container may be in many others, or in itself.
+        elif id(item) not in seen:
+            seen.add(id(item))
+            if isinstance(item, (dict, KeyValuePairs)):
+                waiting += [part for _, part in item.items()]
+            elif isinstance(item, (list, tuple)):
+                waiting += item
 
 
 def _pickle_end(data: npt.NDArray[np.uint8], begin: int, name: str) -> int:
