@@ -20,6 +20,7 @@ import numpy as np
 
 import vecload
 from tests.builders import random_rows, small_vectors
+from tests.formats.test_finalfusion import file_of as finalfusion
 from tests.formats.test_magnitude import saved as magnitude
 from tests.fuzz.inputs import Input, from_file, from_folder
 from vecload import NgramTable, Vectors
@@ -144,6 +145,13 @@ def _glove_binary(folder: Path) -> Iterator[Input]:
 @_seeds_of("Magnitude")
 def _magnitude(folder: Path) -> Iterator[Input]:
     yield from_file("Magnitude", magnitude(folder / "v.magnitude", list(WORDS), VECTORS.matrix))
+
+
+@_seeds_of("finalfusion")
+def _finalfusion(folder: Path) -> Iterator[Input]:
+    for kind in ("simple", "bucket", "fasttext", "explicit"):
+        quantized = (9, True, True) if kind in ("fasttext", "explicit") else None
+        yield Input("finalfusion", {f"{kind}.fifu": finalfusion(kind, quantized=quantized)[0]}, f"{kind}.fifu")
 
 
 @_seeds_of("floret")

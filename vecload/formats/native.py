@@ -26,6 +26,7 @@ from vecload.formats.writing.counted import CountedFile
 from vecload.formats.writing.stored_rows import stored_form
 from vecload.formats.writing.values import as_bytes
 from vecload.ngrams import DenseRows, NgramTable, QuantizedRows
+from vecload.ngrams.projected import ProjectedRows
 from vecload.saved import (
     check_rules,
     check_settings,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 NAME: Final = "native"
 
 _NGRAMS: Final = "ngrams."
+_NGRAM_KINDS: Final = ("fasttext", "floret", "finalfusion")
 _PAGE: Final = 4096
 _ALIGNED: Final = 64
 _BATCH_BYTES: Final = 1 << 20
@@ -252,10 +254,14 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
         layout["words.data"] = "uint8", (len(words.data) + padding,)
         file.write(words.data, 0)
         file.write(bytes(padding), 0)
-        arrays = [("words.offsets", words.offsets), ("words.slots", words.slots)]
+        arrays: list[tuple[str, npt.NDArray[Any] | _Decoded]] = [
+            ("words.offsets", words.offsets),
+            ("words.slots", words.slots),
+        ]
         if form is not None:
             arrays.append(("row_ids", form.ids))
-        if table.ngrams is not None:
+        # Others are dropped, with the warning of `save`.
+        if table.ngrams is not None and table.ngrams.kind in _NGRAM_KINDS:
             ngram_arrays, settings = _parts(table.ngrams)
             arrays += ngram_arrays
         for name, array in arrays:
@@ -312,9 +318,27 @@ def _take_history(meta: dict[str, Any]) -> History:
     return History(arguments, tuple(meta.pop("labels", ())), None, tuple(meta.pop("transforms", ())), attr)
 
 
-def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any]]], dict[str, Any]]:
+class _Decoded:
+    """Rows that are decoded when they are written, a piece at a time."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, rows: ProjectedRows) -> None:
+        self._rows = rows
+        self.shape = rows.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice) -> npt.NDArray[Any]:
+        return self._rows.take(np.arange(*part.indices(len(self))), sparse=False)
+
+
+def _parts(ngrams: NgramTable) -> tuple[list[tuple[str, npt.NDArray[Any] | _Decoded]], dict[str, Any]]:
     """Return the arrays of an n-gram table and its settings; the widest values come first, so all are aligned."""
     rows, settings = ngrams.rows, ngrams.settings
+    if isinstance(rows, ProjectedRows):
+        return [("ngrams.rows", _Decoded(rows))], settings
     kept = [] if ngrams.kept is None else [("ngrams.kept", ngrams.kept)]
     if isinstance(rows, DenseRows):
         return [("ngrams.rows", rows.matrix), *kept], settings
@@ -331,6 +355,6 @@ FORMAT: Final = Format(
     read=read,
     write=write,
     suffixes=(".safetensors",),
-    ngram_kinds=("fasttext", "floret"),
+    ngram_kinds=_NGRAM_KINDS,
     records_doubts=True,
 )

@@ -11,6 +11,7 @@ from vecload.errors import FormatError, OptionError, warn
 from vecload.formats import (
     delimited,
     dl4j,
+    finalfusion,
     glove_binary,
     hdf5,
     json_files,
@@ -67,6 +68,7 @@ _BUILT_IN: Final = (
     tensors.FORMAT,
     tensorboard.FORMAT,
     magnitude.FORMAT,
+    finalfusion.FORMAT,
     hdf5.FORMAT,
     glove_binary.FORMAT,
 )

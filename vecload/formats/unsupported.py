@@ -1,6 +1,6 @@
 """Recognize common files that are not supported or not word vectors, so that errors can name them.
 
-Magic numbers are taken from the documentation of each format, that of finalfusion from its ``chunks/io.rs``.
+Magic numbers are taken from the documentation of each format.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ _JSON_SHAPES = 'Vectors in JSON are {"word": [numbers], ...} or objects with a w
 _UNPACK = "Unpack it and name the file inside."
 
 _MAGIC: tuple[tuple[bytes, UnsupportedFile], ...] = (
-    (b"FiFu", UnsupportedFile("a finalfusion file", "Convert it with ffp-convert to text.")),
     (b"PK\x03\x04", UnsupportedFile("a zip archive inside another file", _UNPACK)),
     (b"\x1f\x8b", UnsupportedFile("a gzip stream inside another compressed file", _UNPACK)),
     (b"\x1f\x9d", UnsupportedFile("a file of Unix compress (.Z)", "Decompress it with gzip -d.")),

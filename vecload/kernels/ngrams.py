@@ -1,4 +1,4 @@
-"""Find the n-gram rows of packed words, and sum them, exactly as fastText and floret do.
+"""Find the n-gram rows of packed words, and sum them, exactly as fastText, floret and finalfusion do.
 
 A word is put between its boundary marks ("<" and ">") and split into characters: a byte and the continuation bytes
 (10xxxxxx) that follow it, whether that is valid UTF-8 or not. The n-grams are all sequences of minn to maxn characters,
@@ -6,6 +6,7 @@ except a boundary mark alone.
 
 - fastText's rule is ``Dictionary::computeSubwords``: a 32-bit FNV-1a hash modulo the number of buckets. Its hash takes
   each byte as a *signed* char (``uint32_t(int8_t(byte))``), because the published models were trained that way.
+- finalfusion's rule is ``FinalfusionHashIndexer``: a 64-bit FNV-1a hash of code points.
 - floret's rule takes MurmurHash3_x64_128. Each of the first one to four 32-bit words of the hash selects a row, and the
   whole marked word is hashed in addition to its n-grams.
 
@@ -33,6 +34,8 @@ _LINE: Final = 64  # bytes of a cache line
 
 _BASIS = np.uint64(2166136261)
 _PRIME = np.uint64(16777619)
+_BASIS64 = np.uint64(0xCBF29CE484222325)
+_PRIME64 = np.uint64(0x100000001B3)
 _LOW32 = np.uint64(0xFFFFFFFF)
 _SIGN = np.uint64(0xFFFFFF00)
 _WORD_PRIME = np.uint64(116049371)
@@ -185,6 +188,55 @@ def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  #
                 if row >= 0 and count < len(rows):
                     rows[count] = row
                     count += 1
+    return count
+
+
+@inline
+def _hash_number(state, number, size):  # type: ignore[no-untyped-def]
+    """Return the next state of the 64-bit FNV-1a hash, for the bytes of a number."""
+    for byte in range(size):
+        state = (state ^ ((number >> np.uint64(8 * byte)) & np.uint64(255))) * _PRIME64
+    return state
+
+
+@inline
+def _code_points(marked, length, points):  # type: ignore[no-untyped-def]
+    """Write the code points of the characters of a marked word to `points` (uint64), and return their number."""
+    count = 0
+    for at in range(length):
+        byte = np.uint64(marked[at])
+        if byte & np.uint64(0xC0) == np.uint64(0x80) and count > 0:
+            points[count - 1] = (points[count - 1] << np.uint64(6)) | (byte & np.uint64(0x3F))
+            continue
+        # The first byte of a character of two, three or four bytes has its bits after two, three or four ones.
+        mask = 0x7F if byte < 0xC0 else 0x1F if byte < 0xE0 else 0x0F if byte < 0xF0 else 0x07
+        points[count] = byte & np.uint64(mask)
+        count += 1
+    return count
+
+
+@kernel
+def finalfusion_rows(data, offsets, begin, end, bow, eow, minn, maxn, bucket, marked, rows, ends):  # type: ignore[no-untyped-def]
+    """Write rows as `fasttext_rows` does, by finalfusion's rule: the longest n-gram of each character first.
+
+    The hash is 64-bit FNV-1a of the number of characters (uint64) and of their code points (uint32). Boundary marks
+    alone are n-grams, too.
+    """
+    count = 0
+    points = np.empty(len(marked), dtype=np.uint64)
+    for word in range(begin, end):
+        length, _ = _mark(data, offsets, word, bow, eow, marked)
+        characters = _code_points(marked, length, points)
+        if bucket > 0:
+            for start in range(characters):
+                for size in range(min(maxn, characters - start), max(minn, 1) - 1, -1):
+                    state = _hash_number(_BASIS64, np.uint64(size), 8)
+                    for at in range(start, start + size):
+                        state = _hash_number(state, points[at], 4)
+                    if count < len(rows):
+                        rows[count] = np.int64(state % np.uint64(bucket))
+                        count += 1
+        ends[word - begin] = count
     return count
 
 

@@ -1,7 +1,8 @@
 """`NgramTable`: the vector of a word is the mean of the rows of its character n-grams.
 
-The rules are those of fastText (``Dictionary::computeSubwords`` in ``dictionary.cc``: FNV-1a, one row per n-gram) and
-of floret (its own ``dictionary.cc``: MurmurHash3, one to four rows per n-gram, and rows for the whole word).
+The rules are those of fastText (``Dictionary::computeSubwords`` in ``dictionary.cc``: FNV-1a, one row per n-gram), of
+floret (its own ``dictionary.cc``: MurmurHash3, one to four rows per n-gram, and rows for the whole word) and of
+finalfusion (``FinalfusionHashIndexer``: FNV-1a of code points; ``ExplicitIndexer``: a list of n-grams).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-Kind = Literal["fasttext", "floret"]
+Kind = Literal["fasttext", "floret", "finalfusion", "explicit"]
 
 MURMUR_SEED: Final = 2166136261
 """Default seed of MurmurHash3 in floret (``Dictionary::MURMURHASH_SEED``)."""
@@ -57,12 +58,14 @@ class NgramTable:
         For a pruned table: the buckets that were kept and the row of each, int32, shape (k, 2). None: bucket i has row
         i.
     kind
-        "fasttext" or "floret".
+        "fasttext", "floret" or "finalfusion"; "explicit" for the n-grams in `listed`.
     hash_count, seed, bow, eow
         For floret: number of rows per n-gram, 1 to 4; seed of the hash; marks for the beginning and end of a word.
     eos_ngrams
         Whether ``</s>``, the end of a line, has n-grams like any other word, as in fastText models from before May 2017
         and in gensim. Only for ``kind="fasttext"``; floret always gives it n-grams.
+    listed
+        For ``kind="explicit"``: the n-grams that have a row, and the row of each, int64. Others have none.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class NgramTable:
         bow: str = "<",
         eow: str = ">",
         eos_ngrams: bool = False,
+        listed: tuple[Words, npt.NDArray[np.int64]] | None = None,
     ) -> None:
         self.rows: Rows = DenseRows(rows) if isinstance(rows, np.ndarray) else rows
         count, self.dim = self.rows.shape
@@ -106,6 +110,7 @@ class NgramTable:
         self.hash_count, self.seed = hash_count, seed
         self.bow, self.eow = bow, eow
         self.eos_ngrams = eos_ngrams
+        self.listed = listed
         # Sorted by bucket, for the binary search of the kernels.
         self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
         if kind not in get_args(Kind):
@@ -125,8 +130,12 @@ class NgramTable:
             raise OptionError(f"minn and maxn must be 0 to {LONGEST_NGRAM}, got {minn} and {maxn}")
         if not (1 <= hash_count <= 4 and 0 <= seed < 1 << 32):
             raise OptionError(f"hash_count must be 1 to 4 and seed 0 to 4294967295, got {hash_count} and {seed}")
-        if kind == "floret" and self.kept is not None:
-            raise OptionError("floret tables are never pruned")
+        if kind != "fasttext" and self.kept is not None:
+            raise OptionError(f"{kind} tables are never pruned")
+        if (kind == "explicit") != (listed is not None):
+            raise OptionError("listed= belongs to kind='explicit'")
+        if listed is not None and (len(listed[0]) != len(listed[1]) or not _within(listed[1], count)):
+            raise OptionError(f"listed= needs a row, 0 to {count - 1:,}, for each of {len(listed[0]):,} n-grams")
         if not 0 <= self.bucket < 1 << 31:
             raise OptionError(f"bucket must be 0 to 2147483647, got {self.bucket}")
         # Kernels add rows without bounds checks: this is the check that every bucket has a row of the table.
@@ -134,7 +143,7 @@ class NgramTable:
             raise OptionError(f"n-grams can select rows that do not exist: the table has {count:,} rows")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (self.rows, self.kept, self.settings)
+        return _revive, (self.rows, self.kept, self.settings, self.listed)
 
     def __repr__(self) -> str:
         count = self.rows.shape[0]
@@ -165,10 +174,12 @@ class NgramTable:
         starts = [match.start() for match in _CHARACTER.finditer(marked)]
         stops = [*starts[1:], len(marked)]
         found = [marked] if self.kind == "floret" and raw else []
+        finalfusion = self.kind in ("finalfusion", "explicit")
         for first in range(len(starts)):
-            for last in range(first + max(self.minn, 1) - 1, min(first + self.maxn, len(starts))):
+            lasts = range(first + max(self.minn, 1) - 1, min(first + self.maxn, len(starts)))
+            for last in reversed(lasts) if finalfusion else lasts:
                 start, stop = starts[first], stops[last]
-                if first < last or not (start == 0 or stop == len(marked)):
+                if finalfusion or first < last or not (start == 0 or stop == len(marked)):
                     found.append(marked[start:stop])
         return [ngram.decode("utf-8", "surrogateescape") for ngram in found]
 
@@ -299,6 +310,8 @@ class NgramTable:
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the row numbers of packed words, one word after the other, and the end of each word's row numbers."""
+        if self.listed is not None:
+            return self._listed_rows(Words(data, offsets, checked=False), self.listed)
         from vecload.kernels import ngrams
 
         # All arrays have their largest possible size, so the kernel writes without growing them.
@@ -310,9 +323,20 @@ class NgramTable:
         given = (read_only(data), read_only(offsets), 0, count, bow, eow, self.minn, self.maxn, self.bucket)
         if self.kind == "floret":
             count = ngrams.floret_rows(*given, self.hash_count, self.seed, marked, rows, ends)
+        elif self.kind == "finalfusion":
+            count = ngrams.finalfusion_rows(*given, marked, rows, ends)
         else:
             count = ngrams.fasttext_rows(*given, *self._pruning, self.eos_ngrams, marked, rows, ends)
         return rows[:count], ends
+
+    def _listed_rows(
+        self, words: Words, listed: tuple[Words, npt.NDArray[np.int64]]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the rows of listed n-grams as `find_rows` does."""
+        found = [listed[0].lookup(self.ngrams(word)) for word in words]
+        rows = [listed[1][at[at >= 0]] for at in found]
+        ends = np.cumsum([len(some) for some in rows], dtype=np.int64)
+        return np.concatenate([np.empty(0, dtype=np.int64), *rows]), ends
 
 
 def _packed(words: Iterable[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], list[int]]:
@@ -337,9 +361,14 @@ def _sorted(kept: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return read_only(kept[::-1][last])
 
 
-def _within(rows: npt.NDArray[np.int32], count: int) -> bool:
+def _within(rows: npt.NDArray[np.int32] | npt.NDArray[np.int64], count: int) -> bool:
     return bool(len(rows) == 0 or (rows.min() >= 0 and rows.max() < count))
 
 
-def _revive(rows: Rows, kept: npt.NDArray[np.int32] | None, settings: dict[str, Any]) -> NgramTable:
-    return NgramTable(rows, kept=kept, **settings)
+def _revive(
+    rows: Rows,
+    kept: npt.NDArray[np.int32] | None,
+    settings: dict[str, Any],
+    listed: tuple[Words, npt.NDArray[np.int64]] | None = None,
+) -> NgramTable:
+    return NgramTable(rows, kept=kept, listed=listed, **settings)

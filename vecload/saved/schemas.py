@@ -124,7 +124,7 @@ NGRAM_SETTINGS: Final = {
     "minn": Setting((int,), 0, LONGEST_NGRAM),
     "maxn": Setting((int,), 0, LONGEST_NGRAM),
     "bucket": Setting((int,), 0, (1 << 31) - 1),
-    "kind": Setting((str,), choices=("fasttext", "floret")),
+    "kind": Setting((str,), choices=("fasttext", "floret", "finalfusion")),
     "hash_count": Setting((int,), 1, 4),
     "seed": Setting((int,), 0, (1 << 32) - 1),
     "bow": Setting((str,), high=LONGEST_MARK),
@@ -136,7 +136,7 @@ _MARKS = Rule(
     "the n-gram boundary marks are not text", lambda _, kept: _encodable(kept["bow"]) and _encodable(kept["eow"])
 )
 _PLAIN_FLORET = Rule(
-    "floret n-gram tables are never pruned", lambda arrays, kept: kept["kind"] == "fasttext" or "kept" not in arrays
+    "only n-gram tables of fastText are pruned", lambda arrays, kept: kept["kind"] == "fasttext" or "kept" not in arrays
 )
 
 

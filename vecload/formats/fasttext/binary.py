@@ -215,7 +215,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     Raises
     ------
     OptionError
-        If the n-gram table is pruned or floret's; a model that is not quantized cannot store either.
+        If the n-gram table is pruned, or not of fastText's kind; a model that is not quantized cannot store these.
 
     Notes
     -----
@@ -223,7 +223,8 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     """
     ngrams: NgramTable | None = table.ngrams
     if ngrams is not None and (ngrams.kind != "fasttext" or ngrams.kept is not None):
-        what = "floret's n-gram table" if ngrams.kind == "floret" else "a pruned n-gram table"
+        owner = "finalfusion" if ngrams.kind == "explicit" else ngrams.kind
+        what = "a pruned n-gram table" if ngrams.kind == "fasttext" else f"{owner}'s n-gram table"
         hint = "Vectors(vectors.words, vectors.matrix) drops it"
         raise OptionError(f"a fastText .bin cannot store {what}; {hint}")
     # In version 12, </s> has no n-grams, so its own row has to be its vector.
