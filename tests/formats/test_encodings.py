@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_load_decodes_the_words_of_word2vec_binary(tmp_path: Path) -> None:
     assert skipped.meta["skipped"] == {"a word that is not in the encoding": 3}
 
 
-def test_words_of_a_fasttext_model_are_decoded_after_their_vectors_are_composed() -> None:
+def test_words_of_a_fasttext_model_are_decoded_after_their_vectors_are_composed(tmp_path: Path) -> None:
     path = Path(gensim.__file__).parent / "test" / "test_data" / "cp852_fasttext.bin"
     if not path.is_file():
         pytest.skip("this gensim has no test data")
@@ -93,7 +94,21 @@ def test_words_of_a_fasttext_model_are_decoded_after_their_vectors_are_composed(
     decoded = vecload.load(path, encoding="cp852")
     assert [word.encode("utf-8", "surrogateescape").decode("cp852") for word in raw.words] == list(decoded.words)
     np.testing.assert_array_equal(decoded.matrix, raw.matrix)
-    assert decoded.ngrams is None
+    # Unseen words are hashed in the encoding of the file, as the bytes are without encoding=.
+    unseen = ["nový", "přítel", "ř", "cat", "犬"]
+    as_bytes = [word.encode("cp852", "ignore").decode("utf-8", "surrogateescape") for word in unseen]
+    composed = raw.ngrams.vectors(as_bytes)
+    composed[unseen.index("犬")] = 0  # not in the encoding
+    np.testing.assert_array_equal(decoded.ngrams.vectors(unseen), composed)
+    spelled = [ngram.encode("cp852") for ngram in decoded.ngrams.ngrams(unseen[1])]
+    assert spelled == [ngram.encode("utf-8", "surrogateescape") for ngram in raw.ngrams.ngrams(as_bytes[1])]
+    assert decoded.ngrams.counts(unseen)[-1] == 0
+    decoded.save(tmp_path / "v.safetensors")
+    again = vecload.load(tmp_path / "v.safetensors")
+    np.testing.assert_array_equal(again.ngrams.vectors(unseen), composed)
+    assert pickle.loads(pickle.dumps(again.ngrams)).encoding == "cp852"
+    with pytest.raises(OptionError, match=r"a fastText \.bin cannot store n-grams of words in cp852"):
+        decoded.save(tmp_path / "v.bin", "fasttext")
     assert decoded.meta["encoding"] == "cp852"
     word = decoded.words[3]
     np.testing.assert_array_equal(vecload.load(path, encoding="cp852", vocab=[word])[word], raw.matrix[3])

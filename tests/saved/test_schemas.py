@@ -158,7 +158,7 @@ def test_values_and_relations_are_checked(
         ("native", {"args": {"wordNgrams": 10**9}}, "invalid setting 'wordNgrams'"),
         ("native", {"args": {"epoch": "5"}}, "invalid setting 'epoch'"),
         ("native with n-grams", {"bucket": 21}, "rows that do not exist"),
-        ("native with pruned n-grams", {"kind": "floret"}, "never pruned"),
+        ("native with pruned n-grams", {"kind": "floret"}, "are pruned"),
         ("native with n-grams", {"bow": "\ud800"}, "boundary marks are not text"),
         ("native with quantized n-grams", {"width": 1}, "one code for each part"),
         ("Aligned", {"spellings": 99}, "more 'spellings' than 'origins'"),

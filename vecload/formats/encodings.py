@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vecload.formats.contract import Reader, ReadRequest, RowBuffer
+    from vecload.ngrams import NgramTable
 
 _BLOCK: Final = 1 << 18
 _FIRST: Final = 64
@@ -140,11 +141,9 @@ class DecodedWords(BaseReader):
 
     Notes
     -----
-    N-grams are dropped: they are hashes of the bytes in the file, and those of other words are not known. Doubts of the
+    N-grams are hashes of the bytes in the file, so other words are encoded before they are composed. Doubts of the
     other reader are not reported: it judges words as UTF-8. `vecload.reading` checks the decoded words.
     """
-
-    ngrams = None
 
     def __init__(
         self, open_reader: Callable[[ReadRequest], Reader], request: ReadRequest, encoding: str, name: str
@@ -165,8 +164,13 @@ class DecodedWords(BaseReader):
     @property
     def meta(self) -> dict[str, Any]:
         """Description of the file, with its encoding."""
-        dropped = {} if self._reader.ngrams is None else {"ngrams": "dropped: they depend on the encoding of the file"}
-        return {**self._reader.meta, "encoding": self._encoding, **dropped}
+        return {**self._reader.meta, "encoding": self._encoding}
+
+    @property
+    def ngrams(self) -> NgramTable | None:
+        """Character n-grams of the file, for words in UTF-8."""
+        table = self._reader.ngrams
+        return None if table is None else table.with_encoding(self._encoding)
 
     def first_words(self) -> Words | None:
         """Return the first words of the file; characters that cannot be decoded are replaced."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vecload.errors import OptionError, list_of_strings
 from vecload.message_text import shorten
+from vecload.ngrams.encoding import UTF8, encode_packed, encode_word
 from vecload.ngrams.rows import DenseRows, Rows
 from vecload.saved import LONGEST_MARK, LONGEST_NGRAM
 from vecload.threads import Pool
@@ -66,6 +67,8 @@ class NgramTable:
         and in gensim. Only for ``kind="fasttext"``; floret always gives it n-grams.
     listed
         For ``kind="explicit"``: the n-grams that have a row, and the row of each, int64. Others have none.
+    encoding
+        Encoding of the bytes that are hashed. Words that it cannot represent have no n-grams.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class NgramTable:
         eow: str = ">",
         eos_ngrams: bool = False,
         listed: tuple[Words, npt.NDArray[np.int64]] | None = None,
+        encoding: str = UTF8,
     ) -> None:
         self.rows: Rows = DenseRows(rows) if isinstance(rows, np.ndarray) else rows
         count, self.dim = self.rows.shape
@@ -111,6 +115,7 @@ class NgramTable:
         self.bow, self.eow = bow, eow
         self.eos_ngrams = eos_ngrams
         self.listed = listed
+        self.encoding = encoding
         # Sorted by bucket, for the binary search of the kernels.
         self.kept = None if kept is None else _sorted(np.asarray(kept, dtype=np.int32).reshape(-1, 2))
         if kind not in get_args(Kind):
@@ -154,7 +159,12 @@ class NgramTable:
         """Keyword arguments of the table without its arrays; all are JSON values."""
         names = ("minn", "maxn", "bucket", "kind", "hash_count", "seed", "bow", "eow")
         settings = {name: getattr(self, name) for name in names}
-        return {**settings, "eos_ngrams": True} if self.eos_ngrams else settings
+        more = {"eos_ngrams": True} if self.eos_ngrams else {}
+        return {**settings, **more, **({} if self.encoding == UTF8 else {"encoding": self.encoding})}
+
+    def with_encoding(self, encoding: str) -> NgramTable:
+        """Return the same table for words in another encoding, such as that of the text it was learned from."""
+        return _revive(self.rows, self.kept, {**self.settings, "encoding": encoding}, self.listed)
 
     def ngrams(self, word: str) -> list[str]:
         """Return the n-grams of a word in order, including pruned ones and ones with the same row.
@@ -164,7 +174,8 @@ class NgramTable:
         >>> NgramTable(np.zeros((1, 1)), minn=2, maxn=2).ngrams("日本")
         ['<日', '日本', '本>']
         """
-        raw = encode(word)
+        given = encode(word)
+        raw = None if given is None else encode_word(given, self.encoding)
         if raw is None or (raw == _END_OF_LINE and self.kind == "fasttext" and not self.eos_ngrams):
             return []
         bow, eow = self._marks
@@ -181,7 +192,7 @@ class NgramTable:
                 start, stop = starts[first], stops[last]
                 if finalfusion or first < last or not (start == 0 or stop == len(marked)):
                     found.append(marked[start:stop])
-        return [ngram.decode("utf-8", "surrogateescape") for ngram in found]
+        return [ngram.decode(self.encoding, "surrogateescape") for ngram in found]
 
     def vectors(self, words: Iterable[str]) -> npt.NDArray[np.float32]:
         """Compose the vectors of words from their n-grams: float32, shape (k, dim).
@@ -271,7 +282,7 @@ class NgramTable:
         """
         from vecload.kernels import ngrams
 
-        data, offsets, _ = _packed(words)
+        data, offsets, _ = encode_packed(*_packed(words)[:2], self.encoding)
         count = len(offsets) - 1
         # A model file states the length; limiting it to the length of the line bounds the memory for row numbers.
         rows = np.empty(count * max(min(length, count) - 1, 0), dtype=np.int64)
@@ -310,6 +321,7 @@ class NgramTable:
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the row numbers of packed words, one word after the other, and the end of each word's row numbers."""
+        data, offsets, lost = encode_packed(data, offsets, self.encoding)
         if self.listed is not None:
             return self._listed_rows(Words(data, offsets, checked=False), self.listed)
         from vecload.kernels import ngrams
@@ -327,7 +339,12 @@ class NgramTable:
             count = ngrams.finalfusion_rows(*given, marked, rows, ends)
         else:
             count = ngrams.fasttext_rows(*given, *self._pruning, self.eos_ngrams, marked, rows, ends)
-        return rows[:count], ends
+        if not lost:
+            return rows[:count], ends
+        counts = np.diff(ends, prepend=0)
+        kept = np.ones(len(counts), dtype=np.bool_)
+        kept[lost] = False
+        return rows[:count][np.repeat(kept, counts)], np.cumsum(np.where(kept, counts, 0))
 
     def _listed_rows(
         self, words: Words, listed: tuple[Words, npt.NDArray[np.int64]]

@@ -6,6 +6,7 @@ the version in its schema.
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -63,6 +64,13 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _known_encoding(name: str) -> bool:
+    try:
+        return not codecs.lookup(name).name.startswith(("idna", "punycode")) and bool("a".encode(name))
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 NATIVE: Final = Schema(
@@ -130,10 +138,14 @@ NGRAM_SETTINGS: Final = {
     "bow": Setting((str,), high=LONGEST_MARK),
     "eow": Setting((str,), high=LONGEST_MARK),
     "eos_ngrams": Setting((bool,), required=False),
+    "encoding": Setting((str,), high=_LONGEST_NAME, required=False),
 }
 
 _MARKS = Rule(
     "the n-gram boundary marks are not text", lambda _, kept: _encodable(kept["bow"]) and _encodable(kept["eow"])
+)
+_ENCODING = Rule(
+    "the encoding of the n-grams is unknown", lambda _, kept: _known_encoding(kept.get("encoding", "utf-8"))
 )
 _PLAIN_FLORET = Rule(
     "only n-gram tables of fastText are pruned", lambda arrays, kept: kept["kind"] == "fasttext" or "kept" not in arrays
@@ -159,6 +171,7 @@ DENSE_NGRAMS: Final = Schema(
     sizes={"dim": (1, MAX_DIM)},
     rules=(
         _MARKS,
+        _ENCODING,
         _PLAIN_FLORET,
         Rule(
             "n-grams select rows that do not exist", lambda arrays, kept: _all_buckets(arrays, "rows", kept["bucket"])
@@ -181,6 +194,7 @@ QUANTIZED_NGRAMS: Final = Schema(
     sizes={"dim": (1, MAX_DIM)},
     rules=(
         _MARKS,
+        _ENCODING,
         _PLAIN_FLORET,
         Rule(
             "the quantized n-gram codes do not have one code for each part of a row",

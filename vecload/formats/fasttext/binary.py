@@ -222,6 +222,9 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     The output matrix, which only training uses, is written as zeros, which take no disk space on most file systems.
     """
     ngrams: NgramTable | None = table.ngrams
+    if ngrams is not None and ngrams.encoding != "utf-8":
+        hint = "Vectors(vectors.words, vectors.matrix) drops them"
+        raise OptionError(f"a fastText .bin cannot store n-grams of words in {ngrams.encoding}; {hint}")
     if ngrams is not None and (ngrams.kind != "fasttext" or ngrams.kept is not None):
         owner = "finalfusion" if ngrams.kind == "explicit" else ngrams.kind
         what = "a pruned n-gram table" if ngrams.kind == "fasttext" else f"{owner}'s n-gram table"
