@@ -32,7 +32,7 @@ def encode_word(raw: bytes, encoding: str) -> bytes | None:
 def encode_packed(
     data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], encoding: str
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], list[int]]:
-    """Return packed words in another encoding, and the numbers of words that it cannot represent; these become empty."""
+    """Return packed words in another encoding, and the numbers of those it cannot represent, which become empty."""
     if encoding == UTF8:
         return data, offsets, []
     words = Words(data, offsets, checked=False)
