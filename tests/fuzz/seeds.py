@@ -133,6 +133,14 @@ def _pickle(folder: Path) -> Iterator[Input]:
         yield Input("pickle", {f"{number}.pkl": pickle.dumps(value, protocol=2 + number)}, f"{number}.pkl")
 
 
+@_seeds_of("pickle", needs="joblib")
+def _joblib(folder: Path) -> Iterator[Input]:
+    import joblib
+
+    joblib.dump((list(WORDS), VECTORS.matrix), folder / "v.joblib")
+    yield from_file("pickle", folder / "v.joblib")
+
+
 @_seeds_of("GloVe binary")
 def _glove_binary(folder: Path) -> Iterator[Input]:
     files = {

@@ -82,9 +82,41 @@ def test_words_that_do_not_fit_are_refused(words: Any, tmp_path: Path) -> None:
         vecload.load(dump((words, MATRIX), tmp_path / "v.pkl", 4))
 
 
-def test_joblib_files_are_read_or_named(tmp_path: Path) -> None:
-    joblib.dump(TABLES["lists"], tmp_path / "plain.joblib")
-    assert list(vecload.load(tmp_path / "plain.joblib").words) == WORDS
-    joblib.dump(TABLES["pair"], tmp_path / "arrays.joblib")
-    with pytest.raises(FormatError, match=r"a file of joblib.* Load it with joblib\.load"):
-        vecload.load(tmp_path / "arrays.joblib")
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("table", TABLES)
+def test_load_reads_files_of_joblib(table: str, protocol: int, tmp_path: Path) -> None:
+    joblib.dump(TABLES[table], tmp_path / "v.joblib", protocol=protocol)
+    vectors = vecload.load(tmp_path / "v.joblib")
+    assert list(vectors.words) == WORDS
+    np.testing.assert_array_equal(vectors.matrix, MATRIX)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("compress", [0, ("gzip", 3), ("xz", 3)])
+def test_load_reads_arrays_of_joblib(dtype: str, order: Any, compress: Any, tmp_path: Path) -> None:
+    rows = np.asarray(np.random.default_rng(0).normal(size=(700, 5)), dtype=dtype, order=order)
+    names = [f"w{number}" for number in range(700)]
+    value = {"ids": np.arange(700), "rows": rows, "words": names, "more": np.ones((2, 2, 2))}
+    joblib.dump(value, tmp_path / "v", compress=compress)
+    vectors = vecload.load(tmp_path / "v")
+    assert list(vectors.words) == names
+    assert np.array_equal(vectors.matrix, rows)
+
+
+def test_joblib_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    joblib.dump({f"w{number}": np.ones(3) for number in range(60)}, tmp_path / "many.joblib")
+    with pytest.raises(FormatError, match=r"more than 50 arrays and objects .* Load it with joblib\.load"):
+        vecload.load(tmp_path / "many.joblib")
+    joblib.dump((WORDS, np.array([None, "x", 3], dtype=object)), tmp_path / "objects.joblib")
+    with pytest.raises(FormatError):
+        vecload.load(tmp_path / "objects.joblib")
+    joblib.dump((Path("x"), MATRIX), tmp_path / "names.joblib")
+    with pytest.raises(FormatError, match="refused to read the pickle"):
+        vecload.load(tmp_path / "names.joblib")
+    joblib.dump((WORDS, MATRIX), tmp_path / "v.joblib")
+    whole = (tmp_path / "v.joblib").read_bytes()
+    for size in range(len(whole)):
+        (tmp_path / "v.joblib").write_bytes(whole[:size])
+        with pytest.raises(FormatError):
+            vecload.load(tmp_path / "v.joblib")

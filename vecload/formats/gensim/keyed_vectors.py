@@ -37,6 +37,7 @@ from vecload.errors import FormatError, OptionError, VocabularyError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.format import Format
 from vecload.formats.gensim.pickle_writer import BESIDE, write
+from vecload.formats.pickles.joblib_files import MARK, read_joblib
 from vecload.formats.pickles.pickled_types import (
     KeyValuePairs,
     PickledObject,
@@ -76,8 +77,7 @@ _BUCKETS: Final = range(1 << 31)
 # is therefore bounded by the size of the file: a fixed number, and a number per byte.
 _FREE_CHARACTERS: Final = 1 << 20
 _CHARACTERS_PER_BYTE: Final = 4
-_JOBLIB: Final = b"NumpyArrayWrapper"
-_JOBLIB_HEAD: Final = 1 << 20
+_PIECE: Final = 1 << 20
 _EXPORT: Final = "Export it with the library that wrote it, for example as text: a word and its values on each line."
 
 
@@ -101,10 +101,8 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         not contain.
     """
     data = source.mapped()
-    if _JOBLIB in data[:_JOBLIB_HEAD].tobytes():
-        hint = "Load it with joblib.load, and pass its words and rows to vecload.Vectors."
-        raise FormatError("a file of joblib, whose arrays are not in its pickle", file=source.name, hint=hint)
-    value = unpickle(data, source.name)
+    joblib = any(MARK in data[begin : begin + 2 * _PIECE].tobytes() for begin in range(0, len(data), _PIECE))
+    value = read_joblib(data, source.name) if joblib else unpickle(data, source.name)
     source.position += len(data)
     if not isinstance(value, PickledObject):
         found = find_word_rows(value, request, source.name)

@@ -12,6 +12,7 @@ import numpy as np
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
 from vecload.formats.matrices.tensors import choose_tensor
+from vecload.formats.pickles.mapped_bytes import MappedBytes
 from vecload.formats.pickles.pickled_types import KeyValuePairs
 from vecload.formats.pickles.restricted_unpickler import unpickle
 from vecload.formats.pickles.tables import find_word_rows
@@ -32,7 +33,6 @@ _LOCAL_HEADER: Final = struct.Struct("<26xHH")
 _LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The first pickle of files before PyTorch 1.6: the number 0x1950a86a20f9469cfc6c."""
 _COUNT: Final = struct.Struct("<q")
-_LONGEST_LINE: Final = 1 << 12  # names of classes in a pickle
 _MOST_STORAGES: Final = 100_000
 _DEEPEST: Final = 4
 _STATES: Final = ("state_dict", "model_state_dict", "model", "module", "net")
@@ -133,7 +133,7 @@ def _with_arrays(value: Any, storage: _Storages, *, swapped: bool) -> Any:
 def _read_zip(data: npt.NDArray[np.uint8], name: str) -> tuple[Any, _Storages, bool]:
     """Return the value, a function that finds the bytes of a storage, and whether they are big-endian."""
     try:
-        archive = zipfile.ZipFile(cast("IO[bytes]", _Bytes(data)))
+        archive = zipfile.ZipFile(cast("IO[bytes]", MappedBytes(data)))
         members = {info.filename: info for info in archive.infolist()}
         pickles = [member for member in members if member.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -174,34 +174,6 @@ def _sized(raw: npt.NDArray[np.uint8], size: int, name: str) -> npt.NDArray[np.u
     if len(raw) < size:
         raise FormatError("the file is cut short", file=name, found=f"{len(raw):,} bytes", expected=f"{size:,}")
     return raw[:size]
-
-
-class _Bytes:
-    """Mapped bytes as a file, which does not copy more than is read."""
-
-    def __init__(self, data: npt.NDArray[np.uint8], begin: int = 0) -> None:
-        self._data = data
-        self._at = begin
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = max(0, offset + (0, self._at, len(self._data))[whence])
-        return self._at
-
-    def read(self, count: int = -1) -> bytes:
-        end = len(self._data) if count < 0 else self._at + count
-        piece = self._data[self._at : end].tobytes()
-        self._at += len(piece)
-        return piece
-
-    def readline(self) -> bytes:
-        ends = np.flatnonzero(self._data[self._at : self._at + _LONGEST_LINE] == ord("\n"))
-        return self.read(int(ends[0]) + 1 if len(ends) else _LONGEST_LINE)
 
 
 def _read_legacy(data: npt.NDArray[np.uint8], name: str) -> tuple[Any, _Storages, bool]:
@@ -256,7 +228,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 def _pickle_end(data: npt.NDArray[np.uint8], begin: int, name: str) -> int:
     """Return the offset after the STOP instruction of the pickle at `begin`."""
-    file: Any = _Bytes(data, begin)
+    file: Any = MappedBytes(data, begin)
     try:
         for opcode, _, position in pickletools.genops(file):
             if opcode.name == "STOP":
