@@ -18,6 +18,7 @@ from vecload.errors import FormatError, OptionError, VecloadError, refuse_string
 from vecload.formats import tensorboard, text
 from vecload.formats.contract import Reader, ReadRequest, RowBuffer
 from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, find_wide_encoding, is_wide
+from vecload.formats.matrices.npy import words_beside
 from vecload.formats.matrices.number_table import metadata_beside
 from vecload.formats.matrices.word_sources import read_words_of_rows
 from vecload.formats.members import open_vectors
@@ -211,7 +212,8 @@ def choose_format(source: Source, request: ReadRequest, form: Format | None = No
         encoding = find_wide_encoding(head, whole=len(head) < HEAD)
     if is_wide(encoding):
         source = decoded_source(source, str(encoding))
-    found = detect_format(source, named=request.word_list is not None) if form is None else form
+    named = request.word_list is not None or words_beside(source) is not None
+    found = detect_format(source, named=named) if form is None else form
     if encoding is not None and not is_wide(encoding) and found.is_text:
         source = decoded_source(source, encoding)
     if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):

@@ -148,7 +148,7 @@ EARLY = [
     (["compare", "-", "-"], "standard input (-) is used for two inputs"),
     (["pool", "none.vec", "texts.txt", "-o", "p.npy"], "no such file: 'none.vec'"),
     (["pool", "a.vec", "texts.txt", "words.txt", "-o", "p", "--format", "csv"], "choose an output that ends in"),
-    (["transform", "a.vec", "x.npy", "--step", "unit"], "cannot infer a format from 'x.npy'"),
+    (["transform", "a.vec", "x.onnx", "--step", "unit"], "cannot infer a format from 'x.onnx'"),
     (["transform", "a.vec", "x.vec", "--step", "unit", "--step", "sphere"], "unknown step 'sphere'"),
     (["transform", "a.vec", "x.vec", "--step", "pca:0"], "step pca:0 needs a number of 1 or more"),
     (["transform", "a.vec", "x.vec", "--step", "weight:0"], "needs a number above 0"),

@@ -31,7 +31,7 @@ _UTF8_ONLY = ("spaCy", "sentence-transformers", "TensorBoard")
 """Formats that cannot store words of invalid UTF-8."""
 _WITHOUT_END = ("glove", "word2vec text", "CSV", "TSV", "JSON lines")
 """Formats whose files may end after any row."""
-_EXCLUDED = {"floret": "stores rows of n-grams, not words"}
+_EXCLUDED = {"floret": "stores rows of n-grams, not words", "npy": "stores words in another file"}
 
 
 @dataclass(frozen=True)

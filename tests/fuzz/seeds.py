@@ -155,6 +155,29 @@ def _magnitude(folder: Path) -> Iterator[Input]:
     yield from_file("Magnitude", magnitude(folder / "v.magnitude", list(WORDS), VECTORS.matrix))
 
 
+@_seeds_of("npy")
+def _npy(folder: Path) -> Iterator[Input]:
+    VECTORS.save(folder / "v.npy")
+    yield from_folder("npy", folder, "v.npy")
+
+
+@_seeds_of("TensorBoard")
+def _tensorboard(folder: Path) -> Iterator[Input]:
+    yield _saved(folder, "TensorBoard", "board", "TensorBoard", VECTORS)
+
+
+@_seeds_of("Hugging Face model", needs="tokenizers")
+def _hugging_face(folder: Path) -> Iterator[Input]:
+    import tokenizers
+    from safetensors.numpy import save_file
+
+    vocab = {word: row for row, word in enumerate(WORDS)}
+    tokenizers.Tokenizer(tokenizers.models.BPE(vocab, [])).save(str(folder / "tokenizer.json"))
+    save_file({"model.embed_tokens.weight": VECTORS.matrix}, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"model_type": "llama"}', "utf-8")
+    yield from_folder("Hugging Face model", folder)
+
+
 @_seeds_of("finalfusion")
 def _finalfusion(folder: Path) -> Iterator[Input]:
     for kind in ("simple", "bucket", "fasttext", "explicit"):

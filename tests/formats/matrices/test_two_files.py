@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vecload
+from tests import strategies
 from tests.cli.running import run_here
+from vecload import Vectors
 from vecload.errors import FormatError, MissingDependencyError, OptionError
 
 WORDS = ["the", "New York", "北海道", "cat", "12"]
@@ -253,3 +256,36 @@ def test_commands_take_words_and_tensor(tmp_path: Path) -> None:
     assert "New York" in run_here("info", str(path), *options)[1]
     assert run_here("convert", str(path), str(tmp_path / "out.safetensors"), *options)[0] == 0
     np.testing.assert_array_equal(vecload.load(tmp_path / "out.safetensors").matrix, MATRIX * 2)
+
+
+@given(vectors=strategies.vectors(raw=True))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@pytest.mark.filterwarnings("ignore::vecload.VecloadWarning")
+def test_saved_arrays_have_their_words_beside_them(vectors: Vectors, tmp_path: Path) -> None:
+    vectors.save(tmp_path / "v.npy")
+    again = vecload.load(tmp_path / "v.npy")
+    assert [again.words.bytes(at) for at in range(len(again))] == [vectors.words.bytes(at) for at in range(len(again))]
+    assert again.matrix.tobytes() == vectors.matrix.tobytes()
+    array = np.load(tmp_path / "v.npy", mmap_mode="r")
+    assert np.array_equal(array, vectors.matrix, equal_nan=True)
+    assert len(json.loads((tmp_path / "v.npy.words.json").read_text(encoding="utf-8"))) == len(vectors)
+
+
+def test_array_with_words_beside_it_is_read_everywhere(tmp_path: Path) -> None:
+    vectors = Vectors(["a", "b\nc", "北"], np.eye(3, dtype=np.float32))
+    vectors.save(tmp_path / "v.npy")
+    assert vecload.info(tmp_path / "v.npy").words == ("a", "b\nc", "北")
+    done = vecload.convert(tmp_path / "v.npy", tmp_path / "w.npy", dtype="float16", vocab=["北", "a"])
+    assert done.written == 2
+    assert list(vecload.load(tmp_path / "w.npy").words) == ["a", "北"]
+    with zipfile.ZipFile(tmp_path / "v.zip", "w") as archive:
+        for name in ("v.npy", "v.npy.words.json"):
+            archive.write(tmp_path / name, name)
+    assert list(vecload.load(tmp_path / "v.zip").words) == ["a", "b\nc", "北"]
+    # Words of the caller replace those beside the array.
+    assert list(vecload.load(tmp_path / "v.npy", words=["x", "y", "z"]).words) == ["x", "y", "z"]
+    (tmp_path / "v.npy.words.json").write_text('["a"]', encoding="utf-8")
+    with pytest.raises(FormatError, match="not one word per row: found 1 words, expected 3"):
+        vecload.load(tmp_path / "v.npy")
+    Vectors([], np.empty((0, 2), dtype=np.float32)).save(tmp_path / "e.npy")
+    assert vecload.load(tmp_path / "e.npy").shape == (0, 2)

@@ -345,3 +345,16 @@ def test_save_refuses_a_first_word_that_looks_like_a_compressed_file(word: bytes
     assert vecload.load(tmp_path / "first.txt").words == vectors.words
     vecload.Vectors(vectors.words.take([1, 0]), vectors.matrix).save(tmp_path / "second.txt", "glove")
     assert vecload.load(tmp_path / "second.txt").words.bytes(1) == word
+
+
+def test_load_reads_the_text_of_starspace(tmp_path: Path) -> None:
+    """StarSpace writes a tab after the word and after each value (``EmbedModel::saveTsv``), labels among the words."""
+    rows = {"cat": [0.0125, -0.5], "__label__pets": [1e-05, 3], "New_York": [0.25, -0.125]}
+    lines = [
+        "".join(f"{field}\t" for field in (word, *map(repr, row))).removesuffix("\t") for word, row in rows.items()
+    ]
+    (tmp_path / "model.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    vectors = vecload.load(tmp_path / "model.tsv")
+    assert {word: vectors[word].tolist() for word in vectors} == {
+        word: np.array(row, dtype=np.float32).tolist() for word, row in rows.items()
+    }
