@@ -1,4 +1,4 @@
-"""Time reading CSV, wide Parquet and JSON; compare with pandas and the json module.
+"""Time reading CSV, wide Parquet, JSON and the embedding of a model; compare with pandas, json and safetensors.
 
     python benchmarks/tables.py [--quick]
 
@@ -50,6 +50,12 @@ JSON = {
 }
 
 
+MODEL = {
+    "vecload, the input embedding": "import vecload; run = lambda: vecload.load(path).matrix.sum()",
+    "safetensors, all tensors": "from safetensors.numpy import load_file\n"
+    "run = lambda: sum(tensor.sum() for tensor in load_file(path + '/model.safetensors').values())",
+}
+
 # The first peak of a process is that of the process that started it, so the tables are written by another one.
 WRITE = """
 import json, sys
@@ -63,6 +69,20 @@ frame.to_csv(folder + "/pandas.csv")
 frame.reset_index().to_parquet(folder + "/wide.parquet")
 with open(folder + "/vectors.json", "w") as file:
     json.dump(dict(zip(words, values.astype(float).round(6).tolist())), file)
+"""
+# A model of a gigabyte, an eighth of which is its input embedding.
+WRITE_MODEL = """
+import json, sys
+import numpy as np
+from safetensors.numpy import save_file
+folder, rows, dim = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+tensors = {f"model.layers.{at}.weight": np.ones((rows, dim), dtype=np.float32) for at in range(7)}
+tensors["model.embed_tokens.weight"] = np.ones((rows, dim), dtype=np.float32)
+save_file(tensors, folder + "/model.safetensors")
+vocab = {f"w{at}": at for at in range(rows)}
+for name, value in {"config": {}, "tokenizer": {"model": {"type": "BPE", "vocab": vocab, "merges": []}}}.items():
+    with open(f"{folder}/{name}.json", "w") as file:
+        json.dump(value, file)
 """
 WRITE_JSON = """
 import sys
@@ -94,6 +114,16 @@ def compare(folder: Path, *, part: int, turns: int) -> None:
     write(WRITE_JSON, path, 350_000 // part, dim)
     _, peak, size = run(VECLOAD, path, dim, 1)
     row(f"{path.stat().st_size:,}", f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}")
+    model = folder / "model"
+    model.mkdir()
+    write(WRITE_MODEL, model, 32_000 // part, 1024)
+    weights = model / "model.safetensors"
+    title(
+        f"Input embedding of a model, {weights.stat().st_size:,} bytes: every value is read", "", "seconds", "peak, MB"
+    )
+    for case, code in MODEL.items():
+        seconds, peak, _ = run(code, model, dim, 1)
+        row(case, f"{seconds:.3f}", f"{peak / 1e6:.0f}")
 
 
 def main() -> None:
