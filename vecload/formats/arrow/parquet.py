@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAME: Final = "Parquet"
 
 _MAGIC: Final = b"PAR1"
+_VALUES: Final = 1 << 22  # in a batch of a wide table
 
 
 def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share this signature
@@ -50,10 +51,12 @@ def read(source: Source, request: ReadRequest) -> Reader:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"invalid or incomplete Parquet file ({error})", file=source.name) from error
     columns = Columns(schema, source.name)
+    # A batch has a piece of each of hundreds of columns, and short pieces take long.
+    count = max(BATCH_ROWS, _VALUES // len(schema)) if columns.wide else BATCH_ROWS
 
     def batches() -> Iterator[Any]:
         for group in range(file.num_row_groups):
-            given = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns.names, use_threads=columns.wide)
+            given = file.iter_batches(count, row_groups=[group], columns=columns.names, use_threads=columns.wide)
             yield from map(columns.joined, given)
             source.position = len(data) * (group + 1) // file.num_row_groups
 
