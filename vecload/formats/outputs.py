@@ -21,7 +21,7 @@ ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7
 """Suffixes of archives, which are read but not written."""
 # Suffixes of other kinds of files. Vectors under such a name would be mistaken for one of them.
 _OTHERS: Final = (
-    ".csv .db .ftz .h5 .hdf5 .htm .html .json .jsonl .magnitude .npy .onnx .pdf .pickle .pkl .png .pt .pth .tsv .yaml"
+    ".csv .db .ftz .h5 .hdf5 .htm .html .json .jsonl .magnitude .onnx .pdf .pickle .pkl .png .pt .pth .tsv .yaml"
 ).split()
 
 

@@ -7,6 +7,7 @@ not want to replace. A mistake in a path is reported before the work begins, not
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import stat
@@ -271,9 +272,11 @@ def _read_for(source: Input) -> Iterator[os.stat_result]:
     if found is None:
         return
     yield found.stat()
-    # A folder is read as a whole. gensim stores large arrays in files "NAME.*.npy" next to the file NAME.
-    beside = found.rglob("*") if found.is_dir() else found.parent.glob(f"{_escaped(found.name)}.*.npy")
-    for one in beside:
+    # A folder is read as a whole. gensim stores large arrays in files "NAME.*.npy" next to the file NAME, and the words
+    # of an array NAME are in "NAME.words.json".
+    name = _escaped(found.name)
+    beside = [found.parent.glob(f"{name}.{end}") for end in ("*.npy", "words.json")]
+    for one in found.rglob("*") if found.is_dir() else itertools.chain(*beside):
         try:
             yield one.stat()
         except OSError:  # a dangling link

@@ -284,6 +284,8 @@ def test_array_with_words_beside_it_is_read_everywhere(tmp_path: Path) -> None:
     assert list(vecload.load(tmp_path / "v.zip").words) == ["a", "b\nc", "北"]
     # Words of the caller replace those beside the array.
     assert list(vecload.load(tmp_path / "v.npy", words=["x", "y", "z"]).words) == ["x", "y", "z"]
+    with pytest.raises(OptionError, match="is also an input"):
+        vecload.convert(tmp_path / "v.npy", tmp_path / "v.npy.words.json")
     (tmp_path / "v.npy.words.json").write_text('["a"]', encoding="utf-8")
     with pytest.raises(FormatError, match="not one word per row: found 1 words, expected 3"):
         vecload.load(tmp_path / "v.npy")
