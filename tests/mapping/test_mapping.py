@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +86,7 @@ def test_map_spaces_without_unit_step_maps_into_the_target_space() -> None:
         )
 
 
-def test_map_spaces_of_different_dimensions_needs_least_squares() -> None:
+def test_map_spaces_of_different_dimensions() -> None:
     rng = np.random.default_rng(0)
     source = named(rng.normal(size=(200, 10)))
     target = named(source.matrix @ rng.normal(size=(10, 6)))
@@ -90,7 +94,56 @@ def test_map_spaces_of_different_dimensions_needs_least_squares() -> None:
     np.testing.assert_allclose(found.apply(source).matrix, target.matrix, atol=1e-5)
     assert found.inverse().apply(target).dim == 10
     with pytest.raises(OptionError, match="needs spaces of equal dimension, got 10 and 6; use"):
-        map_spaces(source, target)
+        map_spaces(source, target, method="vecmap")
+
+
+@pytest.mark.parametrize(("dim", "other"), [(10, 6), (6, 10)])
+def test_procrustes_maps_between_dimensions(dim: int, other: int) -> None:
+    rng = np.random.default_rng(0)
+    basis = rotation(10)[:dim, :other] if dim == 10 else rotation(10)[:dim]
+    source = named(rng.normal(size=(200, dim)))
+    target = named(source.matrix @ basis)
+    found = map_spaces(source, target, method="procrustes", normalize=())
+    # The definition: U·Vᵀ of the cross-covariance.
+    u, _, vt = np.linalg.svd(source.matrix.astype(float).T @ target.matrix.astype(float), full_matrices=False)
+    np.testing.assert_allclose(found.matrix, u @ vt, atol=1e-6)
+    small = found.matrix if dim > other else found.matrix.T
+    np.testing.assert_allclose(small.T @ small, np.eye(6), atol=1e-9)
+    if dim < other:
+        np.testing.assert_allclose(found.apply(source).matrix, target.matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.5, 1e4])
+def test_least_squares_with_ridge_solves_the_normal_equations(ridge: float) -> None:
+    rng = np.random.default_rng(0)
+    source, target = named(rng.normal(size=(50, 8))), named(rng.normal(size=(50, 5)))
+    x, y = source.matrix.astype(float), target.matrix.astype(float)
+    wanted = np.linalg.solve(x.T @ x + ridge * np.eye(8), x.T @ y)
+    found = map_spaces(source, target, method="least-squares", ridge=ridge)
+    np.testing.assert_allclose(found.matrix, wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("method", "ridge", "message"),
+    [("procrustes", 1.0, "ridge= applies to method='least-squares'"), ("least-squares", -1.0, "not a number from 0")],
+)
+def test_map_spaces_with_invalid_ridge_raises(method: str, ridge: float, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        map_spaces(*spaces(), method=method, ridge=ridge)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("method", "rounds"), [("refine", 6), ("rcsls", 20)])
+def test_long_methods_report_their_rounds(method: str, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = []
+
+    @contextlib.contextmanager
+    def recorded(total: int | None, **options: object) -> Iterator[Any]:
+        assert (total, options["shown"]) == (rounds, True)
+        yield SimpleNamespace(reach=reached.append, note=lambda _: None)
+
+    monkeypatch.setattr("vecload.mapping.learning.progress_bar", recorded)
+    map_spaces(*spaces(), pairs=truth(300), method=method, progress=True)  # type: ignore[arg-type]
+    assert reached == list(range(1, rounds + 1))
 
 
 @pytest.mark.parametrize("normalize", [(), ("center",), ("unit", "center", "unit")])

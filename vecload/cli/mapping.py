@@ -48,6 +48,9 @@ def map_(
         float,
         typer.Option(metavar="SHARE", help="Hold out this share of a dictionary file, from 0 to 1, and measure on it."),
     ] = 0.0,
+    ridge: Annotated[
+        float, typer.Option(metavar="FACTOR", help="For least-squares: factor of the squared norm of the matrix.")
+    ] = 0.0,
     seed: Seed = 0,
     target_output: Annotated[
         Path | None, typer.Option(metavar="OUT", help="The file to write the target vectors to, in the common space.")
@@ -83,7 +86,7 @@ def map_(
     page = output.with_suffix(".html")
     given = ",".join(split_list(normalize or [])) or None
     steps = normalization_steps(method, [] if given == "none" else given)
-    check_options(method, dictionary, limit)
+    check_options(method, dictionary, limit, ridge)
     pages = [(page, SUFFIXES)] if report else []
     if report:
         check_report()
@@ -111,6 +114,7 @@ def map_(
         method=cast("Method", method),  # checked above
         normalize=steps,
         limit=limit,
+        ridge=ridge,
         seed=seed,
     )
     say(repr(found))

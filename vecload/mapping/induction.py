@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int64]
     Matrix = npt.NDArray[np.float64]
 
-_REFINEMENTS = 5
+REFINEMENTS = 5
 # Words that the start without pairs compares (section 3.2 of Artetxe et al., ACL 2018).
 _START = 4000
 # Stochastic dictionary induction (section 3.3 of the same): the first probability of keeping a similarity, its growth,
@@ -62,7 +62,7 @@ def mutual_neighbors(x: Rows, y: Rows) -> Dictionary:
     return Dictionary(rows[mutual], forward[mutual], float((2 * cosines - to_target - to_source[forward]).mean()))
 
 
-def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
+def refine(x: Rows, y: Rows, matrix: Matrix, on_round: Callable[[int, float], object] = lambda *_: None) -> Matrix:
     """Repeat Procrustes on mutual neighbors five times, and return the matrix of the best round.
 
     Conneau et al. (ICLR 2018). The best round is the one with the largest mean CSLS of nearest neighbors, their
@@ -70,8 +70,9 @@ def refine(x: Rows, y: Rows, matrix: Matrix) -> Matrix:
     """
     # One round more than refinements, because each round scores the matrix that the round before computed.
     best, best_score = matrix, -np.inf
-    for _ in range(_REFINEMENTS + 1):
+    for number in range(REFINEMENTS + 1):
         found = mutual_neighbors(_mapped(x, matrix), y)
+        on_round(number, found.objective)
         if found.objective > best_score:
             best, best_score = matrix, found.objective
         if not len(found.source):

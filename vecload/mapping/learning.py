@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,6 +50,7 @@ def map_spaces(
     method: Method = "procrustes",
     normalize: Sequence[str] | str | None = None,
     limit: int = 20_000,
+    ridge: float = 0.0,
     seed: int = 0,
     progress: bool | None = None,
 ) -> SpaceMap:
@@ -69,16 +71,22 @@ def map_spaces(
         - "self-learning": from few, unreliable or no pairs, and "vecmap" at the end (Artetxe et al., ACL 2018).
         - "vecmap": whitening and re-weighting of both sides (Artetxe et al., AAAI 2018).
         - "rcsls": a map that is optimized for retrieval (Joulin et al. 2018).
+
+        The dimensions of the spaces may differ for the first two; an orthogonal map then has orthonormal rows or
+        columns.
     normalize
         Steps applied to both spaces first: "unit" and "center" in any order; "iterative" for five rounds of both, then
         "unit", which distant languages such as English and Japanese need (Zhang et al. 2019). None for "unit",
         "center", "unit", and for no step with "least-squares".
     limit
         Number of most frequent words that are compared with all others, for methods that do so.
+    ridge
+        For "least-squares": factor of the squared norm of the matrix, which is added to the squared error. It helps
+        if there are few pairs.
     seed
         Random seed of self-learning.
     progress
-        Whether to show a bar in self-learning; None shows it if standard error is a terminal.
+        Whether to show a bar for methods that compare all words; None shows it if standard error is a terminal.
 
     Returns
     -------
@@ -102,13 +110,13 @@ def map_spaces(
     True
     """
     steps = normalization_steps(method, normalize)
-    check_options(method, pairs, limit)
+    check_options(method, pairs, limit, ridge)
     pairs = _read(pairs)
-    # A regression maps between dimensions; all other methods are built on orthogonal matrices.
-    if method != "least-squares" and source.dim != target.dim:
+    # Other methods compare mapped rows with those of the other space, and expect that the map keeps their length.
+    if method not in ("least-squares", "procrustes") and source.dim != target.dim:
         raise OptionError(
             f"method={method!r} needs spaces of equal dimension, got {source.dim} and {target.dim}; "
-            "use method='least-squares'"
+            "use method='procrustes' or 'least-squares'"
         )
     for vectors in (source, target):
         if not len(vectors) or not np.isfinite(vectors.rows_at(slice(limit))).all():
@@ -128,7 +136,7 @@ def map_spaces(
         if not (np.isfinite(side.means).all() and np.isfinite(normalized[rows]).all()):
             raise OptionError(_NOT_FINITE.format(vectors))
     info: dict[str, Any] = {"pairs": len(given.source), "absent": given.absent}
-    matrix, target_matrix = _solve(method, x, y, given, limit, seed=seed, progress=progress, info=info)
+    matrix, target_matrix = _solve(method, x, y, given, limit, ridge=ridge, seed=seed, progress=progress, info=info)
     return SpaceMap(source_side, target_side, matrix, target_matrix, method, info)
 
 
@@ -175,14 +183,18 @@ def normalization_steps(method: str, normalize: Sequence[str] | str | None) -> t
     return steps
 
 
-def check_options(method: str, pairs: object, limit: int) -> None:
+def check_options(method: str, pairs: object, limit: int, ridge: float = 0.0) -> None:
     """Check the options of `map_spaces`, as far as possible before any vectors are read.
 
     Raises
     ------
     OptionError
-        If `limit` leaves no words, or the method cannot start without pairs.
+        If `limit` leaves no words, the method cannot start without pairs, or `ridge` is invalid or does not apply.
     """
+    if not (math.isfinite(ridge) and ridge >= 0):
+        raise OptionError(f"ridge={ridge} is not a number from 0")
+    if ridge and method != "least-squares":
+        raise OptionError(f"ridge= applies to method='least-squares', not to {method!r}")
     if limit < 1:
         raise OptionError(f"limit={limit} leaves no words; pass 1 or more")
     if pairs == "unsupervised" and method not in ("refine", "self-learning"):
@@ -201,6 +213,7 @@ def _solve(
     given: Pairing,
     limit: int,
     *,
+    ridge: float,
     seed: int,
     progress: bool | None,
     info: dict[str, Any],
@@ -209,23 +222,25 @@ def _solve(
     left, right = x[given.source], y[given.target]
     near_x, near_y = x[:limit], y[:limit]
     if method == "least-squares":
-        return solvers.least_squares(left, right), None
+        return solvers.least_squares(left, right, ridge), None
     if method == "procrustes":
         return solvers.procrustes(left, right), None
-    if method == "rcsls":
-        return solvers.rcsls(left, right, near_x, near_y), None
-    if method == "refine":
-        return induction.refine(near_x, near_y, solvers.procrustes(left, right)), None
-    if method == "self-learning":
-        with progress_bar(None, unit="rounds", name="self-learning", shown=progress) as bar:
+    if method == "vecmap":
+        return solvers.vecmap(left, right)
+    rounds = {"refine": induction.REFINEMENTS + 1, "rcsls": solvers.EPOCHS}.get(method)
+    with progress_bar(rounds, unit="rounds", name=method, shown=progress) as bar:
 
-            def on_round(number: int, objective: float) -> None:
-                bar.note(f"mean cosine {objective:.4f}")
-                bar.reach(number + 1)
+        def on_round(number: int, objective: float | None = None) -> None:
+            if objective is not None:
+                bar.note(f"{'mean CSLS' if method == 'refine' else 'mean cosine'} {objective:.4f}")
+            bar.reach(number + 1)
 
-            first = solvers.procrustes(left, right)
-            found = induction.self_learn(near_x, near_y, first, seed=seed, on_round=on_round)
-        # As in VecMap, the final map is learned from the induced dictionary by whitening and re-weighting.
-        info["objective"] = found.objective
-        left, right = near_x[found.source], near_y[found.target]
-    return solvers.vecmap(left, right)
+        if method == "rcsls":
+            return solvers.rcsls(left, right, near_x, near_y, on_round), None
+        first = solvers.procrustes(left, right)
+        if method == "refine":
+            return induction.refine(near_x, near_y, first, on_round), None
+        found = induction.self_learn(near_x, near_y, first, seed=seed, on_round=on_round)
+    # As in VecMap, the final map is learned from the induced dictionary by whitening and re-weighting.
+    info["objective"] = found.objective
+    return solvers.vecmap(near_x[found.source], near_y[found.target])

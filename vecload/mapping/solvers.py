@@ -6,6 +6,7 @@ rows are multiplied by from the right: ``x @ matrix``.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from vecload.errors import OptionError
 from vecload.search.products import largest_products
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.floating[Any]]
@@ -23,12 +26,12 @@ if TYPE_CHECKING:
 # Neighbors in the mean similarities of CSLS (Conneau et al. 2018) and of RCSLS (Joulin et al. 2018).
 NEIGHBORHOOD: Final = 10
 # Epochs and first step of RCSLS, as in the paper. More epochs lower the loss further, and overfit the pairs.
-_EPOCHS: Final = 20
+EPOCHS: Final = 20
 _STEP: Final = 1.0
 
 
-def least_squares(x: Rows, y: Rows) -> Matrix:
-    """Return the matrix with the least squared error, and the least norm if several have it.
+def least_squares(x: Rows, y: Rows, ridge: float = 0.0) -> Matrix:
+    """Return the matrix W with the least ``|xW - y|² + ridge |W|²``, and the least norm if several have it.
 
     Mikolov, Le and Sutskever, "Exploiting similarities among languages for machine translation" (2013).
 
@@ -38,7 +41,11 @@ def least_squares(x: Rows, y: Rows) -> Matrix:
     >>> least_squares(x, x @ [[2.0, 3.0], [1.0, 4.0]]).round(6).tolist()
     [[2.0, 3.0], [1.0, 4.0]]
     """
-    solution: Matrix = np.linalg.lstsq(x.astype(np.float64), y.astype(np.float64), rcond=None)[0]
+    # The penalty is the squared error of more equations: sqrt(ridge) W = 0.
+    penalty = math.sqrt(ridge) * np.eye(x.shape[1])[: x.shape[1] if ridge else 0]
+    left = np.concatenate([x.astype(np.float64), penalty])
+    right = np.concatenate([y.astype(np.float64), np.zeros((len(penalty), y.shape[1]))])
+    solution: Matrix = np.linalg.lstsq(left, right, rcond=None)[0]
     return solution
 
 
@@ -83,7 +90,9 @@ def vecmap(x: Rows, y: Rows) -> tuple[Matrix, Matrix]:
     return left, right
 
 
-def rcsls(x: Singles, y: Singles, source: Singles, target: Singles) -> Matrix:
+def rcsls(
+    x: Singles, y: Singles, source: Singles, target: Singles, on_epoch: Callable[[int], object] = lambda _: None
+) -> Matrix:
     """Return the matrix with the least relaxed CSLS loss, and a spectral norm of at most 1.
 
     Joulin, Bojanowski, Mikolov, Jégou and Grave, "Loss in translation: learning bilingual word mapping with a retrieval
@@ -97,11 +106,14 @@ def rcsls(x: Singles, y: Singles, source: Singles, target: Singles) -> Matrix:
         Paired rows of unit length.
     source, target
         Rows of each space that may be neighbors.
+    on_epoch
+        Called with the number of epochs done.
     """
     matrix = procrustes(x, y)
     loss, slope = _rcsls_loss(matrix, x, y, source, target)
     step = _STEP
-    for _ in range(_EPOCHS):
+    for epoch in range(EPOCHS):
+        on_epoch(epoch)
         # Singular values above 1 become 1: the projection onto matrices of spectral norm 1.
         u, scales, vt = np.linalg.svd(matrix - step * slope, full_matrices=False)
         moved = (u * np.minimum(scales, 1.0)) @ vt
