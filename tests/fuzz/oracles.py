@@ -68,7 +68,7 @@ def _text(path: Path, given: Input, vectors: Vectors) -> None:
 
     if "removed" in str(vectors.meta.get("doubt")):
         return  # the slow reader keeps a space that all words have in common
-    if vectors.meta["format"] == "word2vec binary":
+    if vectors.meta["format"] in ("word2vec binary", "CSV", "TSV"):
         return  # mutation made a valid file of another format
     data = given.files[given.entry]
     try:
