@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from vecload.inspection import Info as Info
     from vecload.layers import PartialEmbedding as PartialEmbedding
     from vecload.layers import extend_embedding as extend_embedding
+    from vecload.layers import transfer_embedding as transfer_embedding
     from vecload.loading import info as info
     from vecload.loading import load as load
     from vecload.mapping import SpaceMap as SpaceMap
@@ -78,6 +79,7 @@ _NAMES = {
     "load": "loading",
     "map_spaces": "mapping",
     "report": "reports",
+    "transfer_embedding": "layers",
     "transform": "transforms",
 }
 """Module of each public name."""

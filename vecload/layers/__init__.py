@@ -15,6 +15,7 @@ from vecload.layers.output_layers import PartialHead, TiedEmbedding, TiedHead
 from vecload.layers.partial_embedding import PartialEmbedding
 from vecload.layers.stored_embedding import StoredEmbedding
 from vecload.layers.training import UnfreezeAfter, anchor, frequency_bands, param_groups, unfreeze_after
+from vecload.layers.transfer import Transfer, reshape_embedding, token_vectors, transfer_embedding
 
 __all__ = [
     "Extension",
@@ -23,11 +24,15 @@ __all__ = [
     "StoredEmbedding",
     "TiedEmbedding",
     "TiedHead",
+    "Transfer",
     "UnfreezeAfter",
     "anchor",
     "extend_embedding",
     "frequency_bands",
     "param_groups",
+    "reshape_embedding",
+    "token_vectors",
+    "transfer_embedding",
     "unfreeze_after",
 ]
 

@@ -12,11 +12,10 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.class_changes import become_partial, become_plain, become_shared, sharing
+from vecload.layers.class_changes import become_plain
+from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
-from vecload.layers.output_layers import TiedEmbedding
-from vecload.layers.partial_embedding import PartialEmbedding
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -144,17 +143,15 @@ def extend_embedding(
     """
     if isinstance(new_tokens, str) or len(set(new_tokens)) != len(new_tokens):
         raise OptionError("new_tokens must be a list of tokens without duplicates")
-    for name, value, choices in (("train", train, ("all", "new")), ("known", known, ("raise", "skip"))):
-        if value not in choices:
-            raise OptionError(f"unknown {name} {value!r}; choose from: {', '.join(choices)}")
-    whole = hasattr(model, "resize_token_embeddings")
-    layer = model.get_input_embeddings() if whole else model
-    _check(model, layer, train)
+    if known not in ("raise", "skip"):
+        raise OptionError(f"unknown known {known!r}; choose from: raise, skip")
+    check_tables(model, train)
+    layer, _ = tables_of(model)
     placed = place_tokens(list(new_tokens), vocab, layer.num_embeddings, known)
     if vectors is not None and not placed.words:
         raise OptionError("vectors need vocab, the tokens of the old rows, to learn the map on")
     rows = NewRows(placed.tokens, placed.ids, vectors, placed.words, noise, seed)
-    extended = _extend_model(model, rows, train) if whole else _extend_layer(layer, rows, train)
+    extended = _extend_model(model, rows, train) if is_whole_model(model) else _extend_layer(layer, rows, train)
     found = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row >= 0]
     mean = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row < 0]
     return Extension(extended, placed.ids, tuple(found), tuple(mean), len(rows.shared), placed.skipped)
@@ -168,87 +165,25 @@ def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch
     extended.weight = torch.nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
     extended.num_embeddings = len(weight)
     if train == "new":
-        become_partial(extended, _bands(extended, rows.ids))
+        train_rows(extended, extended, rows.ids)
     return extended
 
 
 def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
     """Resize a Hugging Face model, and set the new rows of its input layer and its head."""
-    layer, head = model.get_input_embeddings(), model.get_output_embeddings()
-    tied = head is not None and head.weight is layer.weight
+    layer, head = tables_of(model)
     # An untied head has another geometry than the input layer, so the map is learned for each of them. All rows are
     # computed before the model is changed, so an error leaves it as it was.
     new_rows = rows.rows_for(layer)
-    new_scores = None if head is None or tied else rows.rows_for(head)
-    size = max(int(rows.ids.max(initial=-1)) + 1, layer.num_embeddings)
-    # mean_resizing would fit a normal distribution to all rows and draw the new ones from it, only to be overwritten.
-    model.resize_token_embeddings(size, mean_resizing=False)
-    _keep_head(model, head)
+    new_scores = None if head is None else rows.rows_for(head)
+    resize(model, max(int(rows.ids.max(initial=-1)) + 1, layer.num_embeddings))
     at = torch.from_numpy(rows.ids).to(layer.weight.device)
     with torch.no_grad():
         layer.weight[at] = new_rows
         if new_scores is not None:
             head.weight[at.to(head.weight.device)] = new_scores
     if train == "new":
-        _train_new_rows(model, layer, rows.ids)
+        train_rows(model, layer, rows.ids)
         if new_scores is not None:
-            _train_new_rows(model, head, rows.ids)
+            train_rows(model, head, rows.ids)
     return layer  # type: ignore[no-any-return]
-
-
-def _keep_head(model: Any, head: Any) -> None:
-    """Put the old output head back, with the new one's parameters.
-
-    ``resize_token_embeddings`` keeps the input layer but replaces the head by a new module, without its hooks.
-    """
-    new = model.get_output_embeddings()
-    if head is None or new is head:
-        return
-    for name, parameter in new.named_parameters(recurse=False):
-        head.register_parameter(name, parameter)
-    head.out_features = new.out_features
-    model.set_output_embeddings(head)
-
-
-def _train_new_rows(model: torch.nn.Module, layer: Any, ids: npt.NDArray[np.int64]) -> None:
-    """Make a layer and every module that shares its weight partly trained."""
-    # Find the tied modules first: afterwards the layer no longer has the parameter that they share.
-    weight = layer.weight
-    others = [module for module in sharing(model, weight) if module is not layer]
-    become_partial(layer, _bands(layer, ids))
-    for module in others:
-        become_shared(module, layer)
-
-
-def _bands(layer: torch.nn.Module, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    bands = np.isin(np.arange(len(layer.weight)), ids).astype(np.int64)  # type: ignore[arg-type]
-    padding = getattr(layer, "padding_idx", None)
-    if padding is not None:
-        bands[padding] = 0
-    return bands
-
-
-def _check(model: Any, layer: Any, train: str) -> None:
-    """Raise `OptionError` for layers that cannot be extended, before anything is changed."""
-    head = model.get_output_embeddings() if hasattr(model, "resize_token_embeddings") else None
-    if isinstance(layer, (PartialEmbedding, TiedEmbedding)):
-        raise OptionError(
-            f"this {type(layer).__name__} is already partly trained: put plain layers back first, with "
-            f"Extension.finish(model){', or pass layer.merged()' if model is layer else ''}"
-        )
-    for one, kind in ((layer, torch.nn.Embedding), (head, torch.nn.Linear)):
-        if one is None and one is not layer:
-            continue
-        if not isinstance(one, kind) or not isinstance(one._parameters.get("weight"), torch.nn.Parameter):
-            raise OptionError(
-                f"a {type(one).__name__} cannot be extended: it must be an nn.{kind.__name__} with a weight"
-            )
-    if train == "new" and layer.max_norm is not None:
-        raise OptionError("train='new' cannot be combined with max_norm: torch would shorten frozen rows in place")
-    if train == "new" and isinstance(model, torch.nn.Module):
-        for module in sharing(model, layer.weight):
-            if not isinstance(module, (torch.nn.Embedding, torch.nn.Linear)):
-                raise OptionError(
-                    f"train='new' cannot be used: a {type(module).__name__} shares the weight of the input layer, and "
-                    "only nn.Embedding and nn.Linear can share partly trained rows; use train='all'"
-                )

@@ -1,4 +1,4 @@
-"""Tokens of a ``tokenizer.json`` as text: the spelling of a tokenizer replaced with the text that a token stands for.
+"""Tokens as text: the spelling of a tokenizer replaced with the text that a token stands for.
 
 Tokenizers mark the beginning of a word in different ways: byte-level BPE by "Ġ", SentencePiece by "▁", and WordPiece by
 the lack of "##". Here, a space is at the beginning of every token that begins a word, so that tokens of different
@@ -9,10 +9,11 @@ Source: the *tokenizers* library (``pre_tokenizers/byte_level.rs``, ``metaspace.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 _METASPACE: Final = "▁"
 _WORDPIECE: Final = "##"
@@ -20,6 +21,80 @@ _SPACE: Final = b" "
 _STEPS: Final = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _PARTS: Final = ("normalizers", "pretokenizers", "processors", "decoders")
 _DEEPEST: Final = 8
+
+
+@dataclass(frozen=True)
+class Spelling:
+    r"""Rule by which a tokenizer spells the text of its tokens.
+
+    Parameters
+    ----------
+    kind
+        "wordpiece": `mark` begins tokens that continue a word; "bytes": characters stand for bytes; "metaspace":
+        `mark` stands for a space; "suffix": `mark` ends tokens that end a word; "plain": tokens are their text.
+    mark
+        The mark.
+
+    Examples
+    --------
+    >>> Spelling("bytes").text("Ġcat"), Spelling("metaspace", "▁").spell(b" cat")
+    (b' cat', '▁cat')
+    """
+
+    kind: Literal["wordpiece", "bytes", "metaspace", "suffix", "plain"]
+    mark: str = ""
+
+    def text(self, token: str) -> bytes:
+        """Return the text of a token as bytes, which need not be whole characters."""
+        raw = token.encode("utf-8", "surrogateescape")
+        mark = self.mark.encode()
+        if self.kind == "wordpiece":
+            return raw.removeprefix(mark) if raw.startswith(mark) else _SPACE + raw
+        if self.kind == "bytes":
+            # A character that is not one of GPT-2's belongs to a token that was not made of bytes.
+            return bytes(_BYTES[one] for one in token) if all(one in _BYTES for one in token) else raw
+        if self.kind == "metaspace":
+            return raw.replace(mark, _SPACE)
+        if self.kind == "suffix":
+            return raw.removesuffix(mark) + _SPACE if raw.endswith(mark) else raw
+        return raw
+
+    def spell(self, text: bytes) -> str:
+        """Return the characters by which the tokenizer's model knows a text: the inverse of `text`."""
+        if self.kind == "bytes":
+            return "".join(_CHARACTERS[byte] for byte in text)
+        spelled = text.decode("utf-8", "surrogateescape")
+        if self.kind == "wordpiece":
+            return spelled[1:] if text.startswith(_SPACE) else self.mark + spelled
+        if self.kind == "metaspace":
+            return spelled.replace(" ", self.mark)
+        if self.kind == "suffix":
+            return spelled[:-1] + self.mark if text.endswith(_SPACE) else spelled
+        return spelled
+
+
+def spelling_of(document: Any) -> Spelling:
+    """Return the rule of a parsed ``tokenizer.json``.
+
+    Examples
+    --------
+    >>> spelling_of({"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}})
+    Spelling(kind='bytes', mark='')
+    """
+    model = document["model"]
+    steps = [step for name in _STEPS for step in _flat(document.get(name))]
+    kinds = {step.get("type") for step in steps}
+    kind = model.get("type") or ("Unigram" if isinstance(model.get("vocab"), list) else "BPE")
+    if kind == "WordPiece":
+        return Spelling("wordpiece", model.get("continuing_subword_prefix") or _WORDPIECE)
+    if "ByteLevel" in kinds:
+        return Spelling("bytes")
+    marks = [step.get("replacement") or step.get("str_rep") for step in steps if step.get("type") == "Metaspace"]
+    replaced = any(step.get("type") == "Replace" and _METASPACE in str(step) for step in steps)
+    if marks or replaced or kind == "Unigram":
+        return Spelling("metaspace", str(marks[0]) if marks and marks[0] else _METASPACE)
+    suffix = model.get("end_of_word_suffix")
+    return Spelling("suffix", suffix) if suffix else Spelling("plain")
 
 
 def surface_forms(document: Any, tokens: Iterable[str]) -> list[bytes]:
@@ -43,32 +118,8 @@ def surface_forms(document: Any, tokens: Iterable[str]) -> list[bytes]:
     [b' cat', b's']
     """
     added = {entry["content"] for entry in document.get("added_tokens") or ()}
-    surface = _rule(document)
-    return [token.encode("utf-8", "surrogateescape") if token in added else surface(token) for token in tokens]
-
-
-def _rule(document: Any) -> Callable[[str], bytes]:
-    """Return the function that gives the text of a token."""
-    model = document["model"]
-    steps = [step for name in _STEPS for step in _flat(document.get(name))]
-    kinds = {step.get("type") for step in steps}
-    kind = model.get("type") or ("Unigram" if isinstance(model.get("vocab"), list) else "BPE")
-    if kind == "WordPiece":
-        prefix = model.get("continuing_subword_prefix") or _WORDPIECE
-        return lambda token: (
-            token.removeprefix(prefix).encode() if token.startswith(prefix) else _SPACE + token.encode()
-        )
-    if "ByteLevel" in kinds:
-        return _from_byte_level
-    marks = [step.get("replacement") or step.get("str_rep") for step in steps if step.get("type") == "Metaspace"]
-    replaced = any(step.get("type") == "Replace" and _METASPACE in str(step) for step in steps)
-    if marks or replaced or kind == "Unigram":
-        mark = str(marks[0]) if marks and marks[0] else _METASPACE
-        return lambda token: token.replace(mark, " ").encode("utf-8", "surrogateescape")
-    suffix = model.get("end_of_word_suffix")
-    if suffix:
-        return lambda token: token.removesuffix(suffix).encode() + _SPACE if token.endswith(suffix) else token.encode()
-    return lambda token: token.encode("utf-8", "surrogateescape")
+    spelling = spelling_of(document)
+    return [token.encode("utf-8", "surrogateescape") if token in added else spelling.text(token) for token in tokens]
 
 
 def _flat(step: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
@@ -89,10 +140,4 @@ def _byte_characters() -> dict[str, int]:
 
 
 _BYTES: Final = _byte_characters()
-
-
-def _from_byte_level(token: str) -> bytes:
-    try:
-        return bytes(_BYTES[character] for character in token)
-    except KeyError:  # a token that was not made of bytes
-        return token.encode("utf-8", "surrogateescape")
+_CHARACTERS: Final = {byte: character for character, byte in _BYTES.items()}
