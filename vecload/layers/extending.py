@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from vecload.layers.class_changes import become_plain
 from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
+from vecload.layers.transfer.initializing import check_init, init_entries
 from vecload.vectors import Vectors
 from vecload.vocab import Vocab
 
@@ -39,6 +40,8 @@ class Extension:
         dimensions of the vectors.
     skipped
         Tokens that the model knew already, with ``known="skip"``.
+    combined
+        New tokens whose rows were combined from old ones, with `init`.
     """
 
     layer: torch.nn.Embedding
@@ -47,6 +50,7 @@ class Extension:
     averaged: tuple[str, ...]
     shared: int
     skipped: tuple[str, ...] = ()
+    combined: tuple[str, ...] = ()
 
     @staticmethod
     def finish(model: torch.nn.Module) -> None:
@@ -82,6 +86,10 @@ def extend_embedding(
     vectors: Vectors | None = None,
     *,
     vocab: Vocab | Sequence[str] | Any = None,
+    init: Literal["subwords", "focus", "omp", "mean", "description"] | None = None,
+    donor: Any = None,
+    donor_tokenizer: Any = None,
+    descriptions: Mapping[str, str] | None = None,
     noise: float = 0.0,
     train: Literal["all", "new"] = "all",
     known: Literal["raise", "skip"] = "raise",
@@ -101,7 +109,16 @@ def extend_embedding(
         of the old rows.
     vocab
         Tokens of the old rows: words in row order, or the tokenizer of a Hugging Face model, to which the new tokens
-        were added by ``tokenizer.add_tokens(new_tokens)``. Required with `vectors`.
+        were added by ``tokenizer.add_tokens(new_tokens)``. Required with `vectors`, and a tokenizer with `init`.
+    init
+        How rows are made: None maps them from `vectors`. "subwords" is the mean of the rows of the token's pieces,
+        "description" that of a text that describes it, "focus" combines tokens that are near in the space of `vectors`,
+        "omp" those that approximate the token in a `donor`, as for `vecload.transfer_embedding`; "mean" is the mean of
+        all rows, which tokens get that cannot be made otherwise.
+    donor, donor_tokenizer
+        For "omp": a model that knows the tokens, and its tokenizer.
+    descriptions
+        For "description": a text for each new token.
     noise
         Normal noise added to mean rows, in standard deviations of the old rows in each dimension, so that new tokens
         differ.
@@ -145,16 +162,32 @@ def extend_embedding(
         raise OptionError("new_tokens must be a list of tokens without duplicates")
     if known not in ("raise", "skip"):
         raise OptionError(f"unknown known {known!r}; choose from: raise, skip")
+    check_init(init, vectors=vectors, donor=donor, donor_tokenizer=donor_tokenizer, descriptions=descriptions)
     check_tables(model, train)
     layer, _ = tables_of(model)
     placed = place_tokens(list(new_tokens), vocab, layer.num_embeddings, known)
-    if vectors is not None and not placed.words:
+    if init is None and vectors is not None and not placed.words:
         raise OptionError("vectors need vocab, the tokens of the old rows, to learn the map on")
-    rows = NewRows(placed.tokens, placed.ids, vectors, placed.words, noise, seed)
+    entries = None
+    if init is not None and init != "mean":
+        entries = init_entries(
+            init,
+            placed.tokens,
+            placed.ids,
+            layer.num_embeddings,
+            vocab,
+            vectors=vectors,
+            donor=donor,
+            donor_tokenizer=donor_tokenizer,
+            descriptions=descriptions,
+        )
+    rows = NewRows(placed.tokens, placed.ids, vectors, placed.words, entries=entries, noise=noise, seed=seed)
     extended = _extend_model(model, rows, train) if is_whole_model(model) else _extend_layer(layer, rows, train)
-    found = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row >= 0]
-    mean = [token for token, row in zip(placed.tokens, rows.found, strict=True) if row < 0]
-    return Extension(extended, placed.ids, tuple(found), tuple(mean), len(rows.shared), placed.skipped)
+    kinds: dict[str, list[str]] = {"mapped": [], "combined": [], "averaged": []}
+    for token, row, combined in zip(placed.tokens, rows.found, rows.combined, strict=True):
+        kinds["mapped" if row >= 0 else "combined" if combined else "averaged"].append(token)
+    named = {kind: tuple(listed) for kind, listed in kinds.items()}
+    return Extension(extended, placed.ids, shared=len(rows.shared), skipped=placed.skipped, **named)
 
 
 def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch.nn.Embedding:
@@ -176,12 +209,16 @@ def _extend_model(model: Any, rows: NewRows, train: str) -> torch.nn.Embedding:
     # computed before the model is changed, so an error leaves it as it was.
     new_rows = rows.rows_for(layer)
     new_scores = None if head is None else rows.rows_for(head)
+    output = model.get_output_embeddings()
+    new_biases = None if getattr(output, "bias", None) is None else rows.biases_for(output)
     resize(model, max(int(rows.ids.max(initial=-1)) + 1, layer.num_embeddings))
     at = torch.from_numpy(rows.ids).to(layer.weight.device)
     with torch.no_grad():
         layer.weight[at] = new_rows
         if new_scores is not None:
             head.weight[at.to(head.weight.device)] = new_scores
+        if new_biases is not None:
+            output.bias[at.to(output.bias.device)] = new_biases
     if train == "new":
         train_rows(model, layer, rows.ids)
         if new_scores is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from vecload.tokenizers.token_forms import TokenForms
 
@@ -39,11 +39,11 @@ class Pieces:
             return self._known([self._ids.get(f"<0x{byte:02X}>", -1) for byte in text])
         if kind == "wordpiece":
             return self._word_pieces(normalized)
-        if kind == "suffix":  # the end of a token is the end of a word for this tokenizer
-            return self._cut(self._forms.spelling.spell(normalized.strip().encode() + b" "))
+        if kind == "suffix":  # the model adds the mark itself, to the end of whatever it cuts
+            return self._cut(normalized.strip(" "))
         return self._cut(self._forms.spelling.spell(normalized.encode("utf-8", "surrogateescape")))
 
-    def of_description(self, text: str, without: Sequence[int]) -> list[int]:
+    def of_description(self, text: str, without: Iterable[int]) -> list[int]:
         """Return the ids of a text as the tokenizer encodes it, less unknown tokens and those in `without`."""
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
         dropped = {self._unknown, *without}

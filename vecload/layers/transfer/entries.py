@@ -58,7 +58,8 @@ class Entries(NamedTuple):
 
     def __or__(self, other: Entries) -> Entries:
         """Return the entries of both."""
-        return Entries(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+        pairs: Any = zip(self, other, strict=True)
+        return Entries(*(np.concatenate(pair) for pair in pairs))
 
     def csr(self, shape: tuple[int, int]) -> Any:
         """Return a ``scipy.sparse.csr_array``."""

@@ -131,7 +131,7 @@ def _fill_drawn(new: torch.Tensor, old: torch.Tensor, plan: Plan) -> None:
     drawn, means, spare = plan.rows(DRAWN), plan.rows(MEAN), plan.rows(SPARE)
     if not len(drawn) + len(means) + len(spare):
         return
-    mean, deviation = _distribution(old, plan.known)
+    mean, deviation = distribution(old, plan.known)
     # A bias of one value per row has no direction, so its new values are the mean.
     spread = deviation if new.shape[1] > 1 else 0 * deviation
     for rows, factor in ((drawn, 1.0), (means, plan.noise), (spare, 0.0)):
@@ -146,7 +146,7 @@ def unit_normal(names: list[str], dim: int, seed: int) -> npt.NDArray[np.float64
     return normal(0.0, 1.0).fill(names, Found(np.empty((0, dim)), 1, dim), seed)
 
 
-def _distribution(table: torch.Tensor, rows: Ids) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def distribution(table: torch.Tensor, rows: Ids) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the mean and the standard deviation of rows in each dimension."""
     total = torch.zeros(table.shape[1], dtype=torch.float64)
     for some in row_blocks(len(rows), _ROWS):

@@ -1,0 +1,1 @@
+"""Tests of moving models to other tokenizers."""
