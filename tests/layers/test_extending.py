@@ -241,3 +241,111 @@ def test_extend_embedding_on_a_model_without_a_tokenizer() -> None:
     extended = extend_embedding(model, ["a", "b"])
     assert extended.ids.tolist() == [40, 41]
     torch.testing.assert_close(model.lm_head.weight[40:], old.mean(0).expand(2, 8))
+
+
+def with_pieces() -> tuple[Any, Any]:
+    """Return a model of a byte-level tokenizer, and the tokenizer with three new tokens."""
+    transformers = pytest.importorskip("transformers")
+    from tests.tokenizer_builders import wrapped
+
+    tokenizer = wrapped("bytes")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=len(tokenizer), **sizes))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()
+    tokenizer.add_tokens(["catdog", "東京都", "\N{PILE OF POO}"])
+    return model, tokenizer
+
+
+PIECED = ["catdog", "東京都", "\N{PILE OF POO}"]
+
+
+@pytest.mark.parametrize("init", ["subwords", "description", "mean"])
+@pytest.mark.parametrize("train", ["all", "new"])
+def test_new_tokens_are_means_of_pieces_or_descriptions(init: Any, train: Any) -> None:
+    model, tokenizer = with_pieces()
+    old = model.get_input_embeddings().weight.detach().clone()
+    bias = model.get_output_embeddings().bias.detach().clone()
+    count = len(old)
+    descriptions = {"catdog": " cat dog", "東京都": "東京 catdog", "\N{PILE OF POO}": "mat"}
+    plain = tokenizer.backend_tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    given = {"descriptions": descriptions} if init == "description" else {}
+    extended = extend_embedding(model, PIECED, vocab=tokenizer, init=init, train=train, **given)
+    assert extended.combined == (() if init == "mean" else tuple(PIECED))
+    assert extended.averaged == (tuple(PIECED) if init == "mean" else ())
+    for row, token in zip(extended.ids.tolist(), PIECED, strict=True):
+        if init == "mean":
+            pieces = list(range(count))
+        elif init == "subwords":
+            # With a space before it, an added token is still found, so its pieces are those of the text of the word.
+            text = f" {token}" if token.isalnum() else token
+            pieces = [piece.id for piece in plain.model.tokenize(spelled(text))]
+        else:
+            ids = plain.encode(descriptions[token], add_special_tokens=False).ids
+            pieces = [one for one in ids if one < count]
+        torch.testing.assert_close(extended.layer.weight[row], old[pieces].mean(0))
+        torch.testing.assert_close(model.get_output_embeddings().bias[row], bias[pieces].mean())
+    assert torch.equal(extended.layer.weight[:count], old)
+    assert torch.equal(model.get_output_embeddings().bias[:count], bias)
+
+
+def spelled(text: str) -> str:
+    from tokenizers import pre_tokenizers
+
+    return "".join(part for part, _ in pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text))
+
+
+def test_new_tokens_by_focus_and_pursuit_are_combinations_of_old_rows() -> None:
+    model, tokenizer = with_pieces()
+    old = model.get_input_embeddings().weight.detach().clone()
+    words = ["the", "cat", "dog", "mat", "ran", "catdog"]
+    vectors = Vectors(words, np.eye(6, dtype=np.float32)[:, :5] + 0.1)
+    known = [row for token, row in tokenizer.get_vocab().items() if token.lstrip("Ġ") in words and row < len(old)]
+    with pytest.raises(OptionError, match="no n-grams, and rows for only 1 of the 3 new tokens"):
+        extend_embedding(model, PIECED, vectors, vocab=tokenizer, init="focus")
+    extended = extend_embedding(model, ["catdog"], vectors, vocab=tokenizer, init="focus")
+    assert extended.combined == ("catdog",)
+    row = extended.layer.weight[extended.ids[0]].detach()
+    weights = torch.linalg.lstsq(old[known].T.double(), row[:, None].double()).solution
+    torch.testing.assert_close(old[known].T.double() @ weights, row[:, None].double(), atol=1e-5, rtol=1e-5)
+
+    from tests.tokenizer_builders import wrapped
+
+    model, tokenizer = with_pieces()
+    donor_tokenizer = wrapped("wordpiece")
+    donor_tokenizer.add_tokens(["catdog"])
+    torch.manual_seed(1)
+    donor = torch.nn.Embedding(len(donor_tokenizer), 4)
+    donor_text = donor_tokenizer.convert_tokens_to_ids("catdog")
+    with torch.no_grad():
+        donor.weight[donor_text] = 2 * donor.weight[donor_tokenizer.convert_tokens_to_ids("cat")]
+    extended = extend_embedding(
+        model, PIECED, vocab=tokenizer, init="omp", donor=donor, donor_tokenizer=donor_tokenizer
+    )
+    assert extended.averaged == ("東京都", "\N{PILE OF POO}")
+    torch.testing.assert_close(
+        extended.layer.weight[extended.ids[0]], 2 * old[tokenizer.convert_tokens_to_ids("Ġcat")], atol=1e-4, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"init": "best"}, "unknown init 'best'; choose from: subwords, focus, omp, mean, description"),
+        ({"init": "focus"}, "init='focus' needs vectors="),
+        ({"init": "omp"}, "init='omp' needs donor="),
+        ({"init": "description"}, "init='description' needs descriptions="),
+        ({"init": "subwords", "vectors": SOURCE}, "init='subwords' does not use vectors=; leave it out"),
+        ({"donor": 3}, "init=None does not use donor=; leave it out"),
+        ({"init": "description", "descriptions": {}}, "descriptions has no text for 'catdog'"),
+        ({"init": "subwords", "vocab": None}, "init='subwords' needs vocab=, the tokenizer of the model"),
+    ],
+)
+def test_arguments_that_an_initializer_does_not_fit_are_refused(arguments: dict[str, Any], message: str) -> None:
+    model, tokenizer = with_pieces()
+    with pytest.raises(OptionError, match=re.escape(message)):
+        extend_embedding(model, PIECED, **({"vocab": tokenizer} | arguments))
+    assert model.get_input_embeddings().num_embeddings == len(tokenizer) - 3

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("tokenizers")
-
 from tests.tokenizer_builders import OTHER, TEXTS, from_json, json_of, tokenizer, wrapped
 from vecload.errors import FormatError, OptionError
 from vecload.tokenizers.pieces import Pieces

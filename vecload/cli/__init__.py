@@ -21,12 +21,23 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from vecload.cli import catalog, checking, converting, evaluating, looking, mapping, pooling, reporting, training
+from vecload.cli import (
+    catalog,
+    checking,
+    converting,
+    evaluating,
+    looking,
+    mapping,
+    pooling,
+    reporting,
+    training,
+    transferring,
+)
 
 _TASKS: Final = {
     "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
     "Convert": ("convert", "transform", "map"),
-    "Train": ("embed", "pool", "demo"),
+    "Train": ("embed", "pool", "transfer", "demo"),
     "Compare": ("compare", "evaluate"),
     "Fetch": ("catalog", "download", "cache"),
 }
@@ -78,7 +89,18 @@ def _start(
 def _add_commands() -> None:
     commands = {
         command.__name__: command
-        for group in (looking, checking, reporting, converting, mapping, training, pooling, evaluating, catalog)
+        for group in (
+            looking,
+            checking,
+            reporting,
+            converting,
+            mapping,
+            training,
+            transferring,
+            pooling,
+            evaluating,
+            catalog,
+        )
         for command in group.COMMANDS
     }
     for panel, names in _TASKS.items():

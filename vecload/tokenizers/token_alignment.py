@@ -63,6 +63,9 @@ def align_tokens(source: TokenForms, target: TokenForms, overlap: Overlap = "exa
         at = _checked(overlap(_strings(source), _strings(target)), len(target), source)
     else:
         at = _lookup(source.texts, target.texts)
+        # An added token is plain text, and whether it begins a word depends on the text around it.
+        spelled = _lookup(_added(source), _added(target))
+        at = np.where(at >= 0, at, spelled)
     if overlap == "symbols":
         letters = np.array([text is not None and any(map(str.isalpha, text)) for text in _strings(target)], dtype=bool)
         at[letters] = -1
@@ -73,10 +76,15 @@ def align_tokens(source: TokenForms, target: TokenForms, overlap: Overlap = "exa
 
 
 def _lookup(source: Sequence[Any], target: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """Return where each form of the target is in the source for the first time, or -1."""
     first: dict[Any, int] = {}
     for row, form in enumerate(source):
         first.setdefault(form, row)
     return np.array([-1 if form is None else first.get(form, -1) for form in target], dtype=np.int64)
+
+
+def _added(forms: TokenForms) -> list[str | None]:
+    return [token if row in forms.added else None for row, token in enumerate(forms.tokens)]
 
 
 def _strings(forms: TokenForms) -> list[str | None]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from safetensors import SafetensorError
+
+from vecload import progress
 from vecload.errors import FormatError, OptionError, require
 from vecload.layers.transfer.transferring import Transfer, check_arguments, transfer_embedding
 from vecload.sources import atomic_write
@@ -59,6 +63,8 @@ def transfer_folder(
     check_arguments(**{**options, "donor": donor})
     source = token_forms(source_tokenizer, "source_tokenizer")
     target = token_forms(target_tokenizer, "target_tokenizer")
+    if progress.hidden or not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()
     with atomic_write(output, folder=True) as part:
         model = load_model(transformers, folder)
         if donor is not None:
@@ -91,7 +97,7 @@ def load_model(transformers: ModuleType, folder: str | os.PathLike[str]) -> Any:
                 "config.json names; use transfer_embedding from Python for models with code of their own"
             )
         return kind.from_pretrained(folder, dtype="auto")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if isinstance(error, OptionError):
             raise
         raise FormatError(f"the model cannot be loaded ({error})", file=os.fspath(folder)) from error

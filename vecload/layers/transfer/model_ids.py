@@ -21,8 +21,8 @@ _SUFFIX: Final = "_token_id"
 def update_ids(model: Any, source: TokenForms, target: TokenForms, at: npt.NDArray[np.int64]) -> None:
     """Replace the ids of special tokens in the configurations of a model with those of another tokenizer, in place.
 
-    An id is replaced with that of the token of the same role, or else of the same token; with None if there is neither.
-    Ids that are not set stay so.
+    An id is replaced with that of the same role or, if the old tokenizer has another token for the role, of the same
+    token. Ids that are not set are not changed.
 
     Parameters
     ----------
@@ -38,11 +38,10 @@ def update_ids(model: Any, source: TokenForms, target: TokenForms, at: npt.NDArr
             if not name.endswith(_SUFFIX) or value is None:
                 continue
             role = name.removesuffix(_SUFFIX)
-            if isinstance(value, (list, tuple)):
-                ids = [_new_id(role, one, source, target, at) for one in value]
-                setattr(config, name, sorted({one for one in ids if one is not None}) or None)
-            elif isinstance(value, (int, np.integer)):
-                setattr(config, name, _new_id(role, int(value), source, target, at))
+            several = isinstance(value, (list, tuple))
+            ids = [_new_id(role, int(one), source, target, at) for one in (value if several else [value])]
+            kept = sorted({one for one in ids if one is not None}) or [target.roles.get(role)]
+            setattr(config, name, kept if several and kept != [None] else kept[0])
 
 
 def _configurations(model: Any) -> Iterator[Any]:

@@ -29,13 +29,13 @@ from vecload.layers.transfer.filling import (
 from vecload.layers.transfer.methods import Move, by_focus, by_pieces, by_pursuit, by_wechsel
 from vecload.layers.transfer.model_ids import update_ids
 from vecload.loading import load
+from vecload.mapping import SpaceMap
 from vecload.provenance import Count, Coverage, Origin
 from vecload.tokenizers.token_alignment import Overlap, align_tokens, check_overlap
 from vecload.tokenizers.token_forms import token_forms
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
-    from vecload.mapping import SpaceMap
     from vecload.tokenizers.token_forms import TokenForms
 
     Ids = npt.NDArray[np.int64]
