@@ -321,6 +321,8 @@ def test_new_tokens_by_focus_and_pursuit_are_combinations_of_old_rows() -> None:
     donor = torch.nn.Embedding(len(donor_tokenizer), 4)
     donor_text = donor_tokenizer.convert_tokens_to_ids("catdog")
     with torch.no_grad():
+        # Atoms are not normalized, so the longest one is chosen first.
+        donor.weight[donor_tokenizer.convert_tokens_to_ids("cat")] *= 100
         donor.weight[donor_text] = 2 * donor.weight[donor_tokenizer.convert_tokens_to_ids("cat")]
     extended = extend_embedding(
         model, PIECED, vocab=tokenizer, init="omp", donor=donor, donor_tokenizer=donor_tokenizer

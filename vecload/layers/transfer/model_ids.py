@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vecload.tokenizers.token_forms import TokenForms
 
 _SUFFIX: Final = "_token_id"
+_NONE: Final = -1
 
 
 def update_ids(model: Any, source: TokenForms, target: TokenForms, at: npt.NDArray[np.int64]) -> None:
@@ -40,8 +41,8 @@ def update_ids(model: Any, source: TokenForms, target: TokenForms, at: npt.NDArr
             role = name.removesuffix(_SUFFIX)
             several = isinstance(value, (list, tuple))
             ids = [_new_id(role, int(one), source, target, at) for one in (value if several else [value])]
-            kept = sorted({one for one in ids if one is not None}) or [target.roles.get(role)]
-            setattr(config, name, kept if several and kept != [None] else kept[0])
+            kept = sorted({one for one in ids if one is not None} or {target.roles.get(role, _NONE)})
+            setattr(config, name, None if kept == [_NONE] else kept if several else kept[0])
 
 
 def _configurations(model: Any) -> Iterator[Any]:
