@@ -47,7 +47,7 @@ docs: .venv/test ## Run every example of the documentation and docstrings, and c
 	$(PYTEST) -q tests/test_docs.py tests/test_examples.py vecload
 
 bench: .venv/test ## Run the benchmarks.
-	for topic in load_text formats fasttext_models layers pooling spaces; do $(BIN)/python benchmarks/$$topic.py || exit; done
+	for topic in load_text formats fasttext_models layers pooling spaces tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
 
 resolve: .venv/bin/python ## Show that the pinned set resolves without this machine's pip settings. Installs nothing.
 	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \

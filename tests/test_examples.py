@@ -161,6 +161,18 @@ def test_answer_questions_learns_to_answer(capsys: pytest.CaptureFixture[str], m
     assert out.count("?\n") == 3
 
 
+def test_new_language_learns_faster_than_a_new_model(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    run("new_language", monkeypatch)
+    out = capsys.readouterr().out
+    assert without_fractions(out) == without_fractions(shown("new_language"))
+    after = [float(loss) for loss in re.findall(r"after 60 steps (\d\.\d+)", out)]
+    assert len(after) == 4
+    assert max(after[1:]) < after[0]
+
+
 @pytest.mark.parametrize("real", [False, True], ids=["small", "real"])
 def test_tour_prints_its_page(
     real: bool,

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
+from vecload.layers.transfer.entries import Entries
 from vecload.layers.transfer.filling import distribution, unit_normal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from vecload.layers.transfer.entries import Entries
     from vecload.vectors import Vectors
 
 
@@ -101,7 +101,7 @@ class NewRows:
         assert self._entries is not None
         used, columns = np.unique(self._entries.columns, return_inverse=True)
         old = table[torch.from_numpy(used)].double().cpu().numpy()
-        entries = self._entries._replace(columns=columns)
+        entries = Entries.of(self._entries.rows, columns, self._entries.values)
         rows: npt.NDArray[np.float64] = entries.csr((len(self.tokens), len(used))).astype(np.float64) @ old
         return rows
 

@@ -62,7 +62,7 @@ class TokenForms:
     Notes
     -----
     Byte tokens of SentencePiece (``<0xC3>``) have the byte as their form if it is not ASCII, as in byte-level BPE.
-    Those of ASCII bytes are unchanged, because SentencePiece has other tokens for these characters.
+    Byte tokens of ASCII characters are unchanged, because SentencePiece has other tokens for these characters.
     """
 
     backend: Any

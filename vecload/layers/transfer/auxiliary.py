@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vecload.arrays import row_blocks, scale_to_unit
+from vecload.arrays import row_blocks
 from vecload.progress import progress_bar
 from vecload.tokenizers.pieces import encode_ids
 
@@ -34,20 +34,19 @@ class TokenRows(NamedTuple):
         kept = np.isin(self.ids, ids)
         return TokenRows(self.ids[kept], self.rows[kept])
 
-    def unit(self) -> TokenRows:
-        """Return the rows at unit length."""
-        rows = self.rows.copy()
-        scale_to_unit(rows)
-        return TokenRows(self.ids, rows)
-
 
 def has_token_spellings(vectors: Vectors, forms: TokenForms) -> bool:
-    """Return whether vectors belong to tokens as a tokenizer spells them ("Ġcat", "##s"), and not to words."""
+    """Return whether vectors belong to tokens as a tokenizer spells them ("Ġcat", "##s"), and not to words.
+
+    Tokens without any mark are words.
+    """
     marked = [
         (token, text.strip())
         for token, text in zip(forms.tokens, forms.texts, strict=True)
         if token is not None and text is not None and token.encode("utf-8", "surrogateescape") != text.strip()
     ]
+    if not marked:
+        return True
     spelled = vectors.words.lookup([token for token, _ in marked])
     written = vectors.words.lookup([text.decode("utf-8", "surrogateescape") for _, text in marked])
     return 2 * int((spelled >= 0).sum()) > int((written >= 0).sum())
@@ -73,7 +72,9 @@ def token_rows(vectors: Vectors, forms: TokenForms) -> TokenRows:
             names.append(token)
     at = vectors.words.lookup(names)
     rows = np.zeros((len(names), vectors.dim), dtype=np.float32)
-    rows[at >= 0] = vectors.rows_at(at[at >= 0])
+    for some in row_blocks(len(names)):
+        found = np.flatnonzero(at[some] >= 0)
+        rows[some.start + found] = vectors.rows_at(at[some][found])
     absent = np.flatnonzero(at < 0)
     if vectors.ngrams is not None and len(absent):
         rows[absent] = vectors.ngrams.vectors([names[row] for row in absent])
@@ -106,9 +107,10 @@ def rows_from_words(vectors: Vectors, forms: TokenForms, *, progress: bool | Non
             totals += chosen.sum(axis=1)
             bar.advance(len(words))
     ids = np.array([row for row in np.flatnonzero(totals > 0).tolist() if row not in forms.special], dtype=np.int64)
-    return _usable(ids, (sums[ids] / totals[ids, None]).astype(np.float32))
+    sums /= np.maximum(totals, np.finfo(np.float64).tiny)[:, None]
+    return _usable(ids, sums.astype(np.float32)[ids])
 
 
 def _usable(ids: Ids, rows: Singles) -> TokenRows:
     usable = np.isfinite(rows).all(axis=1) & rows.any(axis=1)
-    return TokenRows(ids[usable], rows[usable])
+    return TokenRows(ids, rows) if usable.all() else TokenRows(ids[usable], rows[usable])

@@ -36,25 +36,29 @@ _TOLERANCE = 1e-7
 
 
 class Entries(NamedTuple):
-    """Entries of a sparse matrix: `rows` and `columns` int64 and `values` float32, shape (n,)."""
+    """Entries of a sparse matrix: `rows` and `columns` int32 and `values` float32, shape (n,)."""
 
-    rows: Ids
-    columns: Ids
+    rows: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
     values: Singles
 
     @classmethod
     def of_lists(cls, columns: Sequence[Sequence[int] | Ids], values: Sequence[Any]) -> Entries:
         """Return the entries of rows 0, 1, ... from the columns and values of each."""
-        counts = [len(some) for some in columns]
+        rows = np.repeat(np.arange(len(columns)), [len(some) for some in columns])
+        joined = np.concatenate([np.empty(0, dtype=np.int32), *(np.asarray(some, dtype=np.int32) for some in columns)])
+        return cls.of(rows, joined, np.concatenate([np.empty(0, dtype=np.float32), *values]))
+
+    @classmethod
+    def of(cls, rows: npt.ArrayLike, columns: npt.ArrayLike, values: npt.ArrayLike) -> Entries:
+        """Return entries of arrays of any type."""
         return cls(
-            np.repeat(np.arange(len(columns)), counts),
-            np.concatenate([np.empty(0, dtype=np.int64), *map(np.asarray, columns)]).astype(np.int64),
-            np.concatenate([np.empty(0, dtype=np.float32), *values]).astype(np.float32),
+            np.asarray(rows, dtype=np.int32), np.asarray(columns, dtype=np.int32), np.asarray(values, dtype=np.float32)
         )
 
     def renamed(self, rows: Ids, columns: Ids | None = None) -> Entries:
         """Return the entries with the given numbers in place of rows 0, 1, ... and of columns 0, 1, ..."""
-        return Entries(rows[self.rows], self.columns if columns is None else columns[self.columns], self.values)
+        return Entries.of(rows[self.rows], self.columns if columns is None else columns[self.columns], self.values)
 
     def __or__(self, other: Entries) -> Entries:
         """Return the entries of both."""
@@ -99,8 +103,8 @@ def sparsemax_entries(
     >>> sparsemax_entries(np.float32([[1, 0]]), np.float32([[1, 0], [0.6, 0.8], [0, 1]])).values.round(3)
     array([0.7, 0.3], dtype=float32)
     """
-    columns: list[Ids] = []
-    values: list[npt.NDArray[np.float64]] = []
+    columns: list[Any] = []
+    values: list[Singles] = []
     most = len(matrix) if k is None else min(k, len(matrix))
     with progress_bar(len(queries), unit="tokens", name="sparsemax", shown=progress) as bar:
         for some in row_blocks(len(queries), _QUERIES):
@@ -132,7 +136,7 @@ def _add_sparsemax(queries: Singles, matrix: Singles, k: int, most: int, columns
                 _add_sparsemax(asked[at : at + 1], matrix, min(_GROWTH * k, most), most, columns, values)
             else:
                 # Copies, because views would keep all candidates in memory.
-                columns.append(rows[at, :count].copy())
+                columns.append(rows[at, :count].astype(np.int32))
                 values.append(weights[at, :count].astype(np.float32))
 
 
@@ -156,7 +160,7 @@ def softmax_entries(
     weights = np.exp(scores - scores.max(axis=1, initial=-np.inf, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(len(queries)), found.rows.shape[1])
-    return Entries(rows, found.rows.reshape(-1), weights.reshape(-1).astype(np.float32))
+    return Entries.of(rows, found.rows.reshape(-1), weights.reshape(-1))
 
 
 def pursuit_entries(vectors: Singles, atoms: Singles, k: int, *, progress: bool | None = None) -> Entries:

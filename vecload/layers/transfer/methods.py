@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from vecload.arrays import scale_to_unit
 from vecload.errors import OptionError
 from vecload.layers.model_tables import tables_of
 from vecload.layers.transfer.auxiliary import TokenRows, has_token_spellings, rows_from_words, token_rows
@@ -94,7 +95,11 @@ def by_focus(move: Move, vectors: Vectors, k: int | None) -> Entries:
             f"none of the {len(move.shared):,} shared tokens has an auxiliary vector, so there is nothing to combine; "
             "pass vectors of the target language, or train them with vecload.layers.token_vectors"
         )
-    made = sparsemax_entries(asked.unit().rows, anchors.unit().rows, k, progress=move.progress)
+    # Both are copies, which may be changed; another copy of each would be among the largest arrays.
+    del found
+    scale_to_unit(asked.rows)
+    scale_to_unit(anchors.rows)
+    made = sparsemax_entries(asked.rows, anchors.rows, k, progress=move.progress)
     return made.renamed(asked.ids, move.at[anchors.ids])
 
 
@@ -124,6 +129,7 @@ def by_wechsel(
             raise OptionError(
                 f"no token of the {name} tokenizer has an auxiliary vector: pass vectors of the {name} language"
             )
+    del here
     made = softmax_entries(asked.rows, there.rows, k or NEAREST, temperature, progress=move.progress)
     return made.renamed(asked.ids, there.ids)
 

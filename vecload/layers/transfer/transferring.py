@@ -204,17 +204,20 @@ def transfer_embedding(
     named = np.array([token is not None for token in target.tokens], dtype=np.bool_)
     new = np.flatnonzero((at < 0) & named & ~np.isin(np.arange(len(target)), list(target.special)))
     move = Move(source, target, at, new, progress)
-    if method == "focus":
-        made = by_focus(move, _loaded(vectors), k)
-    elif method == "wechsel":
-        space = _loaded(vectors)
-        made = by_wechsel(move, space, _loaded(source_vectors, space), space_map, k, temperature)
-    elif method == "omp":
-        made = by_pursuit(move, donor, donor_tokenizer, k)
-    else:
-        made = by_pieces(move, new if method == "subwords" else new[:0])
+
+    def made() -> Entries:
+        if method == "focus":
+            return by_focus(move, _loaded(vectors), k)
+        if method == "wechsel":
+            space = _loaded(vectors)
+            return by_wechsel(move, space, _loaded(source_vectors, space), space_map, k, temperature)
+        if method == "omp":
+            return by_pursuit(move, donor, donor_tokenizer, k)
+        return by_pieces(move, new if method == "subwords" else new[:0])
+
     size = -(-max(len(target), 1) // pad_to_multiple_of) * pad_to_multiple_of
-    plan = _plan(move, method, made, layer, size, noise, seed)
+    # The entries are an argument only, because they are among the largest arrays and are not needed afterwards.
+    plan = _plan(move, method, made(), layer, size, noise, seed)
     moved, head = _apply(model, plan, move)
     if train == "new":
         rows = np.flatnonzero(plan.origin != ORIGINS.index(COPIED))
@@ -290,7 +293,7 @@ def _plan(move: Move, method: str, made: Entries, layer: Any, size: int, noise: 
     copied = np.flatnonzero(at >= 0)
     origin[copied] = ORIGINS.index(COPIED)
     origin[made.rows] = ORIGINS.index(PIECES if method == "subwords" else COMBINED)
-    entries = made | Entries(copied, at[copied], np.ones(len(copied), dtype=np.float32))
+    entries = made | Entries.of(copied, at[copied], np.ones(len(copied)))
     if method in ("focus", "wechsel", "omp"):
         pieces = by_pieces(move, move.new[origin[move.new] == ORIGINS.index(DRAWN)])
         origin[pieces.rows] = ORIGINS.index(PIECES)
