@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from vecload.progress import progress_bar
 from vecload.vectors import Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.float32]
@@ -28,15 +26,8 @@ if TYPE_CHECKING:
 
 Method = Literal["least-squares", "procrustes", "refine", "self-learning", "vecmap", "rcsls"]
 
-# Default normalization of each method, as in the papers.
-_NORMALIZE: Mapping[str, tuple[str, ...]] = {
-    "least-squares": (),
-    "procrustes": ("unit", "center", "unit"),
-    "refine": ("unit", "center", "unit"),
-    "self-learning": ("unit", "center", "unit"),
-    "vecmap": ("unit", "center", "unit"),
-    "rcsls": ("unit", "center", "unit"),
-}
+# For least squares, the paper has no normalization, which finds fewer words: see benchmarks/RESULTS.md.
+_NORMALIZE: Final = ("unit", "center", "unit")
 _NOT_FINITE = "{!r} has no rows, or contains NaN or infinity; load it without allow_nonfinite"
 # Methods that compare words by products of rows, which are cosines only for rows of unit length.
 _COSINES = ("refine", "self-learning", "rcsls")
@@ -77,7 +68,7 @@ def map_spaces(
     normalize
         Steps applied to both spaces first: "unit" and "center" in any order; "iterative" for five rounds of both, then
         "unit", which distant languages such as English and Japanese need (Zhang et al. 2019). None for "unit",
-        "center", "unit", and for no step with "least-squares".
+        "center", "unit"; () for no step.
     limit
         Number of most frequent words that are compared with all others, for methods that do so.
     ridge
@@ -169,10 +160,10 @@ def normalization_steps(method: str, normalize: Sequence[str] | str | None) -> t
     >>> normalization_steps("procrustes", None), normalization_steps("procrustes", "center,unit")
     (('unit', 'center', 'unit'), ('center', 'unit'))
     """
-    if method not in _NORMALIZE:
-        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, _NORMALIZE))}")
+    if method not in get_args(Method):
+        raise OptionError(f"method={method!r} is not one of {', '.join(map(repr, get_args(Method)))}")
     if normalize is None:
-        steps = _NORMALIZE[method]
+        steps: tuple[str, ...] = _NORMALIZE
     elif isinstance(normalize, str):
         steps = ITERATIVE if normalize == "iterative" else tuple(step.strip() for step in normalize.split(","))
     else:
