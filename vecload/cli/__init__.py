@@ -29,6 +29,7 @@ from vecload.cli import (
     looking,
     mapping,
     pooling,
+    predicting,
     reporting,
     training,
     transferring,
@@ -37,7 +38,7 @@ from vecload.cli import (
 _TASKS: Final = {
     "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
     "Convert": ("convert", "transform", "map"),
-    "Train": ("embed", "pool", "transfer", "demo"),
+    "Train": ("embed", "pool", "transfer", "predict", "demo"),
     "Compare": ("compare", "evaluate"),
     "Fetch": ("catalog", "download", "cache"),
 }
@@ -98,6 +99,7 @@ def _add_commands() -> None:
             training,
             transferring,
             pooling,
+            predicting,
             evaluating,
             catalog,
         )

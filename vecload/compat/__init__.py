@@ -1,5 +1,5 @@
 """Drop-in modules for scripts written for other libraries."""
 
-from vecload.compat import torchtext
+from vecload.compat import fasttext, torchtext
 
-__all__ = ["torchtext"]
+__all__ = ["fasttext", "torchtext"]

@@ -4,18 +4,30 @@ Plain indexing such as ``buffer[index]`` adds a test for negative indices, and N
 bytes, no count of trailing zeros and no prefetch. Each intrinsic here is one LLVM instruction or a fixed sequence of
 them, without any bounds check: the calling kernel says why its indices are in range.
 
+Two functions of fastText's dictionary, which its file format fixes, are here as well.
+
 Kernels of several files use this module, although numba's cache does not notice changes to it. That is safe because the
-meaning of an instruction never changes. After changing code here, delete the cache.
+meaning of an instruction, and of a file format, never changes. After changing code here, delete the cache.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from vecload.kernels import inline
+
+FNV_BASIS = np.uint64(2166136261)
+"""Initial state of the 32-bit FNV-1a hash."""
+
+_PRIME = np.uint64(16777619)
+_LOW32 = np.uint64(0xFFFFFFFF)
+_SIGN = np.uint64(0xFFFFFF00)
 
 
 @intrinsic
@@ -194,3 +206,30 @@ def add8(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, weight: 
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, types.float32), codegen
+
+
+@inline
+def fnv1a(state, byte):  # type: ignore[no-untyped-def]
+    """Return the next state of the 32-bit FNV-1a hash, for a byte taken as signed."""
+    value = np.uint64(byte)
+    if byte >= 128:
+        value |= _SIGN
+    return ((state ^ value) * _PRIME) & _LOW32
+
+
+@inline
+def bucket_row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
+    """Return the row of bucket `key`: the same number, or in a pruned table the row it was moved to, -1 if dropped."""
+    if not pruned:
+        return key
+    # Binary search: `keys` is sorted.
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(keys) and keys[low] == key:
+        return np.int64(key_rows[low])
+    return np.int64(-1)

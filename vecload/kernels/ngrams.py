@@ -27,17 +27,15 @@ from numba import types
 from numba.extending import intrinsic
 
 from vecload.kernels import inline, kernel
+from vecload.kernels.intrinsics import FNV_BASIS, bucket_row, fnv1a
 
 _AHEAD: Final = 12
 """Number of rows to prefetch before one is added: n-gram rows are at random positions of a table larger than caches."""
 _LINE: Final = 64  # bytes of a cache line
 
-_BASIS = np.uint64(2166136261)
-_PRIME = np.uint64(16777619)
 _BASIS64 = np.uint64(0xCBF29CE484222325)
 _PRIME64 = np.uint64(0x100000001B3)
 _LOW32 = np.uint64(0xFFFFFFFF)
-_SIGN = np.uint64(0xFFFFFF00)
 _WORD_PRIME = np.uint64(116049371)
 
 _C1 = np.uint64(0x87C37B91114253D5)
@@ -70,33 +68,6 @@ def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(matrix, types.int64, types.int64), codegen
-
-
-@inline
-def _fnv(state, byte):  # type: ignore[no-untyped-def]
-    """Return the next state of the 32-bit FNV-1a hash, for a byte taken as signed."""
-    value = np.uint64(byte)
-    if byte >= 128:
-        value |= _SIGN
-    return ((state ^ value) * _PRIME) & _LOW32
-
-
-@inline
-def _row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
-    """Return the row of bucket `key`: the same number, or in a pruned table the row it was moved to, -1 if dropped."""
-    if not pruned:
-        return key
-    # Binary search: `keys` is sorted.
-    low, high = 0, len(keys)
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    if low < len(keys) and keys[low] == key:
-        return np.int64(key_rows[low])
-    return np.int64(-1)
 
 
 @inline
@@ -143,19 +114,19 @@ def fasttext_rows(  # type: ignore[no-untyped-def]
                 if marked[start] & 0xC0 == 0x80:  # a continuation byte: no character begins here
                     continue
                 # All n-grams from one character share a prefix, so one running hash serves all of them.
-                state = _BASIS
+                state = FNV_BASIS
                 stop = start
                 size = 0
                 while stop < length and size < maxn:
-                    state = _fnv(state, marked[stop])
+                    state = fnv1a(state, marked[stop])
                     stop += 1
                     while stop < length and marked[stop] & 0xC0 == 0x80:
-                        state = _fnv(state, marked[stop])
+                        state = fnv1a(state, marked[stop])
                         stop += 1
                     size += 1
                     if size < minn or (size == 1 and (start == 0 or stop == length)):
                         continue
-                    row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
+                    row = bucket_row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                     if row >= 0 and count < len(rows):
                         rows[count] = row
                         count += 1
@@ -174,9 +145,9 @@ def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  #
     words = len(offsets) - 1
     hashes = np.empty(max(words, 0), dtype=np.uint64)
     for word in range(words):
-        state = _BASIS
+        state = FNV_BASIS
         for at in range(max(offsets[word], 0), min(offsets[word + 1], len(data))):
-            state = _fnv(state, data[at])
+            state = fnv1a(state, data[at])
         hashes[word] = np.uint64(np.int64(np.int32(state)))
     count = 0
     if bucket > 0:
@@ -184,7 +155,7 @@ def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  #
             state = hashes[start]
             for at in range(start + 1, min(start + length, words)):
                 state = state * _WORD_PRIME + hashes[at]
-                row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
+                row = bucket_row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                 if row >= 0 and count < len(rows):
                     rows[count] = row
                     count += 1

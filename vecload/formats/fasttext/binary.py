@@ -70,12 +70,19 @@ def detect(head: bytes, name: str) -> int:  # noqa: ARG001 - all formats share t
 
 def preview(source: Source) -> Preview:
     """Return the number of words, and how they are stored."""
-    model = _parse(source)
+    model = parse_source(source)
     kind = "product-quantized" if model.quantized else "float32"
     return Preview(rows=len(model.counts), values=f"{kind}, mean of the rows of a word and its n-grams")
 
 
-def _parse(source: Source) -> Model:
+def parse_source(source: Source) -> Model:
+    """Find the parts of a model in an open file.
+
+    Raises
+    ------
+    FormatError
+        As `vecload.formats.fasttext.layout.parse` does.
+    """
     data = source.mapped()
     if source.path is None:
         return parse(data, source.name)
@@ -92,7 +99,7 @@ class Reader(BaseReader):
     def __init__(self, source: Source, request: ReadRequest) -> None:
         self._source = source
         self._request = request
-        self._model = _parse(source)
+        self._model = parse_source(source)
         self._check_end(source.size)
         self.declared = len(self._model.counts)
         self.dim = self._model.arguments.dim
@@ -110,7 +117,7 @@ class Reader(BaseReader):
 
     def _check_end(self, size: int | None) -> None:
         model, name = self._model, self._source.name
-        if not model.output:
+        if model.output is None:
             _log.warning("%s: no output matrix in the file; vectors are complete, but training cannot continue", name)
         if size is not None and size > model.end:
             if self._request.strict:

@@ -9,7 +9,7 @@ All numbers are little-endian and not aligned::
                      entries: the bytes of a word, NUL, int64 count, uint8 kind (0 word, 1 label)
                      kept buckets: int32 bucket, int32 row
     input matrix     uint8, whether quantized (absent from old files); rows of the words, then of the n-grams
-    output matrix    the same; only its size is checked
+    output matrix    the same; only classifiers read it
     dense matrix     int64 rows, int64 columns, float32 values
     quantized        uint8, whether norms are quantized separately; int64 rows, int64 columns, int32 number of codes,
                      codes, quantizer; then norm codes and their quantizer
@@ -109,14 +109,17 @@ class Model:
     offsets: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     labels: list[str]
+    label_counts: npt.NDArray[np.int64]
     quantized: bool
+    matrix: Rows
+    """Input matrix: the rows of words, then those of n-grams."""
     rows: Rows
     """Rows of the words themselves, to be averaged with the rows of their n-grams."""
     ngrams: NgramTable
     end: int
     """Number of bytes of the model. Further bytes in the file do not belong to it."""
-    output: bool
-    """Whether the file has an output matrix; finalfusion, for example, does not write one."""
+    output: Rows | None
+    """Output matrix; None if the file has none: finalfusion, for example, does not write one."""
 
 
 class Cursor:
@@ -209,12 +212,11 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
     quantized = version is not None and bool(cursor.number("B", "input matrix"))
     rows = (_quantized if quantized else _dense)(cursor, "input matrix", file)
     ngrams = _table(cursor, arguments, sizes.words, rows, kept if pruned >= 0 else None, eos_ngrams=version is None)
-    output = cursor.at < len(data)
-    if output:
-        # Vectors do not use the output matrix. Its header is read to find its end, and to notice a file that is cut
-        # short.
+    output: DenseRows | QuantizedRows | None = None
+    if cursor.at < len(data):
+        # Vectors do not use the output matrix, but it shows whether a file is cut short.
         flat = version is None or not (cursor.number("B", "output matrix") and quantized)
-        (_dense if flat else _quantized)(cursor, "output matrix", None)
+        output = (_dense if flat else _quantized)(cursor, "output matrix", None)
     packed, offsets = pack(data, starts[: sizes.words], stops[: sizes.words])
     _check_ngrams(cursor, ngrams, offsets)
     labels = [
@@ -229,7 +231,9 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
         offsets=offsets,
         counts=counts[: sizes.words],
         labels=labels,
+        label_counts=counts[sizes.words :],
         quantized=quantized,
+        matrix=rows,
         rows=rows[: sizes.words],
         ngrams=ngrams,
         end=cursor.at,

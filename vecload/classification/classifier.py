@@ -1,0 +1,337 @@
+"""`Classifier`: labels of texts by a supervised fastText model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vecload.arrays import row_blocks
+from vecload.catalog.resolving import resolve_source
+from vecload.classification.engine import Engine
+from vecload.classification.lines import Lines, pack_line, pack_lines
+from vecload.errors import FormatError, OptionError, as_format_errors
+from vecload.formats.fasttext import binary, layout
+from vecload.progress import progress_bar
+from vecload.sources import open_source
+from vecload.text_input.lines import read_lines
+from vecload.threads import Pool
+from vecload.words import Words
+
+if TYPE_CHECKING:
+    Singles = npt.NDArray[np.float32]
+
+R = TypeVar("R")
+
+PREFIX: Final = "__label__"
+"""fastText's default beginning of labels; a model file does not say whether another one was used."""
+
+_LINES: Final = 1 << 12  # lines that a thread classifies at a time
+
+
+class Scores(NamedTuple):
+    """Result of `Classifier.test`, with precision and recall at k."""
+
+    samples: int
+    """Number of lines with words and known labels."""
+    precision: float
+    """Share of the predicted labels that are right."""
+    recall: float
+    """Share of the labels that were predicted."""
+
+
+def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str = PREFIX) -> Classifier:
+    """Load a supervised fastText model.
+
+    Parameters
+    ----------
+    source
+        A ``.bin`` or ``.ftz`` file: a path, a URL, a name from the catalog, or an open file. A plain file is mapped, so
+        only the rows that texts need are read.
+    prefix
+        Beginning of labels in texts.
+
+    Returns
+    -------
+    Classifier
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, is not a fastText model, or was not trained to predict labels.
+
+    Examples
+    --------
+    >>> model = load_classifier("lid.176.ftz")  # doctest: +SKIP
+    >>> model.predict("Où est la bibliothèque ?")  # doctest: +SKIP
+    (('__label__fr',), array([0.9787...]))
+    """
+    with resolve_source(source) as place, open_source(place) as opened:
+        head = opened.head(1 << 16)
+        if not binary.detect(head, opened.name):
+            raise FormatError(
+                "not a fastText model", file=opened.name, found=f"bytes {head[:8]!r}", hint="Pass a .bin or .ftz file."
+            )
+        with as_format_errors(opened.name, opened.size):
+            return Classifier(binary.parse_source(opened), opened.name, prefix)
+
+
+class Classifier:
+    """A supervised fastText model, made by `load_classifier`.
+
+    Probabilities and their order are those of the official library, up to rounding in the last digits.
+
+    Parameters
+    ----------
+    model
+        Parts of the file.
+    name
+        Name of the file, for messages.
+    prefix
+        Beginning of labels in texts.
+    """
+
+    def __init__(self, model: layout.Model, name: str, prefix: str = PREFIX) -> None:
+        arguments = model.arguments
+        if layout.MODELS[arguments.model] != "supervised":
+            raise FormatError(
+                "the model was not trained to predict labels",
+                file=name,
+                found=layout.MODELS[arguments.model],
+                expected="supervised",
+                hint="vecload.load reads its vectors.",
+            )
+        if model.output is None or model.output.shape != (len(model.labels), arguments.dim) or not model.labels:
+            found = "none" if model.output is None else "{} × {}".format(*model.output.shape)
+            expected = f"{len(model.labels)} × {arguments.dim}"
+            raise FormatError("no output matrix of the labels", file=name, found=found, expected=expected)
+        self.name = name
+        self.prefix = prefix
+        self.labels: tuple[str, ...] = tuple(model.labels)
+        self.label_counts = model.label_counts
+        self._model = model
+        self._engine = Engine(model, prefix)
+
+    @cached_property
+    def _names(self) -> npt.NDArray[np.object_]:
+        return np.array(self.labels, dtype=object)
+
+    @property
+    def dim(self) -> int:
+        """Number of values in a hidden vector."""
+        return self._model.arguments.dim
+
+    @property
+    def loss(self) -> str:
+        """Loss that the model was trained with: "softmax", "hs", "ns" or "ova"."""
+        return layout.LOSSES[self._model.arguments.loss]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Training arguments, with fastText's names."""
+        return self._model.arguments._asdict()
+
+    @cached_property
+    def words(self) -> Words:
+        """Words of the dictionary, the most frequent first."""
+        return Words(self._model.data, self._model.offsets)
+
+    def word_id(self, word: str) -> int:
+        """Return the row of a word in the input matrix, or -1 for an unknown word."""
+        return self.words.get(word)
+
+    def label_id(self, label: str) -> int:
+        """Return the place of a label in `labels`, or -1 for an unknown label."""
+        return self.labels.index(label) if label in self.labels else -1
+
+    def subwords(self, word: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """Return the parts of a word that have rows, and their rows in the input matrix: itself, and its n-grams."""
+        own = self.word_id(word)
+        found = [(word, own), *((part, self.subword_id(part)) for part in self._model.ngrams.ngrams(word))]
+        kept = [(part, row) for part, row in found if row >= 0]
+        return [part for part, _ in kept], np.array([row for _, row in kept], dtype=np.int64)
+
+    def subword_id(self, part: str) -> int:
+        """Return the row of an n-gram in the input matrix, or -1 if it was dropped."""
+        ngrams = self._model.ngrams
+        if ngrams.bucket == 0:
+            return -1
+        state = 2166136261  # 32-bit FNV-1a of signed bytes: see `vecload.kernels.ngrams`
+        for byte in part.encode("utf-8", "surrogateescape"):
+            state = ((state ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
+        bucket = state % ngrams.bucket
+        if ngrams.kept is None:
+            return len(self.words) + bucket
+        rows = ngrams.kept[ngrams.kept[:, 0] == bucket, 1]
+        return len(self.words) + int(rows[0]) if len(rows) else -1
+
+    def input_rows(self, rows: npt.ArrayLike) -> Singles:
+        """Return rows of the input matrix by number, decoded if it is quantized: float32, shape (k, dim)."""
+        return self._model.matrix.take(np.atleast_1d(np.asarray(rows, dtype=np.int64)), sparse=True)
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Shape of the input matrix: a row for each word, and then for each n-gram bucket."""
+        return self._model.matrix.shape
+
+    @property
+    def output_matrix(self) -> Singles:
+        """Row of each label, decoded if it is quantized: float32, shape (labels, dim)."""
+        return self._engine.output
+
+    @property
+    def word_counts(self) -> npt.NDArray[np.int64]:
+        """Frequency of each word in the training text, shape (words,)."""
+        return self._model.counts
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the input matrix is product-quantized."""
+        return self._model.quantized
+
+    def predict(self, texts: str | Iterable[str], k: int = 1, threshold: float = 0.0) -> Any:
+        """Return the most probable labels of texts, and their probabilities, best first, as fastText does.
+
+        Parameters
+        ----------
+        texts
+            One text, or several. A text is one line.
+        k
+            Number of labels; -1 for all.
+        threshold
+            Smallest probability.
+
+        Returns
+        -------
+        tuple
+            Labels and probabilities: a tuple and an array, shape (k,), for one text; lists of both for several. They
+            are empty for a text without any known word, n-gram or end of line.
+
+        Raises
+        ------
+        OptionError
+            If a text contains a newline, or `k` is invalid.
+
+        Notes
+        -----
+        fastText adds 1e-5 to probabilities, so they can be slightly above 1. `predict_proba` does not.
+        """
+        most, least = self._at_most(k), np.float32(threshold)
+        if isinstance(texts, str):
+            labels, scores, found = self._engine.best(pack_line(texts), most, least)
+            count = int(found[0])
+            names = tuple([self.labels[label] for label in labels[0, :count].tolist()])
+            return names, np.exp(scores[0, :count]).astype(np.float64)
+        listed: list[list[str]] = []
+        shares: list[Singles] = []
+        for labels, scores, found in self._in_blocks(
+            pack_lines(texts), lambda lines: self._engine.best(lines, most, least)
+        ):
+            rows = self._names[labels[:, :most]].tolist()
+            values = list(np.exp(scores[:, :most]))
+            for row in np.flatnonzero(found < most).tolist():
+                rows[row], values[row] = rows[row][: found[row]], values[row][: found[row]]
+            listed += rows
+            shares += values
+        return listed, shares
+
+    def predict_proba(self, texts: Iterable[str]) -> Singles:
+        """Return the probability of every label for each text: float32, shape (n, len(labels)).
+
+        The columns are in the order of `labels`. Rows sum to 1 for the losses "softmax" and "hs"; each label has a
+        probability of its own for the others. A text without any known word, n-gram or end of line has zeros.
+
+        Raises
+        ------
+        OptionError
+            If a text contains a newline.
+        """
+        blocks = list(self._in_blocks(pack_lines(texts), self._engine.probabilities))
+        return np.concatenate([np.empty((0, len(self.labels)), dtype=np.float32), *blocks])
+
+    def encode(self, texts: Iterable[str]) -> Singles:
+        """Return the hidden vector of each text, which fastText calls its sentence vector: float32, shape (n, dim)."""
+        blocks = [hidden for hidden, _ in self._in_blocks(pack_lines(texts), self._engine.hidden)]
+        return np.concatenate([np.empty((0, self.dim), dtype=np.float32), *blocks])
+
+    def test(
+        self,
+        lines: Iterable[str] | str | os.PathLike[str],
+        k: int = 1,
+        threshold: float = 0.0,
+        *,
+        progress: bool | None = None,
+    ) -> Scores:
+        """Compare predictions with the labels in lines.
+
+        Parameters
+        ----------
+        lines
+            Lines with labels, such as ``"__label__en how are you"``, or the path of a file of them.
+        k, threshold
+            As for `predict`.
+        progress
+            Whether to show a bar; None shows it if standard error is a terminal.
+        """
+        if isinstance(lines, (str, os.PathLike)):
+            lines = read_lines(lines, progress=progress)
+        known = {label: number for number, label in enumerate(self.labels)}
+        most, least = self._at_most(k), np.float32(threshold)
+        totals = np.zeros(4, dtype=np.int64)  # samples, right, predicted and given labels
+        batch: list[str] = []
+        given: list[list[int]] = []
+        for line in lines:
+            numbers = [known[token] for token in line.split() if token in known]
+            if numbers:
+                batch.append(line)
+                given.append(numbers)
+            if len(batch) == _LINES:
+                totals += self._hits(pack_lines(batch), given, most, least)
+                batch, given = [], []
+        totals += self._hits(pack_lines(batch), given, most, least)
+        samples, right, predicted, wanted = totals.tolist()
+        return Scores(samples, right / predicted if predicted else 0.0, right / wanted if wanted else 0.0)
+
+    def _hits(self, lines: Lines, given: list[list[int]], k: int, threshold: np.float32) -> npt.NDArray[np.int64]:
+        """Return the numbers of samples, of right, of predicted and of given labels."""
+        totals = np.zeros(4, dtype=np.int64)
+        labels, _, found = self._engine.best(lines, k, threshold)
+        # As in fastText, a line without words is not a sample.
+        known = self._engine.hidden(lines)[1] > 0
+        for row in np.flatnonzero(known).tolist():
+            predicted = labels[row, : found[row]].tolist()
+            totals += (1, len({*given[row]}.intersection(predicted)), len(predicted), len(given[row]))
+        return totals
+
+    def _in_blocks(self, lines: Lines, work: Callable[[Lines], R]) -> Iterator[R]:
+        """Yield the results of blocks of lines, computed on threads."""
+        from vecload.kernels import workers
+
+        self._engine.prepare(len(lines.starts))
+        blocks = [Lines(lines.data, lines.starts[at], lines.stops[at]) for at in row_blocks(len(lines.starts), _LINES)]
+        if len(blocks) < 2:
+            yield from map(work, blocks)
+            return
+        with Pool(workers()) as pool, progress_bar(len(lines.starts), unit="texts", name="classify") as bar:
+            for block, made in zip(blocks, pool.map(work, blocks), strict=True):
+                yield made
+                bar.advance(len(block.starts))
+
+    def _at_most(self, k: int) -> int:
+        """Return the number of labels that `k` requests.
+
+        Raises
+        ------
+        OptionError
+            If it is invalid.
+        """
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or (k < 1 and k != -1):
+            raise OptionError(f"k must be 1 or more, or -1 for all labels, got {k!r}")
+        return len(self.labels) if k == -1 else min(int(k), len(self.labels))
+
+    def __repr__(self) -> str:
+        return f"<Classifier: {len(self.labels):,} labels, {self.loss}, {len(self._model.counts):,} words × {self.dim}>"
