@@ -114,18 +114,23 @@ def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: 
         )
 
 
-PREDICT = """
-import json, sys, time
+TIMED = """
+def timed(call):
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+"""
+PREDICT = (
+    "import json, sys, time\n{setup}"
+    + TIMED
+    + """
 path, texts = sys.argv[1], json.load(open(sys.argv[2]))
-{setup}
 model = load(path)
 model.predict(texts[:9000]), model.predict(texts[0])
 batch = min(timed(lambda: model.predict(texts)) for _ in range(3))
 single = min(timed(lambda: [model.predict(text) for text in texts[:2000]]) for _ in range(3)) / 2000
 print(json.dumps([batch, single]))
-""".replace(
-    "{setup}",
-    "def timed(call):\n    begin = time.perf_counter()\n    call()\n    return time.perf_counter() - begin\n{setup}",
+"""
 )
 FIRST = "import sys\n{setup}\nload(sys.argv[1]).predict('the first label')"
 LOADERS = {
