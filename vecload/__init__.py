@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import align as align
     from vecload.alignment import check as check
-    from vecload.classification import Classifier as Classifier
     from vecload.classification import load_classifier as load_classifier
     from vecload.conversion import Conversion as Conversion
     from vecload.conversion import convert as convert
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "Aligned": "alignment",
-    "Classifier": "classification",
     "Conversion": "conversion",
     "Coverage": "provenance",
     "Info": "inspection",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,7 @@ from vecload.text_input.lines import read_lines
 from vecload.threads import Pool
 from vecload.words import Words
 
-if TYPE_CHECKING:
-    Singles = npt.NDArray[np.float32]
-
+Singles = npt.NDArray[np.float32]
 R = TypeVar("R")
 
 PREFIX: Final = "__label__"

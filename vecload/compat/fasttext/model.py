@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vecload.classification import Classifier, load_classifier
 from vecload.errors import FormatError, OptionError
@@ -16,8 +17,6 @@ from vecload.search.exact import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy.typing as npt
 
     from vecload.vectors import Vectors
 
