@@ -13,8 +13,8 @@ import vecload
 
 PAGE = Path(vecload.__file__).parent.parent / "docs" / "api.md"
 NAMESPACES = {
-    "catalog", "compat", "distributed", "errors", "evaluation", "formats", "layers", "mapping", "oov", "pooling",
-    "provenance", "search", "transforms",
+    "catalog", "classification", "compat", "distributed", "errors", "evaluation", "formats", "layers", "mapping", "oov",
+    "pooling", "provenance", "search", "transforms",
 }  # fmt: skip
 
 
