@@ -7,7 +7,7 @@
 
 Names are imported at their first use, so importing the package imports nothing else. Besides the names here, there are
 namespaces: `formats`, `oov`, `layers`, `pooling`, `classification`, `transforms`, `mapping`, `search`, `evaluation`,
-`catalog`, `distributed`, `provenance`, `errors` and `compat`.
+`catalog`, `shrinking`, `distributed`, `provenance`, `errors` and `compat`.
 """
 
 from importlib import import_module
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vecload import pooling as pooling
     from vecload import provenance as provenance
     from vecload import search as search
+    from vecload import shrinking as shrinking
     from vecload import transforms as transforms
     from vecload.alignment import Aligned as Aligned
     from vecload.alignment import align as align
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from vecload.pooling import SentencePooler as SentencePooler
     from vecload.provenance import Coverage as Coverage
     from vecload.reports import report as report
+    from vecload.shrinking import shrink as shrink
     from vecload.transforms import transform as transform
     from vecload.vectors import Vectors as Vectors
     from vecload.vocab import Vocab as Vocab
@@ -82,6 +84,7 @@ _NAMES = {
     "load_classifier": "classification",
     "map_spaces": "mapping",
     "report": "reports",
+    "shrink": "shrinking",
     "transfer_embedding": "layers",
     "transform": "transforms",
 }
@@ -101,6 +104,7 @@ _NAMESPACES = (
     "pooling",
     "provenance",
     "search",
+    "shrinking",
     "transforms",
 )
 """Modules whose names are public, too."""

@@ -31,13 +31,14 @@ from vecload.cli import (
     pooling,
     predicting,
     reporting,
+    shrinking,
     training,
     transferring,
 )
 
 _TASKS: Final = {
     "Look": ("info", "check", "neighbors", "analogy", "report", "formats"),
-    "Convert": ("convert", "transform", "map"),
+    "Convert": ("convert", "transform", "map", "shrink"),
     "Train": ("embed", "pool", "transfer", "predict", "demo"),
     "Compare": ("compare", "evaluate"),
     "Fetch": ("catalog", "download", "cache"),
@@ -96,6 +97,7 @@ def _add_commands() -> None:
             reporting,
             converting,
             mapping,
+            shrinking,
             training,
             transferring,
             pooling,

@@ -43,7 +43,7 @@ from vecload.ngrams import NgramTable
 from vecload.words import Words, build_hash_table, pack, read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -60,6 +60,7 @@ _PIECE = 1 << 20
 _MATRIX = struct.Struct("<Bqq")
 _DEFAULTS = {"ws": 5, "epoch": 5, "minCount": 1, "neg": 5, "wordNgrams": 1, "lrUpdateRate": 100, "t": 1e-4}
 """fastText's default training arguments (``args.cc``), for vectors that were not trained with fastText."""
+_NO_NGRAMS: Final = {"minn": 0, "maxn": 0, "bucket": 0}
 _log = logging.getLogger("vecload")
 
 
@@ -245,17 +246,18 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     packed: list[Batch] = []
     with path.open("wb") as file, tempfile.TemporaryFile(dir=path.parent) as rows:
         for batch in map(policy.apply, table.batches()):
-            rows.write(_own_rows(batch, ngrams).data)
+            rows.write(own_rows(batch.data, batch.offsets, to_float32(batch, NAME), ngrams).data)
             packed.append(batch._replace(rows=batch.rows[:0]))
         count = sum(len(batch.offsets) - 1 for batch in packed)
         counts = table.history.counts
         if counts is None or len(counts) != count:  # unknown, or including dropped rows
             counts = np.ones(count, dtype=np.int64)
-        file.write(_head(table, ngrams, counts))
+        settings = _NO_NGRAMS if ngrams is None else ngrams.settings
+        file.write(head_bytes(table.dim, table.history.arguments, settings, counts))
         done = 0
         for batch in packed:
             begin, done = done, done + len(batch.offsets) - 1
-            file.write(_entries(batch, counts[begin:done]).data)
+            file.write(write_entries(batch.data, batch.offsets, counts[begin:done]).data)
         bucket = 0 if ngrams is None else ngrams.bucket
         file.write(_MATRIX.pack(0, count + bucket, table.dim))
         rows.seek(0)
@@ -269,39 +271,66 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     return policy.dropped
 
 
-def _own_rows(batch: Batch, ngrams: NgramTable | None) -> npt.NDArray[np.float32]:
-    """Return the words' own rows, whose means with the rows of their n-grams are the vectors of the batch."""
-    values = to_float32(batch, NAME)
+def own_rows(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float32],
+    ngrams: NgramTable | None,
+) -> npt.NDArray[np.float32]:
+    """Return the own rows of packed words, whose means with the rows of their n-grams are the given vectors."""
     if ngrams is None:
         return values
     # vector = (own + sum of n-gram rows) / number, solved for `own`. Composing the result and correcting it by the
     # error removes most of the rounding error of float32.
     sums = np.zeros_like(values)
-    number = (1.0 + ngrams.add(batch.data, batch.offsets, sums))[:, None]
+    number = (1.0 + ngrams.add(data, offsets, sums))[:, None]
     own: npt.NDArray[np.float32] = (values * number - sums).astype("<f4")
     composed = own.copy()
-    ngrams.compose(batch.data, batch.offsets, composed, own=1)
+    ngrams.compose(data, offsets, composed, own=1)
     own += (values - composed) * number
     return own
 
 
-def _head(table: RowStream, ngrams: NgramTable | None, counts: npt.NDArray[np.int64]) -> bytes:
-    """Return the bytes before the entries of the dictionary."""
-    given = table.history.arguments
+def head_bytes(
+    dim: int,
+    given: Mapping[str, Any],
+    ngrams: Mapping[str, Any],
+    counts: npt.NDArray[np.int64],
+    *,
+    pruned: int = -1,
+) -> bytes:
+    """Return the bytes before the entries of the dictionary.
+
+    Parameters
+    ----------
+    dim
+        Number of values in a vector.
+    given
+        Training arguments, as far as they are known.
+    ngrams
+        "minn", "maxn" and "bucket".
+    counts
+        Frequency of each word.
+    pruned
+        Number of kept buckets; -1 for a table that is not pruned.
+    """
     settings = {name: given.get(name, default) for name, default in _DEFAULTS.items()}
-    minn, maxn, bucket = (0, 0, 0) if ngrams is None else (ngrams.minn, ngrams.maxn, ngrams.bucket)
+    minn, maxn, bucket = (ngrams[name] for name in ("minn", "maxn", "bucket"))
     loss, model = 2, 2  # negative sampling and skipgram; vectors do not depend on them
-    arguments = Arguments(dim=table.dim, loss=loss, model=model, minn=minn, maxn=maxn, bucket=bucket, **settings)
+    arguments = Arguments(dim=dim, loss=loss, model=model, minn=minn, maxn=maxn, bucket=bucket, **settings)
     sizes = Sizes(entries=len(counts), words=len(counts), labels=0, tokens=given.get("ntokens", int(counts.sum())))
     start = MAGIC + struct.pack("<i", max(VERSIONS))
-    return start + ARGUMENTS.pack(*arguments) + SIZES.pack(*sizes) + struct.pack("<q", -1)
+    return start + ARGUMENTS.pack(*arguments) + SIZES.pack(*sizes) + struct.pack("<q", pruned)
 
 
-def _entries(batch: Batch, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def write_entries(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Return the entries of packed words in the dictionary, as bytes."""
     from vecload.kernels import fasttext_entries
 
-    entries = np.empty(len(batch.data) + fasttext_entries.ENTRY_OVERHEAD * len(counts), dtype=np.uint8)
-    fasttext_entries.write_entries(read_only(batch.data), read_only(batch.offsets), read_only(counts), entries)
+    entries = np.empty(len(data) + fasttext_entries.ENTRY_OVERHEAD * len(counts), dtype=np.uint8)
+    fasttext_entries.write_entries(read_only(data), read_only(offsets), read_only(counts), entries)
     return entries
 
 

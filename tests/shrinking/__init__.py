@@ -1,0 +1,1 @@
+"""Tests of smaller fastText models."""
