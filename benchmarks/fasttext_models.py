@@ -186,6 +186,51 @@ def predictions(folder: Path, bucket: int, count: int, turns: int) -> None:
         predict(languages, texts, count, turns)
 
 
+SHRINK = """
+import json, sys, time, vecload
+source, target, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+
+def anonymous():
+    status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+    return 1024 * int(status['RssAnon'].split()[0])
+
+import threading
+base, most, done = anonymous(), 0, threading.Event()
+
+def watch():
+    global most
+    while not done.wait(0.02):
+        most = max(most, anonymous())
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+begin = time.perf_counter()
+made = vecload.shrink(source, target, **options)
+seconds = time.perf_counter() - begin
+done.set()
+watcher.join()
+print(json.dumps([seconds, most - base, made.bytes_before, made.bytes_after]))
+"""
+SMALLER = {
+    "small.bin": {"words": 100_000, "buckets": 200_000},
+    "dim.bin": {"words": 100_000, "buckets": 200_000, "dim": 50},
+    "small.ftz": {"words": 100_000, "buckets": 200_000},
+    "all.ftz": {},
+}
+
+
+def shrunk(path: Path, folder: Path) -> None:
+    """Make a model smaller: time, and anonymous memory above the size of the target."""
+    title("shrink, with the report", "", "options", "MB before", "MB after", "seconds", "anonymous MB at most")
+    for name, options in SMALLER.items():
+        given = {key: min(value, 20_000) if path.stat().st_size < 2e8 else value for key, value in options.items()}
+        command = [sys.executable, "-c", SHRINK, str(path), str(folder / name), json.dumps(given)]
+        done = subprocess.run(command, check=True, capture_output=True).stdout
+        seconds, memory, before, after = json.loads(done)
+        shown = ", ".join(f"{key}={value:,}" for key, value in given.items())
+        row(name, shown, f"{before / 1e6:.0f}", f"{after / 1e6:.0f}", f"{seconds:.1f}", f"{memory / 1e6:.0f}")
+
+
 def main() -> None:
     import gensim
 
@@ -212,6 +257,7 @@ def main() -> None:
         large = train(folder / "large.bin", text, bucket=bucket)
         heading = f"All vectors of a model of {2 * count:,} words; {bucket:,} buckets × 100"
         compare(heading, ALL, large, folder / "some.json", warm, turns)
+        shrunk(large, folder)
         large.unlink()
         predictions(folder, bucket, count, turns)
 
