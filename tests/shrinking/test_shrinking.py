@@ -104,7 +104,7 @@ def test_pruned_table_keeps_the_rows_that_most_words_use(model: Path, tmp_path: 
 
 @pytest.mark.parametrize("suffix", [".bin", ".safetensors"])
 def test_projection_keeps_what_fits_on_the_axes(tmp_path: Path, suffix: str) -> None:
-    """Vectors that lie in a plane of five dimensions lose nothing when five are kept."""
+    """Vectors in a space of five dimensions lose nothing when five are kept."""
     basis = RNG.normal(size=(5, 20))
     words = [f"word{at}" for at in range(200)]
     table = NgramTable((RNG.normal(size=(100, 5)) @ basis).astype(np.float32), minn=3, maxn=5)

@@ -41,7 +41,7 @@ def shrink(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a smaller fastText model that still composes unseen words, and what it lost.
+    """Write a smaller fastText model that still composes unseen words, and print the loss.
 
     Example: vecload shrink cc.ja.300.bin small.bin --words 100000 --buckets 200000 --dim 100
     """

@@ -1,4 +1,4 @@
-"""Smaller fastText models, with a report of what they lose."""
+"""Smaller fastText models, with a report of the loss."""
 
 from vecload.keywords import explain_public
 from vecload.shrinking.report import Shrunk
