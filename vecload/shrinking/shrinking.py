@@ -96,8 +96,8 @@ def shrink(
 
     Notes
     -----
-    The vectors of the words that are kept do not change by fewer words or buckets: the own row of each word is chosen
-    anew. The matrix is read from the mapped file in blocks.
+    The vectors of the words that are kept do not change by fewer words or buckets: the own row of each word is
+    recomputed. The matrix is read from the mapped file in blocks.
 
     Examples
     --------
