@@ -191,11 +191,11 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
 def test_command_prints_the_report(model: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("the\nof\nto\nzyzzyx\n")
     out = tmp_path / "small.ftz"
-    code, shown, err = run("shrink", model, out, "--vocab", tmp_path / "words.txt", "--buckets", "1000")
+    code, shown, err = run("shrink", model, "-o", out, "--vocab", tmp_path / "words.txt", "--buckets", "1000")
     assert (code, err) == (0, "")
     assert shown.startswith("3 words, 1,000 n-gram rows, 24 values\n")
-    assert run("shrink", model, out)[0] == 2  # exists
-    code, shown, _ = run("shrink", model, out, "--words", "9", "--force", "--json", "--no-report")
+    assert run("shrink", model, "-o", out)[0] == 2  # exists
+    code, shown, _ = run("shrink", model, "-o", out, "--words", "9", "--force", "--json", "--no-report")
     assert (code, json.loads(shown)["words"]) == (0, 9)
     hints = typing.get_type_hints(command.shrink), typing.get_type_hints(shrink)
     assert typing.get_args(hints[0]["quantize"]) == typing.get_args(hints[1]["quantize"])

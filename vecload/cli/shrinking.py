@@ -18,7 +18,9 @@ _SUFFIXES = (".bin", ".ftz", ".safetensors")
 
 def shrink(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="A fastText model of word vectors.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The .bin, .ftz or .safetensors file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The .bin, .ftz or .safetensors file to write.")
+    ],
     words: Annotated[int | None, typer.Option(metavar="N", help="Keep the N most frequent words.")] = None,
     vocab: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep only the words of this vocabulary.")] = None,
     buckets: Annotated[
@@ -43,17 +45,17 @@ def shrink(
 ) -> None:
     """Write a smaller fastText model that still composes unseen words, and print the loss.
 
-    Example: vecload shrink cc.ja.300.bin small.bin --words 100000 --buckets 200000 --dim 100
+    Example: vecload shrink cc.ja.300.bin -o small.bin --words 100000 --buckets 200000 --dim 100
     """
     from vecload import shrinking
     from vecload.vocab import Vocab
 
     inputs = [source, *([vocab] if vocab is not None else [])]
-    check_outputs(inputs, force=force, others=[(target, _SUFFIXES)])
+    check_outputs(inputs, force=force, others=[(output, _SUFFIXES)])
     say = messages(quiet=quiet, instead=as_json)
     made = shrinking.shrink(
         source,
-        target,
+        output,
         words=words,
         buckets=buckets,
         dim=dim,
@@ -64,7 +66,7 @@ def shrink(
         seed=seed,
     )
     if as_json:
-        print_json({"output": str(target)} | made.as_dict())
+        print_json({"output": str(output)} | made.as_dict())
         return
     say(made)
 
