@@ -233,7 +233,7 @@ def test_empty_batches(small: Path) -> None:
     assert model.encode([]).shape == (0, 5)
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "no output"])
+@pytest.mark.parametrize("damage", ["cut", "text", "no output", "count", "large count"])
 def test_files_without_a_classifier_are_refused(small: Path, tmp_path: Path, damage: str) -> None:
     data = small.read_bytes()
     file = tmp_path / "bad.bin"
@@ -241,6 +241,10 @@ def test_files_without_a_classifier_are_refused(small: Path, tmp_path: Path, dam
         file.write_bytes(data[:-30])
     elif damage == "text":
         file.write_text("cat 1 2 3\n")
+    elif "count" in damage:
+        at = data.index(b"__label__4\0") + len(b"__label__4\0")
+        count = -1 if damage == "count" else 1 << 62
+        file.write_bytes(data[:at] + count.to_bytes(8, "little", signed=True) + data[at + 8 :])
     else:
         file.write_bytes(data[: len(data) - 4 * 5 * 5 - 17])
     with pytest.raises(FormatError, match=r"bad\.bin"):

@@ -28,6 +28,8 @@ R = TypeVar("R")
 PREFIX: Final = "__label__"
 """fastText's default beginning of labels; a model file does not say whether another one was used."""
 
+# Sums of fewer than a million counts stay below the numbers that the tree of hierarchical softmax has for unknown ones.
+_MOST_COUNTS: Final = 10**9
 _LINES: Final = 1 << 12  # lines that a thread classifies at a time
 
 
@@ -107,6 +109,10 @@ class Classifier:
             found = "none" if model.output is None else "{} × {}".format(*model.output.shape)
             expected = f"{len(model.labels)} × {arguments.dim}"
             raise FormatError("no output matrix of the labels", file=name, found=found, expected=expected)
+        if model.label_counts.min() < 0 or model.label_counts.max() > _MOST_COUNTS:
+            raise FormatError(
+                "invalid counts of labels", file=name, found=f"{model.label_counts.min()} to {model.label_counts.max()}"
+            )
         self.name = name
         self.prefix = prefix
         self.labels: tuple[str, ...] = tuple(model.labels)
