@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from vecload.ngrams import Rows
+
     Ids = npt.NDArray[np.int64]
     Singles = npt.NDArray[np.float32]
 
@@ -79,7 +81,7 @@ def count_uses(model: Model, rows: Ids) -> Ids:
     return uses
 
 
-def principal_axes(model: Model, rows: Ids, ngram_rows: Singles, dim: int) -> npt.NDArray[np.float64]:
+def principal_axes(model: Model, rows: Ids, table: Rows, dim: int) -> npt.NDArray[np.float64]:
     """Return the axes with the largest second moments, float64, shape (old dim, dim).
 
     Words and n-grams are projected onto the same axes, so that means of projected rows are projections of means.
@@ -90,8 +92,8 @@ def principal_axes(model: Model, rows: Ids, ngram_rows: Singles, dim: int) -> np
         wide = block.vectors.astype(np.float64)
         words += wide.T @ wide
     ngrams = np.zeros_like(words)
-    for at in row_blocks(len(ngram_rows)):
-        wide = ngram_rows[at].astype(np.float64)
+    for at in row_blocks(table.shape[0]):
+        wide = table.take(np.arange(at.start, at.stop), sparse=False).astype(np.float64)
         ngrams += wide.T @ wide
     moments = words / max(np.trace(words), 1e-300) + ngrams / max(np.trace(ngrams), 1e-300)
     axes: npt.NDArray[np.float64] = np.linalg.eigh(moments)[1][:, ::-1][:, :dim]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -17,8 +17,9 @@ from vecload.formats.fasttext import binary
 from vecload.formats.fasttext.layout import LOSSES, MODELS, Model
 from vecload.formats.fasttext.quantized import write_quantized
 from vecload.formats.history import History
-from vecload.ngrams import NgramTable, QuantizedRows
+from vecload.ngrams import DenseRows, NgramTable, QuantizedRows, Rows
 from vecload.progress import progress_bar
+from vecload.shrinking.axes import RowsOnAxes
 from vecload.shrinking.buckets import check_buckets, merge_buckets, most_used
 from vecload.shrinking.parts import BATCH, check_model, choose_words, compose, count_uses, principal_axes
 from vecload.shrinking.quantizing import SAMPLE, Quantizer, learn_quantizer
@@ -127,12 +128,13 @@ def shrink(
         kept, table = _ngram_rows(model, rows, buckets, merge=exact)
         bar.advance(1)
         axes = None if dim is None else principal_axes(model, rows, table, dim)
-        table = _projected(table, axes)
+        if axes is not None:
+            table = RowsOnAxes(table, axes)
         bar.advance(1)
-        settings = {**model.ngrams.settings, "bucket": len(table) if exact else model.ngrams.bucket}
+        settings = {**model.ngrams.settings, "bucket": table.shape[0] if exact else model.ngrams.bucket}
         vectors = np.empty((len(rows), model.arguments.dim if dim is None else dim), dtype=np.float32)
         for block in compose(model, rows):
-            vectors[block.at] = _projected(block.vectors, axes)
+            vectors[block.at] = block.vectors if axes is None else block.vectors @ axes
         bar.advance(1)
         small = _Small(model, rows, vectors, table, kept, settings)
         if suffix == ".ftz":
@@ -143,7 +145,7 @@ def shrink(
         bar.advance(1)
         measured = measure(model, rows, target, form, axes, seed) if report else {}
         bar.advance(1)
-    return Shrunk(len(rows), len(table), vectors.shape[1], size, Path(target).stat().st_size, **measured)
+    return Shrunk(len(rows), table.shape[0], vectors.shape[1], size, Path(target).stat().st_size, **measured)
 
 
 def _check(target: str | os.PathLike[str], words: Any, quantize: Any, *, norms: bool) -> str:
@@ -164,24 +166,15 @@ def _check(target: str | os.PathLike[str], words: Any, quantize: Any, *, norms: 
 
 def _ngram_rows(
     model: Model, rows: npt.NDArray[np.int64], buckets: int | None, *, merge: bool
-) -> tuple[npt.NDArray[np.int32] | None, Singles]:
+) -> tuple[npt.NDArray[np.int32] | None, Rows]:
     """Return the kept buckets, None if all hashes select a row, and the rows of the n-grams."""
-    count = model.ngrams.rows.shape[0]
-    if buckets is None or buckets == count:
-        return model.ngrams.kept, model.ngrams.rows.take(np.arange(count), sparse=False)
+    if buckets is None or buckets == model.ngrams.rows.shape[0]:
+        return model.ngrams.kept, model.ngrams.rows
     uses = count_uses(model, rows)
     if merge:
-        return None, merge_buckets(model.ngrams, buckets, uses)
-    return most_used(model.ngrams, buckets, uses)
-
-
-def _projected(rows: Singles, axes: npt.NDArray[np.float64] | None) -> Singles:
-    if axes is None:
-        return rows
-    made = np.empty((len(rows), axes.shape[1]), dtype=np.float32)
-    for at in row_blocks(len(rows)):
-        made[at] = rows[at] @ axes
-    return made
+        return None, DenseRows(merge_buckets(model.ngrams, buckets, uses))
+    kept, chosen = most_used(model.ngrams, buckets, uses)
+    return kept, DenseRows(chosen)
 
 
 class _Small:
@@ -192,7 +185,7 @@ class _Small:
         model: Model,
         rows: npt.NDArray[np.int64],
         vectors: Singles,
-        table: Singles,
+        table: Rows,
         kept: npt.NDArray[np.int32] | None,
         settings: dict[str, Any],
     ) -> None:
@@ -213,11 +206,15 @@ class _Small:
         self, target: str | os.PathLike[str], form: str, quantize: Quantize | None, *, norms: bool, seed: int
     ) -> None:
         """Write a ``.bin`` file, or vecload's own."""
-        ngrams: Any = self.table
+        ngrams = self.table
         vectors: npt.NDArray[Any] = self.vectors
         if quantize is not None:
-            ngrams = self._quantizer(self.table, quantize, norms=norms, seed=seed).encode(self._blocks(self.table))
+            sample = self.table.take(_some(self.table.shape[0], SAMPLE, seed), sparse=True)
+            ngrams = _quantizer(sample, quantize, norms=norms, seed=seed).encode(_blocks(self.table))
             vectors = self.vectors.astype(np.float16)
+        elif form == "native":
+            # A file of tensors is written from arrays in memory.
+            ngrams = DenseRows(np.concatenate(list(_blocks(self.table))))
         made = NgramTable(ngrams, kept=self.kept, **self.settings)
         history = History(self.arguments, (), self.counts)
         Vectors(self.words, vectors, {"format": "fastText"}, made, history).save(target, format=form)
@@ -227,16 +224,14 @@ class _Small:
         settings = {**self.settings, "eos_ngrams": False}
         exact = NgramTable(self.table, kept=self.kept, **settings)
         own = self._own_rows(exact)
-        rng = np.random.default_rng(seed)
-        some = [
-            rows[np.sort(rng.choice(len(rows), min(SAMPLE // 2, len(rows)), replace=False))]
-            for rows in (own, self.table)
-        ]
-        quantizer = self._quantizer(np.concatenate(some), quantize, norms=norms, seed=seed)
-        ngrams = quantizer.encode(self._blocks(self.table))
+        count = self.table.shape[0]
+        words_sample = own[_some(len(own), SAMPLE // 2, seed)]
+        sample = np.concatenate([words_sample, self.table.take(_some(count, SAMPLE // 2, seed), sparse=True)])
+        quantizer = _quantizer(sample, quantize, norms=norms, seed=seed)
+        ngrams = quantizer.encode(_blocks(self.table))
         # The own rows make up for the rounding of the n-grams, as far as they are not rounded themselves.
         own = self._own_rows(NgramTable(ngrams, kept=self.kept, **settings))
-        words = quantizer.encode(self._blocks(own))
+        words = quantizer.encode(_blocks(DenseRows(own)))
         both = QuantizedRows(
             np.concatenate([words.codes, ngrams.codes]),
             words.centroids,
@@ -247,11 +242,6 @@ class _Small:
         with atomic_write(target) as part:
             write_quantized(part, self.words, self.counts, both, settings, self.kept, self.arguments)
 
-    def _quantizer(self, rows: Singles, quantize: Quantize, *, norms: bool, seed: int) -> Quantizer:
-        chosen = np.random.default_rng(seed).choice(len(rows), min(SAMPLE, len(rows)), replace=False)
-        uniform = quantize == "int8"
-        return learn_quantizer(rows[np.sort(chosen)], _WIDTHS[quantize], norms=norms, uniform=uniform, seed=seed)
-
     def _own_rows(self, table: NgramTable) -> Singles:
         made = np.empty_like(self.vectors)
         for at in row_blocks(len(self.words), BATCH):
@@ -259,6 +249,16 @@ class _Small:
             made[at] = binary.own_rows(some.data, some.offsets, self.vectors[at], table)
         return made
 
-    @staticmethod
-    def _blocks(rows: Singles) -> Any:
-        return (rows[at] for at in row_blocks(len(rows), 4 * BATCH))
+
+def _some(count: int, most: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return a sample of row numbers, in ascending order."""
+    return np.sort(np.random.default_rng(seed).choice(count, min(most, count), replace=False))
+
+
+def _quantizer(sample: Singles, quantize: Quantize, *, norms: bool, seed: int) -> Quantizer:
+    return learn_quantizer(sample, _WIDTHS[quantize], norms=norms, uniform=quantize == "int8", seed=seed)
+
+
+def _blocks(rows: Rows) -> Iterator[Singles]:
+    for at in row_blocks(rows.shape[0], 4 * BATCH):
+        yield rows.take(np.arange(at.start, at.stop), sparse=False)
