@@ -93,7 +93,7 @@ def check(entry: Entry) -> None:
         assert entry.dim is None
         assert entry.format in ("word pairs", "analogies", "dictionary")
     else:
-        assert entry.dim in (25, 50, 100, 200, 300, 500)
+        assert entry.dim in (16, 25, 50, 100, 200, 300, 500)
 
 
 def test_files_that_share_an_archive_agree() -> None:
