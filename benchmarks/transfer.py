@@ -35,6 +35,7 @@ from vecload.tokenizers.token_forms import token_forms
 
 PACKAGES = ("numpy", "scipy", "pandas", "sklearn", "torch")
 METHODS = {
+    "random: nothing copied": {"method": "normal", "overlap": lambda _source, target: [-1] * len(target)},
     "normal": {"method": "normal"},
     "mean": {"method": "mean"},
     "focus, symbols only": {"method": "focus", "overlap": "symbols"},
@@ -158,7 +159,7 @@ def losses(quick: bool) -> None:
     texts = docstrings(300_000 if quick else 6_000_000)
     held_out, texts = texts[: len(texts) // 20], texts[len(texts) // 20 :]
     size = sum(len(text.encode()) + 1 for text in held_out)
-    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 3000, 300)
+    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 2000, 300)
     old, new = byte_level(texts, vocabulary), unigram(texts, vocabulary)
     model = language_model(old.get_vocab_size(), dim, 2 if quick else 4)
     ids, here = stream(old, texts), stream(new, texts)
