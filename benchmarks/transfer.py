@@ -159,7 +159,7 @@ def losses(quick: bool) -> None:
     texts = docstrings(300_000 if quick else 6_000_000)
     held_out, texts = texts[: len(texts) // 20], texts[len(texts) // 20 :]
     size = sum(len(text.encode()) + 1 for text in held_out)
-    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 2000, 300)
+    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 1000, 200)
     old, new = byte_level(texts, vocabulary), unigram(texts, vocabulary)
     model = language_model(old.get_vocab_size(), dim, 2 if quick else 4)
     ids, here = stream(old, texts), stream(new, texts)
