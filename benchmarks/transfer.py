@@ -159,7 +159,7 @@ def losses(quick: bool) -> None:
     texts = docstrings(300_000 if quick else 6_000_000)
     held_out, texts = texts[: len(texts) // 20], texts[len(texts) // 20 :]
     size = sum(len(text.encode()) + 1 for text in held_out)
-    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 1000, 200)
+    vocabulary, dim, steps, more = (1000, 64, 100, 30) if quick else (4000, 128, 3000, 300)
     old, new = byte_level(texts, vocabulary), unigram(texts, vocabulary)
     model = language_model(old.get_vocab_size(), dim, 2 if quick else 4)
     ids, here = stream(old, texts), stream(new, texts)
@@ -213,8 +213,8 @@ def sentences(quick: bool) -> None:
     old.no_padding()
     old.no_truncation()
     # Llama 2's tokenizer does not cut a text into words first, so its time grows with the square of the length.
-    texts = [line for text in docstrings(300_000 if quick else 6_000_000) for line in text.split("\n")]
-    new = byte_level(texts, 2000 if quick else 20_000)
+    texts = [line for text in docstrings(300_000 if quick else 1_500_000) for line in text.split("\n")]
+    new = byte_level(texts, 2000 if quick else 10_000)
     lines = [line.strip() for line in texts if 50 < len(line.strip()) < 300][:2000]
 
     def pooled(tokenizer: Tokenizer, table: torch.Tensor) -> np.ndarray:
