@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vecload.arrays import row_blocks
 from vecload.catalog.resolving import resolve_source
 from vecload.classification.engine import Engine
-from vecload.classification.lines import Lines, pack_line, pack_lines
+from vecload.classification.lines import Lines, encode_line, pack_lines
 from vecload.errors import FormatError, OptionError, as_format_errors
 from vecload.formats.fasttext import binary, layout
 from vecload.progress import progress_bar
@@ -226,17 +226,16 @@ class Classifier:
         """
         most, least = self._at_most(k), np.float32(threshold)
         if isinstance(texts, str):
-            labels, scores, found = self._engine.best(pack_line(texts), most, least)
-            count = int(found[0])
+            labels, values, found, _ = self._engine.best(encode_line(texts), most, least)
+            count = found.item()
             names = tuple([self.labels[label] for label in labels[0, :count].tolist()])
-            return names, np.exp(scores[0, :count]).astype(np.float64)
+            return names, values[0, :count].astype(np.float64)
         listed: list[list[str]] = []
         shares: list[Singles] = []
-        for labels, scores, found in self._in_blocks(
+        for labels, scores, found, _ in self._in_blocks(
             pack_lines(texts), lambda lines: self._engine.best(lines, most, least)
         ):
-            rows = self._names[labels[:, :most]].tolist()
-            values = list(np.exp(scores[:, :most]))
+            rows, values = self._names[labels[:, :most]].tolist(), list(scores[:, :most])
             for row in np.flatnonzero(found < most).tolist():
                 rows[row], values[row] = rows[row][: found[row]], values[row][: found[row]]
             listed += rows
@@ -303,10 +302,9 @@ class Classifier:
     def _hits(self, lines: Lines, given: list[list[int]], k: int, threshold: np.float32) -> npt.NDArray[np.int64]:
         """Return the numbers of samples, of right, of predicted and of given labels."""
         totals = np.zeros(4, dtype=np.int64)
-        labels, _, found = self._engine.best(lines, k, threshold)
+        labels, _, found, counts = self._engine.best(lines, k, threshold)
         # As in fastText, a line without words is not a sample.
-        known = self._engine.hidden(lines)[1] > 0
-        for row in np.flatnonzero(known).tolist():
+        for row in np.flatnonzero(counts).tolist():
             predicted = labels[row, : found[row]].tolist()
             totals += (1, len({*given[row]}.intersection(predicted)), len(predicted), len(given[row]))
         return totals

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
 
-_EOS: Final = b"</s>"
 _WORDS: Final = 1 << 12  # words that a thread sums at a time
 # The sums of the rows of frequent words are kept for batches of this size, in this number of bytes. Only as many words
 # as the texts may need are summed.
@@ -51,34 +50,48 @@ class Engine:
         self._model = model
         # Row of each label, decoded if the matrix is quantized.
         self.output: Singles = model.output.take(np.arange(self.labels), sparse=False)
-        self._lookup, self._fixed = self._arguments(prefix)
-        self._sums = read_only(np.empty((0, self.dim), dtype=np.float32)), read_only(np.empty(0, dtype=np.int32))
+        # The arguments of the kernels: see `vecload.kernels.text_lines`.
+        self._dictionary = self._entries(prefix)
+        self._grams = self._ngrams()
+        self._matrix = _matrix(model.matrix, self.dim)
+        self._known = read_only(np.empty((0, self.dim), dtype=np.float32)), read_only(np.empty(0, dtype=np.int32))
 
     def prepare(self, lines: int) -> None:
         """Compute the sums of the rows of the most frequent words, if there are lines enough to make up for it."""
         from vecload.kernels import text_lines, workers
 
         count = min(len(self._model.counts), _CACHED // (4 * self.dim), _WORDS_PER_LINE * lines)
-        if self._model.ngrams.maxn <= 0 or lines < _MANY or count <= len(self._sums[0]):
+        if self._model.ngrams.maxn <= 0 or lines < _MANY or count <= len(self._known[0]):
             return
         sums, counts = np.zeros((count, self.dim), dtype=np.float32), np.zeros(count, dtype=np.int32)
+        given = self._dictionary, self._grams, self._matrix, self._known
         with Pool(workers()) as pool:
             jobs = [
-                pool.submit(text_lines.word_sums, *self._fixed, at.start, at.stop, sums[at], counts[at])
+                pool.submit(text_lines.word_sums, *given, at.start, at.stop, sums[at], counts[at])
                 for at in row_blocks(count, _WORDS)
             ]
             for job in jobs:
                 job.result()
-        self._sums = read_only(sums), read_only(counts)
+        self._known = read_only(sums), read_only(counts)
 
-    def hidden(self, lines: Lines) -> tuple[Singles, Ids]:
-        """Return the mean row of each line, shape (n, dim), and the number of rows, shape (n,)."""
+    def hidden(self, lines: Lines | bytes) -> tuple[Singles, Ids]:
+        """Return the mean row of each line, shape (n, dim), and the number of rows, shape (n,).
+
+        One line may be given as bytes, which takes less time.
+        """
         from vecload.kernels import text_lines
 
-        hidden = np.zeros((len(lines.starts), self.dim), dtype=np.float32)
-        counts = np.empty(len(hidden), dtype=np.int64)
+        model = self._dictionary, self._grams, self._matrix, self._known
+        if isinstance(lines, bytes):
+            hidden, counts = np.zeros((1, self.dim), dtype=np.float32), np.empty(1, dtype=np.int64)
+            text_lines.hidden_vector(lines, *model, hidden, counts)
+            return hidden, counts
+        hidden, counts = (
+            np.zeros((len(lines.starts), self.dim), dtype=np.float32),
+            np.empty(len(lines.starts), np.int64),
+        )
         compute: Any = text_lines.hidden_vectors
-        compute(*lines, *self._lookup, *self._fixed, *self._sums, hidden, counts)
+        compute(*lines, *model, hidden, counts)
         return hidden, counts
 
     def probabilities(self, lines: Lines) -> Singles:
@@ -86,73 +99,67 @@ class Engine:
         from vecload.kernels import label_probabilities
 
         hidden, counts = self.hidden(lines)
-        if self.loss != "hs":
-            return self._outputs(hidden, counts)
         shares = np.zeros((len(hidden), self.labels), dtype=np.float32)
-        label_probabilities.leaf_probabilities(hidden, counts, self.output, *self._tree, shares)
+        if self.loss == "hs":
+            label_probabilities.leaf_probabilities(hidden, counts, self.output, *self._tree, shares)
+        else:
+            label_probabilities.outputs(hidden, counts, *self._outputs, shares)
         return shares
 
-    def best(self, lines: Lines, k: int, threshold: np.float32) -> tuple[Ids, Singles, Ids]:
-        """Return the k best labels, the logarithms of their probabilities, and the number of labels of each line."""
+    def best(self, lines: Lines | bytes, k: int, threshold: np.float32) -> tuple[Ids, Singles, Ids, Ids]:
+        """Return the k best labels of each line, their probabilities, their number, and the number of rows."""
         from vecload.kernels import label_probabilities
 
-        count = len(lines.starts)
+        hidden, counts = self.hidden(lines)
+        count = len(counts)
         labels, scores = np.zeros((count, k + 1), dtype=np.int64), np.zeros((count, k + 1), dtype=np.float32)
         found = np.empty(count, dtype=np.int64)
-        hidden, counts = self.hidden(lines)
         if self.loss == "hs":
             given = (hidden, counts, self.output, *self._tree)
             label_probabilities.best_leaves(*given, k, threshold, labels, scores, found)
         else:
-            shares = self._outputs(hidden, counts)
-            label_probabilities.best_labels(shares, counts, k, threshold, labels, scores, found)
-        return labels, scores, found
-
-    def _outputs(self, hidden: Singles, counts: Ids) -> Singles:
-        """Return the probability of every label, except for the loss "hs"."""
-        from vecload.kernels import label_probabilities
-
-        shares = np.zeros((len(hidden), self.labels), dtype=np.float32)
-        softmax = self.loss == "softmax"
-        label_probabilities.outputs(hidden, counts, self._columns, self._sigmoid, softmax, shares)
-        return shares
+            label_probabilities.best_labels(hidden, counts, *self._outputs, k, threshold, labels, scores, found)
+        return labels, scores, found, counts
 
     @cached_property
     def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         return label_tree(self._model.label_counts)
 
     @cached_property
-    def _columns(self) -> Singles:
-        return np.ascontiguousarray(self.output.T)
-
-    @cached_property
-    def _sigmoid(self) -> Singles:
+    def _outputs(self) -> tuple[Singles, Singles, bool]:
+        """Output matrix, transposed; fastText's table of the logistic function; and whether the loss is softmax."""
         # ``Loss::Loss`` in loss.cc computes the points in float32, and the values in double precision.
         points = (np.arange(_SIGMOID + 1) * 16).astype(np.float32) / np.float32(_SIGMOID) - np.float32(8)
         values: Singles = (1.0 / (1.0 + np.exp(-points).astype(np.float64))).astype(np.float32)
-        return values[:_SIGMOID]
+        return np.ascontiguousarray(self.output.T), values[:_SIGMOID], self.loss == "softmax"
 
-    def _arguments(self, prefix: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Return the arguments of the kernels that do not depend on the lines: to find words, and to sum their rows."""
-        from vecload.kernels import text_lines
+    def _entries(self, prefix: str) -> tuple[Any, ...]:
+        from vecload.kernels import text_tables
 
-        model, ngrams = self._model, self._model.ngrams
+        model = self._model
         labels = [label.encode("utf-8", "surrogateescape") for label in model.labels]
         ends = model.offsets[-1] + np.cumsum([len(label) for label in labels])
         data = read_only(np.concatenate([model.data, np.frombuffer(b"".join(labels), dtype=np.uint8)]))
         offsets = read_only(np.concatenate([model.offsets, ends]))
         # Fewer than half of the slots are used, so that few entries collide.
         slots = np.full(1 << max(4, (2 * len(offsets)).bit_length()), -1, dtype=np.int32)
-        text_lines.fill_slots(data, offsets, slots)
+        text_tables.fill_slots(data, offsets, slots)
+        marked = np.frombuffer(prefix.encode(), dtype=np.uint8)
+        length = max(model.arguments.wordNgrams, 1) if model.ngrams.bucket > 0 else 1
+        return read_only(slots), read_only(marked), length, data, offsets, len(model.counts)
+
+    def _ngrams(self) -> tuple[Any, ...]:
+        from vecload.kernels import text_tables
+
+        ngrams = self._model.ngrams
         keys, rows = (np.empty((0, 2), dtype=np.int32) if ngrams.kept is None else ngrams.kept).T
-        kept = np.full(1 << max(4, (2 * len(keys)).bit_length()), -1, dtype=np.int64)
-        text_lines.fill_kept(read_only(np.ascontiguousarray(keys)), read_only(np.ascontiguousarray(rows)), kept)
-        marked = read_only(np.frombuffer(prefix.encode(), dtype=np.uint8))
-        fixed = (
-            data, offsets, len(model.counts), np.frombuffer(_EOS, dtype=np.uint8), ngrams.minn, ngrams.maxn,
-            ngrams.eos_ngrams, ngrams.bucket, kept, ngrams.kept is not None, *_matrix(model.matrix, self.dim),
-        )  # fmt: skip
-        return (slots, marked, max(model.arguments.wordNgrams, 1)), fixed
+        size = 1 << max(4, (2 * len(keys)).bit_length())
+        kept, filled = np.full(size, -1, dtype=np.int64), np.zeros(size, dtype=np.uint8)
+        given = read_only(np.ascontiguousarray(keys)), read_only(np.ascontiguousarray(rows))
+        text_tables.fill_kept(*given, kept, filled)
+        some, pruned = ngrams.maxn > 0 and ngrams.bucket > 0, ngrams.kept is not None
+        bucket = max(ngrams.bucket, 1)  # kernels divide by it
+        return ngrams.minn, ngrams.maxn, ngrams.eos_ngrams, bucket, some, read_only(kept), read_only(filled), pruned
 
 
 def _matrix(rows: Any, dim: int) -> tuple[Any, ...]:

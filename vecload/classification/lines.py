@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NEWLINE = 10
+END: Final = " </s>"
+"""The token that fastText reads at the end of a line."""
 
 
 class Lines(NamedTuple):
-    """Lines in one buffer: `data` uint8, read-only, and `starts` and `stops` int64, shape (n,)."""
+    """Lines in one buffer, each with its end `END`: `data` uint8, `starts` and `stops` int64, shape (n,); read-only."""
 
     data: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.int64]
     stops: npt.NDArray[np.int64]
 
 
-def pack_line(text: str) -> Lines:
-    """Return one text as a line.
+def encode_line(text: str) -> bytes:
+    """Return one text as a line with its end.
 
     Raises
     ------
@@ -32,9 +34,8 @@ def pack_line(text: str) -> Lines:
         If it contains a newline, or cannot be encoded.
     """
     if not isinstance(text, str) or "\n" in text:
-        return pack_lines([text])  # raises
-    raw = _encoded(text)
-    return Lines(np.frombuffer(raw, dtype=np.uint8), np.zeros(1, dtype=np.int64), np.array([len(raw)]))
+        pack_lines([text])  # raises
+    return _encoded(text + END)
 
 
 def pack_lines(texts: Iterable[str]) -> Lines:
@@ -49,22 +50,23 @@ def pack_lines(texts: Iterable[str]) -> Lines:
     --------
     >>> lines = pack_lines(["a b", "", "c"])
     >>> lines.starts.tolist(), lines.stops.tolist()
-    ([0, 4, 5], [3, 4, 6])
+    ([0, 9, 15], [8, 14, 21])
     """
     listed = list(texts)
     for at, text in enumerate(listed):
         if not isinstance(text, str):
             raise OptionError(f"texts must be strings, got {type(text).__name__} at {at}")
-    data = np.frombuffer(_encoded("\n".join(listed)), dtype=np.uint8)
+    listed.append("")  # so that the last line has an end, too
+    data = np.frombuffer(_encoded(f"{END}\n".join(listed)), dtype=np.uint8)
     ends = np.flatnonzero(data == _NEWLINE)
-    if len(ends) > max(len(listed) - 1, 0):
+    if len(ends) > len(listed) - 1:
         at = next(at for at, text in enumerate(listed) if "\n" in text)
         raise OptionError(
             f"text {at} contains a newline, and a model takes one line at a time: split it, or replace it by a space"
         )
-    if not listed:
-        return Lines(data, ends, ends)
-    return Lines(data, np.concatenate([[0], ends + 1]), np.concatenate([ends, [len(data)]]))
+    starts = np.zeros(len(ends), dtype=np.int64)
+    starts[1:] = ends[:-1] + 1
+    return Lines(data, starts, ends)
 
 
 def _encoded(text: str) -> bytes:

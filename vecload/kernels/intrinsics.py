@@ -183,6 +183,23 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def borrowed(typingctx: Any, array: Any) -> Any:
+    """Return the same array without its reference count, for as long as the caller holds the array.
+
+    numba counts references with atomic instructions whenever an array is passed to another function, inlined or not.
+    In an inner loop, that takes longer than the work itself.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        view.meminfo = ir.Constant(view.meminfo.type, None)
+        view.parent = ir.Constant(view.parent.type, None)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+@intrinsic
 def add8(typingctx: Any, target: Any, at: Any, source: Any, begin: Any, weight: Any) -> Any:
     """Compute ``target[at:at + 8] += weight * source[begin:begin + 8]`` for contiguous float32 arrays, in flat indices.
 

@@ -62,14 +62,54 @@ def _push(scores, labels, size, k, score, label):  # type: ignore[no-untyped-def
     return size
 
 
+@inline
+def _fill(hidden, weights, sigmoid, softmax, output):  # type: ignore[no-untyped-def]
+    """Compute the probability of every label of one line; `output` contains zeros before."""
+    size = len(output)
+    for column in range(len(hidden)):
+        value, row = hidden[column], weights[column]
+        for label in range(size):
+            output[label] += value * row[label]
+    if softmax:
+        largest = output[0]
+        for label in range(size):
+            largest = max(largest, output[label])
+        total = np.float32(0)
+        for label in range(size):
+            output[label] = np.float32(math.exp(np.float64(output[label] - largest)))
+            total += output[label]
+        for label in range(size):
+            output[label] /= total
+    else:
+        for label in range(size):
+            value = output[label]
+            if value < -8:
+                output[label] = 0
+            elif value > 8:
+                output[label] = 1
+            else:
+                # The sum is an index of the table if the value is a number; NaN is not comparable.
+                index = np.int64((value + np.float32(8)) * np.float32(512) / np.float32(8) / np.float32(2))
+                output[label] = sigmoid[min(max(index, 0), 511)] if value == value else value
+
+
+@inline
+def _finish(scores, labels, size):  # type: ignore[no-untyped-def]
+    """Sort a heap, best first, and make probabilities of its logarithms."""
+    for last in range(size, 1, -1):
+        _pop(scores, labels, last)
+    for at in range(size):
+        scores[at] = np.float32(math.exp(np.float64(scores[at])))
+
+
 @kernel
 def outputs(hidden, counts, weights, sigmoid, softmax, probabilities):  # type: ignore[no-untyped-def]
     """Compute the probability of every label.
 
     Parameters
     ----------
-    hidden : float32 (n, dim), read-only
-    counts : int64 (n,), read-only
+    hidden : float32 (n, dim)
+    counts : int64 (n,)
         Number of rows in each mean; a line without any has probabilities of 0.
     weights : float32 (dim, labels), read-only
         Output matrix, transposed: the innermost loop is over labels, so that each sum is in fastText's order and the
@@ -81,61 +121,36 @@ def outputs(hidden, counts, weights, sigmoid, softmax, probabilities):  # type: 
     probabilities : float32 (n, labels)
         Receives the probabilities; zeros before.
     """
-    size = weights.shape[1]
     for line in range(len(hidden)):
-        if counts[line] == 0:
-            continue
-        output = probabilities[line]
-        for column in range(hidden.shape[1]):
-            value, row = hidden[line, column], weights[column]
-            for label in range(size):
-                output[label] += value * row[label]
-        if softmax:
-            largest = output[0]
-            for label in range(size):
-                largest = max(largest, output[label])
-            total = np.float32(0)
-            for label in range(size):
-                output[label] = np.float32(math.exp(np.float64(output[label] - largest)))
-                total += output[label]
-            for label in range(size):
-                output[label] /= total
-        else:
-            for label in range(size):
-                value = output[label]
-                if value < -8:
-                    output[label] = 0
-                elif value > 8:
-                    output[label] = 1
-                else:
-                    # The sum is an index of the table if the value is a number; NaN is not comparable.
-                    index = np.int64((value + np.float32(8)) * np.float32(512) / np.float32(8) / np.float32(2))
-                    output[label] = sigmoid[min(max(index, 0), 511)] if value == value else value
+        if counts[line] > 0:
+            _fill(hidden[line], weights, sigmoid, softmax, probabilities[line])
 
 
 @kernel
-def best_labels(probabilities, counts, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
+def best_labels(hidden, counts, weights, sigmoid, softmax, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
     """Find the k most probable labels of each line.
+
+    The first parameters are those of `outputs`.
 
     Parameters
     ----------
-    probabilities : float32 (n, labels), read-only
-    counts : int64 (n,), read-only
-        Number of rows in each mean; a line without any has no labels.
     k : int
     threshold : float32
         Smallest probability.
     labels : int64 (n, k + 1)
     scores : float32 (n, k + 1)
-        Receive the labels and the logarithms of their probabilities, best first; the last column is used here only.
+        Receive the labels and their probabilities, best first; the last column is used here only.
     found : int64 (n,)
         Receives the number of labels.
     """
-    for line in range(len(probabilities)):
+    output = np.empty(weights.shape[1], dtype=np.float32)
+    for line in range(len(hidden)):
         size = 0
         if counts[line] > 0:
-            for label in range(probabilities.shape[1]):
-                value = probabilities[line, label]
+            output[:] = np.float32(0)
+            _fill(hidden[line], weights, sigmoid, softmax, output)
+            for label in range(len(output)):
+                value = output[label]
                 if value < threshold:
                     continue
                 score = _log(value)
@@ -143,8 +158,7 @@ def best_labels(probabilities, counts, k, threshold, labels, scores, found):  # 
                     continue
                 size = _push(scores[line], labels[line], size, k, score, label)
         found[line] = size
-        for last in range(size, 1, -1):
-            _pop(scores[line], labels[line], last)
+        _finish(scores[line], labels[line], size)
 
 
 @kernel
@@ -181,8 +195,7 @@ def best_leaves(hidden, counts, weights, left, right, k, threshold, labels, scor
             nodes[waiting + 1], path[waiting + 1] = left[node], score + _log(np.float32(1.0 - np.float64(value)))
             waiting += 2
         found[line] = size
-        for last in range(size, 1, -1):
-            _pop(scores[line], labels[line], last)
+        _finish(scores[line], labels[line], size)
 
 
 @kernel
