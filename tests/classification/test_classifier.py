@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import json
+import pkgutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -136,7 +138,10 @@ def test_large_batches_equal_single_texts(trained: Path) -> None:
 def test_scores_equal_those_of_the_official_library(trained: Path, tmp_path: Path) -> None:
     theirs, ours = official.load_model(str(trained)), load_classifier(trained)
     file = tmp_path / "test.txt"
-    more = ["no label", "__label__unknown x", "__label__1 __label__1 cat", "__label__2", ""]
+    more = [
+        "no label", "__label__unknown x", "__label__1 __label__1 cat", "__label__2", "__label__1\u00a0x cat",
+        "__label__1\x1ccat __label__2", "a\0__label__3", "",
+    ]  # fmt: skip
     file.write_text("\n".join([*LINES[:60], *more]))
     for k in (1, 2):
         np.testing.assert_allclose(ours.test(file, k), theirs.test(str(file), k))
@@ -195,7 +200,9 @@ def test_neighbors_of_an_unsupervised_model(tmp_path: Path) -> None:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     (folder / "corpus.txt").write_text("\n".join(LINES))
-    made = official.train_supervised(str(folder / "corpus.txt"), dim=5, epoch=1, bucket=50, thread=12, verbose=0)
+    made = official.train_supervised(
+        str(folder / "corpus.txt"), dim=5, epoch=1, bucket=50, minn=1, maxn=4, thread=12, verbose=0
+    )
     made.save_model(str(folder / "model.bin"))
     return folder / "model.bin"
 
@@ -222,8 +229,10 @@ def test_bytes_that_are_not_utf8_are_read_as_the_official_library_does(small: Pa
     (tmp_path / "raw.txt").write_bytes(b"__label__1 " + raw + b"\n")
     theirs, ours = official.load_model(str(small)), load_classifier(small)
     np.testing.assert_allclose(ours.test(tmp_path / "raw.txt"), theirs.test(str(tmp_path / "raw.txt")))
-    text = raw.decode("utf-8", "surrogateescape")
-    assert np.isfinite(ours.predict(text)[1]).all()
+    for line in (raw, b"\xff", b"\xe5\x8c \xf0\x9f\x98", b"the \xc0\x80 cat\xed\xa0\x80", bytes(range(128, 256))):
+        expected = theirs.f.predict(line + b"\n", 3, 0.0, "strict")  # bytes are passed on as they are
+        labels, shares = ours.predict(line.decode("utf-8", "surrogateescape"), 3)
+        assert_same(list(labels), shares, [label for _, label in expected], [share for share, _ in expected])
 
 
 def test_empty_batches(small: Path) -> None:
@@ -329,8 +338,16 @@ def test_language_identification_equals_the_official_library() -> None:
     theirs, ours = official.load_model(str(path)), vecload.load_classifier(path)
     languages = [labels[0].removeprefix("__label__") for labels in ours.predict(list(SENTENCES.values()))[0]]
     assert languages == list(SENTENCES)
+    spacy = pytest.importorskip("spacy.lang")
+    examples = {}
+    for module in pkgutil.iter_modules(spacy.__path__):
+        with contextlib.suppress(ImportError):
+            examples[module.name] = importlib.import_module(f"spacy.lang.{module.name}.examples").sentences
+    assert len(examples) >= 50
     words = [word for text in SENTENCES.values() for word in text.split()]
-    texts = [*SENTENCES.values(), *words, *(" ".join(RNG.choice(words, 9)) for _ in range(300))]
+    texts = [*SENTENCES.values(), *words, *itertools.chain(*examples.values())]
+    texts = [text.replace("\n", " ") for text in texts]
+    assert len(texts) > 500
     expected, shares = theirs.predict(texts, 5)
     names, values = ours.predict(texts, 5)
     for row in range(len(texts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import IO, Any, Final, NamedTuple, TypeVar
@@ -30,6 +31,7 @@ PREFIX: Final = "__label__"
 
 # Sums of fewer than a million counts stay below the numbers that the tree of hierarchical softmax has for unknown ones.
 _MOST_COUNTS: Final = 10**9
+_SPACES: Final = re.compile("[\0\t-\r ]+")
 _LINES: Final = 1 << 12  # lines that a thread classifies at a time
 
 
@@ -78,6 +80,12 @@ def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str =
             )
         with as_format_errors(opened.name, opened.size):
             return Classifier(binary.parse_source(opened), opened.name, prefix)
+
+
+def _tokens(line: str) -> list[str]:
+    """Return the tokens of a line as fastText splits it: at ASCII white space and NUL, up to the first "</s>"."""
+    tokens = _SPACES.split(line)
+    return tokens[: tokens.index("</s>")] if "</s>" in tokens else tokens
 
 
 class Classifier:
@@ -288,7 +296,7 @@ class Classifier:
         batch: list[str] = []
         given: list[list[int]] = []
         for line in lines:
-            numbers = [known[token] for token in line.split() if token in known]
+            numbers = [known[token] for token in _tokens(line) if token in known]
             if numbers:
                 batch.append(line)
                 given.append(numbers)

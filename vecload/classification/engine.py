@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,20 +49,28 @@ class Engine:
         self.labels = len(model.labels)
         self.loss = LOSSES[model.arguments.loss]
         self._model = model
-        # Row of each label, decoded if the matrix is quantized.
-        self.output: Singles = model.output.take(np.arange(self.labels), sparse=False)
+        # Row of each label, decoded if the matrix is quantized, and the factor of each row. As in fastText, sums are
+        # multiplied by it, not rows, because rounding decides which value of the logistic function's table is taken.
+        self._rows, self._scales = _without_norms(model.output)
         # The arguments of the kernels: see `vecload.kernels.text_lines`.
         self._dictionary = self._entries(prefix)
         self._grams = self._ngrams()
         self._matrix = _matrix(model.matrix, self.dim)
         self._known = read_only(np.empty((0, self.dim), dtype=np.float32)), read_only(np.empty(0, dtype=np.int32))
 
+    @property
+    def output(self) -> Singles:
+        """Row of each label, decoded if the matrix is quantized."""
+        return self._rows * self._scales[:, None]
+
     def prepare(self, lines: int) -> None:
         """Compute the sums of the rows of the most frequent words, if there are lines enough to make up for it."""
         from vecload.kernels import text_lines, workers
 
         count = min(len(self._model.counts), _CACHED // (4 * self.dim), _WORDS_PER_LINE * lines)
-        if self._model.ngrams.maxn <= 0 or lines < _MANY or count <= len(self._known[0]):
+        # Their sums are rounded in another order. With a table of the logistic function, that can change a probability
+        # by 1%, so these losses do without.
+        if self.loss in ("ns", "ova") or self._model.ngrams.maxn <= 0 or lines < _MANY or count <= len(self._known[0]):
             return
         sums, counts = np.zeros((count, self.dim), dtype=np.float32), np.zeros(count, dtype=np.int32)
         given = self._dictionary, self._grams, self._matrix, self._known
@@ -101,7 +110,7 @@ class Engine:
         hidden, counts = self.hidden(lines)
         shares = np.zeros((len(hidden), self.labels), dtype=np.float32)
         if self.loss == "hs":
-            label_probabilities.leaf_probabilities(hidden, counts, self.output, *self._tree, shares)
+            label_probabilities.leaf_probabilities(hidden, counts, self._rows, self._scales, *self._tree, shares)
         else:
             label_probabilities.outputs(hidden, counts, *self._outputs, shares)
         return shares
@@ -115,7 +124,7 @@ class Engine:
         labels, scores = np.zeros((count, k + 1), dtype=np.int64), np.zeros((count, k + 1), dtype=np.float32)
         found = np.empty(count, dtype=np.int64)
         if self.loss == "hs":
-            given = (hidden, counts, self.output, *self._tree)
+            given = (hidden, counts, self._rows, self._scales, *self._tree)
             label_probabilities.best_leaves(*given, k, threshold, labels, scores, found)
         else:
             label_probabilities.best_labels(hidden, counts, *self._outputs, k, threshold, labels, scores, found)
@@ -126,12 +135,12 @@ class Engine:
         return label_tree(self._model.label_counts)
 
     @cached_property
-    def _outputs(self) -> tuple[Singles, Singles, bool]:
-        """Output matrix, transposed; fastText's table of the logistic function; and whether the loss is softmax."""
+    def _outputs(self) -> tuple[Singles, Singles, Singles, bool]:
+        """Output matrix, transposed; factors of its rows; logistic function; and whether the loss is softmax."""
         # ``Loss::Loss`` in loss.cc computes the points in float32, and the values in double precision.
         points = (np.arange(_SIGMOID + 1) * 16).astype(np.float32) / np.float32(_SIGMOID) - np.float32(8)
         values: Singles = (1.0 / (1.0 + np.exp(-points).astype(np.float64))).astype(np.float32)
-        return np.ascontiguousarray(self.output.T), values[:_SIGMOID], self.loss == "softmax"
+        return np.ascontiguousarray(self._rows.T), self._scales, values[:_SIGMOID], self.loss == "softmax"
 
     def _entries(self, prefix: str) -> tuple[Any, ...]:
         from vecload.kernels import text_tables
@@ -160,6 +169,15 @@ class Engine:
         some, pruned = ngrams.maxn > 0 and ngrams.bucket > 0, ngrams.kept is not None
         bucket = max(ngrams.bucket, 1)  # kernels divide by it
         return ngrams.minn, ngrams.maxn, ngrams.eos_ngrams, bucket, some, read_only(kept), read_only(filled), pruned
+
+
+def _without_norms(rows: DenseRows | QuantizedRows) -> tuple[Singles, Singles]:
+    """Return decoded rows before they are multiplied by their norms, and the norms; 1 if there are none."""
+    scales = np.ones(rows.shape[0], dtype=np.float32)
+    if isinstance(rows, QuantizedRows) and rows.norm_codes.size:
+        scales = rows.norm_centroids[rows.norm_codes]
+        rows = replace(rows, norm_codes=rows.norm_codes[:0], norm_centroids=rows.norm_centroids[:0])
+    return rows.take(np.arange(rows.shape[0]), sparse=False), scales
 
 
 def _matrix(rows: Any, dim: int) -> tuple[Any, ...]:

@@ -63,13 +63,15 @@ def _push(scores, labels, size, k, score, label):  # type: ignore[no-untyped-def
 
 
 @inline
-def _fill(hidden, weights, sigmoid, softmax, output):  # type: ignore[no-untyped-def]
+def _fill(hidden, weights, scales, sigmoid, softmax, output):  # type: ignore[no-untyped-def]
     """Compute the probability of every label of one line; `output` contains zeros before."""
     size = len(output)
     for column in range(len(hidden)):
         value, row = hidden[column], weights[column]
         for label in range(size):
             output[label] += value * row[label]
+    for label in range(size):
+        output[label] *= scales[label]
     if softmax:
         largest = output[0]
         for label in range(size):
@@ -103,7 +105,7 @@ def _finish(scores, labels, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def outputs(hidden, counts, weights, sigmoid, softmax, probabilities):  # type: ignore[no-untyped-def]
+def outputs(hidden, counts, weights, scales, sigmoid, softmax, probabilities):  # type: ignore[no-untyped-def]
     """Compute the probability of every label.
 
     Parameters
@@ -114,6 +116,8 @@ def outputs(hidden, counts, weights, sigmoid, softmax, probabilities):  # type: 
     weights : float32 (dim, labels), read-only
         Output matrix, transposed: the innermost loop is over labels, so that each sum is in fastText's order and the
         compiler can still vectorize it.
+    scales : float32 (labels,), read-only
+        Factor of each sum: norms of the rows of a quantized matrix, otherwise 1.
     sigmoid : float32 (512,), read-only
         Values of the logistic function from -8 to 8.
     softmax : bool
@@ -123,11 +127,11 @@ def outputs(hidden, counts, weights, sigmoid, softmax, probabilities):  # type: 
     """
     for line in range(len(hidden)):
         if counts[line] > 0:
-            _fill(hidden[line], weights, sigmoid, softmax, probabilities[line])
+            _fill(hidden[line], weights, scales, sigmoid, softmax, probabilities[line])
 
 
 @kernel
-def best_labels(hidden, counts, weights, sigmoid, softmax, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
+def best_labels(hidden, counts, weights, scales, sigmoid, softmax, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
     """Find the k most probable labels of each line.
 
     The first parameters are those of `outputs`.
@@ -148,7 +152,7 @@ def best_labels(hidden, counts, weights, sigmoid, softmax, k, threshold, labels,
         size = 0
         if counts[line] > 0:
             output[:] = np.float32(0)
-            _fill(hidden[line], weights, sigmoid, softmax, output)
+            _fill(hidden[line], weights, scales, sigmoid, softmax, output)
             for label in range(len(output)):
                 value = output[label]
                 if value < threshold:
@@ -162,10 +166,10 @@ def best_labels(hidden, counts, weights, sigmoid, softmax, k, threshold, labels,
 
 
 @kernel
-def best_leaves(hidden, counts, weights, left, right, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
+def best_leaves(hidden, counts, weights, scales, left, right, k, threshold, labels, scores, found):  # type: ignore[no-untyped-def]
     """Find the k most probable labels of each line in the tree of hierarchical softmax.
 
-    The parameters are those of `best_labels`, and: `hidden` as for `outputs`, `weights` float32 (inner nodes, dim),
+    The parameters are those of `best_labels`, and: `weights` float32 (labels, dim), of which each inner node has a row,
     and the children of each node, `left` and `right` int32 (2 * labels - 1,), -1 for leaves. Nodes are visited in the
     order of fastText's depth-first search, which skips those that cannot be among the best.
     """
@@ -189,6 +193,7 @@ def best_leaves(hidden, counts, weights, left, right, k, threshold, labels, scor
             value = np.float32(0)
             for column in range(hidden.shape[1]):
                 value += weights[node - leaves, column] * hidden[line, column]
+            value *= scales[node - leaves]
             value = np.float32(1.0 / (1 + np.float64(np.float32(math.exp(np.float64(-value))))))
             # The left child is visited first, so it is put on the stack last.
             nodes[waiting], path[waiting] = right[node], score + _log(value)
@@ -199,7 +204,7 @@ def best_leaves(hidden, counts, weights, left, right, k, threshold, labels, scor
 
 
 @kernel
-def leaf_probabilities(hidden, counts, weights, left, right, probabilities):  # type: ignore[no-untyped-def]
+def leaf_probabilities(hidden, counts, weights, scales, left, right, probabilities):  # type: ignore[no-untyped-def]
     """Compute the probability of every label in the tree of hierarchical softmax.
 
     The parameters are those of `best_leaves`, and `probabilities` float32 (n, labels), zeros before, which receives the
@@ -216,6 +221,7 @@ def leaf_probabilities(hidden, counts, weights, left, right, probabilities):  # 
             value = np.float32(0)
             for column in range(hidden.shape[1]):
                 value += weights[node - leaves, column] * hidden[line, column]
+            value *= scales[node - leaves]
             right_share = 1 / (1 + math.exp(-np.float64(value)))
             shares[right[node]] = shares[node] * right_share
             shares[left[node]] = shares[node] * (1 - right_share)
