@@ -234,10 +234,10 @@ class Classifier:
         """
         most, least = self._at_most(k), np.float32(threshold)
         if isinstance(texts, str):
-            labels, values, found, _ = self._engine.best(encode_line(texts), most, least)
+            labels, scores, found, _ = self._engine.best(encode_line(texts), most, least)
             count = found.item()
             names = tuple([self.labels[label] for label in labels[0, :count].tolist()])
-            return names, values[0, :count].astype(np.float64)
+            return names, scores[0, :count].astype(np.float64)
         listed: list[list[str]] = []
         shares: list[Singles] = []
         for labels, scores, found, _ in self._in_blocks(

@@ -19,6 +19,7 @@ from vecload.words import read_only
 if TYPE_CHECKING:
     from vecload.classification.lines import Lines
     from vecload.formats.fasttext.layout import Model
+    from vecload.ngrams import Rows
 
     Singles = npt.NDArray[np.float32]
     Ids = npt.NDArray[np.int64]
@@ -171,7 +172,7 @@ class Engine:
         return ngrams.minn, ngrams.maxn, ngrams.eos_ngrams, bucket, some, read_only(kept), read_only(filled), pruned
 
 
-def _without_norms(rows: DenseRows | QuantizedRows) -> tuple[Singles, Singles]:
+def _without_norms(rows: Rows) -> tuple[Singles, Singles]:
     """Return decoded rows before they are multiplied by their norms, and the norms; 1 if there are none."""
     scales = np.ones(rows.shape[0], dtype=np.float32)
     if isinstance(rows, QuantizedRows) and rows.norm_codes.size:
