@@ -106,6 +106,16 @@ def test_predictions_equal_those_of_the_official_library(trained: Path, kind: st
         ours_one = ours.predict(text, 2)
         assert_same(list(ours_one[0]), ours_one[1], list(labels), values)
         assert ours_one[1].dtype == np.float64
+    replacement = compat.load_model(path)
+    assert replacement.is_quantized() == theirs.is_quantized()
+    for method in ("get_input_matrix", "get_output_matrix"):
+        try:
+            matrix = getattr(theirs, method)()
+        except ValueError:
+            with pytest.raises(OptionError, match="quantized"):
+                getattr(replacement, method)()
+        else:
+            np.testing.assert_array_equal(getattr(replacement, method)(), matrix)
     vectors = np.array([theirs.get_sentence_vector(text) for text in TEXTS])
     np.testing.assert_allclose(ours.encode(TEXTS), vectors, atol=1e-5)
 
@@ -187,8 +197,19 @@ def test_neighbors_of_an_unsupervised_model(tmp_path: Path) -> None:
     assert [name for _, name in found] == [name for _, name in expected]
     np.testing.assert_allclose([one for one, _ in found], [one for one, _ in expected], atol=1e-5)
     np.testing.assert_allclose(ours.get_sentence_vector("cat dog"), theirs.get_sentence_vector("cat dog"), atol=1e-5)
-    assert ours.labels == ours.words
+    assert ours.labels == ours.words == theirs.get_words()
     assert "cat" in ours
+    for word in ("cat", "catt", "日本"):
+        parts, rows = theirs.get_subwords(word)
+        assert ours.get_subwords(word)[0] == parts
+        assert ours.get_subwords(word)[1].tolist() == rows.tolist()
+        assert (ours.get_subword_id(word), ours.get_word_id(word)) == (
+            theirs.get_subword_id(word),
+            theirs.get_word_id(word),
+        )
+    np.testing.assert_array_equal(ours.get_input_matrix(), theirs.get_input_matrix())
+    np.testing.assert_array_equal(ours.get_output_matrix(), theirs.get_output_matrix())
+    assert ours.get_words(include_freq=True)[1].tolist() == theirs.get_words(include_freq=True)[1].tolist()
     np.testing.assert_allclose(ours["catt"], theirs["catt"], atol=1e-6)
     with pytest.raises(OptionError, match="not trained to predict labels"):
         ours.predict("cat")

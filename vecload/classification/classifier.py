@@ -12,16 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import row_blocks
-from vecload.catalog.resolving import resolve_source
+from vecload.classification.dictionary import Dictionary, open_model
 from vecload.classification.engine import Engine
 from vecload.classification.lines import Lines, encode_line, pack_lines
-from vecload.errors import FormatError, OptionError, as_format_errors
-from vecload.formats.fasttext import binary, layout
+from vecload.errors import FormatError, OptionError
+from vecload.formats.fasttext import layout
 from vecload.progress import progress_bar
-from vecload.sources import open_source
 from vecload.text_input.lines import read_lines
 from vecload.threads import Pool
-from vecload.words import Words
 
 Singles = npt.NDArray[np.float32]
 R = TypeVar("R")
@@ -72,14 +70,8 @@ def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str =
     >>> model.predict("Où est la bibliothèque ?")  # doctest: +SKIP
     (('__label__fr',), array([0.9787...]))
     """
-    with resolve_source(source) as place, open_source(place) as opened:
-        head = opened.head(1 << 16)
-        if not binary.detect(head, opened.name):
-            raise FormatError(
-                "not a fastText model", file=opened.name, found=f"bytes {head[:8]!r}", hint="Pass a .bin or .ftz file."
-            )
-        with as_format_errors(opened.name, opened.size):
-            return Classifier(binary.parse_source(opened), opened.name, prefix)
+    with open_model(source) as (model, name):
+        return Classifier(model, name, prefix)
 
 
 def _tokens(line: str) -> list[str]:
@@ -88,7 +80,7 @@ def _tokens(line: str) -> list[str]:
     return tokens[: tokens.index("</s>")] if "</s>" in tokens else tokens
 
 
-class Classifier:
+class Classifier(Dictionary):
     """A supervised fastText model, made by `load_classifier`.
 
     Probabilities and their order are those of the official library, up to rounding in the last digits.
@@ -121,11 +113,11 @@ class Classifier:
             raise FormatError(
                 "invalid counts of labels", file=name, found=f"{model.label_counts.min()} to {model.label_counts.max()}"
             )
+        super().__init__(model)
         self.name = name
         self.prefix = prefix
         self.labels: tuple[str, ...] = tuple(model.labels)
         self.label_counts = model.label_counts
-        self._model = model
         self._engine = Engine(model, prefix)
 
     @cached_property
@@ -133,77 +125,18 @@ class Classifier:
         return np.array(self.labels, dtype=object)
 
     @property
-    def dim(self) -> int:
-        """Number of values in a hidden vector."""
-        return self._model.arguments.dim
-
-    @property
     def loss(self) -> str:
         """Loss that the model was trained with: "softmax", "hs", "ns" or "ova"."""
         return layout.LOSSES[self._model.arguments.loss]
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Training arguments, with fastText's names."""
-        return self._model.arguments._asdict()
-
-    @cached_property
-    def words(self) -> Words:
-        """Words of the dictionary, the most frequent first."""
-        return Words(self._model.data, self._model.offsets)
-
-    def word_id(self, word: str) -> int:
-        """Return the row of a word in the input matrix, or -1 for an unknown word."""
-        return self.words.get(word)
 
     def label_id(self, label: str) -> int:
         """Return the place of a label in `labels`, or -1 for an unknown label."""
         return self.labels.index(label) if label in self.labels else -1
 
-    def subwords(self, word: str) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Return the parts of a word that have rows, and their rows in the input matrix: itself, and its n-grams."""
-        own = self.word_id(word)
-        found = [(word, own), *((part, self.subword_id(part)) for part in self._model.ngrams.ngrams(word))]
-        kept = [(part, row) for part, row in found if row >= 0]
-        return [part for part, _ in kept], np.array([row for _, row in kept], dtype=np.int64)
-
-    def subword_id(self, part: str) -> int:
-        """Return the row of an n-gram in the input matrix, or -1 if it was dropped."""
-        ngrams = self._model.ngrams
-        if ngrams.bucket == 0:
-            return -1
-        state = 2166136261  # 32-bit FNV-1a of signed bytes: see `vecload.kernels.ngrams`
-        for byte in part.encode("utf-8", "surrogateescape"):
-            state = ((state ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
-        bucket = state % ngrams.bucket
-        if ngrams.kept is None:
-            return len(self.words) + bucket
-        rows = ngrams.kept[ngrams.kept[:, 0] == bucket, 1]
-        return len(self.words) + int(rows[0]) if len(rows) else -1
-
-    def input_rows(self, rows: npt.ArrayLike) -> Singles:
-        """Return rows of the input matrix by number, decoded if it is quantized: float32, shape (k, dim)."""
-        return self._model.matrix.take(np.atleast_1d(np.asarray(rows, dtype=np.int64)), sparse=True)
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Shape of the input matrix: a row for each word, and then for each n-gram bucket."""
-        return self._model.matrix.shape
-
     @property
     def output_matrix(self) -> Singles:
         """Row of each label, decoded if it is quantized: float32, shape (labels, dim)."""
         return self._engine.output
-
-    @property
-    def word_counts(self) -> npt.NDArray[np.int64]:
-        """Frequency of each word in the training text, shape (words,)."""
-        return self._model.counts
-
-    @property
-    def quantized(self) -> bool:
-        """Whether the input matrix is product-quantized."""
-        return self._model.quantized
 
     def predict(self, texts: str | Iterable[str], k: int = 1, threshold: float = 0.0) -> Any:
         """Return the most probable labels of texts, and their probabilities, best first, as fastText does.

@@ -173,7 +173,7 @@ class Engine:
 
 
 def _without_norms(rows: Rows) -> tuple[Singles, Singles]:
-    """Return decoded rows before they are multiplied by their norms, and the norms; 1 if there are none."""
+    """Return decoded rows before they are multiplied by their norms, and the norms, which default to 1."""
     scales = np.ones(rows.shape[0], dtype=np.float32)
     if isinstance(rows, QuantizedRows) and rows.norm_codes.size:
         scales = rows.norm_centroids[rows.norm_codes]

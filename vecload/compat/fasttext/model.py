@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vecload.classification import Classifier, load_classifier
-from vecload.errors import FormatError, OptionError
+from vecload.classification import Classifier
+from vecload.classification.dictionary import Dictionary, open_model
+from vecload.errors import OptionError
+from vecload.formats.fasttext.layout import MODELS
 from vecload.loading import load
+from vecload.ngrams import QuantizedRows
 from vecload.pooling import SentencePooler
 from vecload.search.exact import nearest
 
@@ -49,12 +52,11 @@ class FastText:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
-        try:
-            self._classifier: Classifier | None = load_classifier(path)
-        except FormatError as error:
-            if "not trained to predict" not in error.problem:
-                raise
-            self._classifier = None
+        with open_model(path) as (model, name):
+            supervised = MODELS[model.arguments.model] == "supervised"
+            self._classifier = Classifier(model, name) if supervised else None
+            self._dictionary = self._classifier or Dictionary(model)
+            self._output = model.output
 
     @cached_property
     def _vectors(self) -> Vectors:
@@ -72,7 +74,7 @@ class FastText:
     @property
     def words(self) -> list[str]:
         """Words of the dictionary."""
-        return list(self._vectors if self._classifier is None else self._classifier.words)
+        return list(self._dictionary.words)
 
     @property
     def labels(self) -> list[str]:
@@ -81,11 +83,11 @@ class FastText:
 
     def is_quantized(self) -> bool:
         """Return whether the model is quantized."""
-        return bool(self._vectors.meta.get("quantized")) if self._classifier is None else self._classifier.quantized
+        return self._dictionary.quantized
 
     def get_dimension(self) -> int:
         """Return the number of values in a vector."""
-        return self._vectors.dim if self._classifier is None else self._classifier.dim
+        return self._dictionary.dim
 
     def predict(self, text: str | list[str], k: int = 1, threshold: float = 0.0, on_unicode_error: str = "") -> Any:  # noqa: ARG002
         """Return labels and probabilities: see `vecload.classification.Classifier.predict`."""
@@ -146,7 +148,7 @@ class FastText:
 
     def get_word_id(self, word: str) -> int:
         """Return the row of a word, or -1."""
-        return self._vectors.words.get(word) if self._classifier is None else self._classifier.word_id(word)
+        return self._dictionary.word_id(word)
 
     def get_label_id(self, label: str) -> int:
         """Return the number of a label, or -1."""
@@ -154,32 +156,33 @@ class FastText:
 
     def get_subword_id(self, subword: str) -> int:
         """Return the row of an n-gram in the input matrix."""
-        return self._supervised().subword_id(subword)
+        return self._dictionary.subword_id(subword)
 
     def get_subwords(self, word: str, on_unicode_error: str = "") -> tuple[list[str], npt.NDArray[np.int64]]:  # noqa: ARG002
         """Return the parts of a word, and their rows in the input matrix."""
-        return self._supervised().subwords(word)
+        return self._dictionary.subwords(word)
 
     def get_input_vector(self, ind: int) -> npt.NDArray[np.float32]:
         """Return a row of the input matrix."""
-        row: npt.NDArray[np.float32] = self._supervised().input_rows([ind])[0]
+        row: npt.NDArray[np.float32] = self._dictionary.input_rows([ind])[0]
         return row
 
     def get_input_matrix(self) -> npt.NDArray[np.float32]:
         """Return the input matrix; ValueError for a quantized model, as in fastText."""
-        model = self._supervised()
+        model = self._dictionary
         if model.quantized:
             raise OptionError("the matrix is quantized; Classifier.input_rows decodes rows")
         return model.input_rows(np.arange(model.input_shape[0]))
 
     def get_output_matrix(self) -> npt.NDArray[np.float32]:
-        """Return the output matrix."""
-        return np.array(self._supervised().output_matrix)
+        """Return the output matrix; ValueError if it is quantized, as in fastText."""
+        if self._output is None or isinstance(self._output, QuantizedRows):
+            raise OptionError("the file has no output matrix, or a quantized one; Classifier.output_matrix decodes it")
+        return self._output.take(np.arange(self._output.shape[0]), sparse=False)
 
     def get_words(self, include_freq: bool = False, on_unicode_error: str = "") -> Any:  # noqa: ARG002, FBT001, FBT002
         """Return the words, with their counts if asked."""
-        counts = self._vectors.history.counts if self._classifier is None else self._classifier.word_counts
-        return (self.words, counts) if include_freq else self.words
+        return (self.words, self._dictionary.word_counts) if include_freq else self.words
 
     def get_labels(self, include_freq: bool = False, on_unicode_error: str = "") -> Any:  # noqa: ARG002, FBT001, FBT002
         """Return the labels, or the words of an unsupervised model, with their counts if asked."""
