@@ -14,7 +14,6 @@ from vecload.classification.dictionary import Dictionary, open_model
 from vecload.errors import OptionError
 from vecload.formats.fasttext.layout import MODELS
 from vecload.loading import load
-from vecload.ngrams import QuantizedRows
 from vecload.pooling import SentencePooler
 from vecload.search.exact import nearest
 
@@ -175,9 +174,9 @@ class FastText:
         return model.input_rows(np.arange(model.input_shape[0]))
 
     def get_output_matrix(self) -> npt.NDArray[np.float32]:
-        """Return the output matrix; ValueError if it is quantized, as in fastText."""
-        if self._output is None or isinstance(self._output, QuantizedRows):
-            raise OptionError("the file has no output matrix, or a quantized one; Classifier.output_matrix decodes it")
+        """Return the output matrix; ValueError for a quantized model, as in fastText."""
+        if self._dictionary.quantized or self._output is None:
+            raise OptionError("the output matrix is quantized or missing; Classifier.output_matrix decodes it")
         return self._output.take(np.arange(self._output.shape[0]), sparse=False)
 
     def get_words(self, include_freq: bool = False, on_unicode_error: str = "") -> Any:  # noqa: ARG002, FBT001, FBT002
