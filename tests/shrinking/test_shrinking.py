@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import typing
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from tests.cli.running import run
 from vecload import NgramTable, Vectors, shrink
 from vecload.cli import shrinking as command
 from vecload.errors import FormatError, OptionError
+from vecload.ngrams import DenseRows
+from vecload.shrinking import quantizing, writing
+from vecload.words import Words
 
 official = pytest.importorskip("fasttext")
 fasttext = pytest.importorskip("gensim.models.fasttext")
@@ -61,6 +66,7 @@ def test_words_that_are_kept_do_not_change(model: Path, tmp_path: Path, suffix: 
     assert (made.words, made.buckets, made.dim) == (500, 1000, 24)
     assert made.bytes_after == made_at.stat().st_size < made.bytes_before == model.stat().st_size
     assert made.cosine["frequent"] > (0.9 if suffix == ".ftz" else 0.999)
+    assert 0 < made.cosine["dropped"] <= made.cosine["frequent"]
     assert 0 < made.cosine["unseen"] <= made.cosine["frequent"]
     assert made.neighbors is not None
     assert set(made.similarity) <= {"wordsim353", "simlex999"}
@@ -137,6 +143,157 @@ def test_quantized_models_are_close(model: Path, tmp_path: Path, quantize: Any, 
     again = tmp_path / f"again{suffix}"
     shrink(model, again, quantize=quantize, norms=norms, report=False)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_report_of_dropped_words_compares_their_vectors_in_both_models(model: Path, tmp_path: Path) -> None:
+    """The cosine agrees with one computed from vectors that `load` reads, for all of fewer than 1,000 words."""
+    before = vecload.load(model)
+    kept = list(before)[500:]
+    made = shrink(model, tmp_path / "small.bin", vocab=kept, buckets=500)
+    after = vecload.load(tmp_path / "small.bin")
+    assert after.ngrams is not None
+    old, new = before.matrix[:500], after.ngrams.vectors(list(before)[:500])
+    cosines = (old * new).sum(1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
+    assert made.cosine["dropped"] == pytest.approx(float(cosines.mean()), abs=1e-5)
+    # Nothing is lost for unseen words without fewer buckets, and dropped words lose their own rows.
+    same = shrink(model, tmp_path / "same.bin", vocab=kept)
+    assert same.cosine["unseen"] == pytest.approx(1, abs=1e-6)
+    assert same.cosine["dropped"] < same.cosine["unseen"] - 1e-6
+    assert "dropped" not in shrink(model, tmp_path / "all.ftz").cosine
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".ftz", ".safetensors"])
+def test_model_without_ngrams_keeps_its_words(tmp_path: Path, suffix: str) -> None:
+    words, matrix = [f"w{at}" for at in range(300)], RNG.normal(size=(300, 7)).astype(np.float32)
+    Vectors(words, matrix).save(tmp_path / "model.bin", format="fasttext")
+    path = tmp_path / f"small{suffix}"
+    made = shrink(tmp_path / "model.bin", path, words=100)
+    assert (made.words, made.buckets, made.dim) == (100, 0, 7)
+    assert set(made.cosine) == {"frequent", "rare", "dropped"}
+    after = vecload.load(path)
+    np.testing.assert_allclose(after.matrix, matrix[:100], atol=1.0 if suffix == ".ftz" else 1e-6)
+    if suffix != ".safetensors":
+        theirs = official.load_model(str(path))
+        np.testing.assert_allclose([theirs.get_word_vector(word) for word in words[:100]], after.matrix, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".ftz", ".safetensors"])
+@pytest.mark.parametrize("options", [{}, {"dim": 3}])
+@pytest.mark.parametrize("damaged", ["word", "bucket"])
+def test_models_with_nan_are_refused(tmp_path: Path, suffix: str, options: dict[str, Any], damaged: str) -> None:
+    words, matrix = [f"w{at}" for at in range(50)], RNG.normal(size=(50, 8)).astype(np.float32)
+    table = NgramTable(RNG.normal(size=(90, 8)).astype(np.float32), minn=3, maxn=4)
+    Vectors(words, matrix, ngrams=table).save(tmp_path / "model.bin", format="fasttext")
+    data = bytearray((tmp_path / "model.bin").read_bytes())
+    end = len(data) - 17 - 4 * 50 * 8  # of the input matrix
+    packed = Words.from_strings(words)
+    unused = int(np.setdiff1d(np.arange(90), table.find_rows(packed.data, packed.offsets)[0])[-1])
+    at = end - 4 * 8 * (90 - unused) if damaged == "bucket" else end - 4 * 8 * 95
+    data[at : at + 4] = np.float32(np.nan).tobytes()
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(FormatError, match=r"the model has (vectors|n-grams) with NaN or infinity"):
+        shrink(tmp_path / "model.bin", tmp_path / f"small{suffix}", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.bin"]
+
+
+def test_too_many_codes_for_the_format_are_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of codes is an int32 in the file."""
+    monkeypatch.setattr(writing, "MOST_CODES", 12 * 3100 - 1)
+    shrink(model, tmp_path / "small.ftz", words=99, report=False)
+    with pytest.raises(OptionError, match=r"the model has too many rows for a \.ftz file"):
+        shrink(model, tmp_path / "large.ftz", words=100, report=False)
+    assert not (tmp_path / "large.ftz").exists()
+
+
+@pytest.mark.parametrize(("dim", "width", "norms"), [(6, 2, False), (7, 2, True), (5, 1, False)])
+def test_codes_are_those_of_the_nearest_centroids(dim: int, width: int, norms: bool) -> None:
+    rows = RNG.normal(size=(3000, dim)).astype(np.float32)
+    quantizer = quantizing.learn_quantizer(rows[:1000], width, norms=norms, uniform=False, seed=0)
+    made = quantizer.empty(len(rows))
+    quantizer.encode(rows, made)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    wanted = rows / lengths if norms else rows
+    for group in range(made.codes.shape[1]):
+        columns = slice(group * width, min(group * width + width, dim))
+        distances = np.square(wanted[:, columns][:, None] - quantizer.lines[columns].T).sum(2)
+        found = distances[np.arange(len(rows)), made.codes[:, group]]
+        assert (found <= distances.min(1) * 1.0001 + 1e-9).all()
+    if norms:
+        assert quantizer.norms is not None
+        distances = np.abs(lengths - quantizer.norms)
+        assert (distances[np.arange(len(rows)), made.norm_codes] <= distances.min(1) + 1e-4).all()
+    decoded = made.take(np.arange(len(rows)), sparse=False)
+    assert np.square(decoded - rows).sum() < 0.05 * np.square(rows).sum()
+
+
+def test_consecutive_rows_of_a_file_are_read_as_others_are(tmp_path: Path) -> None:
+    matrix = np.arange(1 << 22, dtype=np.float32).reshape(-1, 4)  # large enough to be read, not mapped
+    (tmp_path / "rows").write_bytes(b"head" + matrix.tobytes())
+    with (tmp_path / "rows").open("rb") as file:
+        rows = DenseRows(np.zeros_like(matrix), file=file.fileno(), offset=4)
+    for some in ([], [0], [len(matrix) - 1], [0, 1, 2], [3, 2, 1], [5, 5, 6, 7, 40, 41, 0], [*range(1000)]):
+        np.testing.assert_array_equal(rows.take(np.array(some, dtype=np.int64), sparse=True), matrix[some])
+
+
+_MEMORY = """
+import sys, threading, vecload
+
+def resident():
+    return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+
+vecload.shrink(sys.argv[1], sys.argv[3], words=200, buckets=100)  # loads modules and compiles kernels
+most, done, base = 0, threading.Event(), resident()
+
+def watch():
+    global most
+    while not done.wait(0.005):
+        most = max(most, resident())
+
+thread = threading.Thread(target=watch)
+thread.start()
+vecload.shrink(sys.argv[2], sys.argv[3], **eval(sys.argv[4]))
+done.set()
+thread.join()
+print(most - base)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("small.ftz", {}), ("small.bin", {"buckets": 20_000, "dim": 20}), ("small.safetensors", {"buckets": 20_000})],
+)
+def test_memory_is_bounded_by_the_size_of_the_result(
+    model: Path, tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    """The table of 400,000 rows has 320 MB; neither a copy of it nor its mapped pages are in memory."""
+    dim, bucket = 200, 400_000
+    words = [f"word{at}" for at in range(3000)]
+    small = NgramTable(np.zeros((1, dim), dtype=np.float32), minn=3, maxn=5)
+    Vectors(words, RNG.normal(size=(3000, dim)).astype(np.float32), ngrams=small).save(tmp_path / "a.bin", "fasttext")
+    data = bytearray((tmp_path / "a.bin").read_bytes())
+    inputs = len(data) - 2 * 17 - 4 * dim * (2 * 3000 + 1)
+    data[8 + 4 * 8 : 8 + 4 * 9] = np.int32(bucket).tobytes()
+    data[inputs + 1 : inputs + 9] = np.int64(3000 + bucket).tobytes()
+    block = RNG.normal(size=(4000, dim)).astype(np.float32).tobytes()
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.write(data[: inputs + 17 + 4 * dim * 3000])
+        for _ in range(bucket // 4000):
+            file.write(block)
+        file.write(data[-(17 + 4 * dim * 3000) :])
+    command = [
+        sys.executable,
+        "-c",
+        _MEMORY,
+        str(model),
+        str(tmp_path / "large.bin"),
+        str(tmp_path / name),
+        repr(options),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert int(done) < 100e6 + (tmp_path / name).stat().st_size
 
 
 def test_vocabulary_chooses_the_words(model: Path, tmp_path: Path) -> None:

@@ -118,9 +118,12 @@ class DenseRows:
         buffer = values.view(np.uint8).reshape(-1).data
         # preadv reads into the array itself, and threads can share the descriptor, because no file position is
         # involved. If the file became shorter, it reads fewer bytes; a mapping would end the process with SIGBUS.
+        # Consecutive rows are read at once.
         read = 0
-        for at, row in enumerate(rows.tolist()):
-            read += os.preadv(self._file, [buffer[size * at : size * (at + 1)]], self._offset + size * row)
+        starts = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
+        stops = [*starts[1:].tolist(), len(rows)]
+        for begin, end, row in zip(starts.tolist(), stops, rows[starts].tolist(), strict=False):
+            read += os.preadv(self._file, [buffer[size * begin : size * end]], self._offset + size * row)
         if read != values.nbytes:
             raise FormatError("the file became shorter while it was open", hint="Load it again.")
         return values.astype(np.float32, copy=False)

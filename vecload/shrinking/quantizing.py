@@ -14,10 +14,9 @@ from vecload.threads import Pool
 from vecload.words import read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
+    Ids = npt.NDArray[np.int64]
     Singles = npt.NDArray[np.float32]
     Bytes = npt.NDArray[np.uint8]
 
@@ -25,7 +24,7 @@ SAMPLE: Final = 1 << 15
 """Number of rows that the centroids are learned from."""
 
 _ROUNDS: Final = 15
-_ROWS: Final = 1 << 14  # rows that a thread quantizes at a time
+_ROWS: Final = 1 << 10  # rows that a thread quantizes at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,37 +33,37 @@ class Quantizer:
 
     Parameters
     ----------
-    parts
-        Centroids of each group, float32, shape (256, size of the group).
+    lines
+        Values of the 256 centroids in each column, float32, shape (dim, 256).
+    width
+        Number of columns in a group; the last one may be smaller.
     norms
         Centroids of the norms, float32, shape (256,); None if rows are quantized with their norms.
     """
 
-    parts: list[Singles]
+    lines: Singles
+    width: int
     norms: Singles | None
 
-    def encode(self, blocks: Iterable[Singles]) -> QuantizedRows:
-        """Quantize rows, given in blocks."""
-        codes: list[Bytes] = []
-        norm_codes: list[Bytes] = []
-        for rows in blocks:
-            if self.norms is not None:
-                lengths = np.linalg.norm(rows, axis=1).astype(np.float32)
-                norm_codes.append(_nearest(lengths[:, None], self.norms[:, None]))
-                rows = rows / _divisors(lengths)  # noqa: PLW2901 - the rows to encode
-            begin = 0
-            made = np.empty((len(rows), len(self.parts)), dtype=np.uint8)
-            for at, part in enumerate(self.parts):
-                made[:, at] = _nearest(rows[:, begin : begin + part.shape[1]], part)
-                begin += part.shape[1]
-            codes.append(made)
+    def empty(self, count: int) -> QuantizedRows:
+        """Return this number of rows without values, for `encode`."""
+        dim = len(self.lines)
+        groups = [self.lines[begin : begin + self.width] for begin in range(0, dim, self.width)]
+        nothing = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.float32)
         return QuantizedRows(
-            np.concatenate(codes),
-            np.concatenate([part.reshape(-1) for part in self.parts]),
-            self.parts[0].shape[1],
-            np.concatenate([np.empty(0, dtype=np.uint8), *norm_codes]),
-            np.empty(0, dtype=np.float32) if self.norms is None else self.norms,
+            np.empty((count, len(groups)), dtype=np.uint8),
+            np.concatenate([group.T.reshape(-1) for group in groups]),
+            self.width,
+            *(nothing if self.norms is None else (np.empty(count, dtype=np.uint8), self.norms)),
         )
+
+    def encode(self, rows: Singles, out: QuantizedRows) -> None:
+        """Quantize rows, and write their codes to as many rows of `empty`."""
+        if self.norms is not None:
+            lengths = np.linalg.norm(rows, axis=1).astype(np.float32)
+            _encode(lengths[:, None], self.norms[None], 1, out.norm_codes[:, None])
+            rows = rows / _divisors(lengths)
+        _encode(rows, self.lines, self.width, out.codes)
 
 
 def learn_quantizer(sample: Singles, width: int, *, norms: bool, uniform: bool, seed: int) -> Quantizer:
@@ -89,14 +88,12 @@ def learn_quantizer(sample: Singles, width: int, *, norms: bool, uniform: bool, 
     k-means on each group: Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI 33, 2011.
     """
     rng = np.random.default_rng(seed)
-    lengths = np.linalg.norm(sample, axis=1).astype(np.float32)
     centers = None
     if norms:
+        lengths = np.linalg.norm(sample, axis=1).astype(np.float32)
         sample = sample / _divisors(lengths)
-        centers = _k_means(lengths[:, None], rng)[:, 0]
-    groups = [sample[:, begin : begin + width] for begin in range(0, sample.shape[1], width)]
-    learned = [_grid(group) if uniform else _k_means(group, rng) for group in groups]
-    return Quantizer([read_only(np.ascontiguousarray(part)) for part in learned], centers)
+        centers = _k_means(lengths[:, None], 1, rng)[0]
+    return Quantizer(_grid(sample) if uniform else _k_means(sample, width, rng), width, centers)
 
 
 def _divisors(lengths: Singles) -> Singles:
@@ -104,42 +101,58 @@ def _divisors(lengths: Singles) -> Singles:
     return divisors
 
 
-def _grid(values: Singles) -> Singles:
-    return np.linspace(values.min(), values.max(), CENTROIDS, dtype=np.float32)[:, None]
+def _grid(rows: Singles) -> Singles:
+    return np.linspace(rows.min(axis=0), rows.max(axis=0), CENTROIDS, dtype=np.float32, axis=1)
 
 
-def _k_means(rows: Singles, rng: np.random.Generator) -> Singles:
-    """Return 256 centroids, shape (256, size); those without rows are copies of the rows that are worst represented."""
-    rows = np.ascontiguousarray(rows, dtype=np.float32)
-    distinct = np.unique(rows, axis=0)
-    if len(distinct) <= CENTROIDS:
-        repeated: Singles = np.resize(distinct, (CENTROIDS, rows.shape[1]))
-        return repeated
-    centers = distinct[rng.choice(len(distinct), CENTROIDS, replace=False)]
-    for _ in range(_ROUNDS):
-        codes = _nearest(rows, centers)
-        counts = np.bincount(codes, minlength=CENTROIDS)
-        sums = np.stack([np.bincount(codes, column, CENTROIDS) for column in rows.T.astype(np.float64)], axis=1)
-        centers = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centers).astype(np.float32)
-        empty = np.flatnonzero(counts == 0)
-        if len(empty):
-            errors = np.square(rows - centers[codes]).sum(axis=1)
-            centers[empty] = rows[np.argsort(-errors)[: len(empty)]]
-    return centers
+def _k_means(rows: Singles, width: int, rng: np.random.Generator) -> Singles:
+    """Return centroids of each group of columns, as lines, by Lloyd's algorithm, which starts from random rows.
+
+    Centroids without rows are replaced by copies of the rows that are worst represented. A group of 256 or fewer
+    distinct rows has all of them as its centroids.
+    """
+    groups = [slice(begin, min(begin + width, rows.shape[1])) for begin in range(0, rows.shape[1], width)]
+    lines = np.empty((rows.shape[1], CENTROIDS), dtype=np.float32)
+    moving = []
+    for number, group in enumerate(groups):
+        distinct = rows[:, group][_distinct(rows[:, group])]
+        some = np.arange(CENTROIDS) % len(distinct)
+        if len(distinct) > CENTROIDS:
+            moving.append(number)
+            some = rng.choice(len(distinct), CENTROIDS, replace=False)
+        lines[group] = distinct[some].T
+    codes = np.empty((len(rows), len(groups)), dtype=np.uint8)
+    for _ in range(_ROUNDS if moving else 0):
+        _encode(rows, lines, width, codes)
+        for number in moving:
+            group, code = groups[number], codes[:, number]
+            counts = np.bincount(code, minlength=CENTROIDS)
+            sums = np.stack([np.bincount(code, column, CENTROIDS) for column in rows[:, group].T])
+            lines[group] = np.where(counts > 0, sums / np.maximum(counts, 1), lines[group])
+            empty = np.flatnonzero(counts == 0)
+            if len(empty):
+                errors = np.square(rows[:, group] - lines[group].T[code]).sum(axis=1)
+                lines[group, empty] = rows[np.argsort(-errors, kind="stable")[: len(empty)], group].T
+    return lines
 
 
-def _nearest(rows: Singles, centers: Singles) -> Bytes:
-    """Return the number of the nearest centroid of each row, computed on threads."""
+def _distinct(rows: Singles) -> Ids:
+    """Return the number of one of each different row, in the order of their bytes."""
+    # Sorting pairs of floats as integers is many times faster than sorting rows.
+    rows = np.ascontiguousarray(rows)
+    kinds = {1: np.uint32, 2: np.uint64}
+    keys = rows.view(kinds[rows.shape[1]])[:, 0]
+    first: Ids = np.unique(keys, return_index=True)[1]
+    return first
+
+
+def _encode(rows: Singles, lines: Singles, width: int, codes: Bytes) -> None:
+    """Write the number of the nearest centroid of each group of each row, computed on threads."""
     from vecload.kernels import centroids, workers
 
     rows = read_only(np.ascontiguousarray(rows, dtype=np.float32))
-    columns = read_only(np.ascontiguousarray(centers.T, dtype=np.float32))
-    codes = np.empty(len(rows), dtype=np.uint8)
+    given = read_only(np.ascontiguousarray(lines)), width
     with Pool(workers()) as pool:
-        jobs = [
-            pool.submit(centroids.nearest_centroids, rows[at], columns, codes[at])
-            for at in row_blocks(len(rows), _ROWS)
-        ]
+        jobs = [pool.submit(centroids.encode_rows, rows[at], *given, codes[at]) for at in row_blocks(len(rows), _ROWS)]
         for job in jobs:
             job.result()
-    return codes

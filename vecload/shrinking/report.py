@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.arrays import paired_cosines
+from vecload.arrays import paired_cosines, row_blocks
 from vecload.errors import VocabularyError
 from vecload.evaluation import read_pairs, similarity
 from vecload.loading import load
 from vecload.search.overlap import count_common_neighbors
-from vecload.shrinking.parts import compose
+from vecload.shrinking.parts import compose_all, packed
 from vecload.vectors import Vectors
-from vecload.words import Words, pack
+from vecload.words import Words, encode
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int64]
 
 _SAMPLE: Final = 1000
-_COMPARED: Final = 20_000  # most frequent words among which neighbors are searched
+_COMPARED: Final = 10_000  # most frequent words among which neighbors are searched
 _NEIGHBORS: Final = 10
+_QUERIES: Final = 100  # whose neighbors are searched at a time
 _DATASETS: Final = ("wordsim353", "simlex999")
 
 
@@ -43,8 +44,9 @@ class Shrunk:
     bytes_before, bytes_after
         Sizes of the files.
     cosine
-        Mean cosine of the new with the original vectors of the words "frequent", "rare" and "unseen". Unseen words are
-        those that were dropped, which are composed from n-grams now.
+        Mean cosine of the new with the original vectors of the 1,000 most "frequent" and most "rare" words that were
+        kept, of 1,000 of the words that were "dropped" and are composed from n-grams now, and of 1,000 "unseen" words
+        that both models compose from n-grams. Unseen words are made of halves of the model's words.
     neighbors
         Share of the ten nearest neighbors that stayed the same, for 1,000 of the most frequent words; None without a
         report.
@@ -85,7 +87,7 @@ def measure(
     rows: Ids,
     target: str | os.PathLike[str],
     format: str,  # noqa: A002 - the field's word
-    axes: npt.NDArray[np.float64] | None,
+    axes: npt.NDArray[np.float32] | None,
     seed: int,
 ) -> dict[str, Any]:
     """Compare a new model with the original one; return the last fields of `Shrunk`.
@@ -101,37 +103,72 @@ def measure(
     seed
         Seed of the sample of dropped words.
     """
-    after = load(target, format=format)
     rng = np.random.default_rng(seed)
-    dropped = np.setdiff1d(np.arange(len(model.counts)), rows)
-    dropped = np.sort(rng.choice(dropped, min(_SAMPLE, len(dropped)), replace=False))
-    samples = {"frequent": rows[:_SAMPLE], "rare": rows[-_SAMPLE:], "unseen": dropped}
-    cosines = {
-        name: float(paired_cosines(_original(model, some), _lifted(_new(model, some, after), axes)).mean())
-        for name, some in samples.items()
-        if len(some)
-    }
+    dropped = np.ones(len(model.counts), dtype=np.bool_)
+    dropped[rows] = False
+    gone = np.flatnonzero(dropped)
+    some = np.sort(rng.choice(gone, min(_SAMPLE, len(gone)), replace=False))
     common = rows[:_COMPARED]
-    before = Vectors(_words(model, common), _original(model, common))
-    queries = np.arange(min(_SAMPLE, len(common)))
+    judged = {name: read_pairs(name) for name in (_DATASETS if find_spec("gensim") is not None else ())}
+    known = _judged_rows(model, judged)
+    # Only the words that are compared are read.
+    read = np.unique(np.concatenate([common, rows[-_SAMPLE:], np.intersect1d(known, rows)]))
+    after = load(target, format=format, vocab=_words(model, read), progress=False)
+    samples = {"frequent": rows[:_SAMPLE], "rare": rows[-_SAMPLE:], "dropped": some}
+    cosines = {
+        name: _cosine(compose_all(model, one), _new(model, one, after), axes)
+        for name, one in samples.items()
+        if len(one)
+    }
+    invented = _invented(model, rng)
+    if invented and after.ngrams is not None:
+        cosines["unseen"] = _cosine(model.ngrams.vectors(invented), after.ngrams.vectors(invented), axes)
     k = min(_NEIGHBORS, len(common) - 1)
     shared = None
     if k > 0:
-        now = _new(model, common, after)
-        shared = float(count_common_neighbors(before.matrix, now, queries, k).sum() / (k * len(queries)))
-    return {"cosine": cosines, "neighbors": shared, "similarity": _judged(model, after)}
+        queries = np.arange(min(_SAMPLE, len(common)))
+        before, now = compose_all(model, common), _new(model, common, after)
+        # A few queries at a time need less memory.
+        counts = [
+            count_common_neighbors(before, now, queries[at], k).sum() for at in row_blocks(len(queries), _QUERIES)
+        ]
+        shared = float(sum(counts) / (k * len(queries)))
+    return {"cosine": cosines, "neighbors": shared, "similarity": _judged(model, known, after, judged)}
 
 
-def _judged(model: Model, after: Vectors) -> dict[str, tuple[float, float]]:
+def _cosine(before: npt.NDArray[Any], after: npt.NDArray[Any], axes: npt.NDArray[np.float32] | None) -> float:
+    """Return the mean cosine of rows and of new rows, which are lifted to the original space."""
+    return float(paired_cosines(before, after if axes is None else after @ axes.T).mean())
+
+
+def _invented(model: Model, rng: np.random.Generator) -> list[str]:
+    """Return words that look like those of the model but are not among them: halves of two words, joined.
+
+    Only words with n-grams count, because others have no vector.
+    """
+    some = np.sort(rng.choice(len(model.counts), min(_SAMPLE, len(model.counts)), replace=False))
+    words = list(_words(model, some))
+    ends = [words[at] for at in rng.permutation(len(words))]
+    made = [one[: (len(one) + 1) // 2] + other[len(other) // 2 :] for one, other in zip(words, ends, strict=True)]
+    # Halves of one word, or of words that have the same beginning or end, can make a known word.
+    made = sorted({word for word in made if encode(word) is not None})
+    known = Words.from_strings(made).lookup(Words(model.data, model.offsets))
+    unknown = set(made).difference(made[at] for at in np.unique(known[known >= 0]))
+    made = sorted(unknown)
+    return [word for word, count in zip(made, model.ngrams.counts(made), strict=True) if count]
+
+
+def _judged_rows(model: Model, judged: Mapping[str, Any]) -> Ids:
+    """Return the rows of the words that have human judgments."""
+    words = {word for pairs in judged.values() for word in (*pairs.left, *pairs.right)}
+    return np.flatnonzero(Words.from_strings(sorted(words)).lookup(Words(model.data, model.offsets)) >= 0)
+
+
+def _judged(model: Model, known: Ids, after: Vectors, judged: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Return the correlations with human judgments before and after; unknown words are composed in both."""
-    if find_spec("gensim") is None:
-        return {}
+    before = Vectors(_words(model, known), compose_all(model, known), ngrams=model.ngrams)
     found = {}
-    for name in _DATASETS:
-        pairs = read_pairs(name)
-        at = Words(model.data, model.offsets).lookup(sorted({*pairs.left, *pairs.right}))
-        some = np.sort(at[at >= 0])
-        before = Vectors(_words(model, some), _original(model, some), ngrams=model.ngrams)
+    for name, pairs in judged.items():
         try:
             found[name] = (similarity(before, pairs).spearman, similarity(after, pairs).spearman)
         except VocabularyError:  # none of the pairs is in the model, as in other languages
@@ -140,13 +177,7 @@ def _judged(model: Model, after: Vectors) -> dict[str, tuple[float, float]]:
 
 
 def _words(model: Model, rows: Ids) -> Words:
-    return Words(*pack(model.data, model.offsets[rows], model.offsets[rows + 1]))
-
-
-def _original(model: Model, rows: Ids) -> npt.NDArray[np.float32]:
-    return np.concatenate(
-        [np.empty((0, model.arguments.dim), dtype=np.float32)] + [one.vectors for one in compose(model, rows)]
-    )
+    return Words(*packed(model, rows))
 
 
 def _new(model: Model, rows: Ids, after: Vectors) -> npt.NDArray[np.float32]:
@@ -159,8 +190,3 @@ def _new(model: Model, rows: Ids, after: Vectors) -> npt.NDArray[np.float32]:
     if len(absent) and after.ngrams is not None:
         made[absent] = after.ngrams.vectors([words[row] for row in absent.tolist()])
     return made
-
-
-def _lifted(rows: npt.NDArray[np.float32], axes: npt.NDArray[np.float64] | None) -> npt.NDArray[Any]:
-    """Return projected rows in the original space."""
-    return rows if axes is None else rows @ axes.T

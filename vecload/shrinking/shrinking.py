@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from vecload.arrays import row_blocks
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, as_format_errors
 from vecload.formats.fasttext import binary
-from vecload.formats.fasttext.layout import LOSSES, MODELS, Model
-from vecload.formats.fasttext.quantized import write_quantized
-from vecload.formats.history import History
-from vecload.ngrams import DenseRows, NgramTable, QuantizedRows, Rows
 from vecload.progress import progress_bar
-from vecload.shrinking.axes import RowsOnAxes
-from vecload.shrinking.buckets import check_buckets, merge_buckets, most_used
-from vecload.shrinking.parts import BATCH, check_model, choose_words, compose, count_uses, principal_axes
-from vecload.shrinking.quantizing import SAMPLE, Quantizer, learn_quantizer
+from vecload.shrinking.buckets import MergedRows, NgramRows, SelectedRows, check_buckets, count_rows
+from vecload.shrinking.parts import check_model, choose_words, count_uses, principal_axes
 from vecload.shrinking.report import Shrunk, measure
-from vecload.sources import atomic_write, check_target, open_source
-from vecload.vectors import Vectors
-from vecload.words import Words, pack
+from vecload.shrinking.writing import Quantize, SmallModel
+from vecload.sources import check_target, open_source
 
 if TYPE_CHECKING:
-    Singles = npt.NDArray[np.float32]
+    import numpy as np
+    import numpy.typing as npt
 
-Quantize = Literal["pq", "int8"]
-"""How values are stored: "pq", a byte for two values, or "int8", a byte for one."""
+    from vecload.formats.fasttext.layout import Model
 
 _FORMATS: Final = {".bin": "fastText", ".ftz": "fastText", ".safetensors": "native"}
-_WIDTHS: Final = {"pq": 2, "int8": 1}
-_STEPS: Final = 5
+_STEPS: Final = 4
 
 
 def shrink(
@@ -120,32 +108,27 @@ def shrink(
     if dim is not None and not 1 <= dim <= model.arguments.dim:
         raise OptionError(f"dim must be 1 to {model.arguments.dim}, the number in the model, got {dim}")
     exact = suffix == ".bin"
-    if buckets is not None:
-        check_buckets(buckets, model.ngrams.rows.shape[0], exact=exact)
     if exact and model.ngrams.kept is not None:
         raise OptionError("the model is pruned, which a .bin file cannot store: write a .ftz or .safetensors file")
+    if buckets is not None:
+        check_buckets(buckets, count_rows(model.ngrams), exact=exact)
     with progress_bar(_STEPS, unit="steps", name="shrink", shown=progress) as bar:
-        kept, table = _ngram_rows(model, rows, buckets, merge=exact)
+        table = _ngram_rows(model, rows, buckets, merge=exact)
         bar.advance(1)
         axes = None if dim is None else principal_axes(model, rows, table, dim)
-        if axes is not None:
-            table = RowsOnAxes(table, axes)
         bar.advance(1)
-        settings = {**model.ngrams.settings, "bucket": table.shape[0] if exact else model.ngrams.bucket}
-        vectors = np.empty((len(rows), model.arguments.dim if dim is None else dim), dtype=np.float32)
-        for block in compose(model, rows):
-            vectors[block.at] = block.vectors if axes is None else block.vectors @ axes
-        bar.advance(1)
-        small = _Small(model, rows, vectors, table, kept, settings)
+        small = SmallModel(model, rows, table, axes, name)
         if suffix == ".ftz":
             assert quantize is not None
             small.write_ftz(target, quantize, norms=norms, seed=seed)
         else:
             small.write(target, form, quantize, norms=norms, seed=seed)
+        made = len(rows), len(table), small.dim
+        del small, table  # their memory is not needed for the report
         bar.advance(1)
         measured = measure(model, rows, target, form, axes, seed) if report else {}
         bar.advance(1)
-    return Shrunk(len(rows), table.shape[0], vectors.shape[1], size, Path(target).stat().st_size, **measured)
+    return Shrunk(*made, size, Path(target).stat().st_size, **measured)
 
 
 def _check(target: str | os.PathLike[str], words: Any, quantize: Any, *, norms: bool) -> str:
@@ -164,101 +147,9 @@ def _check(target: str | os.PathLike[str], words: Any, quantize: Any, *, norms: 
     return _FORMATS[suffix]
 
 
-def _ngram_rows(
-    model: Model, rows: npt.NDArray[np.int64], buckets: int | None, *, merge: bool
-) -> tuple[npt.NDArray[np.int32] | None, Rows]:
-    """Return the kept buckets, None if all hashes select a row, and the rows of the n-grams."""
-    if buckets is None or buckets == model.ngrams.rows.shape[0]:
-        return model.ngrams.kept, model.ngrams.rows
-    uses = count_uses(model, rows)
-    if merge:
-        return None, DenseRows(merge_buckets(model.ngrams, buckets, uses))
-    kept, chosen = most_used(model.ngrams, buckets, uses)
-    return kept, DenseRows(chosen)
-
-
-class _Small:
-    """Parts of the new model: vectors of its words, rows of its n-grams, kept buckets, and settings of the n-grams."""
-
-    def __init__(
-        self,
-        model: Model,
-        rows: npt.NDArray[np.int64],
-        vectors: Singles,
-        table: Rows,
-        kept: npt.NDArray[np.int32] | None,
-        settings: dict[str, Any],
-    ) -> None:
-        self.words = Words(*pack(model.data, model.offsets[rows], model.offsets[rows + 1]))
-        self.counts = model.counts[rows]
-        self.vectors, self.table, self.kept, self.settings = vectors, table, kept, settings
-        arguments = model.arguments._asdict()
-        self.arguments = {
-            **arguments,
-            "model": MODELS[arguments["model"]],
-            "loss": LOSSES[arguments["loss"]],
-            "dim": vectors.shape[1],
-            "bucket": settings["bucket"],
-            "ntokens": model.tokens,
-        }
-
-    def write(
-        self, target: str | os.PathLike[str], form: str, quantize: Quantize | None, *, norms: bool, seed: int
-    ) -> None:
-        """Write a ``.bin`` file, or vecload's own."""
-        ngrams = self.table
-        vectors: npt.NDArray[Any] = self.vectors
-        if quantize is not None:
-            sample = self.table.take(_some(self.table.shape[0], SAMPLE, seed), sparse=True)
-            ngrams = _quantizer(sample, quantize, norms=norms, seed=seed).encode(_blocks(self.table))
-            vectors = self.vectors.astype(np.float16)
-        elif form == "native":
-            # A file of tensors is written from arrays in memory.
-            ngrams = DenseRows(np.concatenate(list(_blocks(self.table))))
-        made = NgramTable(ngrams, kept=self.kept, **self.settings)
-        history = History(self.arguments, (), self.counts)
-        Vectors(self.words, vectors, {"format": "fastText"}, made, history).save(target, format=form)
-
-    def write_ftz(self, target: str | os.PathLike[str], quantize: Quantize, *, norms: bool, seed: int) -> None:
-        """Write a ``.ftz`` file, whose words and n-grams share their centroids."""
-        settings = {**self.settings, "eos_ngrams": False}
-        exact = NgramTable(self.table, kept=self.kept, **settings)
-        own = self._own_rows(exact)
-        count = self.table.shape[0]
-        words_sample = own[_some(len(own), SAMPLE // 2, seed)]
-        sample = np.concatenate([words_sample, self.table.take(_some(count, SAMPLE // 2, seed), sparse=True)])
-        quantizer = _quantizer(sample, quantize, norms=norms, seed=seed)
-        ngrams = quantizer.encode(_blocks(self.table))
-        # The own rows make up for the rounding of the n-grams, as far as they are not rounded themselves.
-        own = self._own_rows(NgramTable(ngrams, kept=self.kept, **settings))
-        words = quantizer.encode(_blocks(DenseRows(own)))
-        both = QuantizedRows(
-            np.concatenate([words.codes, ngrams.codes]),
-            words.centroids,
-            words.width,
-            np.concatenate([words.norm_codes, ngrams.norm_codes]),
-            words.norm_centroids,
-        )
-        with atomic_write(target) as part:
-            write_quantized(part, self.words, self.counts, both, settings, self.kept, self.arguments)
-
-    def _own_rows(self, table: NgramTable) -> Singles:
-        made = np.empty_like(self.vectors)
-        for at in row_blocks(len(self.words), BATCH):
-            some = self.words.take(np.arange(at.start, at.stop))
-            made[at] = binary.own_rows(some.data, some.offsets, self.vectors[at], table)
-        return made
-
-
-def _some(count: int, most: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return a sample of row numbers, in ascending order."""
-    return np.sort(np.random.default_rng(seed).choice(count, min(most, count), replace=False))
-
-
-def _quantizer(sample: Singles, quantize: Quantize, *, norms: bool, seed: int) -> Quantizer:
-    return learn_quantizer(sample, _WIDTHS[quantize], norms=norms, uniform=quantize == "int8", seed=seed)
-
-
-def _blocks(rows: Rows) -> Iterator[Singles]:
-    for at in row_blocks(rows.shape[0], 4 * BATCH):
-        yield rows.take(np.arange(at.start, at.stop), sparse=False)
+def _ngram_rows(model: Model, rows: npt.NDArray[np.int64], buckets: int | None, *, merge: bool) -> NgramRows:
+    """Return the n-gram rows of the new model."""
+    if buckets is None or buckets == count_rows(model.ngrams):
+        return SelectedRows(model.ngrams)
+    choice = MergedRows if merge else SelectedRows
+    return choice(model.ngrams, buckets, count_uses(model, rows))

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vecload.arrays import row_blocks
 from vecload.errors import FormatError
 from vecload.ngrams import LONGEST_NGRAM, DenseRows, NgramTable, QuantizedRows, Rows
 from vecload.saved import MAX_DIM
@@ -243,13 +244,13 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
 
 def _check_ngrams(cursor: Cursor, ngrams: NgramTable, offsets: npt.NDArray[np.int64]) -> None:
     """Refuse a model whose words have more n-grams than any trained model: see `_MOST_NGRAMS`."""
-    most = ngrams.most_ngrams(offsets)
-    total = int(most.sum())
-    if not len(most) or (
-        most.max() <= _MOST_NGRAMS and total <= max(_MOST_NGRAMS, _NGRAMS_PER_BYTE * len(cursor.data))
-    ):
+    largest = total = 0
+    for at in row_blocks(len(offsets) - 1):
+        most = ngrams.most_ngrams(offsets[at.start : at.stop + 1])
+        largest, total = max(largest, int(most.max())), total + int(most.sum())
+    if largest <= _MOST_NGRAMS and total <= max(_MOST_NGRAMS, _NGRAMS_PER_BYTE * len(cursor.data)):
         return
-    found = f"{int(most.max()):,} for one word and {total:,} for all, with n-grams of up to {ngrams.maxn} characters"
+    found = f"{largest:,} for one word and {total:,} for all, with n-grams of up to {ngrams.maxn} characters"
     hint = "The file is damaged, or was made to exhaust memory."
     raise cursor.error("too many n-grams", byte=0, found=found, hint=hint)
 
@@ -288,7 +289,8 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
 
     # Every entry takes at least these bytes, so the arrays below are at most as large as the file.
     cursor.need(sizes.entries * fasttext_entries.ENTRY_OVERHEAD, "dictionary")
-    starts, stops, counts = np.empty((3, sizes.entries), dtype=np.int64)
+    # Three arrays, so that the memory of the first two is freed before that of the counts.
+    starts, stops, counts = (np.empty(sizes.entries, dtype=np.int64) for _ in range(3))
     kinds = np.empty(sizes.entries, dtype=np.uint8)
     data = read_only(cursor.data)
     whole, end = fasttext_entries.find_entries(data, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
