@@ -16,6 +16,7 @@ import pytest
 
 import vecload
 from tests.cli.running import PROGRAM, run
+from tests.fasttext_training import train_supervised
 from vecload.classification import Classifier, load_classifier
 from vecload.classification.tree import label_tree
 from vecload.compat import fasttext as compat
@@ -57,17 +58,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     more = [f"__label__rare{at} {WORDS[at % len(WORDS)]} number{at}" for at in range(260)]
     (folder / "corpus.txt").write_text("\n".join([*LINES, *more]))
     options = {"loss": loss, "wordNgrams": phrases, "minn": minn, "maxn": maxn, "bucket": 700, "dim": 10}
-    # With fewer than ten threads, fastText does not initialize all of its matrices.
-    for _ in range(5):
-        try:
-            made = official.train_supervised(
-                str(folder / "corpus.txt"), epoch=5, lr=0.5, minCount=1, thread=12, verbose=0, **options
-            )
-            break
-        except RuntimeError:  # training meets NaN on some processors
-            continue
-    else:
-        pytest.skip("the official library meets NaN on this processor")
+    made = train_supervised(folder / "corpus.txt", epoch=5, lr=0.5, minCount=1, **options)
     made.save_model(str(folder / "model.bin"))
     return folder / "model.bin"
 
@@ -221,9 +212,7 @@ def test_neighbors_of_an_unsupervised_model(tmp_path: Path) -> None:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     (folder / "corpus.txt").write_text("\n".join(LINES))
-    made = official.train_supervised(
-        str(folder / "corpus.txt"), dim=5, epoch=1, bucket=50, minn=1, maxn=4, thread=12, verbose=0
-    )
+    made = train_supervised(folder / "corpus.txt", dim=5, epoch=1, bucket=50, minn=1, maxn=4)
     made.save_model(str(folder / "model.bin"))
     return folder / "model.bin"
 

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 import vecload
 from tests.cli.running import run_here as run
+from tests.fasttext_training import train_supervised
 from vecload.cli import app, options
 from vecload.cli.options import split_list
 
@@ -63,9 +64,8 @@ RESULTS = {
 def prepare(name: str) -> None:
     """Write the inputs that only one command needs."""
     if name == "predict":
-        official = pytest.importorskip("fasttext")
         Path("corpus.txt").write_text("__label__a w1 w2\n__label__b w3 w4\n" * 10)
-        trained = official.train_supervised("corpus.txt", dim=2, epoch=1, bucket=10, thread=12, verbose=0)
+        trained = train_supervised("corpus.txt", dim=2, epoch=1, bucket=10)
         trained.save_model("labels.bin")
         Path("one.txt").write_text("w1 w2\n")
     elif name == "shrink":

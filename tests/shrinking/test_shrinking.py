@@ -14,6 +14,7 @@ import pytest
 
 import vecload
 from tests.cli.running import run
+from tests.fasttext_training import train_supervised
 from vecload import NgramTable, Vectors, shrink
 from vecload.cli import shrinking as command
 from vecload.errors import FormatError, OptionError
@@ -334,9 +335,8 @@ def test_invalid_options_are_refused_before_anything_is_written(
 
 def test_other_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("\n".join(f"__label__{at % 2} a b c" for at in range(40)))
-    official.train_supervised(str(tmp_path / "corpus.txt"), dim=4, epoch=1, bucket=10, thread=12, verbose=0).save_model(
-        str(tmp_path / "labels.bin")
-    )
+    trained = train_supervised(tmp_path / "corpus.txt", dim=4, epoch=1, bucket=10)
+    trained.save_model(str(tmp_path / "labels.bin"))
     with pytest.raises(FormatError, match="the model predicts labels"):
         shrink(tmp_path / "labels.bin", tmp_path / "small.bin")
     (tmp_path / "v.txt").write_text("cat 1 2\n")
