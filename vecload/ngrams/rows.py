@@ -21,6 +21,8 @@ CENTROIDS: Final = 256
 # Matrices of fewer bytes are simply mapped: their pages do not matter for the memory of a process.
 _LARGE = 1 << 24
 
+_LONGEST_READ = 1 << 30  # bytes
+
 # Windows does not have preadv; there, rows are always read through the mapping.
 _HAS_PREADV = hasattr(os, "preadv")
 
@@ -118,9 +120,10 @@ class DenseRows:
         buffer = values.view(np.uint8).reshape(-1).data
         # preadv reads into the array itself, and threads can share the descriptor, because no file position is
         # involved. If the file became shorter, it reads fewer bytes; a mapping would end the process with SIGBUS.
-        # Consecutive rows are read at once.
+        # Consecutive rows are read at once, up to a size that is below the limit of one call (2 GB on Linux).
         read = 0
-        starts = np.flatnonzero(np.diff(rows, prepend=rows[:1] - 2) != 1)
+        longest = max(1, _LONGEST_READ // size)
+        starts = np.flatnonzero((np.diff(rows, prepend=rows[:1] - 2) != 1) | (np.arange(len(rows)) % longest == 0))
         stops = [*starts[1:].tolist(), len(rows)]
         for begin, end, row in zip(starts.tolist(), stops, rows[starts].tolist(), strict=False):
             read += os.preadv(self._file, [buffer[size * begin : size * end]], self._offset + size * row)
