@@ -70,8 +70,8 @@ def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str =
     >>> model.predict("Où est la bibliothèque ?")  # doctest: +SKIP
     (('__label__fr',), array([0.9787...]))
     """
-    with open_model(source) as (model, name):
-        return Classifier(model, name, prefix)
+    with open_model(source) as (model, opened):
+        return Classifier(model, opened.name, prefix)
 
 
 def _tokens(line: str) -> list[str]:

@@ -14,15 +14,15 @@ import numpy.typing as npt
 from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, as_format_errors
 from vecload.formats.fasttext import binary, layout
-from vecload.sources import open_source
+from vecload.sources import Source, open_source
 from vecload.words import Words
 
 Singles = npt.NDArray[np.float32]
 
 
 @contextlib.contextmanager
-def open_model(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[layout.Model, str]]:
-    """Yield the parts of a fastText model, and the name of its file.
+def open_model(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[layout.Model, Source]]:
+    """Yield the parts of a fastText model, and its opened file.
 
     Errors about invalid content, also those of the caller, become `FormatError`.
 
@@ -38,7 +38,7 @@ def open_model(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[lay
                 "not a fastText model", file=opened.name, found=f"bytes {head[:8]!r}", hint="Pass a .bin or .ftz file."
             )
         with as_format_errors(opened.name, opened.size):
-            yield binary.parse_source(opened), opened.name
+            yield binary.parse_source(opened), opened
 
 
 class Dictionary:

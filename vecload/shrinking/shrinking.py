@@ -7,15 +7,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from vecload.catalog.resolving import resolve_source
-from vecload.errors import FormatError, OptionError, as_format_errors
-from vecload.formats.fasttext import binary
+from vecload.classification.dictionary import open_model
+from vecload.errors import OptionError
 from vecload.progress import progress_bar
 from vecload.shrinking.buckets import MergedRows, NgramRows, SelectedRows, check_buckets, count_rows
 from vecload.shrinking.parts import check_model, choose_words, count_uses, principal_axes
 from vecload.shrinking.report import Shrunk, measure
 from vecload.shrinking.writing import Quantize, SmallModel
-from vecload.sources import check_target, open_source
+from vecload.sources import check_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +96,7 @@ def shrink(
     if suffix == ".ftz" and quantize is None:
         quantize = "pq"
     check_target(target)
-    with resolve_source(source) as place, open_source(place) as opened:
-        if not binary.detect(opened.head(1 << 16), opened.name):
-            raise FormatError("not a fastText model", file=opened.name, hint="Pass a .bin or .ftz file.")
-        with as_format_errors(opened.name, opened.size):
-            model = binary.parse_source(opened)
+    with open_model(source) as (model, opened):
         name, size = opened.name, opened.size or 0
     check_model(model, name)
     rows = choose_words(model, words, vocab)

@@ -51,9 +51,9 @@ class FastText:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
-        with open_model(path) as (model, name):
+        with open_model(path) as (model, opened):
             supervised = MODELS[model.arguments.model] == "supervised"
-            self._classifier = Classifier(model, name) if supervised else None
+            self._classifier = Classifier(model, opened.name) if supervised else None
             self._dictionary = self._classifier or Dictionary(model)
             self._output = model.output
 
