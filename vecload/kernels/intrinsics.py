@@ -4,7 +4,7 @@ Plain indexing such as ``buffer[index]`` adds a test for negative indices, and N
 bytes, no count of trailing zeros and no prefetch. Each intrinsic here is one LLVM instruction or a fixed sequence of
 them, without any bounds check: the calling kernel says why its indices are in range.
 
-Two functions of fastText's dictionary, which its file format fixes, are here as well.
+The hash of fastText's dictionary, which its file format fixes, is here as well.
 
 Kernels of several files use this module, although numba's cache does not notice changes to it. That is safe because the
 meaning of an instruction, and of a file format, never changes. After changing code here, delete the cache.
@@ -232,21 +232,3 @@ def fnv1a(state, byte):  # type: ignore[no-untyped-def]
     if byte >= 128:
         value |= _SIGN
     return ((state ^ value) * _PRIME) & _LOW32
-
-
-@inline
-def bucket_row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
-    """Return the row of bucket `key`: the same number, or in a pruned table the row it was moved to, -1 if dropped."""
-    if not pruned:
-        return key
-    # Binary search: `keys` is sorted.
-    low, high = 0, len(keys)
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    if low < len(keys) and keys[low] == key:
-        return np.int64(key_rows[low])
-    return np.int64(-1)

@@ -27,7 +27,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from vecload.kernels import inline, kernel
-from vecload.kernels.intrinsics import FNV_BASIS, bucket_row, fnv1a
+from vecload.kernels.intrinsics import FNV_BASIS, fnv1a
 
 _AHEAD: Final = 12
 """Number of rows to prefetch before one is added: n-gram rows are at random positions of a table larger than caches."""
@@ -68,6 +68,24 @@ def _prefetch(typingctx: Any, matrix: Any, row: Any, skip: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(matrix, types.int64, types.int64), codegen
+
+
+@inline
+def _row(key, keys, key_rows, pruned):  # type: ignore[no-untyped-def]
+    """Return the row of bucket `key`: the same number, or in a pruned table the row it was moved to, -1 if dropped."""
+    if not pruned:
+        return key
+    # Binary search: `keys` is sorted.
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(keys) and keys[low] == key:
+        return np.int64(key_rows[low])
+    return np.int64(-1)
 
 
 @inline
@@ -126,7 +144,7 @@ def fasttext_rows(  # type: ignore[no-untyped-def]
                     size += 1
                     if size < minn or (size == 1 and (start == 0 or stop == length)):
                         continue
-                    row = bucket_row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
+                    row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                     if row >= 0 and count < len(rows):
                         rows[count] = row
                         count += 1
@@ -155,7 +173,7 @@ def phrase_rows(data, offsets, length, bucket, keys, key_rows, pruned, rows):  #
             state = hashes[start]
             for at in range(start + 1, min(start + length, words)):
                 state = state * _WORD_PRIME + hashes[at]
-                row = bucket_row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
+                row = _row(np.int64(state % np.uint64(bucket)), keys, key_rows, pruned)
                 if row >= 0 and count < len(rows):
                     rows[count] = row
                     count += 1
