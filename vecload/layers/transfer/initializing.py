@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.errors import OptionError
+from vecload.layers.transfer.arguments import check_given
 from vecload.layers.transfer.entries import Entries, mean_entries
 from vecload.layers.transfer.methods import Move, by_focus, by_pieces, by_pursuit
 from vecload.tokenizers.pieces import Pieces
@@ -35,11 +36,7 @@ def check_init(init: Any, **given: Any) -> None:
     if init is not None and init not in get_args(Init):
         raise OptionError(f"unknown init {init!r}; choose from: {', '.join(get_args(Init))}")
     needed, optional = _ARGUMENTS.get(init, ((), ()))
-    for name, value in given.items():
-        if value is None and name in needed:
-            raise OptionError(f"init={init!r} needs {name}=")
-        if value is not None and name not in (*needed, *optional):
-            raise OptionError(f"init={init!r} does not use {name}=; leave it out")
+    check_given(f"init={init!r}", needed, optional, given)
 
 
 def init_entries(

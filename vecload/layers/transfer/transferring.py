@@ -12,6 +12,7 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows
+from vecload.layers.transfer.arguments import check_given
 from vecload.layers.transfer.entries import Entries
 from vecload.layers.transfer.filling import (
     COMBINED,
@@ -257,11 +258,8 @@ def check_arguments(
     if pad_to_multiple_of < 1:
         raise OptionError(f"pad_to_multiple_of must be 1 or more, got {pad_to_multiple_of}")
     needed, optional = _ARGUMENTS.get(method, ((), ()))
-    for name in ("vectors", "source_vectors", "space_map", "donor", "donor_tokenizer"):
-        if given.get(name) is None and name in needed:
-            raise OptionError(f"method={method!r} needs {name}=")
-        if given.get(name) is not None and name not in (*needed, *optional):
-            raise OptionError(f"method={method!r} does not use {name}=; leave it out")
+    names = ("vectors", "source_vectors", "space_map", "donor", "donor_tokenizer")
+    check_given(f"method={method!r}", needed, optional, {name: given.get(name) for name in names})
 
 
 def _check_rows(layer: Any, head: Any, source: TokenForms) -> None:
