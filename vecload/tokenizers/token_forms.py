@@ -7,8 +7,11 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from vecload.errors import FormatError, OptionError, require
 from vecload.saved import parse_json
@@ -16,6 +19,8 @@ from vecload.tokenizers.surfaces import Spelling, spelling_of, surface_forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
 ROLES: Final = ("bos", "eos", "cls", "sep", "mask", "unk", "pad")
 """Roles of special tokens, with the names of *transformers*."""
@@ -75,6 +80,11 @@ class TokenForms:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Ids that have a token, in ascending order."""
+        return np.flatnonzero([token is not None for token in self.tokens])
 
     def name(self, row: int) -> str:
         """Return a token as it is spelled, for messages and as a key of random numbers."""

@@ -74,9 +74,9 @@ def init_entries(
     if isinstance(vocab, (list, tuple)) or vocab is None:
         raise OptionError(f"init={init!r} needs vocab=, the tokenizer of the model, to which the tokens were added")
     forms = token_forms(vocab, "vocab")
-    numbers = np.arange(len(forms))
-    known = np.array([token is not None for token in forms.tokens]) & (numbers < rows) & ~np.isin(numbers, ids)
-    at = np.where(known, numbers, -1)
+    known = np.setdiff1d(forms.ids[forms.ids < rows], ids)
+    at = np.full(len(forms), -1)
+    at[known] = known
     move = Move(forms, _as_words(forms, tokens, ids), at, ids)
     order = np.full(len(forms), -1)
     order[ids] = np.arange(len(ids))

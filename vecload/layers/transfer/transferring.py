@@ -202,8 +202,8 @@ def transfer_embedding(
     layer, head = tables_of(model)
     _check_rows(layer, head, source)
     at = align_tokens(source, target, overlap)
-    named = np.array([token is not None for token in target.tokens], dtype=np.bool_)
-    new = np.flatnonzero((at < 0) & named & ~np.isin(np.arange(len(target)), list(target.special)))
+    absent = target.ids[at[target.ids] < 0]
+    new = absent[~np.isin(absent, list(target.special))]
     move = Move(source, target, at, new, progress)
 
     def made() -> Entries:
@@ -264,7 +264,7 @@ def check_arguments(
 
 def _check_rows(layer: Any, head: Any, source: TokenForms) -> None:
     """Raise OptionError if a tokenizer does not fit the tables, or their rows are not finite."""
-    rows = np.flatnonzero([token is not None for token in source.tokens])
+    rows = source.ids
     names = [source.name(row) for row in range(len(source))]
     for table, label in ((layer, "input embedding"), (head, "output head")):
         if table is None:
@@ -286,8 +286,7 @@ def _plan(move: Move, method: str, made: Entries, layer: Any, size: int, noise: 
     """Return how each row is made, those that the method could not make included."""
     source, target, at = move.source, move.target, move.at
     origin = np.full(size, ORIGINS.index(SPARE), dtype=np.uint8)
-    named = np.flatnonzero([token is not None for token in target.tokens])
-    origin[named] = ORIGINS.index(MEAN if method == "mean" else DRAWN)
+    origin[target.ids] = ORIGINS.index(MEAN if method == "mean" else DRAWN)
     copied = np.flatnonzero(at >= 0)
     origin[copied] = ORIGINS.index(COPIED)
     origin[made.rows] = ORIGINS.index(PIECES if method == "subwords" else COMBINED)
@@ -299,9 +298,8 @@ def _plan(move: Move, method: str, made: Entries, layer: Any, size: int, noise: 
     padding = target.roles.get("pad", -1)
     if layer.padding_idx is not None and padding >= 0 and at[padding] < 0:
         origin[padding] = ORIGINS.index(PADDING)
-    known = np.flatnonzero([token is not None for token in source.tokens])
     names = [target.name(row) for row in range(len(target))] + [f"<row {row}>" for row in range(len(target), size)]
-    return Plan(entries.csr((size, layer.num_embeddings)), origin, names, known, noise, seed)
+    return Plan(entries.csr((size, layer.num_embeddings)), origin, names, source.ids, noise, seed)
 
 
 def _apply(model: Any, plan: Plan, move: Move) -> tuple[torch.nn.Embedding, Any]:
