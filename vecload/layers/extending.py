@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,7 @@ import torch
 
 from vecload.errors import OptionError
 from vecload.layers.class_changes import become_plain
-from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows
+from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows, with_weight
 from vecload.layers.new_rows import NewRows
 from vecload.layers.new_tokens import place_tokens
 from vecload.layers.transfer.initializing import check_init, init_entries
@@ -191,12 +190,8 @@ def extend_embedding(
 
 
 def _extend_layer(layer: torch.nn.Embedding, rows: NewRows, train: str) -> torch.nn.Embedding:
-    """Return a copy of a layer with the new rows, including its hooks and class."""
-    weight = torch.cat([layer.weight.detach(), rows.rows_for(layer)])
-    # The memo keeps deepcopy() from copying the old table, which is already part of `weight`.
-    extended = copy.deepcopy(layer, {id(layer.weight): layer.weight})
-    extended.weight = torch.nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
-    extended.num_embeddings = len(weight)
+    """Return a copy of a layer with the new rows."""
+    extended = with_weight(layer, torch.cat([layer.weight.detach(), rows.rows_for(layer)]))
     if train == "new":
         train_rows(extended, extended, rows.ids)
     return extended

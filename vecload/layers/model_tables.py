@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,15 @@ def check_tables(model: Any, train: str) -> None:
                     f"train='new' cannot be used: a {type(module).__name__} shares the weight of the input layer, and "
                     "only nn.Embedding and nn.Linear can share partly trained rows; use train='all'"
                 )
+
+
+def with_weight(layer: torch.nn.Embedding, weight: torch.Tensor) -> torch.nn.Embedding:
+    """Return a copy of an embedding layer with another weight, including its hooks and class."""
+    # The memo keeps deepcopy() from copying the old weight.
+    made = copy.deepcopy(layer, {id(layer.weight): layer.weight})
+    made.weight = torch.nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
+    made.num_embeddings = len(weight)
+    return made
 
 
 def resize(model: Any, size: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows
+from vecload.layers.model_tables import check_tables, is_whole_model, resize, tables_of, train_rows, with_weight
 from vecload.layers.transfer.arguments import check_given
 from vecload.layers.transfer.entries import Entries
 from vecload.layers.transfer.filling import (
@@ -310,10 +309,8 @@ def _apply(model: Any, plan: Plan, move: Move) -> tuple[torch.nn.Embedding, Any]
     old, scores = layer.weight.detach(), None if head is None else head.weight.detach()
     padding = _new_padding(layer, target, at)
     if not is_whole_model(model):
-        # The memo keeps deepcopy() from copying the old table.
-        moved = copy.deepcopy(layer, {id(layer.weight): layer.weight})
-        moved.weight = torch.nn.Parameter(old.new_empty((size, old.shape[1])), requires_grad=layer.weight.requires_grad)
-        moved.num_embeddings, moved.padding_idx = size, padding
+        moved = with_weight(layer, old.new_empty((size, old.shape[1])))
+        moved.padding_idx = padding
         fill_table(moved.weight, old, plan, label="embedding", progress=progress)
         return moved, None
     output = model.get_output_embeddings()
