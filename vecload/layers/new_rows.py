@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vecload.errors import OptionError
-from vecload.layers.transfer.entries import Entries
+from vecload.layers.transfer.entries import Entries, without_unused
 from vecload.layers.transfer.filling import distribution, unit_normal
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ class NewRows:
 
     def _combinations(self, table: torch.Tensor) -> npt.NDArray[np.float64]:
         assert self._entries is not None
-        used, columns = np.unique(self._entries.columns, return_inverse=True)
-        old = table[torch.from_numpy(used)].double().cpu().numpy()
-        entries = Entries.of(self._entries.rows, columns, self._entries.values)
-        rows: npt.NDArray[np.float64] = entries.csr((len(self.tokens), len(used))).astype(np.float64) @ old
+        weights, used = without_unused(self._entries.csr((len(self.tokens), len(table))))
+        old = table[torch.from_numpy(used.astype(np.int64))].double().cpu().numpy()
+        rows: npt.NDArray[np.float64] = weights.astype(np.float64) @ old
         return rows
 
 

@@ -74,6 +74,14 @@ class Entries(NamedTuple):
         return made
 
 
+def without_unused(weights: Any) -> tuple[Any, Ids]:
+    """Return a CSR matrix without its empty columns, and the numbers of the others."""
+    from scipy.sparse import csr_array
+
+    used, columns = np.unique(weights.indices, return_inverse=True)
+    return csr_array((weights.data, columns, weights.indptr), shape=(weights.shape[0], len(used))), used
+
+
 def mean_entries(parts: Sequence[Sequence[int]]) -> Entries:
     """Return equal weights over the parts of each row."""
     return Entries.of_lists(parts, [np.full(len(some), 1 / max(len(some), 1)) for some in parts])

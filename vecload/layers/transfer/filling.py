@@ -12,6 +12,7 @@ import torch
 
 from vecload.arrays import row_blocks
 from vecload.errors import OptionError
+from vecload.layers.transfer.entries import without_unused
 from vecload.oov import Found, normal
 from vecload.progress import progress_bar
 from vecload.provenance import Origin
@@ -72,12 +73,8 @@ class Plan:
     @cached_property
     def combined(self) -> tuple[Ids, Any, Ids]:
         """New rows that are combined, their weights, and the old rows that the columns of the weights stand for."""
-        from scipy.sparse import csr_array
-
         rows = self.rows(COMBINED, PIECES)
-        weights = self.weights[rows]
-        used, columns = np.unique(weights.indices, return_inverse=True)
-        return rows, csr_array((weights.data, columns, weights.indptr), shape=(len(rows), len(used))), used
+        return rows, *without_unused(self.weights[rows])
 
 
 def check_finite(table: torch.Tensor, rows: Ids, names: Sequence[str], label: str) -> None:
