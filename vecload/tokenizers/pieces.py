@@ -70,7 +70,7 @@ class Pieces:
     def _cut(self, spelled: str) -> list[int]:
         try:
             return self._known([piece.id for piece in self._model.tokenize(spelled)] if spelled else [])
-        except Exception:  # the library raises plain Exception for unknown words if there is no unknown token
+        except Exception:  # plain, for unknown words, without an unknown token
             return []
 
     def _known(self, ids: list[int]) -> list[int]:
