@@ -66,7 +66,7 @@ class Engine:
 
     def prepare(self, lines: int) -> None:
         """Compute the sums of the rows of the most frequent words, if there are lines enough to make up for it."""
-        from vecload.kernels import text_lines, workers
+        from vecload.kernels import workers
 
         count = min(len(self._model.counts), _CACHED // (4 * self.dim), _WORDS_PER_LINE * lines)
         # Their sums are rounded in another order. With a table of the logistic function, that can change a probability
@@ -77,7 +77,7 @@ class Engine:
         given = self._dictionary, self._grams, self._matrix, self._known
         with Pool(workers()) as pool:
             jobs = [
-                pool.submit(text_lines.word_sums, *given, at.start, at.stop, sums[at], counts[at])
+                pool.submit(self._lines.word_sums, *given, at.start, at.stop, sums[at], counts[at])
                 for at in row_blocks(count, _WORDS)
             ]
             for job in jobs:
@@ -89,47 +89,53 @@ class Engine:
 
         One line may be given as bytes, which takes less time.
         """
-        from vecload.kernels import text_lines
-
         model = self._dictionary, self._grams, self._matrix, self._known
         if isinstance(lines, bytes):
             hidden, counts = np.zeros((1, self.dim), dtype=np.float32), np.empty(1, dtype=np.int64)
-            text_lines.hidden_vector(lines, *model, hidden, counts)
+            self._lines.hidden_vector(lines, *model, hidden, counts)
             return hidden, counts
         hidden, counts = (
             np.zeros((len(lines.starts), self.dim), dtype=np.float32),
             np.empty(len(lines.starts), np.int64),
         )
-        compute: Any = text_lines.hidden_vectors
-        compute(*lines, *model, hidden, counts)
+        self._lines.hidden_vectors(*lines, *model, hidden, counts)
         return hidden, counts
 
     def probabilities(self, lines: Lines) -> Singles:
         """Return the probability of every label for each line, shape (n, labels)."""
-        from vecload.kernels import label_probabilities
-
         hidden, counts = self.hidden(lines)
         shares = np.zeros((len(hidden), self.labels), dtype=np.float32)
         if self.loss == "hs":
-            label_probabilities.leaf_probabilities(hidden, counts, self._rows, self._scales, *self._tree, shares)
+            self._labels.leaf_probabilities(hidden, counts, self._rows, self._scales, *self._tree, shares)
         else:
-            label_probabilities.outputs(hidden, counts, *self._outputs, shares)
+            self._labels.outputs(hidden, counts, *self._outputs, shares)
         return shares
 
     def best(self, lines: Lines | bytes, k: int, threshold: np.float32) -> tuple[Ids, Singles, Ids, Ids]:
         """Return the k best labels of each line, their probabilities, their number, and the number of rows."""
-        from vecload.kernels import label_probabilities
-
         hidden, counts = self.hidden(lines)
         count = len(counts)
         labels, scores = np.zeros((count, k + 1), dtype=np.int64), np.zeros((count, k + 1), dtype=np.float32)
         found = np.empty(count, dtype=np.int64)
         if self.loss == "hs":
             given = (hidden, counts, self._rows, self._scales, *self._tree)
-            label_probabilities.best_leaves(*given, k, threshold, labels, scores, found)
+            self._labels.best_leaves(*given, k, threshold, labels, scores, found)
         else:
-            label_probabilities.best_labels(hidden, counts, *self._outputs, k, threshold, labels, scores, found)
+            self._labels.best_labels(hidden, counts, *self._outputs, k, threshold, labels, scores, found)
         return labels, scores, found, counts
+
+    # An import statement in a function takes 0.2 µs, which counts for a single text.
+    @cached_property
+    def _lines(self) -> Any:
+        from vecload.kernels import text_lines
+
+        return text_lines
+
+    @cached_property
+    def _labels(self) -> Any:
+        from vecload.kernels import label_probabilities
+
+        return label_probabilities
 
     @cached_property
     def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
