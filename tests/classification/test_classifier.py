@@ -38,6 +38,7 @@ TEXTS = [
 CASES = [
     *itertools.product(("softmax", "hs", "ns", "ova"), (1, 3), ((0, 0), (2, 4))),
     ("softmax", 2, (3, 3)),
+    ("ova", 4, (0, 0)),
     ("hs", 5, (1, 6)),
 ]
 QUANTIZATIONS: dict[str, dict[str, Any] | None] = {
@@ -146,6 +147,11 @@ def test_scores_equal_those_of_the_official_library(trained: Path, tmp_path: Pat
     file.write_text("\n".join([*LINES[:60], *more]))
     for k in (1, 2):
         np.testing.assert_allclose(ours.test(file, k), theirs.test(str(file), k))
+        expected, found = theirs.test_label(str(file), k), compat.load_model(trained).test_label(str(file), k)
+        assert list(found) == list(ours.labels)
+        for label in ours.labels:
+            assert found[label] == pytest.approx(expected[label], nan_ok=True), label
+            assert tuple(ours.test_labels(file, k)[label]) == pytest.approx(tuple(found[label].values()), nan_ok=True)
     assert ours.test(["no label"]) == (0, 0.0, 0.0)
 
 
@@ -170,6 +176,28 @@ def test_dictionary_equals_that_of_the_official_library(trained: Path) -> None:
     assert ours.get_label_id("cat") == -1
     np.testing.assert_allclose(ours.get_sentence_vector("the cat"), theirs.get_sentence_vector("the cat"), atol=1e-6)
     assert ours.predict("the cat", 2)[0] == theirs.predict("the cat", 2)[0]
+
+
+def test_tokens_and_lines_equal_those_of_the_official_library(small: Path) -> None:
+    theirs, ours = official.load_model(str(small)), compat.load_model(small)
+    for text in (*TEXTS, "a\nb", "\n\n", "a \n\t", "__label__1 cat </s> __label__2"):
+        assert compat.tokenize(text) == official.tokenize(text), text
+        if "\n" not in text:
+            assert ours.get_line(text) == tuple(theirs.get_line(text)), text
+    assert ours.get_line(TEXTS) == tuple(theirs.get_line(TEXTS))
+    with pytest.raises(OptionError, match="takes one line"):
+        ours.get_line("a\nb")
+
+
+def test_labels_without_their_prefix(small: Path) -> None:
+    model, plain = load_classifier(small), load_classifier(small, strip_prefix=True)
+    assert plain.labels == tuple(label.removeprefix("__label__") for label in model.labels)
+    named = model.predict("the cat", -1)[0]
+    assert plain.predict("the cat", -1)[0] == tuple(label.removeprefix("__label__") for label in named)
+    assert plain.predict(["the cat"])[0][0][0] in plain.labels
+    assert plain.label_id("3") == model.label_id("__label__3") >= 0
+    assert plain.test(LINES) == model.test(LINES)
+    assert list(plain.test_labels(LINES)) == list(plain.labels)
 
 
 def test_neighbors_of_an_unsupervised_model(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +36,17 @@ _SPACES: Final = re.compile("[\0\t-\r ]+")
 _LINES: Final = 1 << 12  # lines that a thread classifies at a time
 
 
+class LabelScores(NamedTuple):
+    """Scores of one label in the result of `Classifier.test_labels`; NaN where nothing was counted."""
+
+    precision: float
+    """Share of its predictions that are right."""
+    recall: float
+    """Share of the lines with it for which it was predicted."""
+    f1: float
+    """Harmonic mean of precision and recall."""
+
+
 class Scores(NamedTuple):
     """Result of `Classifier.test`, with precision and recall at k."""
 
@@ -44,7 +58,9 @@ class Scores(NamedTuple):
     """Share of the labels that were predicted."""
 
 
-def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str = PREFIX) -> Classifier:
+def load_classifier(
+    source: str | os.PathLike[str] | IO[bytes], *, prefix: str = PREFIX, strip_prefix: bool = False
+) -> Classifier:
     """Load a supervised fastText model.
 
     Parameters
@@ -54,6 +70,9 @@ def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str =
         only the rows that texts need are read.
     prefix
         Beginning of labels in texts.
+    strip_prefix
+        Whether to remove `prefix` from the names of labels, such as ``fr`` for ``__label__fr``. Texts with labels for
+        `Classifier.test` still have it.
 
     Returns
     -------
@@ -71,13 +90,25 @@ def load_classifier(source: str | os.PathLike[str] | IO[bytes], *, prefix: str =
     (('__label__fr',), array([0.9787...]))
     """
     with open_model(source) as (model, opened):
-        return Classifier(model, opened.name, prefix)
+        return Classifier(model, opened.name, prefix, strip_prefix=strip_prefix)
 
 
 def _tokens(line: str) -> list[str]:
     """Return the tokens of a line as fastText splits it: at ASCII white space and NUL, up to the first "</s>"."""
     tokens = _SPACES.split(line)
     return tokens[: tokens.index("</s>")] if "</s>" in tokens else tokens
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector, which would visit all new lists several times: a third of the time of `predict`."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Classifier(Dictionary):
@@ -93,9 +124,11 @@ class Classifier(Dictionary):
         Name of the file, for messages.
     prefix
         Beginning of labels in texts.
+    strip_prefix
+        Whether to remove it from the names of labels.
     """
 
-    def __init__(self, model: layout.Model, name: str, prefix: str = PREFIX) -> None:
+    def __init__(self, model: layout.Model, name: str, prefix: str = PREFIX, *, strip_prefix: bool = False) -> None:
         arguments = model.arguments
         if layout.MODELS[arguments.model] != "supervised":
             raise FormatError(
@@ -116,7 +149,8 @@ class Classifier(Dictionary):
         super().__init__(model)
         self.name = name
         self.prefix = prefix
-        self.labels: tuple[str, ...] = tuple(model.labels)
+        self.labels = tuple(label.removeprefix(prefix) if strip_prefix else label for label in model.labels)
+        """Names of the labels, the most frequent first."""
         self.label_counts = model.label_counts
         self._engine = Engine(model, prefix)
 
@@ -173,14 +207,15 @@ class Classifier(Dictionary):
             return names, scores[0, :count].astype(np.float64)
         listed: list[list[str]] = []
         shares: list[Singles] = []
-        for labels, scores, found, _ in self._in_blocks(
-            pack_lines(texts), lambda lines: self._engine.best(lines, most, least)
-        ):
-            rows, values = self._names[labels[:, :most]].tolist(), list(scores[:, :most])
-            for row in np.flatnonzero(found < most).tolist():
-                rows[row], values[row] = rows[row][: found[row]], values[row][: found[row]]
-            listed += rows
-            shares += values
+        with _no_collection():
+            for labels, scores, found, _ in self._in_blocks(
+                pack_lines(texts), lambda lines: self._engine.best(lines, most, least)
+            ):
+                rows, values = self._names[labels[:, :most]].tolist(), list(scores[:, :most])
+                for row in np.flatnonzero(found < most).tolist():
+                    rows[row], values[row] = rows[row][: found[row]], values[row][: found[row]]
+                listed += rows
+                shares += values
         return listed, shares
 
     def predict_proba(self, texts: Iterable[str]) -> Singles:
@@ -221,34 +256,49 @@ class Classifier(Dictionary):
         progress
             Whether to show a bar; None shows it if standard error is a terminal.
         """
+        samples, counts = self._hits(lines, k, threshold, progress=progress)
+        right, predicted, given = counts.sum(axis=1).tolist()
+        return Scores(samples, right / predicted if predicted else 0.0, right / given if given else 0.0)
+
+    def test_labels(
+        self,
+        lines: Iterable[str] | str | os.PathLike[str],
+        k: int = 1,
+        threshold: float = 0.0,
+        *,
+        progress: bool | None = None,
+    ) -> dict[str, LabelScores]:
+        """Compare predictions with the labels in lines, and return the scores of each label.
+
+        The parameters are those of `test`.
+        """
+        _, (right, predicted, given) = self._hits(lines, k, threshold, progress=progress)
+        with np.errstate(invalid="ignore"):
+            scores = np.array([right / predicted, right / given, 2 * right / (predicted + given)])
+        return {label: LabelScores(*row) for label, row in zip(self.labels, scores.T.tolist(), strict=True)}
+
+    def _hits(
+        self, lines: Iterable[str] | str | os.PathLike[str], k: int, threshold: float, *, progress: bool | None
+    ) -> tuple[int, npt.NDArray[np.int64]]:
+        """Return the number of samples, and how often each label was right, predicted and given, shape (3, labels)."""
         if isinstance(lines, (str, os.PathLike)):
             lines = read_lines(lines, progress=progress)
-        known = {label: number for number, label in enumerate(self.labels)}
+        known = {label: number for number, label in enumerate(self._model.labels)}
         most, least = self._at_most(k), np.float32(threshold)
-        totals = np.zeros(4, dtype=np.int64)  # samples, right, predicted and given labels
-        batch: list[str] = []
-        given: list[list[int]] = []
-        for line in lines:
-            numbers = [known[token] for token in _tokens(line) if token in known]
-            if numbers:
-                batch.append(line)
-                given.append(numbers)
-            if len(batch) == _LINES:
-                totals += self._hits(pack_lines(batch), given, most, least)
-                batch, given = [], []
-        totals += self._hits(pack_lines(batch), given, most, least)
-        samples, right, predicted, wanted = totals.tolist()
-        return Scores(samples, right / predicted if predicted else 0.0, right / wanted if wanted else 0.0)
-
-    def _hits(self, lines: Lines, given: list[list[int]], k: int, threshold: np.float32) -> npt.NDArray[np.int64]:
-        """Return the numbers of samples, of right, of predicted and of given labels."""
-        totals = np.zeros(4, dtype=np.int64)
-        labels, _, found, counts = self._engine.best(lines, k, threshold)
-        # As in fastText, a line without words is not a sample.
-        for row in np.flatnonzero(counts).tolist():
-            predicted = labels[row, : found[row]].tolist()
-            totals += (1, len({*given[row]}.intersection(predicted)), len(predicted), len(given[row]))
-        return totals
+        samples, totals = 0, np.zeros((3, len(self.labels)), dtype=np.int64)
+        marked = ((line, [known[token] for token in _tokens(line) if token in known]) for line in lines)
+        with_labels = ((line, numbers) for line, numbers in marked if numbers)
+        while batch := list(itertools.islice(with_labels, _LINES)):
+            labels, _, found, rows = self._engine.best(pack_lines(line for line, _ in batch), most, least)
+            # As in fastText, a line without words is not a sample.
+            for row in np.flatnonzero(rows).tolist():
+                predicted, given = labels[row, : found[row]].tolist(), batch[row][1]
+                samples += 1
+                totals[0, [*{*given}.intersection(predicted)]] += 1
+                totals[1, predicted] += 1
+                for label in given:  # the same label may be given twice
+                    totals[2, label] += 1
+        return samples, totals
 
     def _in_blocks(self, lines: Lines, work: Callable[[Lines], R]) -> Iterator[R]:
         """Yield the results of blocks of lines, computed on threads."""

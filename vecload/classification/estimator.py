@@ -48,8 +48,8 @@ class FastTextClassifier(_base.ClassifierMixin, _base.BaseEstimator):  # type: i
 
     def fit(self, X: object = None, y: object = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
         """Load the model; it is trained already."""
-        self.classifier_ = load_classifier(self.source, prefix=self.prefix)
-        self.classes_ = np.array([label.removeprefix(self.prefix) for label in self.classifier_.labels])
+        self.classifier_ = load_classifier(self.source, prefix=self.prefix, strip_prefix=True)
+        self.classes_ = np.array(self.classifier_.labels)
         return self
 
     def predict(self, X: Iterable[str]) -> npt.NDArray[np.str_]:  # noqa: N803

@@ -26,6 +26,7 @@ def predict(
     threshold: Annotated[float, typer.Option(metavar="P", help="Smallest probability.")] = 0.0,
     text_column: TextColumn = "text",
     *,
+    strip_prefix: Annotated[bool, typer.Option("--strip-prefix", help="Print en for __label__en.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,7 +41,7 @@ def predict(
     from vecload.text_input.texts import read_texts
 
     messages(quiet=quiet)
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, strip_prefix=strip_prefix)
     rest: Iterator[str] = iter(read_texts(texts, column=text_column))
     while batch := [text.replace("\n", " ") for text in islice(rest, _BATCH)]:
         lines = []

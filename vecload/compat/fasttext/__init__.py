@@ -1,4 +1,4 @@
-"""The function ``load_model`` of the official fastText package, which is archived.
+"""The functions ``load_model`` and ``tokenize`` of the official fastText package, which is archived.
 
 Change the import, and scripts that use trained models stay the same::
 
@@ -9,6 +9,6 @@ Change the import, and scripts that use trained models stay the same::
 Models cannot be trained or saved. The guide "From fastText" names vecload's own functions.
 """
 
-from vecload.compat.fasttext.model import FastText, load_model
+from vecload.compat.fasttext.model import FastText, load_model, tokenize
 
-__all__ = ["FastText", "load_model"]
+__all__ = ["FastText", "load_model", "tokenize"]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vecload.classification import Classifier
+from vecload.classification.classifier import PREFIX
 from vecload.classification.dictionary import Dictionary, open_model
 from vecload.errors import OptionError
 from vecload.formats.fasttext.layout import MODELS
 from vecload.loading import load
 from vecload.pooling import SentencePooler
 from vecload.search.exact import nearest
+
+_END: Final = "</s>"
+_SPACES: Final = re.compile("[\0\t-\r ]+")
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +43,17 @@ def load_model(path: str | os.PathLike[str]) -> FastText:
     (('__label__fr',), array([0.9924...]))
     """
     return FastText(path)
+
+
+def tokenize(text: str) -> list[str]:
+    r"""Return the tokens of a text: it is split at white space and NUL, and each newline becomes ``</s>``.
+
+    Examples
+    --------
+    >>> tokenize("a b\nc")
+    ['a', 'b', '</s>', 'c']
+    """
+    return [token for token in _SPACES.split(text.replace("\n", f" {_END} ")) if token]
 
 
 class FastText:
@@ -95,6 +111,24 @@ class FastText:
     def test(self, path: str, k: int = 1, threshold: float = 0.0) -> tuple[int, float, float]:
         """Return the number of samples, the precision and the recall."""
         return tuple(self._supervised().test(path, k, threshold))  # type: ignore[return-value]
+
+    def test_label(self, path: str, k: int = 1, threshold: float = 0.0) -> dict[str, dict[str, float]]:
+        """Return the precision, recall and F1 score of each label; NaN where nothing was counted."""
+        scores = self._supervised().test_labels(path, k, threshold)
+        return {name: {"precision": of.precision, "recall": of.recall, "f1score": of.f1} for name, of in scores.items()}
+
+    def get_line(self, text: str | list[str], on_unicode_error: str = "") -> Any:  # noqa: ARG002
+        """Return the words and the known labels of a line, or a list of each for several lines."""
+        if isinstance(text, list):
+            pairs = [self.get_line(line) for line in text]
+            return [words for words, _ in pairs], [labels for _, labels in pairs]
+        if "\n" in text:
+            raise OptionError("get_line takes one line: remove the newline")
+        tokens = [*tokenize(text), _END]
+        del tokens[tokens.index(_END) + 1 :]
+        known = set() if self._classifier is None else set(self._classifier.labels)
+        words = [token for token in tokens if token in self._dictionary.words or not token.startswith(PREFIX)]
+        return words, [token for token in tokens if token in known and token not in self._dictionary.words]
 
     def get_word_vector(self, word: str) -> npt.NDArray[np.float32]:
         """Return the vector of a word, composed from n-grams if it is unknown."""
