@@ -1,7 +1,8 @@
-"""`LazyModule`: a module that is imported at its first use."""
+"""Modules that are imported at their first use."""
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -27,3 +28,11 @@ class LazyModule:
 
     def __repr__(self) -> str:
         return f"<LazyModule {self._name}>"
+
+
+def numba_loaded() -> bool:
+    """Return whether something has imported numba, which takes half a second with the first compiled kernel.
+
+    Until then, small work is done in plain Python and NumPy, with the same results.
+    """
+    return "numba" in sys.modules

@@ -8,8 +8,10 @@ import itertools
 import json
 import pkgutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import vecload
 from tests.cli.running import PROGRAM, run
 from tests.fasttext_training import train_supervised
 from vecload.classification import Classifier, load_classifier
+from vecload.classification.engine import Engine
 from vecload.classification.tree import label_tree
 from vecload.compat import fasttext as compat
 from vecload.errors import FormatError, OptionError
@@ -64,6 +67,18 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return folder / "model.bin"
 
 
+def quantized(trained: Path, kind: str) -> Path:
+    """Return the file of a model as the official library quantizes it."""
+    options, path = QUANTIZATIONS[kind], trained.with_name(f"{kind}.ftz")
+    if options is None:
+        return trained
+    if not path.exists():
+        model = official.load_model(str(trained))
+        model.quantize(**options)
+        model.save_model(str(path))
+    return path
+
+
 def assert_same(found: list[str], values: Any, expected: list[str], shares: Any, near: float = 1e-6) -> None:
     """Compare labels and probabilities; labels whose probabilities differ by rounding only may be in any order."""
     both = min(len(values), len(shares))
@@ -78,13 +93,8 @@ def assert_same(found: list[str], values: Any, expected: list[str], shares: Any,
 
 @pytest.mark.parametrize("kind", list(QUANTIZATIONS))
 def test_predictions_equal_those_of_the_official_library(trained: Path, kind: str) -> None:
-    theirs, path = official.load_model(str(trained)), trained
-    if QUANTIZATIONS[kind] is not None:
-        path = trained.with_name(f"{kind}.ftz")
-        theirs.quantize(**QUANTIZATIONS[kind])
-        theirs.save_model(str(path))
-        theirs = official.load_model(str(path))
-    ours = load_classifier(path)
+    path = quantized(trained, kind)
+    theirs, ours = official.load_model(str(path)), load_classifier(path)
     assert isinstance(ours, Classifier)
     assert list(ours.labels) == theirs.get_labels()
     assert ours.quantized == theirs.is_quantized()
@@ -110,6 +120,41 @@ def test_predictions_equal_those_of_the_official_library(trained: Path, kind: st
             np.testing.assert_array_equal(getattr(replacement, method)(), matrix)
     vectors = np.array([theirs.get_sentence_vector(text) for text in TEXTS])
     np.testing.assert_allclose(ours.encode(TEXTS), vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", list(QUANTIZATIONS))
+def test_the_first_texts_get_the_same_results_without_compiled_code(
+    trained: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = quantized(trained, kind)
+    compiled, plain = load_classifier(path), load_classifier(path)
+    invalid = (b"\xff the", b"\xe5\x8c cat\xf0\x9f", b"\x80")
+    lines = [*TEXTS, *(raw.decode("utf-8", "surrogateescape") for raw in invalid)]
+    asked = list(itertools.product(lines, ((1, 0.0), (3, 0.0), (-1, 0.0), (4, 0.2))))
+    expected = [compiled.predict(text, *options) for text, options in asked]
+    monkeypatch.setattr("vecload.classification.plain.numba_loaded", lambda: False)
+    monkeypatch.setattr("vecload.classification.plain.FEW_TEXTS", 10**9)
+    monkeypatch.setattr("vecload.ngrams.rows.numba_loaded", lambda: False)
+    # Where equal probabilities make the order depend on the kernel's heap, the kernel is asked after all.
+    kernels = create_autospec(Engine.hidden, side_effect=Engine.hidden)
+    monkeypatch.setattr(Engine, "hidden", kernels)
+    for (text, options), (labels, shares) in zip(asked, expected, strict=True):
+        found = plain.predict(text, *options)
+        assert found[0] == labels, (text, options)
+        np.testing.assert_array_equal(found[1], shares, err_msg=text)
+    assert kernels.call_count < len(asked)
+
+
+def test_numba_is_loaded_after_the_first_texts(small: Path) -> None:
+    script = """
+import sys, vecload
+model = vecload.load_classifier(sys.argv[1])
+for turn in range(30):
+    model.predict("the cat " * (200 if turn == 25 else 1))
+    print(int("numba" in sys.modules), end="")
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(small)], check=True, capture_output=True, text=True)
+    assert done.stdout == "0" * 20 + "1" * 10
 
 
 def test_probabilities_of_all_labels(trained: Path) -> None:

@@ -199,6 +199,11 @@ def test_quantized_rows_decode_as_in_fasttext(width: int, norms: bool) -> None:
     rows, dense = quantized(width, norms=norms)
     assert rows.shape == dense.shape
     np.testing.assert_array_equal(rows.take(np.array([3, 3, 49]), sparse=True), dense[[3, 3, 49]])
+    with pytest.MonkeyPatch.context() as patch:  # in a process without numba, NumPy decodes
+        patch.setattr("vecload.ngrams.rows.numba_loaded", lambda: False)
+        np.testing.assert_array_equal(rows.take(np.array([3, -1, 3, 50, 49]), sparse=True)[::2], dense[[3, 3, 49]])
+        assert not rows.take(np.array([-1, 50]), sparse=True).any()
+        assert rows.take(np.empty(0, dtype=np.int64), sparse=True).shape == (0, rows.shape[1])
     words = Words.from_strings(WORDS)
     table = NgramTable(rows, minn=2, maxn=4)
     np.testing.assert_allclose(table.vectors(words), NgramTable(dense, minn=2, maxn=4).vectors(words), atol=1e-6)

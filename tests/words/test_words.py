@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.strategies import raw_words
 from vecload import Words
-from vecload.errors import VocabularyError
-from vecload.words import UniqueWords, build_hash_table
+from vecload.errors import FormatError, VocabularyError
+from vecload.words import UniqueWords, build_hash_table, pack
 
 
 def strings(raws: list[bytes]) -> list[str]:
@@ -116,3 +116,23 @@ def test_few_lookups_do_not_import_numba() -> None:
         "assert w.index('b') == 1 and w.lookup(['c'])[0] == -1; assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 300])
+def test_words_are_packed_with_and_without_compiled_code(
+    monkeypatch: pytest.MonkeyPatch, count: int, loaded: bool
+) -> None:
+    monkeypatch.setattr("vecload.words.packed.numba_loaded", lambda: loaded)
+    rng = np.random.default_rng(count)
+    text = rng.integers(0, 256, 1000, dtype=np.uint8)
+    starts = rng.integers(0, 990, count)
+    stops = starts + rng.integers(0, 10, count)
+    data, offsets = pack(text, starts, stops)
+    expected = [text[start:stop].tobytes() for start, stop in zip(starts, stops, strict=True)]
+    assert data.tobytes() == b"".join(expected)
+    assert np.diff(offsets).tolist() == [len(word) for word in expected]
+    for start, stop in ((-1, 2), (5, 4), (998, 1001)) if count else ():
+        starts[count // 2], stops[count // 2] = start, stop
+        with pytest.raises(FormatError, match="offsets out of range"):
+            pack(text, starts, stops)

@@ -41,6 +41,20 @@ def open_model(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[lay
             yield binary.parse_source(opened), opened
 
 
+def bucket_hash(part: bytes) -> int:
+    """Return fastText's hash, 32-bit FNV-1a of signed bytes: see `vecload.kernels.ngrams`.
+
+    Examples
+    --------
+    >>> bucket_hash(b"cat") % 2_000_000
+    289031
+    """
+    state = 2166136261
+    for byte in part:
+        state = ((state ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
+    return state
+
+
 class Dictionary:
     """Words and subwords of a fastText model, and the rows that it has for them.
 
@@ -84,10 +98,7 @@ class Dictionary:
         ngrams = self._model.ngrams
         if ngrams.bucket == 0:
             return -1
-        state = 2166136261  # 32-bit FNV-1a of signed bytes: see `vecload.kernels.ngrams`
-        for byte in part.encode("utf-8", "surrogateescape"):
-            state = ((state ^ (byte | 0xFFFFFF00 if byte > 127 else byte)) * 16777619) & 0xFFFFFFFF
-        bucket = state % ngrams.bucket
+        bucket = bucket_hash(part.encode("utf-8", "surrogateescape")) % ngrams.bucket
         if ngrams.kept is None:
             return len(self.words) + bucket
         rows = ngrams.kept[ngrams.kept[:, 0] == bucket, 1]

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from vecload.arrays import row_blocks
+from vecload.classification.plain import PlainEngine
 from vecload.classification.tree import label_tree
 from vecload.formats.fasttext.layout import LOSSES
 from vecload.ngrams import DenseRows, QuantizedRows
@@ -18,11 +18,10 @@ from vecload.words import read_only
 
 if TYPE_CHECKING:
     from vecload.classification.lines import Lines
+    from vecload.classification.plain import Best, Ids, Outputs, Singles, Tree
     from vecload.formats.fasttext.layout import Model
     from vecload.ngrams import Rows
 
-    Singles = npt.NDArray[np.float32]
-    Ids = npt.NDArray[np.int64]
 
 _WORDS: Final = 1 << 12  # words that a thread sums at a time
 # The sums of the rows of frequent words are kept for batches of this size, in this number of bytes. Only as many words
@@ -50,13 +49,11 @@ class Engine:
         self.labels = len(model.labels)
         self.loss = LOSSES[model.arguments.loss]
         self._model = model
+        self._prefix = prefix
+        self._plain = PlainEngine(model, prefix)
         # Row of each label, decoded if the matrix is quantized, and the factor of each row. As in fastText, sums are
         # multiplied by it, not rows, because rounding decides which value of the logistic function's table is taken.
         self._rows, self._scales = _without_norms(model.output)
-        # The arguments of the kernels: see `vecload.kernels.text_lines`.
-        self._dictionary = self._entries(prefix)
-        self._grams = self._ngrams()
-        self._matrix = _matrix(model.matrix, self.dim)
         self._known = read_only(np.empty((0, self.dim), dtype=np.float32)), read_only(np.empty(0, dtype=np.int32))
 
     @property
@@ -111,8 +108,16 @@ class Engine:
             self._labels.outputs(hidden, counts, *self._outputs, shares)
         return shares
 
-    def best(self, lines: Lines | bytes, k: int, threshold: np.float32) -> tuple[Ids, Singles, Ids, Ids]:
+    def best(self, lines: Lines | bytes, k: int, threshold: np.float32) -> Best:
         """Return the k best labels of each line, their probabilities, their number, and the number of rows."""
+        if isinstance(lines, bytes) and self._plain.suits(lines):
+            best = (
+                self._plain.best_leaves(lines, self._rows, self._scales, self._tree, k, threshold)
+                if self.loss == "hs"
+                else self._plain.best_labels(lines, self._outputs, k, threshold)
+            )
+            if best is not None:
+                return best
         hidden, counts = self.hidden(lines)
         count = len(counts)
         labels, scores = np.zeros((count, k + 1), dtype=np.int64), np.zeros((count, k + 1), dtype=np.float32)
@@ -138,18 +143,20 @@ class Engine:
         return label_probabilities
 
     @cached_property
-    def _tree(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def _tree(self) -> Tree:
         return label_tree(self._model.label_counts)
 
     @cached_property
-    def _outputs(self) -> tuple[Singles, Singles, Singles, bool]:
+    def _outputs(self) -> Outputs:
         """Output matrix, transposed; factors of its rows; logistic function; and whether the loss is softmax."""
         # ``Loss::Loss`` in loss.cc computes the points in float32, and the values in double precision.
         points = (np.arange(_SIGMOID + 1) * 16).astype(np.float32) / np.float32(_SIGMOID) - np.float32(8)
         values: Singles = (1.0 / (1.0 + np.exp(-points).astype(np.float64))).astype(np.float32)
         return np.ascontiguousarray(self._rows.T), self._scales, values[:_SIGMOID], self.loss == "softmax"
 
-    def _entries(self, prefix: str) -> tuple[Any, ...]:
+    # The arguments of the kernels: see `vecload.kernels.text_lines`.
+    @cached_property
+    def _dictionary(self) -> tuple[Any, ...]:
         from vecload.kernels import text_tables
 
         model = self._model
@@ -160,11 +167,12 @@ class Engine:
         # Fewer than half of the slots are used, so that few entries collide.
         slots = np.full(1 << max(4, (2 * len(offsets)).bit_length()), -1, dtype=np.int32)
         text_tables.fill_slots(data, offsets, slots)
-        marked = np.frombuffer(prefix.encode(), dtype=np.uint8)
+        marked = np.frombuffer(self._prefix.encode(), dtype=np.uint8)
         length = max(model.arguments.wordNgrams, 1) if model.ngrams.bucket > 0 else 1
         return read_only(slots), read_only(marked), length, data, offsets, len(model.counts)
 
-    def _ngrams(self) -> tuple[Any, ...]:
+    @cached_property
+    def _grams(self) -> tuple[Any, ...]:
         from vecload.kernels import text_tables
 
         ngrams = self._model.ngrams
@@ -177,6 +185,10 @@ class Engine:
         bucket = max(ngrams.bucket, 1)  # kernels divide by it
         return ngrams.minn, ngrams.maxn, ngrams.eos_ngrams, bucket, some, read_only(kept), read_only(filled), pruned
 
+    @cached_property
+    def _matrix(self) -> tuple[Any, ...]:
+        return _matrix_parts(self._model.matrix, self.dim)
+
 
 def _without_norms(rows: Rows) -> tuple[Singles, Singles]:
     """Return decoded rows before they are multiplied by their norms, and the norms, which default to 1."""
@@ -187,7 +199,7 @@ def _without_norms(rows: Rows) -> tuple[Singles, Singles]:
     return rows.take(np.arange(rows.shape[0]), sparse=False), scales
 
 
-def _matrix(rows: Any, dim: int) -> tuple[Any, ...]:
+def _matrix_parts(rows: Any, dim: int) -> tuple[Any, ...]:
     """Return a dense matrix, and the arrays of a quantized one, one of which is empty."""
     no_bytes, no_floats = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.float32)
     if isinstance(rows, QuantizedRows) and 4 * rows.shape[0] * dim <= _CACHED:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from vecload.errors import FormatError, OptionError
+from vecload.lazy import numba_loaded
 from vecload.words import read_only
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ CENTROIDS: Final = 256
 _LARGE = 1 << 24
 
 _LONGEST_READ = 1 << 30  # bytes
+_SMALL: Final = 1 << 20  # values that NumPy decodes in less time than numba takes to load
 
 # Windows does not have preadv; there, rows are always read through the mapping.
 _HAS_PREADV = hasattr(os, "preadv")
@@ -203,7 +205,22 @@ class QuantizedRows:
     def take(self, rows: npt.NDArray[np.int64], *, sparse: bool) -> npt.NDArray[np.float32]:
         """Decode the given rows: float32, shape (k, dim)."""
         values = np.zeros((len(rows), self.shape[1]), dtype=np.float32)
+        if values.size <= _SMALL and not numba_loaded():
+            return self._decode(rows, values)
         self.add(rows, np.arange(1, len(rows) + 1), values, sparse=sparse)
+        return values
+
+    def _decode(self, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Decode rows to `values`, without the kernel; rows outside the table are left as they are."""
+        inside = np.flatnonzero((rows >= 0) & (rows < len(self.codes)))
+        codes = self.codes[rows[inside]]
+        for part in range(codes.shape[1]):
+            first = part * self.width
+            size = min(self.width, self.shape[1] - first)
+            centroids = self.centroids[CENTROIDS * first : CENTROIDS * (first + size)].reshape(CENTROIDS, size)
+            values[inside, first : first + size] = centroids[codes[:, part]]
+        if len(self.norm_codes):
+            values[inside] *= self.norm_centroids[self.norm_codes[rows[inside]]][:, None]
         return values
 
     def add(

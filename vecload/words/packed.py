@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.errors import FormatError, VocabularyError, list_of_strings
+from vecload.lazy import numba_loaded
 from vecload.words.hashing import (
     ABSENT,
     BLOCK,
@@ -23,6 +24,7 @@ from vecload.words.hashing import (
 )
 
 _BLOCK: Final = 1 << 16  # strings that are encoded at a time
+_SMALL: Final = 1 << 20  # bytes that NumPy copies in less time than numba takes to load
 
 if TYPE_CHECKING:
     import builtins
@@ -336,15 +338,16 @@ def pack(
     hint = "Another process may have changed the file while it was read."
     if offsets[-1] < 0:
         raise FormatError("corrupt word index: offsets out of range", hint=hint)
-    data = np.empty(offsets[-1], dtype=np.uint8)
-    if len(starts) > FEW:
-        from vecload.kernels import hash_table  # loads numba, which copying a few words does not need
-
-        if not hash_table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
+    if len(starts) <= FEW or (offsets[-1] <= _SMALL and not numba_loaded()):
+        sizes = stops - starts
+        if len(starts) and (sizes.min() < 0 or starts.min() < 0 or stops.max() > len(text)):
             raise FormatError("corrupt word index: offsets out of range", hint=hint)
-        return data, offsets
-    for at, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        data[offsets[at] : offsets[at + 1]] = text[start:stop]
+        return text[np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)], offsets
+    from vecload.kernels import hash_table
+
+    data = np.empty(offsets[-1], dtype=np.uint8)
+    if not hash_table.copy_words(read_only(text), read_only(starts), data, read_only(offsets)):
+        raise FormatError("corrupt word index: offsets out of range", hint=hint)
     return data, offsets
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from vecload.arrays import narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import BaseReader, Preview, skip_nonfinite
+from vecload.formats.fasttext.entries import write_entries
 from vecload.formats.fasttext.layout import (
     ARGUMENTS,
     LOSSES,
@@ -40,7 +41,7 @@ from vecload.formats.table import Batch
 from vecload.formats.writing.values import to_float32
 from vecload.formats.writing.word_policy import WordPolicy
 from vecload.ngrams import NgramTable
-from vecload.words import Words, build_hash_table, pack, read_only
+from vecload.words import Words, build_hash_table, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -321,17 +322,6 @@ def head_bytes(
     sizes = Sizes(entries=len(counts), words=len(counts), labels=0, tokens=given.get("ntokens", int(counts.sum())))
     start = MAGIC + struct.pack("<i", max(VERSIONS))
     return start + ARGUMENTS.pack(*arguments) + SIZES.pack(*sizes) + struct.pack("<q", pruned)
-
-
-def write_entries(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Return the entries of packed words in the dictionary, as bytes."""
-    from vecload.kernels import fasttext_entries
-
-    entries = np.empty(len(data) + fasttext_entries.ENTRY_OVERHEAD * len(counts), dtype=np.uint8)
-    fasttext_entries.write_entries(read_only(data), read_only(offsets), read_only(counts), entries)
-    return entries
 
 
 FORMAT: Final = Format(

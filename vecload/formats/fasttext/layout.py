@@ -31,9 +31,10 @@ import numpy as np
 
 from vecload.arrays import row_blocks
 from vecload.errors import FormatError
+from vecload.formats.fasttext.entries import OVERHEAD, Entries, find_entries
 from vecload.ngrams import LONGEST_NGRAM, DenseRows, NgramTable, QuantizedRows, Rows
 from vecload.saved import MAX_DIM
-from vecload.words import pack, read_only
+from vecload.words import pack
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -208,7 +209,7 @@ def parse(data: npt.NDArray[np.uint8], name: str, *, file: int | None = None) ->
     pruned = -1 if version is None else cursor.number("q", "dictionary")
     if pruned < -1:
         raise cursor.error("invalid number of kept buckets", byte=cursor.at - 8, found=f"{pruned}")
-    starts, stops, counts = _entries(cursor, sizes)
+    starts, stops, counts, _ = _entries(cursor, sizes)
     kept = cursor.array("<i4", 2 * max(0, pruned), "list of kept buckets").reshape(-1, 2)
     quantized = version is not None and bool(cursor.number("B", "input matrix"))
     rows = (_quantized if quantized else _dense)(cursor, "input matrix", file)
@@ -283,17 +284,11 @@ def _header(cursor: Cursor) -> tuple[Arguments, Sizes]:
     raise cursor.error("invalid header", byte=begin, found=found, hint=hint)
 
 
-def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
-    """Return the start, end and count of each dictionary entry: words first, then labels."""
-    from vecload.kernels import fasttext_entries
-
-    # Every entry takes at least these bytes, so the arrays below are at most as large as the file.
-    cursor.need(sizes.entries * fasttext_entries.ENTRY_OVERHEAD, "dictionary")
-    # Three arrays, so that the memory of the first two is freed before that of the counts.
-    starts, stops, counts = (np.empty(sizes.entries, dtype=np.int64) for _ in range(3))
-    kinds = np.empty(sizes.entries, dtype=np.uint8)
-    data = read_only(cursor.data)
-    whole, end = fasttext_entries.find_entries(data, cursor.at, LONGEST_WORD, starts, stops, counts, kinds)
+def _entries(cursor: Cursor, sizes: Sizes) -> Entries:
+    """Return the dictionary entries: words first, then labels."""
+    # Every entry takes at least these bytes, so its arrays are at most as large as the file.
+    cursor.need(sizes.entries * OVERHEAD, "dictionary")
+    entries, whole, end = find_entries(cursor.data, cursor.at, sizes.entries, LONGEST_WORD)
     rest = cursor.data[end : end + LONGEST_WORD + 1]
     if whole < sizes.entries and len(rest) > LONGEST_WORD and rest.all():
         found = f"no NUL in {LONGEST_WORD:,} bytes"
@@ -308,11 +303,11 @@ def _entries(cursor: Cursor, sizes: Sizes) -> tuple[npt.NDArray[Any], ...]:
             hint=hint,
         )
     cursor.at = end
-    if kinds[: sizes.words].any() or not (kinds[sizes.words :] == 1).all():
+    if entries.kinds[: sizes.words].any() or not (entries.kinds[sizes.words :] == 1).all():
         raise cursor.error(
             "the dictionary does not have all words before all labels", expected=f"{sizes.words:,} words first"
         )
-    return starts, stops, counts
+    return entries
 
 
 def _dense(cursor: Cursor, what: str, file: int | None) -> DenseRows:

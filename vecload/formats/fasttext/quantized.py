@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vecload.formats.fasttext.binary import head_bytes, write_entries
+from vecload.formats.fasttext.binary import head_bytes
+from vecload.formats.fasttext.entries import write_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
