@@ -1,8 +1,11 @@
-"""Modules that are imported at their first use."""
+"""Modules that are imported at their first use, and what their import costs."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -36,3 +39,18 @@ def numba_loaded() -> bool:
     Until then, small work is done in plain Python and NumPy, with the same results.
     """
     return "numba" in sys.modules
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Pause the garbage collector while very many objects are made that stay in use.
+
+    It visits all of them again and again, which takes up to a third of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

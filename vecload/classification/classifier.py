@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import itertools
 import os
 import re
@@ -20,6 +18,7 @@ from vecload.classification.engine import Engine
 from vecload.classification.lines import Lines, encode_line, pack_lines
 from vecload.errors import FormatError, OptionError
 from vecload.formats.fasttext import layout
+from vecload.lazy import collection_paused
 from vecload.progress import progress_bar
 from vecload.text_input.lines import read_lines
 from vecload.threads import Pool
@@ -97,18 +96,6 @@ def _tokens(line: str) -> list[str]:
     """Return the tokens of a line as fastText splits it: at ASCII white space and NUL, up to the first "</s>"."""
     tokens = _SPACES.split(line)
     return tokens[: tokens.index("</s>")] if "</s>" in tokens else tokens
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector, which would visit all new lists several times: a third of the time of `predict`."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Classifier(Dictionary):
@@ -207,7 +194,7 @@ class Classifier(Dictionary):
             return names, scores[0, :count].astype(np.float64)
         listed: list[list[str]] = []
         shares: list[Singles] = []
-        with _no_collection():
+        with collection_paused():
             for labels, scores, found, _ in self._in_blocks(
                 pack_lines(texts), lambda lines: self._engine.best(lines, most, least)
             ):

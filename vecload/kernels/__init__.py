@@ -28,12 +28,37 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numba
-
 from vecload.errors import VecloadError
+from vecload.lazy import collection_paused
 from vecload.threads import interruptible
+
+
+def _import_numba() -> Any:
+    """Import numba, without SciPy's linear algebra, which takes a fifth of the time until the first kernel has run.
+
+    numba imports it to see whether it exists, for functions that no kernel calls. The check is replaced during the
+    import, and numba does the import itself when it compiles such a function.
+    """
+    with collection_paused():
+        import numba
+        from numba.np import linalg
+
+        check = getattr(linalg, "ensure_blas", None)
+        if check is not None and find_spec("scipy") is not None and "numba.np.arraymath" not in sys.modules:
+            linalg.ensure_blas = lambda: None
+            try:
+                from numba.np import arraymath
+            finally:
+                linalg.ensure_blas = check
+            arraymath.ensure_blas = check
+    return numba
+
+
+numba = _import_numba()
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +93,12 @@ def kernel(function: F) -> F:
     # method when it must compile for new argument types; running it on another thread keeps the main thread responsive.
     dispatcher: Any = compiled
     compile_for = dispatcher._compile_for_args
-    dispatcher._compile_for_args = lambda *args, **kws: interruptible(functools.partial(compile_for, *args, **kws))
+
+    def compile_interruptibly(*args: Any, **kws: Any) -> Any:
+        with collection_paused():
+            return interruptible(functools.partial(compile_for, *args, **kws))
+
+    dispatcher._compile_for_args = compile_interruptibly
     return compiled
 
 
