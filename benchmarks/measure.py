@@ -16,6 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Child processes keep compiled modules, as users' processes do. Otherwise each one would compile vecload's modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 CHILD = """
 import json, sys, time, resource
 path, dim, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -10,12 +10,18 @@ generated, and analogies and self-learning are skipped.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from measure import generate, in_turn, row, run, title, versions
+from tokenizers import Tokenizer
+
+import vecload
+from vecload.evaluation import induction
+from vecload.tokenizers.token_forms import token_forms
 
 LOAD = """
 import numpy as np, vecload
@@ -133,14 +139,46 @@ def mapping(scratch: Path, turns: int) -> None:
         row(name, f"{seconds:.2f}")
 
 
+def wordllama() -> vecload.Vectors:
+    """Return the vectors of whole words that the package wordllama has: tokens of a space and lowercase letters."""
+    from safetensors.numpy import load_file
+
+    folder = Path(importlib.util.find_spec("wordllama").origin).parent
+    table = next(iter(load_file(next(folder.rglob("*_256.safetensors"))).values()))
+    forms = token_forms(Tokenizer.from_file(str(next(folder.rglob("*_tokenizer_config.json")))))
+    words = {
+        text[1:].decode(): row
+        for row, text in enumerate(forms.texts)
+        if text and text[:1] == b" " and text[1:].isalpha() and text[1:].islower() and len(text) > 3
+    }
+    return vecload.Vectors(list(words), table[list(words.values())].astype(np.float32))
+
+
+def least_squares(path: Path) -> None:
+    """Learn a linear map between GloVe and wordllama's vectors, with and without normalization."""
+    glove, other = vecload.load(path, limit=50_000), wordllama()
+    shared = [word for word in other.words if word in glove]
+    spaces = {"GloVe": vecload.Vectors(shared, glove[shared]), "wordllama": vecload.Vectors(shared, other[shared])}
+    order = np.random.default_rng(0).permutation(len(shared))
+    known, tested = ([(shared[at], shared[at]) for at in part] for part in np.split(order, [4000]))
+    title(
+        f"Least squares between two spaces of {len(shared):,} English words, 4,000 of them known, P@1 of the others",
+        "direction", "normalization", "nearest neighbor", "CSLS",
+    )  # fmt: skip
+    for source, target in (("GloVe", "wordllama"), ("wordllama", "GloVe")):
+        for steps in ((), ("unit", "center", "unit")):
+            given = spaces[source], spaces[target]
+            space = vecload.map_spaces(*given, pairs=known, method="least-squares", normalize=steps)
+            mapped = space.apply(given[0]), space.apply_target(given[1])
+            shares = [induction(*mapped, tested, retrieval=kind).precision[1] for kind in ("nn", "csls")]
+            row(f"{source} → {target}", ", ".join(steps) or "none", *(f"{share:.1%}" for share in shares))
+
+
 def unsupervised(path: Path, seeds: int) -> None:
     """Map the 4,000 most frequent words to a rotated, shuffled copy with noise, without a dictionary.
 
     The noise has a fifth of the standard deviation of the values.
     """
-    import vecload
-    from vecload.evaluation import induction
-
     title("Self-learning without a dictionary: a rotation of real vectors", "seed", "P@1, nearest neighbor", "seconds")
     glove = vecload.load(path, limit=4000)
     pairs = [(word, word) for word in glove]
@@ -171,6 +209,7 @@ def main() -> None:
         csls((5_000, 10_000, 20_000) if options.quick else (10_000, 20_000, 40_000))
         mapping(Path(scratch), turns)
         if options.glove:
+            least_squares(path)
             unsupervised(path, 1 if options.quick else 10)
 
 

@@ -240,10 +240,9 @@ def sentences(quick: bool) -> None:
     for name, options in METHODS.items():
         if options["method"] == "wechsel":
             spaces = token_vectors(texts, old, 100, min_count=2, epochs=3, bucket=100_000, workers=2)
-            shared = align_tokens(token_forms(old), forms)
-            pairs = [
-                (token_forms(old).tokens[at], forms.tokens[row_]) for row_, at in enumerate(shared.tolist()) if at >= 0
-            ]
+            old_forms = token_forms(old)
+            shared = align_tokens(old_forms, forms).tolist()
+            pairs = [(old_forms.tokens[at], forms.tokens[made]) for made, at in enumerate(shared) if at >= 0]
             space = vecload.map_spaces(spaces, tokens, pairs=pairs, method="procrustes")
             given["wechsel"] = {"vectors": tokens, "source_vectors": spaces, "space_map": space}
         moved = vecload.transfer_embedding(layer, old, new, **options, **given.get(options["method"], {}))
@@ -293,13 +292,15 @@ print(json.dumps([time.perf_counter() - begin, peak() - before, str(moved.covera
 """
 
 
+def unit_rows(rng: np.random.Generator, count: int) -> np.ndarray:
+    rows = rng.standard_normal((count, 300), dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 def numpy_focus(new: int, shared: int, dim: int, sample: int) -> float:
     """Return the seconds of FOCUS by the formulas, for all tokens, from the time of a sample."""
     rng = np.random.default_rng(0)
-    anchors = rng.standard_normal((shared, 300), dtype=np.float32)
-    anchors /= np.linalg.norm(anchors, axis=1, keepdims=True)
-    asked = rng.standard_normal((sample, 300), dtype=np.float32)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    anchors, asked = unit_rows(rng, shared), unit_rows(rng, sample)
     table = rng.standard_normal((shared, dim), dtype=np.float32)
     begin = time.perf_counter()
     scores = asked @ anchors.T
@@ -313,10 +314,7 @@ def numpy_focus(new: int, shared: int, dim: int, sample: int) -> float:
 
 def numpy_wechsel(new: int, source: int, dim: int, sample: int) -> float:
     rng = np.random.default_rng(0)
-    anchors = rng.standard_normal((source, 300), dtype=np.float32)
-    anchors /= np.linalg.norm(anchors, axis=1, keepdims=True)
-    asked = rng.standard_normal((sample, 300), dtype=np.float32)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    anchors, asked = unit_rows(rng, source), unit_rows(rng, sample)
     table = rng.standard_normal((source, dim), dtype=np.float32)
     begin = time.perf_counter()
     scores = asked @ anchors.T
