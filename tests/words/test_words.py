@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import raw_words
-from vecload import Words
+from vecload import Vectors, Words
 from vecload.errors import FormatError, VocabularyError
 from vecload.words import UniqueWords, build_hash_table, pack
 
@@ -136,3 +137,24 @@ def test_words_are_packed_with_and_without_compiled_code(
         starts[count // 2], stops[count // 2] = start, stop
         with pytest.raises(FormatError, match="offsets out of range"):
             pack(text, starts, stops)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("count", [64, 65, 4096, 4097])
+def test_words_are_looked_up_with_and_without_compiled_code(
+    monkeypatch: pytest.MonkeyPatch, count: int, loaded: bool
+) -> None:
+    monkeypatch.setattr("vecload.words.packed.numba_loaded", lambda: loaded)
+    words = Words.from_strings(f"word{number}" for number in range(5000))
+    asked = [f"word{number}" for number in range(4999, 4999 - count + 2, -1)] + ["", "\ud800"]
+    assert words.lookup(asked).tolist() == [*range(4999, 4999 - count + 2, -1), -1, -1]
+
+
+def test_a_thousand_words_of_a_file_are_looked_up_without_numba(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(3000)]
+    Vectors(words, np.ones((3000, 2), dtype="float32")).save(tmp_path / "v.safetensors")
+    code = (
+        "import sys, vecload; words = [f'word{number}' for number in range(1000)]; "
+        "assert vecload.load(sys.argv[1])[words].shape == (1000, 2); assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "v.safetensors")], check=True)

@@ -24,6 +24,7 @@ from vecload.words.hashing import (
 )
 
 _BLOCK: Final = 1 << 16  # strings that are encoded at a time
+_SOME: Final = 1 << 12  # words that plain Python looks up in less time than numba takes to load
 _SMALL: Final = 1 << 20  # bytes that NumPy copies in less time than numba takes to load
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class Words(Sequence[str]):
         """
         if not isinstance(words, Words):
             words = list_of_strings("words", words)
-            if len(words) <= FEW:
+            if len(words) <= FEW or (len(words) <= _SOME and not numba_loaded()):
                 return np.array([self.get(word) for word in words], dtype=np.int64)
             raws = [encode(word) for word in words]
             absent = [at for at, raw in enumerate(raws) if raw is None]
@@ -307,7 +308,7 @@ class Words(Sequence[str]):
         else:
             data, offsets, absent = words.data, words.offsets, []
         rows = np.empty(len(offsets) - 1, dtype=np.int64)
-        from vecload.kernels import hash_table  # loads numba, which looking up a few words does not need
+        from vecload.kernels import hash_table
 
         queries = read_only(data), read_only(offsets[:-1]), read_only(offsets[1:])
         hash_table.lookup(*queries, self.data, self._offsets, *self.table, rows)
