@@ -140,6 +140,31 @@ def as_array(matrix: npt.NDArray[Any], dtype: npt.DTypeLike | None, *, copy: boo
     return converted.copy() if copy and converted is matrix else converted
 
 
+def export_dlpack(matrix: npt.NDArray[Any], max_version: tuple[int, int] | None, *, copy: bool | None) -> Any:
+    """Return a read-only matrix as the method ``__dlpack__`` of its owner has to, without device and stream.
+
+    Raises
+    ------
+    BufferError
+        If it cannot be exported without a copy.
+    """
+    brain = matrix.dtype.name == "bfloat16"
+    if brain and copy is False:
+        raise BufferError("a bfloat16 matrix cannot be exported without a copy; use to_torch() for a tensor")
+    if brain:
+        # NumPy exports only its own types. torch cannot mark memory as read-only, so it gets its own.
+        return as_tensor(matrix).clone().__dlpack__()
+    rows = matrix.copy() if copy else matrix
+    if max_version is not None and max_version[0] >= 1 and np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+        return rows.__dlpack__(max_version=max_version)
+    if not copy:
+        raise BufferError(
+            "read-only memory needs DLPack 1.0, in NumPy 2.1 or later and in the library that imports it; "
+            "use numpy.array(vectors) or to_torch() for a copy"
+        )
+    return rows.__dlpack__()
+
+
 class IndexedRows:
     """Rows of a matrix by an index, gathered only when they are requested; several entries may name the same row.
 

@@ -5,34 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from vecload import conversion
-from vecload.arrays import as_tensor, narrowed, numpy_dtype, row_norms
-from vecload.errors import OptionError, require
-from vecload.lazy import LazyModule
+from vecload.arrays import narrowed, row_norms
+from vecload.errors import OptionError
+from vecload.formats.arrow.exchange import from_arrow
 from vecload.notebook import HEAD, Bar, table
 from vecload.search import Method, Metric
 from vecload.vectors import queries
+from vecload.vectors.exports import ExportedRows
 from vecload.vectors.queries import Answers
-from vecload.vectors.rows import WordRows
 
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = LazyModule("torch")
+Errors = Literal["raise", "skip"]
 
 _VALUES = 4  # shown in notebooks
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Vectors(WordRows):
+class Vectors(ExportedRows):
     """Immutable table of words and their vectors.
 
-    ``numpy.asarray(vectors)`` is the matrix.
+    ``numpy.asarray(vectors)`` is the matrix, and so are ``numpy.from_dlpack(vectors)`` and
+    ``torch.from_dlpack(vectors)``. pyarrow, polars, pandas and DuckDB read it as a table of words and vectors.
 
     Parameters
     ----------
@@ -283,68 +281,51 @@ class Vectors(WordRows):
         rows, ids = table.stored
         return cls(table.words, rows, table.meta, table.ngrams, table.history, row_ids=ids)
 
-    def to_gensim(self) -> Any:
-        """Return gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not support, is copied).
-
-        The matrix is read-only. `ngrams` and `history` are dropped.
-
-        Raises
-        ------
-        MissingDependencyError
-            If gensim is not installed.
-
-        Examples
-        --------
-        >>> vectors = Vectors(["cat", "dog"], np.eye(2, dtype="float32"))
-        >>> kept = vectors.to_gensim()
-        >>> kept.index_to_key, np.shares_memory(kept.vectors, vectors.matrix)
-        (['cat', 'dog'], True)
-        """
-        keyedvectors = require("gensim.models.keyedvectors", "gensim")
-        matrix = narrowed(self.matrix, numpy_dtype(self.dtype))
-        kept = keyedvectors.KeyedVectors(self.dim, dtype=matrix.dtype)
-        kept.index_to_key = list(self)
-        kept.key_to_index = {word: row for row, word in enumerate(kept.index_to_key)}
-        kept.vectors = matrix
-        return kept
-
-    def to_torch(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> torch.Tensor:
-        """Return a copy of the matrix as a tensor, shape (n, dim).
-
-        It is a copy because a tensor cannot be read-only. `vecload.layers.StoredEmbedding` uses the matrix without one.
+    @classmethod
+    def from_arrow(
+        cls, data: Any, *, words: str | None = None, vectors: str | None = None, errors: Errors = "raise"
+    ) -> Vectors:
+        """Return the words and vectors of a table of pyarrow, polars, pandas or DuckDB.
 
         Parameters
         ----------
-        dtype
-            Type of the values; None keeps the type of the vectors.
-        device
-            Device of the tensor; None for the CPU.
+        data
+            Anything with the method ``__arrow_c_stream__``: a ``pyarrow.Table`` or ``RecordBatchReader``, a
+            ``polars.DataFrame``, a ``pandas.DataFrame`` (2.2 or later), a DuckDB relation. A stream is read to its end.
+        words
+            Name of the column of strings. None takes the column "word", or the only one of strings.
+        vectors
+            Name of the column of lists of floats, all of one length. None takes the column "vector", or the only one
+            of such lists; without one, all other columns must be floats, one for each value.
+        errors
+            Policy for missing words and values, and vectors of another length: "raise" an error, or "skip" their rows
+            and count them in ``meta["skipped"]``.
 
-        Examples
-        --------
-        >>> Vectors(["cat", "dog"], np.eye(2, dtype="float32")).to_torch()
-        tensor([[1., 0.],
-                [0., 1.]])
-        """
-        return as_tensor(self.matrix).to(dtype=dtype, device=device, copy=True)
-
-    def to_pandas(self) -> Any:
-        """Return a ``pandas.DataFrame`` with one row for each word, indexed by word (bfloat16 becomes float32).
+        Returns
+        -------
+        Vectors
+            If a word occurs more than once, the first row wins; ``meta["duplicates"]`` counts the others. The matrix
+            shares the memory of a table of one batch.
 
         Raises
         ------
+        FormatError
+            If columns are missing or ambiguous, or a row is invalid; the error names the row.
+        OptionError
+            If `data` is not such an object, or a named column does not exist.
         MissingDependencyError
-            If pandas is not installed.
+            If pyarrow is not installed.
 
         Examples
         --------
-        >>> Vectors(["cat", "dog"], np.eye(2, dtype="float32")).to_pandas().loc["dog"].tolist()
-        [0.0, 1.0]
+        >>> import pyarrow
+        >>> table = pyarrow.table({"word": ["cat", "dog"], "vector": [[0.1, 0.2], [0.3, 0.4]]})
+        >>> Vectors.from_arrow(table)
+        <Vectors: 2 words × 2 float64, Arrow>
         """
-        pandas = require("pandas", "pandas")
-        matrix = narrowed(self.matrix, numpy_dtype(self.dtype))
-        # Words that are not valid UTF-8 contain surrogates, which only an index of Python objects can hold.
-        return pandas.DataFrame(matrix.copy(), index=pandas.Index(list(self), name="word", dtype=object))
+        table = from_arrow(data, words=words, vectors=vectors, errors=errors)
+        rows, ids = table.stored
+        return cls(table.words, rows, table.meta, row_ids=ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # `row_ids` is a keyword of the constructor, which only a partial function can pass.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import narrowed, numpy_dtype, type_of
-from vecload.errors import FormatError, require
+from vecload.errors import FormatError, OptionError, require
 from vecload.formats.arrow.wide import find_values, join_values
 from vecload.formats.contract import BaseReader
 from vecload.formats.table import Batch
@@ -55,13 +55,24 @@ def arrow() -> Any:
 class Columns:
     """Names and types of the columns of words and vectors in an Arrow schema.
 
+    Parameters
+    ----------
+    schema
+        Schema of the table.
+    name
+        Name of the file, for error messages.
+    word, vector
+        Names of the columns; None to find them.
+
     Raises
     ------
     FormatError
         If the schema is invalid, or the columns are missing or ambiguous.
+    OptionError
+        If a named column does not exist or is of another type.
     """
 
-    def __init__(self, schema: Any, name: str) -> None:
+    def __init__(self, schema: Any, name: str, *, word: str | None = None, vector: str | None = None) -> None:
         types = arrow().types
         try:
             fields = [(field.name, field.type) for field in schema]
@@ -69,11 +80,12 @@ class Columns:
             raise FormatError(f"invalid Arrow schema ({error})", file=name) from error
         # A name that two columns share has index -1 and could mean either, so both are ignored.
         kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}
+        kinds = _named(kinds, word, vector)
         # pandas stores the index of a table under such a name. It has the words if there is no other text.
         other = {name: kind for name, kind in kinds.items() if not name.startswith("__index_level_")}
         kinds = other if any(map(_is_text, other.values())) else kinds
         words = [column for column, kind in kinds.items() if _is_text(kind)]
-        lists = [column for column, kind in kinds.items() if _is_list(kind) and types.is_floating(kind.value_type)]
+        lists = [column for column, kind in kinds.items() if _is_list_of_floats(kind)]
         numbers = [column for column, kind in kinds.items() if types.is_integer(kind)]
         # Items of a shop or a knowledge base may have numbers instead of names.
         named = words or numbers
@@ -112,6 +124,19 @@ class Columns:
         return join_values(batch, self.word, self._values, self.vector, self.dtype)
 
 
+def _named(kinds: dict[str, Any], word: str | None, vector: str | None) -> dict[str, Any]:
+    """Return the types of columns without those that cannot be meant if the user named columns."""
+    for column, fits, expected in ((word, _is_text, "strings"), (vector, _is_list_of_floats, "lists of floats")):
+        if column is None:
+            continue
+        if column not in kinds:
+            raise OptionError(f"no single column is named {column!r}; choose from: {', '.join(kinds)[:300]}")
+        if not fits(kinds[column]):
+            raise OptionError(f"column {column!r} has the type {kinds[column]}, expected {expected}")
+        kinds = {name: kind for name, kind in kinds.items() if name == column or not fits(kind)}
+    return kinds
+
+
 def _is_text(kind: Any) -> bool:
     types = arrow().types
     if types.is_dictionary(kind):
@@ -122,7 +147,12 @@ def _is_text(kind: Any) -> bool:
         or types.is_string_view(kind)
         or types.is_binary(kind)
         or types.is_large_binary(kind)
+        or types.is_binary_view(kind)
     )
+
+
+def _is_list_of_floats(kind: Any) -> bool:
+    return _is_list(kind) and bool(arrow().types.is_floating(kind.value_type))
 
 
 def _is_list(kind: Any) -> bool:
@@ -246,6 +276,8 @@ class Reader(BaseReader):
         values = taken.flatten()
         absent = values.is_null().to_numpy(zero_copy_only=False).reshape(len(at), self.dim).any(axis=1)
         rows = np.asarray(values.to_numpy(zero_copy_only=False), dtype=self._columns.dtype).reshape(len(at), self.dim)
+        if not absent.any():
+            return at, rows  # a view of the column
         return self._keep_valid(at, ~absent, "a missing value", begin), rows[~absent]
 
     def _keep_valid(
@@ -298,27 +330,22 @@ class Writer:
     def write(self) -> None:
         """Write all batches."""
         pa = arrow()
-        schema = self._schema(pa.large_string())
+        schema = make_schema(pa.large_string(), self._dtype, self._table.dim)
         sink = self._open_sink(self._path, schema)
         try:
             for batch in self._table.batches():
                 text = schema.field(WORD).type
-                words = _column(batch, text)
+                words = word_column(batch, text)
                 if words is None:
                     sink.close()
-                    schema = self._schema(pa.large_binary())
+                    schema = make_schema(pa.large_binary(), self._dtype, self._table.dim)
                     sink = self._reopened(schema)
-                    words = _column(batch, pa.large_binary())
+                    words = word_column(batch, pa.large_binary())
                 values = pa.array(np.ascontiguousarray(batch.rows, dtype=self._dtype).reshape(-1))
                 rows = pa.FixedSizeListArray.from_arrays(values, self._table.dim)
                 sink.write_batch(pa.record_batch([words, rows], schema=schema))
         finally:
             sink.close()
-
-    def _schema(self, text: Any) -> Any:
-        pa = arrow()
-        value = pa.from_numpy_dtype(self._dtype)
-        return pa.schema([pa.field(WORD, text), pa.field(VECTOR, pa.list_(value, self._table.dim))])
 
     def _reopened(self, schema: Any) -> Any:
         """Open a sink with a new schema and copy the batches written so far to it."""
@@ -332,7 +359,13 @@ class Writer:
         return sink
 
 
-def _column(batch: Batch, text: Any) -> Any:
+def make_schema(text: Any, dtype: np.dtype[Any], dim: int) -> Any:
+    """Return the schema of a table that is written: words of the type `text`, and lists of `dim` values."""
+    pa = arrow()
+    return pa.schema([pa.field(WORD, text), pa.field(VECTOR, pa.list_(pa.from_numpy_dtype(dtype), dim))])
+
+
+def word_column(batch: Batch, text: Any) -> Any:
     """Return the words of a batch as a column, not copied; None if `text` is a string type and a word is not UTF-8."""
     pa = arrow()
     if pa.types.is_large_string(text):
