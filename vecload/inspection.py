@@ -61,6 +61,9 @@ class Info:
     doubt: str | None = None
     """Doubts about the sampled words, as in ``Vectors.meta["doubt"]``."""
 
+    attribution: Mapping[str, str] = field(default_factory=dict)
+    """License and source that the file or the catalog states, as "license" and "source"."""
+
     @property
     def rows_text(self) -> str:
         """Number of rows, and how it is known unless they were counted."""
@@ -92,6 +95,7 @@ class Info:
             + f" (first {self.sampled:,} rows)",
         }
         lines.update(self.details)
+        lines.update(self.attribution)
         if self.doubt:
             lines["doubt"] = self.doubt
         return lines

@@ -9,8 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecload.catalog.resolving import resolve_source
+from vecload.catalog.resolving import resolve_source, stated_by_catalog
 from vecload.errors import FormatError, allocating
+from vecload.formats.attribution import attribution, described
 from vecload.formats.contract import ReadRequest, RowBuffer
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import preview_source
@@ -194,6 +195,7 @@ def _read(
     # The name is checked before the file is opened, or even downloaded, so that a typo is reported at once.
     given, alias = (None, "") if format is None else reader_by_name(format)
     request = dataclasses.replace(request, alias=alias)
+    stated = stated_by_catalog(source)
     with (
         resolve_source(source, few_words=request.only is not None) as place,
         open_vectors(place) as opened,
@@ -205,7 +207,7 @@ def _read(
                 matrix, data, offsets = _collect(opened, reader, prefix, request, check, advance)
             table = _unique(reader, opened.name, matrix, data, offsets, strict=request.strict)
     doubt = check.doubt(table.words, opened.name)
-    meta = table.meta if doubt is None else {**table.meta, "doubt": doubt}
+    meta = {**table.meta, **stated, **({} if doubt is None else {"doubt": doubt})}
     rows, ids = table.stored
     return Vectors(table.words, rows, meta, table.ngrams, table.history, row_ids=ids), doubt
 
@@ -264,7 +266,7 @@ def _unique(
     strict: bool,
 ) -> Table:
     """Return the first row of each word."""
-    meta = {**reader.meta, "source": name}
+    meta = described(reader.meta, name)
     if not len(matrix) and reader.skipped:
         causes = ", ".join(f"{cause} ({count:,})" for cause, count in reader.skipped.items())
         raise FormatError("no line could be read", file=name, found=causes)
@@ -380,4 +382,5 @@ def info(
             exact=count is not None,
             at_least=at_least,
             values=preview.values or str(reader.dtype),
+            attribution=attribution({**reader.meta, **stated_by_catalog(source)}),
         )

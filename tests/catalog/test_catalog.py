@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -231,6 +232,16 @@ def test_load_of_a_name_downloads_once(archive: Site, cache: Path) -> None:
     again = vecload.load("toy:toy.2d")  # of the same archive
     assert again.matrix.shape == (3000, 2)
     assert len(archive.asked) == 1
+
+
+def test_license_and_page_of_a_name_travel(archive: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    toys = [replace(toy, license="MIT", page="https://example.org/toy") for toy in listing.entries()]
+    monkeypatch.setattr(listing, "entries", lambda: toys)
+    stated = {"license": "MIT", "source": "https://example.org/toy"}
+    assert stated.items() <= vecload.load("toy.3d").meta.items()
+    assert vecload.info("toy.3d").attribution == stated
+    vecload.convert("toy.3d", tmp_path / "toy.npz", limit=10)
+    assert stated.items() <= vecload.load(tmp_path / "toy.npz").meta.items()
 
 
 def test_load_of_few_words_streams_from_the_server(archive: Site, cache: Path) -> None:

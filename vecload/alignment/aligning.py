@@ -14,6 +14,7 @@ from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
 from vecload.alignment.file_lookup import FileLookup
 from vecload.errors import OptionError, refuse_string
+from vecload.formats.attribution import joint_license
 from vecload.loading import load_rows
 from vecload.oov.chain_builder import make_rows, parse_chain, step_names
 from vecload.oov.normalizers import respellings
@@ -260,7 +261,8 @@ def _origins(spellings: Sequence[Spelling], others: Sequence[Any], ways: int) ->
 
 
 def _meta(metas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"sources": [dict(meta) for meta in metas]}
+    kept = [dict(meta) for meta in metas]
+    return {"sources": kept, **joint_license(kept)}
 
 
 def _side_by_side(parts: list[Aligned]) -> Aligned:

@@ -81,6 +81,17 @@ def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return f"{path}/{entry.member}" if entry.member else path
 
 
+def stated_by_catalog(source: object) -> dict[str, str]:
+    """Return the license and the page of a catalog name, as "license" and "source"; an empty dict for anything else."""
+    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or "://" in source:
+        return {}
+    entry = get(source)
+    if entry is None:
+        return {}
+    stated = {"license": entry.license, "source": entry.page or next(iter(entry.urls), "")}
+    return {key: value for key, value in stated.items() if value not in ("", "unknown")}
+
+
 def input_files(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.PathLike[str] | IO[bytes]]:
     """Return the local files from which sources are read, so that no output replaces one of them.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vecload.catalog.resolving import input_files, resolve_source
+from vecload.catalog.resolving import input_files, resolve_source, stated_by_catalog
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
@@ -165,11 +165,14 @@ def convert(
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)
     check_inputs(input_files(src))
     output.check(input_files(src))
+    stated = stated_by_catalog(src)
     with resolve_source(src, few_words=vocab is not None) as place, open_vectors(place) as opened:
         output.check([place])  # the file that a name of the catalog stands for
         reader, check = open_checked(opened, request, prefix, given)
         with reading_progress(opened, progress) as advance:
-            table = UniqueRows(opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize)
+            table = UniqueRows(
+                opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize, stated=stated
+            )
             try:
                 dropped, size = write_table(output, table)
             except NoWordFoundError:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vecload.arrays import IndexedRows, narrowed, type_of, unit_rows
 from vecload.errors import FormatError
+from vecload.formats.attribution import described
 from vecload.formats.table import Batch
 from vecload.reading import WordCheck, estimate_rows, iterate_batches
 from vecload.words import UniqueWords
@@ -51,6 +52,8 @@ class UniqueRows:
         Type of the values; None keeps the type of the reader.
     normalize
         Whether to divide each row by its Euclidean norm.
+    stated
+        License and source according to the catalog.
     """
 
     rows = None
@@ -66,7 +69,9 @@ class UniqueRows:
         *,
         dtype: str | None,
         normalize: bool,
+        stated: Mapping[str, str],
     ) -> None:
+        self._stated = stated
         self._source = source
         self._reader = reader
         self._request = request
@@ -94,7 +99,7 @@ class UniqueRows:
     def meta(self) -> Mapping[str, Any]:
         """Description of the source, complete after the last batch."""
         doubt = {} if self._doubt is None else {"doubt": self._doubt}
-        return {**self._reader.meta, "source": self._source.name, **doubt}
+        return {**described(self._reader.meta, self._source.name), **self._stated, **doubt}
 
     @property
     def history(self) -> History:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import IndexedRows, narrowed, type_of
+from vecload.formats.attribution import described
 from vecload.formats.contract import BaseReader, ReadRequest, skip_nonfinite
 from vecload.formats.history import History
 from vecload.formats.table import Batch, Table
@@ -145,7 +146,7 @@ class ArrayReader(BaseReader):
             return None  # the batches will report or skip the row
         if not self._words.distinct:
             return None
-        return Table(self._words, rows, {**self.meta, "source": self._name}, self.ngrams, self.history)
+        return Table(self._words, rows, described(self.meta, self._name), self.ngrams, self.history)
 
     def _shared(self) -> Table | None:
         """Return the requested words and the rows that they share; None if a row must be reported or skipped."""
@@ -157,7 +158,7 @@ class ArrayReader(BaseReader):
         blocks = () if self._request.allow_nonfinite else range(0, len(matrix), self._step)
         if not all(np.isfinite(matrix[begin : begin + self._step]).all() for begin in blocks):
             return None
-        meta = {**self.meta, "source": self._name}
+        meta = described(self.meta, self._name)
         return Table(words, IndexedRows(matrix, rows.ids), meta, self.ngrams, self.history)
 
 

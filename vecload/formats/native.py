@@ -18,6 +18,7 @@ import numpy as np
 from vecload.arrays import IndexedRows, narrowed, type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats.array_reader import select_shared
+from vecload.formats.attribution import attribution, described
 from vecload.formats.contract import BaseReader, skip_nonfinite
 from vecload.formats.format import Format
 from vecload.formats.history import History
@@ -89,7 +90,8 @@ class Reader(BaseReader):
         meta = check_settings(META, _metadata(container, "meta", source.name, len(raw)), source.name, closed=False)
         check_settings(META_ARGS, meta.get("args", {}), f"{source.name} (args)", closed=False)
         self._history = _take_history(meta)
-        self.meta: dict[str, Any] = {**meta, "format": NAME}
+        others = {key: value for key, value in meta.items() if key not in ("license", "source")}
+        self.meta: dict[str, Any] = {**others, **attribution(meta), "format": NAME}
         self.ngrams = _ngrams(container, source.name, len(raw), self.dim, source.path)
 
     @property
@@ -115,7 +117,7 @@ class Reader(BaseReader):
             return self._shared(self._rows)
         if request.only is not None or request.limit is not None or self.dtype != self._matrix.dtype:
             return None
-        return Table(self._words, self._rows, {**self.meta, "source": self._source.name}, self.ngrams, self._history)
+        return Table(self._words, self._rows, described(self.meta, self._source.name), self.ngrams, self._history)
 
     def _shared(self, stored: IndexedRows) -> Table | None:
         """Return the requested words and the rows that they share; None if a value is too large for the type."""
@@ -124,7 +126,7 @@ class Reader(BaseReader):
         lost = matrix is not rows.matrix and bool((np.isinf(matrix) & np.isfinite(rows.matrix)).any())
         if lost and not self._request.allow_nonfinite:
             return None
-        meta = {**self.meta, "source": self._source.name}
+        meta = described(self.meta, self._source.name)
         return Table(words, IndexedRows(matrix, rows.ids), meta, self.ngrams, self._history)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -291,11 +293,11 @@ def _meta_text(meta: Mapping[str, Any], history: History) -> str:
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of a description that stay true in another file. Format and source become ``origin``."""
-    dropped = ("format", "source", "header")
+    """Return the parts of a description that stay true in another file. Format and file name become ``origin``."""
+    dropped = ("format", "source", "header", "license")
     kept = {key: value for key, value in meta.items() if key not in dropped}
     name = Path(str(meta.get("source", ""))).name
-    return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept}
+    return {"origin": ", ".join(filter(None, (str(meta.get("format", "")), name))), **kept, **attribution(meta)}
 
 
 def _history_entries(history: History) -> dict[str, Any]:

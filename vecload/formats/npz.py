@@ -5,6 +5,7 @@
     matrix          floating-point numbers, shape (rows, dim); also read as ``vectors`` or ``embeddings``
     words.data      uint8: the bytes of all words, one word after the other
     words.offsets   int64, shape (rows + 1,): the offset of each word, and of the end
+    license, source optional: strings
     words           instead of the last two: an array of strings (``U`` or ``S``); also read as ``vocab``
 
 Words are written packed, because an array of strings takes as much space for each word as for the longest, and
@@ -31,6 +32,7 @@ import numpy as np
 from vecload.arrays import numpy_dtype
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.format import Format
 from vecload.formats.matrices.strings import words_of_strings
 from vecload.formats.matrices.word_sources import check_count
@@ -51,6 +53,7 @@ NAME: Final = "npz"
 _MATRIX: Final = ("matrix", "vectors", "embeddings")
 _WORDS: Final = ("words", "vocab")
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")  # ends with the lengths of the name and of the extra field
+_LONGEST_TEXT: Final = 1 << 14  # bytes of a string, with the header of its array
 _ALIGNMENT: Final = 64
 _PADDING: Final = 0xD935  # header ID of an extra field for alignment, as written by Android's zipalign
 _ZIP64: Final = 20  # bytes of the extra field that zipfile adds for large members
@@ -79,6 +82,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
         name = request.tensor or _first(names, _MATRIX, source.name)
         matrix = _array(archive, file, name, source, whole=False)
         check_array(matrix, f"{source.name}/{name}")
+        stated = attribution({key: _text(archive, key) for key in (LICENSE, SOURCE) if key in names})
         if request.word_list is not None:
             words = request.word_list
         elif {"words.data", "words.offsets"} <= names:
@@ -88,7 +92,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
             words = words_of_strings(_array(archive, file, _first(names, _WORDS, source.name), source), source.name)
     check_count(words, len(matrix), source.name)
     source.position = source.size or 0
-    return ArrayReader(source.name, words, matrix, request, meta={"format": "NumPy npz"})
+    return ArrayReader(source.name, words, matrix, request, meta={"format": "NumPy npz", **stated})
 
 
 def _archive(file: IO[bytes], name: str) -> zipfile.ZipFile:
@@ -134,6 +138,19 @@ def _array(
         raise FormatError(f"cannot read the array ({error})", file=f"{source.name}/{name}.npy") from error
 
 
+def _text(archive: zipfile.ZipFile, name: str) -> str:
+    """Return a string that describes the vectors; an empty one if it is too long or the array is not a string."""
+    info = archive.getinfo(f"{name}.npy")
+    if info.file_size > _LONGEST_TEXT:
+        return ""
+    try:
+        with archive.open(info) as member:
+            value = read_npy(member, info.file_size)
+        return str(value[()]) if value.shape == () and value.dtype.kind == "U" else ""
+    except (*ZIP_DAMAGE, ValueError, RuntimeError, MemoryError, OverflowError):
+        return ""
+
+
 def _packed(data: npt.NDArray[Any], offsets: npt.NDArray[Any], name: str) -> Words:
     check_array(data, f"{name}/words.data", dims=1, kinds="u")
     check_array(offsets, f"{name}/words.offsets", dims=1, kinds="iu")
@@ -165,6 +182,10 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]: 
         for name, array in (("words.data", table.words.data), ("words.offsets", table.words.offsets)):
             with _member(archive, name, array.shape, array.dtype) as member:
                 member.write(array.data)
+        for name, text in attribution(table.meta).items():
+            value = np.array(text)
+            with _member(archive, name, value.shape, value.dtype) as member:
+                member.write(value.tobytes())
     return Counter()
 
 

@@ -6,6 +6,7 @@
     key2row        msgpack map of uint64 keys to row numbers; keys may share a row, and rows may have no key
     strings.json   list of strings, whose hashes are the keys
     vectors.cfg    {"mode": "default"}, or "floret" with the settings of its n-grams; absent from old folders
+    meta.json      the pipeline's description: its license and url become those of the vectors
     keys           in place of key2row in old folders: a .npy file of uint64, the key of each row
 
 The key of a string is its MurmurHash64A with seed 1. The empty string (0) and the names of spaCy's symbols (`NOUN`,
@@ -28,6 +29,7 @@ import numpy as np
 from vecload.arrays import IndexedRows
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.format import Format
 from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile
@@ -86,13 +88,14 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     if folder is None:
         hint = "Pass the folder of a pipeline, its vocab folder, or a folder with the files vectors and key2row."
         raise FormatError("not a folder of spaCy vectors", file=source.name, hint=hint)
+    stated = _stated(source.path)
     matrix = open_npy(folder / "vectors")
     settings = _json(folder / "vectors.cfg", dict) if (folder / "vectors.cfg").is_file() else {"mode": "default"}
     if settings.get("mode") == "floret":
         if not len(matrix):
             raise FormatError("a floret table without rows", file=str(folder / "vectors"))
         ngrams = _floret(folder, matrix, settings)
-        meta, history = {"format": "spaCy floret"}, History(attr=settings.get("attr"))
+        meta, history = {"format": "spaCy floret", **stated}, History(attr=settings.get("attr"))
         none = Words.from_bytes([])
         return ArrayReader(source.name, none, matrix[:0], request, meta=meta, ngrams=ngrams, history=history)
     if settings.get("mode") != "default":
@@ -101,7 +104,16 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     keys, rows = _keys(folder, len(matrix))
     words, rows, skipped = _words(_strings(folder / "strings.json"), keys, rows, lenient=request.errors == "skip")
     values = matrix[: len(rows)] if np.array_equal(rows, np.arange(len(rows))) else IndexedRows(matrix, rows)
-    return ArrayReader(source.name, words, values, request, meta={"format": NAME}, skipped=skipped)
+    return ArrayReader(source.name, words, values, request, meta={"format": NAME, **stated}, skipped=skipped)
+
+
+def _stated(folder: Path | None) -> dict[str, str]:
+    """Return the license and address that the description of a pipeline states."""
+    try:
+        meta = {} if folder is None else _json(folder / "meta.json", dict)
+    except FormatError:  # a folder without a description, or with one of another program
+        return {}
+    return attribution({LICENSE: meta.get("license"), SOURCE: meta.get("url")})
 
 
 def _json(path: Path, kind: type[Any]) -> Any:
@@ -285,6 +297,10 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     empty = np.empty(0, dtype=np.int64)
     _write_keys(path / "key2row", np.concatenate([*keys, empty.view(np.uint64)]), np.concatenate([*ids, empty]))
     settings = {"mode": "default"} if floret is None else _settings(floret, table.history.attr or _ORTH)
+    stated = attribution(table.meta)
+    if stated:  # by the names in the meta.json of a pipeline
+        described = {{SOURCE: "url"}.get(key, key): value for key, value in stated.items()}
+        (path / "meta.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
     (path / "vectors.cfg").write_text(json.dumps(settings, indent=2), encoding="utf-8")
     return policy.dropped
 

@@ -29,6 +29,7 @@ import numpy as np
 from vecload.arrays import IndexedRows, numpy_dtype
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.attribution import card_lines, read_card
 from vecload.formats.format import Format
 from vecload.formats.matrices.tokenizer_json import read_tokens
 from vecload.formats.writing.counted import CountedFile
@@ -60,7 +61,7 @@ _HEADER: Final = 192
 _README: Final = """---
 library_name: {layout}
 tags: [word-vectors, static-embeddings]
----
+{stated}---
 {rows:,} word vectors of {dim} values. A text's embedding is the mean of its words' rows; white space separates words.
 """
 
@@ -114,6 +115,8 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(matrix):
         raise FormatError("tokens without rows", file=source.name, found=f"{len(matrix):,} rows")
     meta: dict[str, Any] = {"format": "model2vec" if "embeddings" in tensors else NAME}
+    assert source.path is not None
+    meta.update(read_card(source.path))
     if quantized:
         # model2vec stores no scale: it uses the whole numbers as they are.
         meta["quantized"] = "int8"
@@ -210,7 +213,8 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
         settings["config.json"]["vocabulary_quantization"] = form.rows.rows + 1
     for name, content in settings.items():
         (path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
-    (path / "README.md").write_text(_README.format(layout=layout, rows=seen - 1, dim=table.dim), encoding="utf-8")
+    card = _README.format(layout=layout, rows=seen - 1, dim=table.dim, stated=card_lines(table.meta))
+    (path / "README.md").write_text(card, encoding="utf-8")
     return policy.dropped
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from vecload.catalog.resolving import stated_by_catalog
 from vecload.classification.dictionary import open_model
 from vecload.errors import OptionError
 from vecload.progress import progress_bar
@@ -112,7 +113,7 @@ def shrink(
         bar.advance(1)
         axes = None if dim is None else principal_axes(model, rows, table, dim)
         bar.advance(1)
-        small = SmallModel(model, rows, table, axes, name)
+        small = SmallModel(model, rows, table, axes, {"source": name, **stated_by_catalog(source)})
         if suffix == ".ftz":
             assert quantize is not None
             small.write_ftz(target, quantize, norms=norms, seed=seed)

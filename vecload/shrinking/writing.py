@@ -54,6 +54,8 @@ class SmallModel:
         The n-gram rows of the new model.
     axes
         Axes to project on, or None.
+    meta
+        Source of the old model, and its license if that is known.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.float32)
@@ -61,14 +63,19 @@ class SmallModel:
     ngrams: NgramTable | None = None
 
     def __init__(
-        self, model: Model, chosen: Ids, table: NgramRows, axes: npt.NDArray[np.float32] | None, name: str
+        self,
+        model: Model,
+        chosen: Ids,
+        table: NgramRows,
+        axes: npt.NDArray[np.float32] | None,
+        meta: Mapping[str, Any],
     ) -> None:
         self._model, self._chosen, self._table, self._axes = model, chosen, table, axes
         self.dim = model.arguments.dim if axes is None else axes.shape[1]
         self.rows = self.expected = len(chosen)
         bucket = len(table) if isinstance(table, MergedRows) else model.ngrams.bucket
         self._settings: dict[str, Any] = {**model.ngrams.settings, "bucket": bucket}
-        self.meta: Mapping[str, Any] = {"format": binary.NAME, "source": name}
+        self.meta: Mapping[str, Any] = {"format": binary.NAME, **meta}
 
     @cached_property
     def words(self) -> Words:

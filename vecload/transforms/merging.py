@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vecload.arrays import scale_to_unit
 from vecload.errors import OptionError, VocabularyError
+from vecload.formats.attribution import joint_license
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -99,7 +100,8 @@ def merge(
         merged = _singular_directions(merged, width if dim is None else dim)
     elif dim is not None:
         raise OptionError(f"dim is for combine='svd', not for {combine!r}")
-    meta = {"merged": [str(source.meta.get("source", "")) for source in sources], "combine": combine}
+    meta: dict[str, Any] = {"merged": [str(source.meta.get("source", "")) for source in sources], "combine": combine}
+    meta.update(joint_license(source.meta for source in sources))
     return Vectors(listed, merged, meta)
 
 

@@ -40,7 +40,8 @@ class Vectors(ExportedRows):
         Anything ``numpy.asarray`` takes: numbers, shape (number of words, dim). It is not copied if it is a C-ordered
         array of the machine's byte order.
     meta
-        Description of the source: ``format``, ``source``, and the rows that were skipped on reading.
+        Description of the source: ``format``, ``license``, ``source`` (the web address that a file states, else its
+        name), and the rows that were skipped on reading.
     ngrams
         Character n-grams that compose vectors of other words (fastText models, floret tables).
     history

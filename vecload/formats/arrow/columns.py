@@ -22,13 +22,14 @@ import numpy as np
 from vecload.arrays import narrowed, numpy_dtype, type_of
 from vecload.errors import FormatError, OptionError, require
 from vecload.formats.arrow.wide import find_values, join_values
+from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.contract import BaseReader
 from vecload.formats.table import Batch
 from vecload.saved import MAX_DIM
 from vecload.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -78,6 +79,9 @@ class Columns:
             fields = [(field.name, field.type) for field in schema]
         except ValueError as error:  # the name of a column is not UTF-8
             raise FormatError(f"invalid Arrow schema ({error})", file=name) from error
+        kept = schema.metadata or {}
+        texts = {key: kept.get(key.encode(), b"").decode("utf-8", "replace") for key in (LICENSE, SOURCE)}
+        self.stated = attribution(texts)
         # A name that two columns share has index -1 and could mean either, so both are ignored.
         kinds = {name: kind for name, kind in fields if schema.get_field_index(name) >= 0}
         kinds = _named(kinds, word, vector)
@@ -214,7 +218,7 @@ class Reader(BaseReader):
     @property
     def meta(self) -> dict[str, Any]:
         """Description of the file, and the number of skipped rows by cause."""
-        meta: dict[str, Any] = {"format": self._form}
+        meta: dict[str, Any] = {"format": self._form, **self._columns.stated}
         return {**meta, "skipped": dict(self.skipped)} if self.skipped else meta
 
     def _length(self) -> int:
@@ -330,7 +334,7 @@ class Writer:
     def write(self) -> None:
         """Write all batches."""
         pa = arrow()
-        schema = make_schema(pa.large_string(), self._dtype, self._table.dim)
+        schema = make_schema(pa.large_string(), self._dtype, self._table.dim, self._table.meta)
         sink = self._open_sink(self._path, schema)
         try:
             for batch in self._table.batches():
@@ -338,7 +342,7 @@ class Writer:
                 words = word_column(batch, text)
                 if words is None:
                     sink.close()
-                    schema = make_schema(pa.large_binary(), self._dtype, self._table.dim)
+                    schema = make_schema(pa.large_binary(), self._dtype, self._table.dim, self._table.meta)
                     sink = self._reopened(schema)
                     words = word_column(batch, pa.large_binary())
                 values = pa.array(np.ascontiguousarray(batch.rows, dtype=self._dtype).reshape(-1))
@@ -359,10 +363,12 @@ class Writer:
         return sink
 
 
-def make_schema(text: Any, dtype: np.dtype[Any], dim: int) -> Any:
-    """Return the schema of a table that is written: words of the type `text`, and lists of `dim` values."""
+def make_schema(text: Any, dtype: np.dtype[Any], dim: int, meta: Mapping[str, Any]) -> Any:
+    """Return the schema of words of type `text` and lists of `dim` values, with the license and source in `meta`."""
     pa = arrow()
-    return pa.schema([pa.field(WORD, text), pa.field(VECTOR, pa.list_(pa.from_numpy_dtype(dtype), dim))])
+    return pa.schema(
+        [pa.field(WORD, text), pa.field(VECTOR, pa.list_(pa.from_numpy_dtype(dtype), dim))], attribution(meta) or None
+    )
 
 
 def word_column(batch: Batch, text: Any) -> Any:

@@ -45,7 +45,7 @@ def to_arrow(table: Table) -> Any:
     if words is None:  # a word is not UTF-8
         words = word_column(batch, pa.large_binary())
     rows = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), table.dim)
-    return pa.table([words, rows], schema=make_schema(words.type, dtype, table.dim))
+    return pa.table([words, rows], schema=make_schema(words.type, dtype, table.dim, table.meta))
 
 
 def from_arrow(data: Any, *, words: str | None, vectors: str | None, errors: str) -> Table:

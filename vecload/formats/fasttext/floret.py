@@ -24,6 +24,7 @@ import numpy as np
 from vecload.arrays import type_of
 from vecload.errors import FormatError, OptionError
 from vecload.formats import text
+from vecload.formats.attribution import described
 from vecload.formats.contract import BaseReader, Preview
 from vecload.formats.format import Format
 from vecload.formats.table import Table
@@ -151,7 +152,7 @@ class Reader(BaseReader):
     def mapped(self) -> Table:
         """Return a table without words, and the n-gram table."""
         empty = np.empty((0, self.dim), dtype=self.dtype)
-        return Table(Words.from_bytes([]), empty, {**self.meta, "source": self._name}, self.ngrams)
+        return Table(Words.from_bytes([]), empty, described(self.meta, self._name), self.ngrams)
 
     def _rows(self, source: Source, request: ReadRequest) -> npt.NDArray[Any]:
         """Return all rows, after checking that they are in order."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.attribution import read_card
 from vecload.formats.format import Format
 from vecload.formats.matrices.tensors import check_matrix, choose_tensor
 from vecload.formats.matrices.tokenizer_json import rows_of_tokens
@@ -68,7 +69,7 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     if folder is None or not detect_folder(folder):
         raise FormatError("not a folder with config.json, tokenizer.json and weights", file=source.name)
     tensor, matrix = _embedding(folder, request.tensor)
-    meta: dict[str, Any] = {"format": NAME, "tensor": tensor}
+    meta: dict[str, Any] = {"format": NAME, "tensor": tensor, **read_card(folder)}
     if request.word_list is not None:
         check_count(request.word_list, len(matrix), source.name)
         return ArrayReader(source.name, request.word_list, matrix, request, meta=meta)

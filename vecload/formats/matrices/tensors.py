@@ -14,6 +14,7 @@ import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
+from vecload.formats.attribution import attribution
 from vecload.formats.format import Format
 from vecload.formats.matrices.tokenizer_json import rows_of_tokens
 from vecload.formats.matrices.word_sources import requested_words
@@ -62,11 +63,12 @@ def read(source: Source, request: ReadRequest) -> ArrayReader:
     FormatError
         If the matrix is missing or ambiguous, or does not have one row for each word.
     """
-    arrays = parse_safetensors(source.mapped(), source.name).arrays
+    container = parse_safetensors(source.mapped(), source.name)
+    arrays = container.arrays
     name = choose_tensor({name: array.shape for name, array in arrays.items()}, request.tensor, source.name)
     matrix = check_matrix(arrays[name], f"{source.name}/{name}")
     source.position += source.size or 0
-    meta: dict[str, Any] = {"format": NAME, "tensor": name}
+    meta: dict[str, Any] = {"format": NAME, "tensor": name, **attribution(container.metadata)}
     tokenizer = tokenizer_beside(source)
     if request.word_list is None and tokenizer is not None:
         surface = request.tokens == "surface"
