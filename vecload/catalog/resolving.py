@@ -123,7 +123,8 @@ def _stream_member(entry: Entry, policy: Policy | None) -> Member | None:
 
 def find_entry(name: str) -> Entry | None:
     """Return the entry of a name, or None; raise with a suggestion if the name is similar to one."""
-    if "://" in name or os.sep in name.removeprefix("huggingface:").removeprefix("facebook/"):
+    rest = name.removeprefix("huggingface:").removeprefix("facebook/")
+    if "://" in name or "/" in rest or os.sep in rest:
         return None
     entry = get(name)
     if entry is None and (guesses := close_names(name)):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vecload.catalog import http
 from vecload.errors import DownloadError, FormatError
 from vecload.progress import progress_bar
-from vecload.sources import atomic_write, sync_folder
+from vecload.sources import atomic_write, flush_file, replace_path, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,10 +94,10 @@ class _Part:
     def become(self, target: Path, receipt: Receipt) -> None:
         # The receipt is written before the file gets its final name, so that every file has a receipt.
         with self.path.open("rb+") as file:
-            os.fsync(file.fileno())
+            flush_file(file.fileno())
         with atomic_write(receipt_path(target)) as note:
             note.write_text(json.dumps(dataclasses.asdict(receipt), indent=2) + "\n", encoding="utf-8")
-        self.path.replace(target)
+        replace_path(self.path, target)
         self._note.unlink(missing_ok=True)
         sync_folder(target.parent)
 
@@ -185,7 +185,7 @@ def _fetch_from(session: Any, url: str, target: Path, job: _Job) -> Receipt:
             rejected = target.with_name(f"{target.name}.rejected")
             if part.size > announced:
                 os.truncate(part.path, announced)
-            part.path.replace(rejected)
+            replace_path(part.path, rejected)
             part.discard()
             problem.file = str(rejected)
             raise problem

@@ -7,9 +7,10 @@ compressed files.
 """
 
 from vecload.sources.archives import Archive, SeveralMembersError, candidates, member_head
-from vecload.sources.atomic import atomic_write, sync_folder
+from vecload.sources.atomic import atomic_write
 from vecload.sources.compression import detect_compression
 from vecload.sources.extraction import Selection
+from vecload.sources.file_system import flush_file, replace_path, sync_folder
 from vecload.sources.mapped import MappedRange
 from vecload.sources.opening import open_source
 from vecload.sources.stream import Source
@@ -32,8 +33,10 @@ __all__ = [
     "check_outputs_differ",
     "check_target",
     "detect_compression",
+    "flush_file",
     "member_head",
     "open_source",
     "open_target",
+    "replace_path",
     "sync_folder",
 ]

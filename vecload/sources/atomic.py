@@ -19,6 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecload.errors import OptionError
+from vecload.sources.file_system import (
+    WINDOWS,
+    claim_folder,
+    composed,
+    flush_file,
+    is_abandoned,
+    make_private_folder,
+    replace_path,
+    sync_folder,
+)
 from vecload.sources.targets import check_target
 
 if TYPE_CHECKING:
@@ -92,6 +102,8 @@ def atomic_write(
             _name_target(error, work, path)
             raise
         finally:
+            if WINDOWS:  # the lock is an open file in the folder
+                held.close()
             shutil.rmtree(work, ignore_errors=True)
     sync_folder(target.parent)
 
@@ -105,23 +117,6 @@ def _name_target(error: OSError, work: Path, path: str | os.PathLike[str]) -> No
         error.filename, error.filename2 = os.fspath(path), None
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, if the system supports it."""
-    if os.name != "posix":
-        return
-    try:
-        number = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # a folder that is writable, but not readable
-        return
-    try:
-        os.fsync(number)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without fsync for folders
-            raise
-    finally:
-        os.close(number)
-
-
 def _stem(name: str) -> str:
     """Return the name to use in a target's work folders: its own, or a digest if that would be too long."""
     raw = os.fsencode(name)
@@ -129,54 +124,22 @@ def _stem(name: str) -> str:
 
 
 def _claim(work: Path, held: contextlib.ExitStack) -> None:
-    """Create a work folder and lock it until `held` is closed.
-
-    Before the folder is locked, another process may mistake it for an abandoned one, lock it and remove it.
-    So this process waits for the lock, and then checks that the folder still exists and is the one it has locked.
-    """
+    """Create a work folder and lock it until `held` is closed."""
     while True:
-        work.mkdir(mode=0o700)
+        make_private_folder(work)
         with contextlib.ExitStack() as opened:
-            try:
-                number = _locked(work, opened, wait=True)
-                exists = number is None or os.path.samestat(os.fstat(number), work.stat())
-            except FileNotFoundError:
-                exists = False
-            if exists:
+            if claim_folder(work, opened):
                 held.push(opened.pop_all())
                 return
 
 
-def _locked(work: Path, held: contextlib.ExitStack, *, wait: bool) -> int | None:
-    """Open a folder and lock it until `held` is closed; return None if the system has no locks.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds the lock and `wait` is false.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    number = os.open(work, os.O_RDONLY)
-    held.callback(os.close, number)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise
-    except OSError:  # a file system without locks
-        return None
-    return number
-
-
 def _remove_abandoned(parent: Path, stem: str) -> None:
     """Remove the work folders of killed processes, which no process has locked."""
-    ours = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{8}}\.part")
+    ours = re.compile(rf"\.{re.escape(composed(stem))}\.[0-9a-f]{{8}}\.part")
     with contextlib.suppress(PermissionError):  # a folder that is writable, but not readable
-        for work in filter(lambda path: ours.fullmatch(path.name), parent.iterdir()):
+        for work in filter(lambda path: ours.fullmatch(composed(path.name)), parent.iterdir()):
             with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-                if _locked(work, held, wait=False) is not None:
+                if is_abandoned(work, held):
                     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -193,7 +156,7 @@ def _finish(part: Path, target: Path, *, folder: bool, beside: tuple[str, ...]) 
             sync_folder(written)
         else:
             with written.open("rb+") as file:
-                os.fsync(file.fileno())
+                flush_file(file.fileno())
     if not folder and target.exists():
         _copy_ownership(target.stat(), part)
     for written, side in new:
@@ -201,9 +164,9 @@ def _finish(part: Path, target: Path, *, folder: bool, beside: tuple[str, ...]) 
             _copy_ownership(side.stat(), written)
             target.unlink(missing_ok=True)
             sync_folder(target.parent)
-        written.replace(side)
+        replace_path(written, side)
     try:
-        part.replace(target)
+        replace_path(part, target)
     except OSError as error:
         if folder and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise OptionError(f"{target} was written by another process in the meantime; choose a new folder") from None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from vecload.errors import OptionError
+from vecload.sources.file_system import name_is_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -219,7 +220,7 @@ def _check_parent(real: str, replaced: os.stat_result | None = None) -> None:
         raise FileNotFoundError(errno.ENOENT, "no such folder to write to", parent)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "this folder cannot be written to", parent)
-    if len(os.fsencode(os.path.basename(real))) > _longest_name(parent):  # noqa: PTH119
+    if name_is_too_long(os.path.basename(real), parent):  # noqa: PTH119
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), real)
     if replaced is None or not hasattr(os, "geteuid"):
         return
@@ -229,14 +230,6 @@ def _check_parent(real: str, replaced: os.stat_result | None = None) -> None:
         raise PermissionError(
             errno.EPERM, "belongs to another user, and only the owner can replace it in this folder", real
         )
-
-
-def _longest_name(folder: str) -> int:
-    """Return the maximum number of bytes of a file's name in a folder."""
-    try:
-        return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows, and file systems without this value
-        return 255
 
 
 def _path_of(source: Any) -> Path | None:
