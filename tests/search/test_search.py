@@ -355,3 +355,25 @@ def test_build_index_without_usearch_names_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "vecload\[index\]"'):
         search.build_index(small_vectors(3, 12))
+
+
+def test_products_of_cosines_are_exact_where_rows_are_opposite() -> None:
+    """A cosine of -1 with `a` makes the divisor nearly 0, which magnifies rounding errors."""
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 20, 30)).astype(np.float32)
+    rows = np.concatenate([-one + 1e-3 * rng.normal(size=(50, 30)) for one in a]).astype(np.float32)
+    found = search.solve_analogies(rows, np.stack([a, b, c], axis=1), 5, method="3cosmul")
+    a, b, c, units = (x / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True) for x in (a, b, c, rows))
+    near_a, near_b, near_c = ((1 + x @ units.T) / 2 for x in (a, b, c))
+    scores = near_b * near_c / (near_a + 1e-6)
+    np.testing.assert_array_equal(found.rows, np.argsort(-scores, axis=1)[:, :5])
+
+
+def test_orthogonal_rows_are_in_the_order_of_their_numbers() -> None:
+    """Their cosines would be rounding errors of 1e-17, of either sign."""
+    query = np.array([[1.0, 1.0, 1.0]]) / 3
+    rows = np.float32([[0.1, 0.2, -0.3], [0.7, -0.4, -0.3], [-0.6, 0.4, 0.2], [0.9, -0.2, -0.7], [0, 0, 0]])
+    exact = rows.astype(np.float64)
+    rows = np.float32(np.round(exact * 10)) / 8  # exactly orthogonal
+    assert search.nearest(rows, query, 5).rows.tolist() == [[0, 1, 2, 3, 4]]
+    assert not search.nearest(rows, query, 5).scores.any()

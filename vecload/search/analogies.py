@@ -71,15 +71,22 @@ def solve_analogies(
     table = searched(matrix, norms, limit)
     scale = inverse_norms(table.norms)
 
-    # Cosines are moved to [0, 1], because a product of two negative ones would be large.
-    def product(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        near = (1 + cosines) / 2
-        return near[:, 1] * near[:, 2] / (near[:, 0] + near.dtype.type(_EPSILON))
-
+    # A float32 product of unit vectors has at most this error, halved because cosines are (Higham, Accuracy and
+    # Stability of Numerical Algorithms, 3.1). The division magnifies it where a row is opposite to a.
+    error = (table.rows.shape[1] + 4) * 2.0**-25
     objective = Objective(
         scale,
         np.zeros_like(scale),
-        lambda q, x, _rows: product(np.einsum("qpd,qkd->qpk", unit_rows(q), unit_rows(x))),
-        combine=product,
+        lambda q, x, _rows: _product(np.einsum("qpd,qkd->qpk", unit_rows(q), unit_rows(x)), 0),
+        combine=lambda cosines: _product(cosines, error),
+        bounds=True,
     )
     return best_words(table, queries, k, objective, exclude, progress=progress)
+
+
+def _product(cosines: npt.NDArray[Any], error: float) -> npt.NDArray[Any]:
+    """Return 3CosMul of cosines with a, b and c, shape (q, 3, n); its upper bound if they may be wrong by 2 `error`."""
+    # Cosines are moved to [0, 1], because a product of two negative ones would be large.
+    near = (1 + cosines) / 2
+    below = np.maximum(near[:, 0] - error, 0) + near.dtype.type(_EPSILON)
+    return (near[:, 1] + error) * (near[:, 2] + error) / below

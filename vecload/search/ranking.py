@@ -54,6 +54,8 @@ class Objective:
     origin
         Point that is subtracted from queries and rows before the product, float64, shape (dim,); None if the queries
         are normalized instead. Float32 cannot resolve small distances between points that are far from zero.
+    bounds
+        Whether `combine` returns upper bounds of the scores, for functions that magnify rounding.
     """
 
     scale: npt.NDArray[np.float32]
@@ -61,6 +63,7 @@ class Objective:
     rescore: Callable[[Doubles, Doubles, Ids], Doubles]
     combine: Callable[[Singles], Singles] | None = None
     origin: npt.NDArray[np.float64] | None = None
+    bounds: bool = False
 
 
 def check_count(k: int) -> None:
@@ -141,8 +144,9 @@ def rescore(
     """Score candidates exactly and write the best of them, in order, into `answers`.
 
     Return for which queries rows of equal score may be missing, bool, shape (q,): those whose worst candidate is as
-    good as the last answer. Scores of 0 are not a matter of rounding, because products with rows of zeros are exact and
-    candidates are in the order of their numbers, so a table with many such rows is not searched again.
+    good as the last answer, or may be if its score is a bound. Scores of 0 are not a matter of rounding, because
+    products with rows of zeros are exact and candidates are in the order of their numbers, so a table with many such
+    rows is not searched again.
     """
     undecided = np.zeros(len(queries), dtype=np.bool_)
     refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
@@ -160,8 +164,8 @@ def rescore(
         worst = rough.argmin(axis=1)[:, None]
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
         rounded = (worst_score != 0) | (worst_rough != 0) | (order is not None)
-        equal = np.isfinite(last) & (worst_score == last) & rounded
-        undecided[some] = equal[:, 0]
+        doubtful = (last <= worst_rough) if objective.bounds else (worst_score == last) & rounded
+        undecided[some] = (np.isfinite(last) & doubtful)[:, 0]
         rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
         found = ~np.take_along_axis(refused[some], best, 1)
         answers.rows[some, :width] = np.where(found, rows, -1)
