@@ -12,10 +12,10 @@ FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 
-.PHONY: help demo lint format test test-fast test-all fuzz docs bench resolve clean
+.PHONY: help demo lint format test test-fast test-all fuzz docs bench bench-compare resolve clean
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: .venv/demo ## Install vecload and run the demo.
 	$(BIN)/vecload demo
@@ -46,8 +46,13 @@ fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them
 docs: .venv/test ## Run every example of the documentation and docstrings, and check links.
 	$(PYTEST) -q tests/test_docs.py tests/test_examples.py vecload
 
-bench: .venv/test ## Run the benchmarks.
-	for topic in load_text formats fasttext_models layers pooling spaces tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
+bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.md: GLOVE=glove.6B.50d.txt for the words of a real file.
+	for topic in fasttext_models layers tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
+	for topic in load_text formats pooling spaces; do $(BIN)/python benchmarks/$$topic.py $(GLOVE) || exit; done
+	$(BIN)/python benchmarks/report.py
+
+bench-compare: .venv/test ## Compare the figures with those of the last commit: OLD=revision or folder for others.
+	$(BIN)/python benchmarks/compare.py $(or $(OLD),HEAD)
 
 resolve: .venv/bin/python ## Show that the pinned set resolves without this machine's pip settings. Installs nothing.
 	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \

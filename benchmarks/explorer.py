@@ -2,22 +2,24 @@
 
     PYTHONPATH=. python benchmarks/explorer.py [VECTORS]
 
-Without VECTORS, 30,000 random words with 100 values each are generated, in clusters.
+The vectors are 30,000 random words with 100 values each, in clusters, and those of the file.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from record import arguments, higher, lower, row, title, topic
 
 import vecload
 from tests.browser import browsing
 
-SECONDS = 5
+if TYPE_CHECKING:
+    from tests.browser import Browser
 
 
 def made() -> vecload.Vectors:
@@ -28,29 +30,49 @@ def made() -> vecload.Vectors:
     return vecload.Vectors(words, rows.astype(np.float32))
 
 
+def measure(browser: Browser, vectors: vecload.Vectors, page: Path, seconds: float) -> None:
+    """Add a row for the report of the vectors."""
+    begin = time.perf_counter()
+    vecload.report(vectors, page)
+    written = time.perf_counter() - begin
+    begin = time.perf_counter()
+    browser.open(page)
+    ready = time.perf_counter() - begin
+    frames = frames_per_second(browser, seconds)
+    size = page.stat().st_size / 1e6
+    row(f"{len(vectors):,} × {vectors.dim}", f"{written:.1f}", f"{size:.2f}", f"{ready:.1f}", f"{frames:.0f}")
+
+
 def main() -> None:
-    vectors = vecload.load(sys.argv[1]) if len(sys.argv) > 1 else made()
-    with tempfile.TemporaryDirectory() as folder, browsing() as browser:
-        page = Path(folder, "page.html")
-        begin = time.perf_counter()
-        vecload.report(vectors, page)
-        print(f"{len(vectors):,} × {vectors.dim}: page made in {time.perf_counter() - begin:.1f} s", end=", ")
-        print(f"{page.stat().st_size / 1e6:.2f} MB")
-        begin = time.perf_counter()
-        browser.open(page)
-        print(f"ready after {time.perf_counter() - begin:.1f} s")
-        browser.run("explorer.map.fit()")
-        browser.run("frames = 0; (function count() { frames++; requestAnimationFrame(count); })(); 0")
-        browser.mouse("mousePressed", 450, 450, button="left", buttons=1, clickCount=1)
-        browser.run("frames = 0")
-        begin = time.perf_counter()
-        while (spent := time.perf_counter() - begin) < SECONDS:
-            angle = 2 * np.pi * spent
-            browser.mouse("mouseMoved", 450 + 90 * np.sin(angle), 450 + 70 * np.cos(angle), button="left", buttons=1)
-        frames = browser.run("frames")
-        browser.mouse("mouseReleased", 450, 450, button="left", clickCount=1)
-        points = browser.run("explorer.map.shown.length")
-        print(f"{frames / SECONDS:.0f} frames a second while dragging {points:,} points")
+    chosen = arguments(__doc__, ("explorer",), "two seconds of dragging", file="VECTORS")
+    tables = [made(), *([vecload.load(chosen.file)] if chosen.file else [])]
+    with topic("explorer", chosen, "vecload", "bokeh"), tempfile.TemporaryDirectory() as folder, browsing() as browser:
+        title(
+            "explorer",
+            "Reports: their size, and frames while the map is dragged",
+            "table",
+            lower("page made in, s"),
+            lower("page, MB", portable=True),
+            lower("ready after, s"),
+            higher("frames a second while dragging"),
+        )
+        for at, vectors in enumerate(tables):
+            measure(browser, vectors, Path(folder, f"page{at}.html"), 2 if chosen.quick else 5)
+
+
+def frames_per_second(browser: Browser, seconds: float) -> float:
+    """Return the frames per second while the map is dragged in circles."""
+    browser.run("explorer.map.fit()")
+    browser.run("frames = 0; (function count() { frames++; requestAnimationFrame(count); })(); 0")
+    browser.mouse("mousePressed", 450, 450, button="left", buttons=1, clickCount=1)
+    browser.run("frames = 0")
+    begin = time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        angle = 2 * np.pi * spent
+        browser.mouse("mouseMoved", 450 + 90 * np.sin(angle), 450 + 70 * np.cos(angle), button="left", buttons=1)
+    frames = browser.run("frames")
+    browser.mouse("mouseReleased", 450, 450, button="left", clickCount=1)
+    return frames / seconds
 
 
 if __name__ == "__main__":

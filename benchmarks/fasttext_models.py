@@ -15,7 +15,6 @@ column, which is the time of a whole process.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import random
@@ -26,7 +25,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import best_of, row, title, versions
+from measure import best_of
+from record import ahead, arguments, info, lower, row, title, topic
 
 CHILD = """
 import json, sys, time
@@ -83,17 +83,18 @@ def made_up(count: int, seed: int) -> list[str]:
     return sorted(words)
 
 
-def compare(heading: str, cases: dict[str, str], path: Path, words: Path, warm: Path, turns: int) -> None:
+def compare(key: str, heading: str, cases: dict[str, str], path: Path, words: Path, warm: Path, turns: int) -> None:
     title(
+        key,
         heading,
         "",
-        "seconds",
-        "times vecload's",
-        "processor seconds",
-        "anonymous MB",
-        "of fastText's",
-        "peak resident MB",
-        "of fastText's",
+        lower("seconds"),
+        ahead("times vecload's"),
+        lower("processor seconds"),
+        lower("anonymous MB"),
+        lower("of fastText's anonymous", portable=True),
+        lower("peak resident MB"),
+        lower("of fastText's peak", portable=True),
     )
     seen: dict[str, list[Seen]] = {name: [] for name in cases}
     for _ in range(turns):
@@ -158,11 +159,18 @@ def language_model() -> Path | None:
     return next((file for place in places for file in Path(place).rglob("lid.176.ftz")), None)
 
 
-def predict(path: Path, texts: Path, count: int, turns: int) -> None:
+def predict(key: str, model: str, path: Path, texts: Path, count: int, turns: int) -> None:
     title(
-        f"Predicting labels of {count:,} texts with {path.name}",
-        "", "seconds", "times vecload's", "one text, µs", "process to the first label, s",
-    )  # fmt: skip
+        key,
+        f"Predicting labels of {count:,} texts with {model}",
+        *(
+            "",
+            lower("seconds"),
+            ahead("times vecload's"),
+            lower("one text, µs"),
+            lower("process to the first label, s"),
+        ),
+    )
     best = {}
     for name, setup in [*LOADERS.items()] * turns:
         command = [sys.executable, "-c", PREDICT.replace("{setup}", setup), str(path), str(texts)]
@@ -179,11 +187,13 @@ def predictions(folder: Path, bucket: int, count: int, turns: int) -> None:
     mixed = [*words, *made_up(2_000, seed=4)]  # a tenth of the words is not in the dictionary
     texts = folder / "texts.json"
     texts.write_text(json.dumps([" ".join(choose.choices(mixed, k=12)) for _ in range(count)]))
-    predict(train_supervised(folder, words, wordNgrams=2, bucket=bucket), texts, count, turns)
-    predict(train_supervised(folder, words, minn=3, maxn=6, bucket=bucket), texts, count, turns)
+    path = train_supervised(folder, words, wordNgrams=2, bucket=bucket)
+    predict("words", "a model with n-grams of two words", path, texts, count, turns)
+    path = train_supervised(folder, words, minn=3, maxn=6, bucket=bucket)
+    predict("characters", "a model with n-grams of characters", path, texts, count, turns)
     languages = language_model()
     if languages is not None:
-        predict(languages, texts, count, turns)
+        predict("languages", languages.name, languages, texts, count, turns)
 
 
 SHRINK = """
@@ -221,7 +231,11 @@ SMALLER = {
 
 def shrunk(path: Path, folder: Path) -> None:
     """Make a model smaller: time, and anonymous memory above the size of the target."""
-    title("shrink, with the report", "", "options", "MB before", "MB after", "seconds", "anonymous MB at most")
+    title(
+        "shrink",
+        "shrink, with the report",
+        *("", "options", info("MB before"), lower("MB after"), lower("seconds"), lower("anonymous MB at most")),
+    )
     for name, options in SMALLER.items():
         given = {key: min(value, 20_000) if path.stat().st_size < 2e8 else value for key, value in options.items()}
         command = [sys.executable, "-c", SHRINK, str(path), str(folder / name), json.dumps(given)]
@@ -231,35 +245,48 @@ def shrunk(path: Path, folder: Path) -> None:
         row(name, shown, f"{before / 1e6:.0f}", f"{after / 1e6:.0f}", f"{seconds:.1f}", f"{memory / 1e6:.0f}")
 
 
+def unseen_words(folder: Path, data: Path, bucket: int, count: int, turns: int) -> None:
+    words = made_up(count, seed=0)
+    lee = train(folder / "lee.bin", data / "lee_background.cor", bucket=bucket)
+    what = f"{bucket:,} buckets × 100 ({lee.stat().st_size / 1e6:.0f} MB)"
+    for key, some in (("unseen", words), ("few_unseen", words[:1000])):
+        path = folder / f"{key}.json"
+        path.write_text(json.dumps(some))
+        heading = f"Open, then {len(some):,} unseen words; {what}"
+        compare(key, heading, UNSEEN, lee, path, data / "toy-model.bin", turns)
+    lee.unlink()
+
+
+def large_model(folder: Path, bucket: int, count: int) -> Path:
+    """Return a model of random words."""
+    text = folder / "made_up.txt"
+    text.write_text("\n".join(" ".join(made_up(count, seed)) for seed in (1, 1)))
+    return train(folder / "large.bin", text, bucket=bucket)
+
+
 def main() -> None:
     import gensim
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="small models, one turn")
-    quick = parser.parse_args().quick
+    chosen = arguments(__doc__, ("unseen", "all", "shrink", "predictions"), "small models, one turn")
     data = Path(gensim.__file__).parent / "test" / "test_data"
-    bucket, count, turns = (200_000, 10_000, 1) if quick else (2_000_000, 100_000, 3)
-    print(f"## fastText models\n\n{versions('vecload', 'fasttext-numpy2', 'gensim', 'numpy', 'numba')}")
-    with tempfile.TemporaryDirectory() as name:
+    bucket, count, turns = (200_000, 10_000, 1) if chosen.quick else (2_000_000, 100_000, 3)
+    packages = ("vecload", "fasttext-numpy2", "gensim", "numpy", "numba")
+    with topic("fasttext_models", chosen, *packages), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        unseen = made_up(count, seed=0)
-        (folder / "unseen.json").write_text(json.dumps(unseen))
-        (folder / "some.json").write_text(json.dumps(unseen[:1000]))
-        warm = data / "toy-model.bin"
-        lee = train(folder / "lee.bin", data / "lee_background.cor", bucket=bucket)
-        size = lee.stat().st_size / 1e6
-        what = f"{bucket:,} buckets × 100 ({size:.0f} MB)"
-        compare(f"Open, then {len(unseen):,} words not seen; {what}", UNSEEN, lee, folder / "unseen.json", warm, turns)
-        compare(f"Open, then 1 000 words not seen; {what}", UNSEEN, lee, folder / "some.json", warm, turns)
-        lee.unlink()
-        text = folder / "made_up.txt"
-        text.write_text("\n".join(" ".join(made_up(2 * count, seed)) for seed in (1, 1)))
-        large = train(folder / "large.bin", text, bucket=bucket)
-        heading = f"All vectors of a model of {2 * count:,} words; {bucket:,} buckets × 100"
-        compare(heading, ALL, large, folder / "some.json", warm, turns)
-        shrunk(large, folder)
-        large.unlink()
-        predictions(folder, bucket, count, turns)
+        if "unseen" in chosen.only:
+            unseen_words(folder, data, bucket, count, turns)
+        if {"all", "shrink"} & set(chosen.only):
+            large = large_model(folder, bucket, 2 * count)
+            if "all" in chosen.only:
+                heading = f"All vectors of a model of {2 * count:,} words; {bucket:,} buckets × 100"
+                words = folder / "none.json"
+                words.write_text("[]")
+                compare("all", heading, ALL, large, words, data / "toy-model.bin", turns)
+            if "shrink" in chosen.only:
+                shrunk(large, folder)
+            large.unlink()
+        if "predictions" in chosen.only:
+            predictions(folder, bucket, count, turns)
 
 
 if __name__ == "__main__":

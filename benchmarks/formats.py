@@ -1,4 +1,4 @@
-"""Time reading word2vec binary, native files, tables and JSON, `convert`, writing, and gzip; compare with others.
+"""Time reading word2vec binary, native files and spaCy folders, `convert`, writing, and gzip; compare with others.
 
     python benchmarks/formats.py [glove.6B.50d.txt] [--quick]
 
@@ -8,7 +8,6 @@ runs of the whole call, with a warm page cache. --quick uses a tenth of the rows
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -19,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from load_text import PEERS as TEXT
 from load_text import packed
-from measure import generate, in_turn, row, run, title, versions
-from tables import compare
+from measure import generate, in_turn, run
+from record import ahead, arguments, info, lower, row, title, topic
 
 import vecload
 
@@ -110,68 +109,96 @@ def against(best: dict[str, float]) -> None:
         row(name, f"{seconds:.3f}", f"{seconds / first:.1f}")
 
 
+def word2vec(vectors: Path, rows: int, turns: int) -> None:
+    title("word2vec", f"word2vec binary, {rows:,} × 50 → Vectors", "", lower("seconds"), ahead("× vecload"))
+    against(in_turn(peers({"vecload": 5, "gensim, binary": 1}), vectors, 50, turns))
+
+
+def reopen(vectors: Path, folder: Path, rows: int) -> None:
+    title(
+        "reopen",
+        "Native file to the first vector",
+        *("rows × 50", lower("milliseconds, first in the process"), lower("again")),
+    )
+    for count in (rows, 5 * rows):
+        source = vectors if count == rows else binary(folder / "more.bin", count, 50)
+        run(PEERS["convert"], source, 50, 1)
+        command = [sys.executable, "-c", REOPEN, f"{source}.safetensors", f"w{count - 1}"]
+        runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)]
+        row(f"{count:,}", *(f"{1000 * min(column):.2f}" for column in zip(*runs, strict=True)))
+
+
+def converting(glove: Path, turns: int) -> None:
+    title(
+        "convert",
+        f"{glove.name}, {glove.stat().st_size:,} bytes → native file",
+        *("", lower("seconds"), lower("× load", portable=True)),
+    )
+    cases = {"vecload": 3, "convert": 3, "convert, over an older file": 3, "convert, float16": 3}
+    against(in_turn(peers(cases), glove, 50, 2 * turns))
+
+
+def memory(glove: Path, folder: Path, *, quick: bool) -> None:
+    title("memory", "convert: peak memory above the imports'", info("bytes in"), "rows", lower("MB"))
+    files = [(glove, 50)] if quick else [(glove, 50), (generate(folder / "wide.txt", 750_000, 300), 300)]
+    for path, dim in files:
+        _, peak, _ = run(PEERS["convert"], path, dim, 1)
+        with Path(f"{path}.safetensors").open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        row(f"{path.stat().st_size:,}", f"{header['matrix']['shape'][0]:,}", f"{peak / 1e6:.0f}")
+
+
+def spacy_folder(folder: Path, words: int, rows: int) -> None:
+    title(
+        "spacy",
+        f"spaCy folder, {words:,} words on {rows:,} rows of 300 values",
+        *("", lower("seconds"), lower("peak MB")),
+    )
+    source = shared(folder / "md", words, rows, 300)
+    for name, setup in SHARED.items():
+        seconds, peak, _ = run(setup, source, 300, 1)
+        row(name, f"{seconds:.3f}", f"{peak / 1e6:.0f}")
+
+
+def writing(vectors: Path, rows: int) -> None:
+    title("writing", f"Writing {rows:,} × 50", "", lower("seconds"), ahead("× vecload"))
+    against(in_turn(peers({"vecload, text out": 2, "vecload, 6 decimals": 2, "gensim, text out": 1}), vectors, 50, 1))
+    against(in_turn(peers({"vecload, binary out": 3, "gensim, binary out": 1}), vectors, 50, 1))
+
+
+def decompression(glove: Path, turns: int) -> None:
+    title("gzip", "gzip: decompression alone, and to Vectors", "", lower("seconds"), lower("× isal", portable=True))
+    against(in_turn(peers({"isal": 3, "zlib": 1, "vecload": 3}), packed(glove, "gz"), 50, turns))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="small tables, one turn per case")
-    options = parser.parse_args()
-    turns, part = (1, 10) if options.quick else (3, 1)
-    print(versions("vecload", "numpy", "numba", "gensim", "safetensors", "isal"))
-    with tempfile.TemporaryDirectory() as scratch:
+    parts = ("word2vec", "reopen", "convert", "memory", "spacy", "writing", "gzip")
+    chosen = arguments(__doc__, parts, "small tables, one turn per case", file="glove.6B.50d.txt")
+    turns, part = (1, 10) if chosen.quick else (3, 1)
+    rows = 400_000 // part
+    packages = ("vecload", "numpy", "numba", "gensim", "safetensors", "isal")
+    with topic("formats", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         glove = folder / "glove.6B.50d.txt"
-        if options.glove:
-            shutil.copy(options.glove, glove)
+        if chosen.file:
+            shutil.copy(chosen.file, glove)
         else:
-            generate(glove, 400_000 // part, 50, 5)
-        vectors = binary(folder / "vectors.bin", 400_000 // part, 50)
-        for name in (
-            "convert",
-            "vecload, text out",
-            "vecload, binary out",
-        ):  # compile kernels that are not in the cache yet
+            generate(glove, rows, 50, 5)
+        vectors = binary(folder / "vectors.bin", rows, 50)
+        # Compile kernels that are not in the cache yet.
+        for name in ("convert", "vecload, text out", "vecload, binary out"):
             run(PEERS[name], binary(folder / "tiny.bin", 200, 50), 50, 1)
-
-        title(f"word2vec binary, {400_000 // part:,} × 50 → Vectors", "", "seconds", "× vecload")
-        against(in_turn(peers({"vecload": 5, "gensim, binary": 1}), vectors, 50, turns))
-
-        title("Native file to the first vector", "rows × 50", "milliseconds, first in the process", "again")
-        for rows in (400_000 // part, 2_000_000 // part):
-            source = vectors if rows == 400_000 // part else binary(folder / "more.bin", rows, 50)
-            run(PEERS["convert"], source, 50, 1)
-            command = [sys.executable, "-c", REOPEN, f"{source}.safetensors", f"w{rows - 1}"]
-            runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)]
-            row(f"{rows:,}", *(f"{1000 * min(column):.2f}" for column in zip(*runs, strict=True)))
-
-        title(f"{glove.name}, {glove.stat().st_size:,} bytes → native file", "", "seconds", "× load")
-        cases = {"vecload": 3, "convert": 3, "convert, over an older file": 3, "convert, float16": 3}
-        against(in_turn(peers(cases), glove, 50, 2 * turns))
-
-        title("convert: peak memory above the imports'", "bytes in", "rows", "MB")
-        files = [(glove, 50)] if options.quick else [(glove, 50), (generate(folder / "wide.txt", 750_000, 300), 300)]
-        for path, dim in files:
-            _, peak, _ = run(PEERS["convert"], path, dim, 1)
-            with Path(f"{path}.safetensors").open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            row(f"{path.stat().st_size:,}", f"{header['matrix']['shape'][0]:,}", f"{peak / 1e6:.0f}")
-
-        words, rows = 684_830 // part, 20_000 // part
-        title(f"spaCy folder, {words:,} words on {rows:,} rows of 300 values", "", "seconds", "peak MB")
-        spacy = shared(folder / "md", words, rows, 300)
-        for name, setup in SHARED.items():
-            seconds, peak, _ = run(setup, spacy, 300, 1)
-            row(name, f"{seconds:.3f}", f"{peak / 1e6:.0f}")
-
-        title(f"Writing {400_000 // part:,} × 50", "", "seconds", "× vecload")
-        against(
-            in_turn(peers({"vecload, text out": 2, "vecload, 6 decimals": 2, "gensim, text out": 1}), vectors, 50, 1)
-        )
-        against(in_turn(peers({"vecload, binary out": 3, "gensim, binary out": 1}), vectors, 50, 1))
-
-        compare(folder, part=part, turns=turns)
-
-        title("gzip: decompression alone, and to Vectors", "", "seconds", "× isal")
-        against(in_turn(peers({"isal": 3, "zlib": 1, "vecload": 3}), packed(glove, "gz"), 50, turns))
+        measures = {
+            "word2vec": lambda: word2vec(vectors, rows, turns),
+            "reopen": lambda: reopen(vectors, folder, rows),
+            "convert": lambda: converting(glove, turns),
+            "memory": lambda: memory(glove, folder, quick=chosen.quick),
+            "spacy": lambda: spacy_folder(folder, 684_830 // part, 20_000 // part),
+            "writing": lambda: writing(vectors, rows),
+            "gzip": lambda: decompression(glove, turns),
+        }
+        for name in chosen.only:
+            measures[name]()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Data-parallel training runs in two processes on this machine, connected by gloo,
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import statistics
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from measure import row, title, versions
+from record import arguments, info, lower, row, title, topic
 
 from vecload.layers import PartialEmbedding
 
@@ -90,8 +89,13 @@ def lookups(rows: int, dim: int, rounds: int, shares: tuple[float, ...]) -> None
         {name: lambda layer=layer: both_ways(layer, ids, grad) for name, layer in layers.items()}, max(3, rounds // 10)
     )
     title(
+        "lookups",
         f"Lookups, {rows:,} × {dim}, batch {BATCH[0]} × {BATCH[1]}",
-        *("layer", "forward, ms", "times nn.Embedding", "forward and backward, ms", "times nn.Embedding"),
+        "layer",
+        lower("forward, ms"),
+        lower("forward, times nn.Embedding", portable=True),
+        lower("forward and backward, ms"),
+        lower("both, times nn.Embedding", portable=True),
     )
     for name in layers:
         ratios = [times[name] / times["nn.Embedding"] for times in (there, back)]
@@ -100,8 +104,9 @@ def lookups(rows: int, dim: int, rounds: int, shares: tuple[float, ...]) -> None
 
 def steps(rows: int, dim: int, rounds: int, counts: tuple[int, ...]) -> None:
     title(
+        "steps",
         f"A step of Adam, {rows:,} × {dim}: lookup, backward and step",
-        *("layer", "rows trained", "ms", "optimizer state, MB"),
+        *("layer", "rows trained", lower("ms"), lower("optimizer state, MB")),
     )
     weight, ids = torch.randn(rows, dim), torch.randint(0, rows, BATCH)
     for count in counts:
@@ -167,8 +172,12 @@ def in_parallel(rank: int, folder: str, rows: int, dim: int, rounds: int) -> Non
 
 def parallel_steps(rows: int, dim: int, rounds: int) -> None:
     title(
+        "two_processes",
         f"A step of Adam in two processes (gloo), {rows:,} × {dim}, 1% of the rows trained, batch 2 × {BATCH[0] // 2}",
-        *("way", "nn.Embedding, all rows, ms", "PartialEmbedding, ms", "times nn.Embedding"),
+        "way",
+        info("nn.Embedding, all rows, ms"),
+        lower("PartialEmbedding, ms"),
+        lower("times nn.Embedding", portable=True),
     )
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(in_parallel, args=(folder, rows, dim, rounds), nprocs=2)
@@ -179,15 +188,17 @@ def parallel_steps(rows: int, dim: int, rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a small table")
-    quick = parser.parse_args().quick
+    chosen = arguments(__doc__, ("lookups", "steps", "two_processes"), "a small table")
     torch.manual_seed(0)
-    print(versions("torch", "peft"))
-    rows, dim = (40_000, 100) if quick else (400_000, 300)
-    lookups(rows, dim, 20 if quick else 100, (0.01, 0.05, 0.2))
-    steps(rows, dim, 5, (100, 1_000, 10_000, rows // 2))
-    parallel_steps(rows, dim, 5 if quick else 10)
+    rows, dim = (40_000, 100) if chosen.quick else (400_000, 300)
+    measures = {
+        "lookups": lambda: lookups(rows, dim, 20 if chosen.quick else 100, (0.01, 0.05, 0.2)),
+        "steps": lambda: steps(rows, dim, 5, (100, 1_000, 10_000, rows // 2)),
+        "two_processes": lambda: parallel_steps(rows, dim, 5 if chosen.quick else 10),
+    }
+    with topic("layers", chosen, "vecload", "torch", "peft"):
+        for name in chosen.only:
+            measures[name]()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ runs of the whole call, with a warm page cache. Without a file, one with the sha
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -18,7 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import best_of, generate, in_turn, row, run, title, versions
+from measure import best_of, generate, in_turn, run
+from record import ahead, arguments, higher, info, lower, row, title, topic
 
 PEERS = {
     "vecload": "import vecload; run = lambda: vecload.load(path)",
@@ -79,70 +79,68 @@ def first_call(path: Path, cache: str | None) -> tuple[float, float]:
     return before, after
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="one turn per case, without gensim")
-    options = parser.parse_args()
-    turns = 1 if options.quick else 3
-    print(versions("vecload", "numpy", "numba", "gensim", "polars", "isal"))
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        glove = folder / "glove.6B.50d.txt"
-        if options.glove:
-            shutil.copy(options.glove, glove)
-        else:
-            generate(glove, 400_000, 50, 5)
-        wide = generate(folder / "wide.txt", 100_000, 300)
-        for path in (glove, wide):
-            with path.open(encoding="utf-8") as file:
-                wish(path, [line.partition(" ")[0] for line in file])
-        run(PEERS["vecload, 5 000 words"], glove, 50, 1)  # compile kernels that are not in the cache yet
+def loading(glove: Path, turns: int, *, quick: bool) -> None:
+    title(
+        "loading",
+        f"{glove.name}, {glove.stat().st_size:,} bytes → words and float32 matrix",
+        *("", lower("seconds"), ahead("× vecload")),
+    )
+    cases = {"vecload": 5, "polars": 3, "polars, given the types": 3} | ({} if quick else {"gensim": 1})
+    best = in_turn(peers(cases), glove, 50, turns)
+    for name, seconds in best.items():
+        row(name, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
 
-        title(f"{glove.name}, {glove.stat().st_size:,} bytes → words and float32 matrix", "", "seconds", "× vecload")
-        cases = {"vecload": 5, "polars": 3, "polars, given the types": 3} | ({} if options.quick else {"gensim": 1})
-        best = in_turn(peers(cases), glove, 50, turns)
-        for name, seconds in best.items():
-            row(name, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
 
-        title(f"100 000 × 300, {wide.stat().st_size:,} bytes", "", "seconds", "GB/s")
-        best = in_turn(peers({"vecload": 5, "vecload, 5 000 words": 5, "read only": 5}), wide, 300, turns)
-        for name, seconds in best.items():
-            row(name, f"{seconds:.3f}", f"{wide.stat().st_size / seconds / 1e9:.2f}")
+def wide_rows(wide: Path, turns: int) -> None:
+    size = wide.stat().st_size
+    title("wide", f"100 000 × 300, {size:,} bytes", "", lower("seconds"), higher("GB/s"))
+    best = in_turn(peers({"vecload": 5, "vecload, 5 000 words": 5, "read only": 5}), wide, 300, turns)
+    for name, seconds in best.items():
+        row(name, f"{seconds:.3f}", f"{size / seconds / 1e9:.2f}")
 
-        title("Peak memory above the imports' (one call)", "file", "matrix + words, MB", "peak, MB", "more, MB")
-        for path, dim in ((glove, 50), (wide, 300), (packed(glove, "gz"), 50), (packed(glove, "bz2"), 50)):
-            _, peak, size = run(PEERS["vecload"], path, dim, 1)
-            row(path.name, f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}", f"{(peak - size) / 1e6:.0f}")
 
-        title("gzip: decompression alone, and to Vectors", "", "seconds")
-        archive = packed(glove, "gz")
-        for name in ("zlib", "isal", "rapidgzip", "vecload"):
-            try:
-                row(name, f"{in_turn(peers({name: 3}), archive, 50, turns)[name]:.3f}")
-            except subprocess.CalledProcessError:
-                row(name, "not installed")
+def memory(glove: Path, wide: Path) -> None:
+    title(
+        "memory",
+        "Peak memory above the imports' (one call)",
+        *("file", info("matrix + words, MB"), lower("peak, MB"), lower("more, MB")),
+    )
+    for path, dim in ((glove, 50), (wide, 300), (packed(glove, "gz"), 50), (packed(glove, "bz2"), 50)):
+        _, peak, size = run(PEERS["vecload"], path, dim, 1)
+        row(path.name, f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}", f"{(peak - size) / 1e6:.0f}")
 
-        title("Starting", "", "seconds")
-        tiny = generate(folder / "tiny.txt", 100, 50)
-        python = sys.executable
-        bare = best_of(5, python, "-c", "pass")
-        row("import vecload, above bare Python", f"{best_of(5, python, '-c', 'import vecload') - bare:.3f}")
-        row(
-            f"vecload info {glove.name}, whole process",
-            f"{best_of(5, python, '-m', 'vecload.cli', 'info', str(glove)):.3f}",
-        )
-        row("from vecload import load (numpy with it)", f"{min(first_call(tiny, None)[0] for _ in range(5)):.3f}")
-        warm = min(first_call(tiny, None)[1] for _ in range(5))
-        row("first load, 100 rows: numba and the kernels from their cache", f"{warm:.3f}")
-        cold = min(first_call(tiny, str(folder / f"cache{at}"))[1] for at in range(2))
-        row("the same without a compile cache", f"{cold:.3f}")
 
-        title("Growth, dimension 50", "rows", "seconds", "seconds per million rows")
-        for rows in (10_000, 100_000, 1_000_000):
-            path = generate(folder / f"rows{rows}.txt", rows, 50)
-            seconds = in_turn(peers({"vecload": 5}), path, 50, turns)["vecload"]
-            row(f"{rows:,}", f"{seconds:.3f}", f"{1e6 * seconds / rows:.3f}")
+def decompression(glove: Path, turns: int) -> None:
+    title("gzip", "gzip: decompression alone, and to Vectors", "", lower("seconds"))
+    archive = packed(glove, "gz")
+    for name in ("zlib", "isal", "rapidgzip", "vecload"):
+        try:
+            row(name, f"{in_turn(peers({name: 3}), archive, 50, turns)[name]:.3f}")
+        except subprocess.CalledProcessError:
+            row(name, "not installed")
+
+
+def starting(glove: Path, folder: Path) -> None:
+    title("starting", "Starting", "", lower("seconds"))
+    tiny = generate(folder / "tiny.txt", 100, 50)
+    python = sys.executable
+    bare = best_of(5, python, "-c", "pass")
+    row("import vecload, above bare Python", f"{best_of(5, python, '-c', 'import vecload') - bare:.3f}")
+    whole = best_of(5, python, "-m", "vecload.cli", "info", str(glove))
+    row(f"vecload info {glove.name}, whole process", f"{whole:.3f}")
+    row("from vecload import load (numpy with it)", f"{min(first_call(tiny, None)[0] for _ in range(5)):.3f}")
+    warm = min(first_call(tiny, None)[1] for _ in range(5))
+    row("first load, 100 rows: numba and the kernels from their cache", f"{warm:.3f}")
+    cold = min(first_call(tiny, str(folder / f"cache{at}"))[1] for at in range(2))
+    row("the same without a compile cache", f"{cold:.3f}")
+
+
+def growth(folder: Path, turns: int) -> None:
+    title("growth", "Growth, dimension 50", "rows", lower("seconds"), lower("seconds per million rows"))
+    for rows in (10_000, 100_000, 1_000_000):
+        path = generate(folder / f"rows{rows}.txt", rows, 50)
+        seconds = in_turn(peers({"vecload": 5}), path, 50, turns)["vecload"]
+        row(f"{rows:,}", f"{seconds:.3f}", f"{1e6 * seconds / rows:.3f}")
 
 
 def packed(path: Path, kind: str) -> Path:
@@ -154,6 +152,35 @@ def packed(path: Path, kind: str) -> Path:
         with path.open("rb") as plain, gzip.open(target, "wb", 6) if kind == "gz" else bz2.open(target, "wb") as out:
             shutil.copyfileobj(plain, out, 1 << 20)
     return target
+
+
+def main() -> None:
+    parts = ("loading", "wide", "memory", "gzip", "starting", "growth")
+    chosen = arguments(__doc__, parts, "one turn per case, without gensim", file="glove.6B.50d.txt")
+    turns = 1 if chosen.quick else 3
+    packages = ("vecload", "numpy", "numba", "gensim", "polars", "isal")
+    with topic("load_text", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        glove = folder / "glove.6B.50d.txt"
+        if chosen.file:
+            shutil.copy(chosen.file, glove)
+        else:
+            generate(glove, 400_000, 50, 5)
+        wide = generate(folder / "wide.txt", 100_000, 300)
+        for path in (glove, wide):
+            with path.open(encoding="utf-8") as file:
+                wish(path, [line.partition(" ")[0] for line in file])
+        run(PEERS["vecload, 5 000 words"], glove, 50, 1)  # compile kernels that are not in the cache yet
+        measures = {
+            "loading": lambda: loading(glove, turns, quick=chosen.quick),
+            "wide": lambda: wide_rows(wide, turns),
+            "memory": lambda: memory(glove, wide),
+            "gzip": lambda: decompression(glove, turns),
+            "starting": lambda: starting(glove, folder),
+            "growth": lambda: growth(folder, turns),
+        }
+        for part in chosen.only:
+            measures[part]()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""Helpers of the benchmarks: time cases in separate processes, alternate between libraries, print Markdown tables."""
+"""Helpers of the benchmarks: time cases in separate processes, alternate between libraries, and generate files."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -48,12 +46,6 @@ print(json.dumps([times, 1024 * (peak - base), size]))
 """
 
 
-def versions(*names: str) -> str:
-    """Return the interpreter, the number of processors and package versions as the first line of a report."""
-    found = {name: importlib.metadata.version(name) for name in names}
-    return f"Python {platform.python_version()}, {os.cpu_count()} processors, {found}"
-
-
 def run(setup: str, path: Path, dim: int, rounds: int) -> tuple[float, int, int]:
     """Return the best time of `run`, which `setup` defines, its peak memory without imports, and the result's bytes."""
     command = [sys.executable, "-c", CHILD.format(setup=setup), str(path), str(dim), str(rounds)]
@@ -92,13 +84,3 @@ def best_of(count: int, *command: str) -> float:
         subprocess.run(command, check=True, capture_output=True)
         best = min(best, time.perf_counter() - begin)
     return best
-
-
-def row(*cells: object) -> None:
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
-
-
-def title(text: str, *columns: str) -> None:
-    print(f"\n### {text}\n")
-    row(*columns)
-    row(*["---"] * len(columns))

@@ -8,7 +8,6 @@ libraries alternate within each round. The first call of each, which compiles an
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from measure import generate, row, title, versions
+from measure import generate
+from record import ahead, arguments, higher, info, lower, note, row, title, topic
 
 import vecload
 from vecload.pooling import SentencePooler, files
@@ -64,7 +64,11 @@ def rows_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> 
     tokens = torch.from_numpy(np.concatenate(rows))
     lengths = torch.tensor([len(part) for part in rows])
     offsets = lengths.cumsum(0) - lengths
-    title("Row numbers → vectors", "mode", "nn.EmbeddingBag, s", "vecload, s", "times as fast")
+    title(
+        "row_numbers",
+        "Row numbers → vectors",
+        *("mode", info("nn.EmbeddingBag, s"), lower("vecload, s"), ahead("times as fast")),
+    )
     weight = torch.tensor(vectors.matrix)
     times = {}
     for mode in ("mean", "sum", "max"):
@@ -79,7 +83,11 @@ def rows_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> 
     mean, sif = SentencePooler(vectors), SentencePooler(vectors, "sif").fit(texts)
     with torch.no_grad():
         both = best({"mean": lambda: mean(tokens, offsets), "sif": lambda: sif(tokens, offsets)}, rounds)
-    title("SIF beside mean, on row numbers", "", "seconds", "times mean")
+    title(
+        "sif",
+        "SIF compared with mean, on row numbers",
+        *("", lower("seconds"), lower("times mean", portable=True)),
+    )
     for name, seconds in both.items():
         row(name, f"{seconds:.4f}", f"{seconds / both['mean']:.2f}")
 
@@ -94,8 +102,11 @@ def text_to_vectors(vectors: vecload.Vectors, texts: list[str], rounds: int) -> 
     cases |= peers(vectors, texts)
     times = best(cases, rounds)
     words = sum(len(text.split()) for text in texts)
-    title(f"Raw text → vectors: {len(texts):,} sentences, {words:,} words, {len(vectors):,} × {vectors.dim}",
-          "", "seconds", "sentences/s", "times vecload's mean", "times vecload's SIF")  # fmt: skip
+    title(
+        "raw_text",
+        f"Raw text → vectors: {len(texts):,} sentences, {words:,} words, {len(vectors):,} × {vectors.dim}",
+        *("", lower("seconds"), higher("sentences/s"), ahead("times vecload's mean"), ahead("times vecload's SIF")),
+    )
     for name, seconds in times.items():
         row(name, f"{seconds:.3f}", f"{len(texts) / seconds:,.0f}",
             f"{seconds / times['vecload, mean']:.1f}", f"{seconds / times['vecload, SIF']:.1f}")  # fmt: skip
@@ -137,7 +148,7 @@ def peers(vectors: vecload.Vectors, texts: list[str]) -> dict[str, Callable[[], 
 
 def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Path) -> None:
     """Measure speed for several numbers of threads and of Ray workers."""
-    title("Scaling of the mean, from raw text", "", "seconds", "sentences/s")
+    title("scaling", "Scaling of the mean, from raw text", "", lower("seconds"), higher("sentences/s"))
     source = folder / "texts.txt"
     source.write_text("\n".join(texts), encoding="utf-8")
     SentencePooler(vectors).save(folder / "pooler")
@@ -183,12 +194,12 @@ def streamed(glove: Path, count: int) -> None:
     here = Path(__file__).parent
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=here)
     base, size, peak, seconds = map(float, done.stdout.split())
-    title(f"{count:,} sentences streamed to a .npy file", "", "MB")
+    title("streamed", f"{count:,} sentences streamed to a .npy file", "", lower("MB"))
     row("words and rows", f"{size / 1e6:.0f}")
     row("imports and sentence maker, before the rows are loaded", f"{base / 1e6:.0f}")
     row("peak", f"{peak / 1e6:.0f}")
     row("peak less words and rows", f"{(peak - size) / 1e6:.0f}")
-    print(f"\n{count / seconds:,.0f} sentences/s, mostly the time of generating sentences")
+    note(f"{count / seconds:,.0f} sentences/s, mostly the time of generating sentences")
 
 
 def stream_all(glove: str, count: int) -> None:
@@ -226,7 +237,7 @@ def quality(vectors: vecload.Vectors) -> None:
     items, background = read("lee.cor"), read("lee_background.cor")
     judged = np.loadtxt(datapath("similarities0-1.txt"))
     above = np.triu_indices(len(items), 1)
-    title("Quality: Lee's 50 news items, 1 225 pairs", "", "Spearman")
+    title("quality", "Quality: Lee's 50 news items, 1 225 pairs", "", higher("Spearman", portable=True))
     for mode in ("mean", "tfidf", "sif", "usif"):
         pooler = SentencePooler(vectors, mode, normalize=True)
         if mode != "mean":
@@ -236,23 +247,25 @@ def quality(vectors: vecload.Vectors) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and sentences")
-    options = parser.parse_args()
-    rounds = 2 if options.quick else 5
-    print(versions("vecload", "numpy", "numba", "torch", "model2vec", "sentence-transformers", "gensim", "ray"))
-    with tempfile.TemporaryDirectory() as scratch:
+    parts = ("row_numbers", "raw_text", "quality", "streamed", "scaling")
+    chosen = arguments(__doc__, parts, "fewer rounds and sentences", file="glove.6B.50d.txt")
+    rounds = 2 if chosen.quick else 5
+    packages = ("vecload", "numpy", "numba", "torch", "model2vec", "sentence-transformers", "gensim", "ray")
+    with topic("pooling", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        glove = options.glove or generate(folder / "glove.txt", 400_000, 50, 5)
+        glove = chosen.file or generate(folder / "glove.txt", 400_000, 50, 5)
         vectors = vecload.load(glove)
-        texts = list(sentences(list(vectors.words), SENTENCES // (10 if options.quick else 1)))
-        rows_to_vectors(vectors, texts, 5 * rounds)  # short runs need more rounds
-        text_to_vectors(vectors, texts, rounds)
-        if options.glove:
-            quality(vectors)
-        streamed(glove, STREAMED // (100 if options.quick else 1))
-        scaling(vectors, texts, rounds, folder)
+        texts = list(sentences(list(vectors.words), SENTENCES // (10 if chosen.quick else 1)))
+        measures = {
+            "row_numbers": lambda: rows_to_vectors(vectors, texts, 5 * rounds),  # short runs need more rounds
+            "raw_text": lambda: text_to_vectors(vectors, texts, rounds),
+            "quality": lambda: quality(vectors),
+            "streamed": lambda: streamed(glove, STREAMED // (100 if chosen.quick else 1)),
+            "scaling": lambda: scaling(vectors, texts, rounds, folder),
+        }
+        for name in chosen.only:
+            if chosen.file or name != "quality":
+                measures[name]()
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@
 
 Every case runs in a separate process, alternating with the other libraries. Loading vectors and computing norms is not
 timed. gensim answers fewer questions, and its time is scaled up. Without a file, one with the shape of glove.6B.50d is
-generated, and analogies and self-learning are skipped.
+generated, and analogies, self-learning and least squares are skipped.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from measure import generate, in_turn, row, run, title, versions
+from measure import generate, in_turn, run
+from record import ahead, arguments, higher, lower, row, title, topic
 from tokenizers import Tokenizer
 
 import vecload
@@ -87,7 +87,7 @@ def run(): vecload.search.csls(*random_spaces({rows}), k=1)
 
 
 def neighbors(path: Path, turns: int) -> None:
-    title("Ten neighbors of 1,000 words among all", "", "seconds", "× vecload")
+    title("neighbors", "Ten neighbors of 1,000 words among all", "", lower("seconds"), ahead("× vecload"))
     rounds = {"vecload, 1,000 words in one call": 3, "torch, product and topk": 3, "gensim, one call per word": 1}
     best = in_turn({name: (NEIGHBORS[name], count) for name, count in rounds.items()}, path, 50, turns)
     # It answered a tenth of the questions.
@@ -97,7 +97,7 @@ def neighbors(path: Path, turns: int) -> None:
 
 
 def analogies(path: Path, turns: int, step: int) -> None:
-    title("questions-words.txt, limit 400,000", "", "seconds per analogy", "× vecload")
+    title("analogies", "questions-words.txt, limit 400,000", "", lower("seconds per analogy"), ahead("× vecload"))
     steps = {"vecload": step, "gensim": 40 * step}
     best = {}
     for name, every in steps.items():
@@ -109,7 +109,9 @@ def analogies(path: Path, turns: int, step: int) -> None:
 
 def csls(sizes: tuple[int, ...]) -> None:
     title(
-        "CSLS of all rows with all, dimension 300", "rows × rows", "seconds", "seconds / (rows / 10,000)²", "peak, MB"
+        "csls",
+        "CSLS of all rows with all, dimension 300",
+        *("rows × rows", lower("seconds"), lower("seconds / (rows / 10,000)²"), lower("peak, MB")),
     )
     for rows in sizes:
         seconds, peak, _ = run(CSLS.format(rows=rows), Path(), 300, 1)
@@ -134,7 +136,7 @@ PROCRUSTES = {
 
 
 def mapping(scratch: Path, turns: int) -> None:
-    title("Orthogonal Procrustes, 300 dimensions, 5,000 pairs, after loading", "", "seconds")
+    title("procrustes", "Orthogonal Procrustes, 300 dimensions, 5,000 pairs, after loading", "", lower("seconds"))
     for name, seconds in in_turn({name: (setup, 3) for name, setup in PROCRUSTES.items()}, scratch, 300, turns).items():
         row(name, f"{seconds:.2f}")
 
@@ -162,9 +164,10 @@ def least_squares(path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(shared))
     known, tested = ([(shared[at], shared[at]) for at in part] for part in np.split(order, [4000]))
     title(
+        "least_squares",
         f"Least squares between two spaces of {len(shared):,} English words, 4,000 of them known, P@1 of the others",
-        "direction", "normalization", "nearest neighbor", "CSLS",
-    )  # fmt: skip
+        *("direction", "normalization", higher("nearest neighbor", portable=True), higher("CSLS", portable=True)),
+    )
     for source, target in (("GloVe", "wordllama"), ("wordllama", "GloVe")):
         for steps in ((), ("unit", "center", "unit")):
             given = spaces[source], spaces[target]
@@ -179,7 +182,11 @@ def unsupervised(path: Path, seeds: int) -> None:
 
     The noise has a fifth of the standard deviation of the values.
     """
-    title("Self-learning without a dictionary: a rotation of real vectors", "seed", "P@1, nearest neighbor", "seconds")
+    title(
+        "self_learning",
+        "Self-learning without a dictionary: a rotation of real vectors",
+        *("seed", higher("P@1, nearest neighbor", portable=True), lower("seconds")),
+    )
     glove = vecload.load(path, limit=4000)
     pairs = [(word, word) for word in glove]
     for seed in range(seeds):
@@ -195,22 +202,24 @@ def unsupervised(path: Path, seeds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("glove", nargs="?", type=Path, help="glove.6B.50d.txt")
-    parser.add_argument("--quick", action="store_true", help="one turn, an eighth of the analogies, small CSLS")
-    options = parser.parse_args()
-    turns = 1 if options.quick else 3
-    print(versions("vecload", "numpy", "numba", "gensim", "torch"))
-    with tempfile.TemporaryDirectory() as scratch:
-        path = options.glove or generate(Path(scratch) / "glove.6B.50d.txt", 400_000, 50, 5)
-        neighbors(path, turns)
-        if options.glove:
-            analogies(path, turns, 8 if options.quick else 1)
-        csls((5_000, 10_000, 20_000) if options.quick else (10_000, 20_000, 40_000))
-        mapping(Path(scratch), turns)
-        if options.glove:
-            least_squares(path)
-            unsupervised(path, 1 if options.quick else 10)
+    real = ("analogies", "self_learning", "least_squares")  # these need words
+    parts = ("neighbors", "analogies", "csls", "procrustes", "self_learning", "least_squares")
+    chosen = arguments(__doc__, parts, "one turn, an eighth of the analogies, small CSLS", file="glove.6B.50d.txt")
+    turns = 1 if chosen.quick else 3
+    packages = ("vecload", "numpy", "numba", "gensim", "torch")
+    with topic("spaces", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
+        path = chosen.file or generate(Path(scratch) / "glove.6B.50d.txt", 400_000, 50, 5)
+        measures = {
+            "neighbors": lambda: neighbors(path, turns),
+            "analogies": lambda: analogies(path, turns, 8 if chosen.quick else 1),
+            "csls": lambda: csls((5_000, 10_000, 20_000) if chosen.quick else (10_000, 20_000, 40_000)),
+            "procrustes": lambda: mapping(Path(scratch), turns),
+            "self_learning": lambda: unsupervised(path, 1 if chosen.quick else 10),
+            "least_squares": lambda: least_squares(path),
+        }
+        for name in chosen.only:
+            if chosen.file or name not in real:
+                measures[name]()
 
 
 if __name__ == "__main__":

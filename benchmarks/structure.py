@@ -1,6 +1,8 @@
 """Count what makes a package hard or easy to enter: modules, import cycles, hops of a call, comments, duplicates.
 
-Usage: ``python benchmarks/structure.py [CHECKOUT ...]`` prints one column for each checkout, this one by default.
+    python benchmarks/structure.py [CHECKOUT]
+
+With another, older checkout, its counts are in the column "before".
 """
 
 from __future__ import annotations
@@ -16,9 +18,22 @@ from collections import defaultdict
 from pathlib import Path
 
 import networkx as nx
+from record import arguments, info, row, title, topic
 
 WINDOW = 6  # lines that make a passage
 HERE = Path(__file__).parent.parent
+COUNTS = (
+    "modules",
+    "lines of the longest module",
+    "import cycles at run time (modules in each)",
+    "import cycles with types (modules in each)",
+    "imports inside functions",
+    "load: modules · module pairs · calls between modules",
+    "encode: modules · module pairs · calls between modules",
+    "public names: root · namespaces",
+    f"places of passages of {WINDOW} lines that occur twice",
+    "comment lines per 100 lines of code",
+)
 
 # Calls between modules are counted in a fresh process, so that imports and kernels are in the state a user has.
 TRACE = """
@@ -126,8 +141,8 @@ def functions_importing(source: str) -> int:
     )
 
 
-def measure(root: Path) -> dict[str, object]:
-    """Return all counts of one checkout."""
+def measure(root: Path) -> tuple[object, ...]:
+    """Return the values of `COUNTS` of one checkout."""
     sources = {path: path.read_text() for path in sorted((root / "vecload").rglob("*.py"))}
     passages = defaultdict(list)
     code = comments = local = 0
@@ -142,28 +157,28 @@ def measure(root: Path) -> dict[str, object]:
     starts = [(path, begin) for path, begin in repeated if (path, begin - 1) not in repeated]
     load, encode = run(root, f"MEASURED = 'load'\n{TRACE}"), run(root, f"MEASURED = 'encode'\n{TRACE}")
     public = run(root, PUBLIC)
-    return {
-        "modules": len(sources),
-        "lines of the longest module": max(source.count("\n") for source in sources.values()),
-        "import cycles at run time (modules in each)": cycles(imports(root, type_checking=False)) or "none",
-        "import cycles with types (modules in each)": cycles(imports(root, type_checking=True)) or "none",
-        "imports inside functions": local,
-        "load: modules · module pairs · calls between modules": " · ".join(map(str, load)),
-        "encode: modules · module pairs · calls between modules": " · ".join(map(str, encode)),
-        "public names: root · namespaces": " · ".join(map(str, public)),
-        f"places of passages of {WINDOW} lines that occur twice": len(starts),
-        "comment lines per 100 lines of code": f"{100 * comments / code:.1f}",
-    }
+    return (
+        len(sources),
+        max(source.count("\n") for source in sources.values()),
+        cycles(imports(root, type_checking=False)) or "none",
+        cycles(imports(root, type_checking=True)) or "none",
+        local,
+        " · ".join(map(str, load)),
+        " · ".join(map(str, encode)),
+        " · ".join(map(str, public)),
+        len(starts),
+        f"{100 * comments / code:.1f}",
+    )
 
 
 def main() -> None:
-    """Print a Markdown table."""
-    roots = [Path(argument).resolve() for argument in sys.argv[1:]] or [HERE]
-    columns = [measure(root) for root in roots]
-    print("| count |", " | ".join(root.name for root in roots), "|")
-    print("| --- |", " | ".join("---" for _ in roots), "|")
-    for name in columns[0]:
-        print(f"| {name} |", " | ".join(str(column[name]) for column in columns), "|")
+    chosen = arguments(__doc__, ("counts",), "the same counts", file="CHECKOUT")
+    # The counts of an older checkout come first.
+    roots = [*([chosen.file.resolve()] if chosen.file else []), HERE]
+    with topic("structure", chosen):
+        title("counts", "Counts", "count", *(info(name) for name in ("before", "after")[-len(roots) :]))
+        for name, values in zip(COUNTS, zip(*(measure(root) for root in roots), strict=True), strict=True):
+            row(name, *values)
 
 
 if __name__ == "__main__":

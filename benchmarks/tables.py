@@ -8,13 +8,13 @@ float32 matrix and a list of words, with a warm page cache. Peak memory is above
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from measure import in_turn, row, run, title, versions
+from measure import in_turn, run
+from record import ahead, arguments, info, lower, row, title, topic
 
 VECLOAD = "import vecload; run = lambda: vecload.load(path)"
 CSV = {
@@ -48,7 +48,12 @@ JSON = {
         1,
     ),
 }
-
+FILES = (
+    ("CSV, 6 decimals", "digits.csv", CSV),
+    ("CSV, as pandas writes float32", "pandas.csv", CSV),
+    ("wide Parquet", "wide.parquet", PARQUET),
+    ("JSON, an object of lists", "vectors.json", JSON),
+)
 
 MODEL = {
     "vecload, the input embedding": "import vecload; run = lambda: vecload.load(path).matrix.sum()",
@@ -98,28 +103,42 @@ def write(code: str, path: Path, rows: int, dim: int) -> None:
     subprocess.run([sys.executable, "-c", code, str(path), str(rows), str(dim)], check=True)
 
 
-def compare(folder: Path, *, part: int, turns: int) -> None:
-    """Print the tables."""
-    rows, dim = 100_000 // part, 100
+def files(folder: Path, rows: int, dim: int, turns: int) -> None:
     write(WRITE, folder, rows, dim)
-    for name in ("digits.csv", "pandas.csv", "wide.parquet", "vectors.json"):
+    title(
+        "files",
+        f"Tables and JSON, {rows:,} × {dim}",
+        *("file", info("bytes"), lower("vecload, s"), "other", info("other, s"), ahead("other / vecload")),
+    )
+    for label, name, cases in FILES:
         path = folder / name
-        cases = CSV if path.suffix == ".csv" else PARQUET if path.suffix == ".parquet" else JSON
-        title(f"{name}, {path.stat().st_size:,} bytes, {rows:,} × {dim}", "", "seconds", "× vecload")
         best = in_turn(cases, path, dim, turns)
-        for case, seconds in best.items():
-            row(case, f"{seconds:.3f}", f"{seconds / best['vecload']:.1f}")
-    title("JSON: peak memory above the imports'", "bytes in", "matrix and words, MB", "peak, MB")
+        ours = best.pop("vecload")
+        for other, seconds in best.items():
+            row(label, f"{path.stat().st_size:,}", f"{ours:.3f}", other, f"{seconds:.3f}", f"{seconds / ours:.1f}")
+
+
+def json_memory(folder: Path, rows: int, dim: int) -> None:
+    title(
+        "json_memory",
+        "JSON: peak memory above the imports'",
+        *("rows", info("bytes in"), info("matrix and words, MB"), lower("peak, MB")),
+    )
     path = folder / "large.json"
-    write(WRITE_JSON, path, 350_000 // part, dim)
+    write(WRITE_JSON, path, rows, dim)
     _, peak, size = run(VECLOAD, path, dim, 1)
-    row(f"{path.stat().st_size:,}", f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}")
+    row(f"{rows:,} × {dim}", f"{path.stat().st_size:,}", f"{size / 1e6:.0f}", f"{peak / 1e6:.0f}")
+
+
+def input_embedding(folder: Path, rows: int, dim: int) -> None:
     model = folder / "model"
     model.mkdir()
-    write(WRITE_MODEL, model, 32_000 // part, 1024)
-    weights = model / "model.safetensors"
+    write(WRITE_MODEL, model, rows, dim)
+    size = (model / "model.safetensors").stat().st_size
     title(
-        f"Input embedding of a model, {weights.stat().st_size:,} bytes: every value is read", "", "seconds", "peak, MB"
+        "input_embedding",
+        f"Input embedding of a model of {size:,} bytes, every value read",
+        *("", lower("seconds"), lower("peak, MB")),
     )
     for case, code in MODEL.items():
         seconds, peak, _ = run(code, model, dim, 1)
@@ -127,12 +146,18 @@ def compare(folder: Path, *, part: int, turns: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small tables, one turn per case")
-    options = parser.parse_args()
-    print(versions("vecload", "numpy", "numba", "pandas", "pyarrow"))
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(Path(scratch), part=10 if options.quick else 1, turns=1 if options.quick else 3)
+    chosen = arguments(__doc__, ("files", "json_memory", "input_embedding"), "small tables, one turn per case")
+    turns, part = (1, 10) if chosen.quick else (3, 1)
+    packages = ("vecload", "numpy", "numba", "pandas", "pyarrow")
+    with topic("tables", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        measures = {
+            "files": lambda: files(folder, 100_000 // part, 100, turns),
+            "json_memory": lambda: json_memory(folder, 350_000 // part, 100),
+            "input_embedding": lambda: input_embedding(folder, 32_000 // part, 1024),
+        }
+        for name in chosen.only:
+            measures[name]()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import importlib.util
 import math
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import row, title, versions
+from record import ahead, arguments, higher, info, lower, note, row, title, topic
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import vecload
@@ -168,8 +167,8 @@ def losses(quick: bool) -> None:
     count = sum(one.numel() for one in model.parameters())
     before = loss_of(model, stream(old, held_out), size)
     shared = int((align_tokens(token_forms(old), token_forms(new)) >= 0).sum())
-    print(
-        f"\n{count / 1e6:.1f} million parameters, trained for {steps:,} steps in {time.perf_counter() - begin:.0f} s: "
+    about = (
+        f"{count / 1e6:.1f} million parameters, trained for {steps:,} steps in {time.perf_counter() - begin:.0f} s: "
         f"loss {before[0]:.2f} per token, {before[1]:.2f} bits per byte; "
         f"{shared:,} of {new.get_vocab_size():,} tokens shared"
     )
@@ -186,9 +185,16 @@ def losses(quick: bool) -> None:
     tokens = token_vectors(texts, new, 100, min_count=3, epochs=3, bucket=100_000, workers=2)
     given = {"focus": {"vectors": tokens}, "wechsel": {"vectors": spoken}, "omp": {"donor": donor}}
     title(
+        "loss",
         f"Loss after the move, and after {more:,} more steps",
-        "", "loss at the start", "bits per byte", f"after {more:,} steps", "bits per byte", "rows made by the method",
-    )  # fmt: skip
+        "",
+        lower("loss at the start", portable=True),
+        lower("bits per byte", portable=True),
+        lower(f"after {more:,} steps", portable=True),
+        lower("bits per byte then", portable=True),
+        info("rows made by the method"),
+    )
+    note(about)
     evaluation = stream(new, held_out)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     for name, options in METHODS.items():
@@ -232,9 +238,13 @@ def sentences(quick: bool) -> None:
     donor[found.ids] = found.rows
     given = {"focus": {"vectors": tokens}, "omp": {"donor": donor}}
     title(
+        "sentences",
         f"Pooled sentences of wordllama's table ({len(lines):,} sentences, {new.get_vocab_size():,} new tokens)",
-        "", "cosine with the original", "correlation of similarities", "rows copied",
-    )  # fmt: skip
+        "",
+        higher("cosine with the original", portable=True),
+        higher("correlation of similarities", portable=True),
+        info("rows copied"),
+    )
     upper = np.triu_indices(len(lines), 1)
     similarities = (original @ original.T)[upper]
     for name, options in METHODS.items():
@@ -347,9 +357,11 @@ def speed(quick: bool) -> None:
     new = target - shared
     omp_new, omp_shared = 10_000 // part, 16_000 // part
     title(
+        "speed",
         f"A table of {source:,} × {dim:,} bfloat16 ({source * dim * 2 / 1e9:.2f} GB)",
-        "", "tokens", "seconds", "peak above the model, MB", "NumPy, seconds", "NumPy / vecload",
-    )  # fmt: skip
+        *("", "tokens", lower("seconds"), lower("peak above the model, MB")),
+        *(info("NumPy, seconds"), ahead("NumPy / vecload")),
+    )
     cases = {
         "focus": ((source, target, shared), lambda: numpy_focus(new, shared, dim, 200)),
         "wechsel": ((source, target, shared), lambda: numpy_wechsel(new, source, dim, 100)),
@@ -375,14 +387,11 @@ def speed(quick: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small models and tables")
-    parser.add_argument("--only", choices=["loss", "sentences", "speed"], help="one part")
-    options = parser.parse_args()
-    print(versions("vecload", "numpy", "torch", "transformers", "tokenizers", "gensim"))
-    for name, part in (("loss", losses), ("sentences", sentences), ("speed", speed)):
-        if options.only in (None, name):
-            part(options.quick)
+    measures = {"loss": losses, "sentences": sentences, "speed": speed}
+    chosen = arguments(__doc__, tuple(measures), "small models and tables")
+    with topic("transfer", chosen, "vecload", "numpy", "torch", "transformers", "tokenizers", "gensim"):
+        for name in chosen.only:
+            measures[name](chosen.quick)
 
 
 if __name__ == "__main__":

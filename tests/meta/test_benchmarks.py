@@ -14,7 +14,7 @@ import pytest
 from tests.meta.checkout import ROOT
 
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
-QUICK = [path for path in BENCHMARKS if "--quick" in path.read_text(encoding="utf-8")]
+QUICK = [path for path in BENCHMARKS if "[--quick]" in path.read_text(encoding="utf-8")]
 
 
 def import_statements(source: str) -> list[ast.ImportFrom]:
