@@ -96,14 +96,16 @@ def differ(old: Table, new: Table) -> bool:
 
 
 def compare(old: dict[str, list[Table]], new: dict[str, list[Table]]) -> list[Change]:
-    """Return the changes of all figures of two runs, given as tables by topic."""
+    """Return the changes of all figures of two runs, given as tables by topic, and tables that only one run has."""
     changes = []
     for topic in sorted(old.keys() & new.keys()):
         before, after = ({table.key: table for table in run[topic]} for run in (old, new))
         for key in before | after:
-            one, other = (tables.get(key, Table(key, "", [])) for tables in (before, after))
-            portable = key in before and key in after and differ(one, other)
-            changes += compare_tables(topic, one, other, portable=portable)
+            if key not in before or key not in after:
+                changes.append(Change(f"{topic}/{key}", "", "", "", "missing" if key in before else "new"))
+            else:
+                portable = differ(before[key], after[key])
+                changes += compare_tables(topic, before[key], after[key], portable=portable)
     return changes
 
 
@@ -162,7 +164,7 @@ def main() -> int:
     if shown:
         print("\n".join(map(line, [("figure", "old", "new", "new / old", ""), ["---"] * 5, *shown])))
     worse = sum(change.verdict == "worse" for change in changes)
-    print(f"{len(changes)} figures, {worse} more than {LIMIT:.0%} worse.")
+    print(f"{len(changes)} comparisons, {worse} more than {LIMIT:.0%} worse.")
     return 1 if worse else 0
 
 

@@ -266,6 +266,8 @@ def main() -> None:
         for name in chosen.only:
             if chosen.file or name != "quality":
                 measures[name]()
+            else:
+                print(f"\n{name}: skipped, because it needs the file glove.6B.50d.txt")
 
 
 if __name__ == "__main__":

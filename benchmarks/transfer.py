@@ -194,7 +194,6 @@ def losses(quick: bool) -> None:
         lower("bits per byte then", portable=True),
         info("rows made by the method"),
     )
-    note(about)
     evaluation = stream(new, held_out)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     for name, options in METHODS.items():
@@ -207,6 +206,7 @@ def losses(quick: bool) -> None:
         end = loss_of(moved, evaluation, size)
         combined = sum(one.types for one in made.coverage.counts if one.origin != "copied")
         row(name, *(f"{value:.2f}" for value in (*start, *end)), f"{combined:,}")
+    note(about)
 
 
 def sentences(quick: bool) -> None:
