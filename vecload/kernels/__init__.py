@@ -29,6 +29,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -93,13 +94,26 @@ def kernel(function: F) -> F:
     # method when it must compile for new argument types; running it on another thread keeps the main thread responsive.
     dispatcher: Any = compiled
     compile_for = dispatcher._compile_for_args
-
-    def compile_interruptibly(*args: Any, **kws: Any) -> Any:
-        with collection_paused():
-            return interruptible(functools.partial(compile_for, *args, **kws))
-
-    dispatcher._compile_for_args = compile_interruptibly
+    dispatcher._compile_for_args = lambda *args, **kws: interruptible(
+        functools.partial(_compile_alone, compile_for, *args, **kws)
+    )
     return compiled
+
+
+# A forked process has only the thread that called fork, but a copy of all locks and of numba's state. If another thread
+# is compiling at that moment, the child would wait for a lock that no thread releases, or find half of a compilation.
+# So kernels are compiled under this lock, which a fork takes first. numba compiles one function at a time anyway.
+_compiling = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=_compiling.release
+    )
+
+
+def _compile_alone(compile_for: Callable[..., Any], *args: Any, **kws: Any) -> Any:
+    # Paused under the lock, so that no child starts with the collector paused.
+    with _compiling, collection_paused():
+        return compile_for(*args, **kws)
 
 
 def inline(function: F) -> F:
