@@ -28,7 +28,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the branches for Windows."""
     for module in (file_system, atomic):
         monkeypatch.setattr(module, "WINDOWS", True)
-    monkeypatch.setattr(file_system, "_PATIENCE", 0.2)
+    monkeypatch.setattr(file_system, "RENAME_SECONDS", 0.2)
 
 
 def refuse_rename(monkeypatch: pytest.MonkeyPatch, times: int) -> list[Path]:

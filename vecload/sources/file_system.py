@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 WINDOWS = os.name == "nt"
 
-_PATIENCE = 2.0  # seconds that another program may have a file open
+RENAME_SECONDS = 2.0
+"""Seconds for which Windows tries a rename again while another program has the file open."""
 _LOCK = ".lock"
 
 
@@ -69,7 +70,7 @@ def replace_path(part: Path, target: Path) -> None:
     """
     if WINDOWS and target.is_dir():  # raises if it is not empty, as a rename does elsewhere
         target.rmdir()
-    deadline, wait = time.monotonic() + _PATIENCE, 0.01
+    deadline, wait = time.monotonic() + RENAME_SECONDS, 0.01
     while True:
         try:
             os.replace(part, target)  # noqa: PTH105 - patched in tests
