@@ -71,21 +71,6 @@ def again():
 
 assert_equal(in_child(again), expected)
 """,
-    "fork while threads work": """
-expected = use()
-stop = threading.Event()
-
-def work():
-    while not stop.is_set():
-        use()
-
-threads = [threading.Thread(target=work) for _ in range(2)]
-for thread in threads:
-    thread.start()
-for _ in range(5):
-    assert_equal(in_child(use), expected)
-stop.set()
-""",
     "fork while kernels are compiled": """
 words = Words.from_strings(names)
 thread = threading.Thread(target=words.lookup, args=(words,))
