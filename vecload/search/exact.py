@@ -174,7 +174,7 @@ def _objective(matrix: npt.NDArray[Any], norms: Singles, metric: Metric) -> Obje
 def _cosines(queries: npt.NDArray[Any], rows: npt.NDArray[Any], _: object) -> npt.NDArray[np.float64]:
     """Return the cosines of queries and their candidates; those below their rounding error are 0.
 
-    A float32 has so many values near 0 that such errors would decide about the order of orthogonal rows.
+    Numbers near 0 keep their precision in float32, so these errors would decide about the order of orthogonal rows.
     """
     cosines: npt.NDArray[np.float64] = np.einsum("qpd,qkd->qk", unit_rows(queries), unit_rows(rows))
     cosines[np.abs(cosines) < (rows.shape[2] + 4) * 2.0**-53] = 0
