@@ -48,7 +48,7 @@ docs: .venv/test ## Run every example of the documentation and docstrings, and c
 
 bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.md: GLOVE=glove.6B.50d.txt for the words of a real file.
 	for topic in fasttext_models layers tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
-	for topic in load_text formats pooling spaces; do $(BIN)/python benchmarks/$$topic.py $(GLOVE) || exit; done
+	for topic in load_text starting formats pooling spaces; do $(BIN)/python benchmarks/$$topic.py $(GLOVE) || exit; done
 	$(BIN)/python benchmarks/report.py
 
 bench-compare: .venv/test ## Compare the figures with those of the last commit: OLD=revision or folder for others.
