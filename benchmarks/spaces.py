@@ -53,6 +53,23 @@ NEIGHBORS = {
     "torch, product and topk": TORCH + "run = lambda: torch.topk(queries @ matrix.T, 10)",
     "gensim, one call per word": GENSIM + "run = lambda: [peer.most_similar(word) for word in words[::10]]",
 }
+DRAWN = """
+import numpy as np, vecload
+rows = np.random.default_rng(0).standard_normal((ROWS, 300), dtype=np.float32)
+norms = np.linalg.norm(rows, axis=1)
+asked = rows[:: len(rows) // 1000][:1000].copy()
+"""
+LARGE = {
+    "vecload, 1,000 vectors in one call": DRAWN
+    + "run = lambda: vecload.search.nearest(rows, asked, 10, norms=norms, progress=False)",
+    "torch, product and topk": DRAWN
+    + """
+import torch
+matrix = torch.from_numpy(rows / norms[:, None])
+queries = torch.from_numpy(asked / np.linalg.norm(asked, axis=1, keepdims=True))
+run = lambda: torch.topk(queries @ matrix.T, 10)
+""",
+}
 QUESTIONS = """
 from vecload import evaluation
 some = evaluation.read_analogies("questions-words")
@@ -94,6 +111,18 @@ def neighbors(path: Path, turns: int) -> None:
     best["gensim, one call per word"] *= 10
     for name, seconds in best.items():
         row(name, f"{seconds:.2f}", f"{seconds / best['vecload, 1,000 words in one call']:.2f}")
+
+
+def large_neighbors(rows: int, turns: int) -> None:
+    title(
+        "large_neighbors",
+        f"Ten neighbors of 1,000 vectors among {rows:,} × 300, drawn at random",
+        "", lower("seconds"), ahead("× vecload"),
+    )  # fmt: skip
+    cases = {name: (setup.replace("ROWS", str(rows)), 2) for name, setup in LARGE.items()}
+    best = in_turn(cases, Path(), 300, turns)
+    for name, seconds in best.items():
+        row(name, f"{seconds:.2f}", f"{seconds / next(iter(best.values())):.2f}")
 
 
 def analogies(path: Path, turns: int, step: int) -> None:
@@ -203,7 +232,7 @@ def unsupervised(path: Path, seeds: int) -> None:
 
 def main() -> None:
     real = ("analogies", "self_learning", "least_squares")  # these need words
-    parts = ("neighbors", "analogies", "csls", "procrustes", "self_learning", "least_squares")
+    parts = ("neighbors", "large_neighbors", "analogies", "csls", "procrustes", "self_learning", "least_squares")
     chosen = arguments(__doc__, parts, "one turn, an eighth of the analogies, small CSLS", file="glove.6B.50d.txt")
     turns = 1 if chosen.quick else 3
     packages = ("vecload", "numpy", "numba", "gensim", "torch")
@@ -211,6 +240,7 @@ def main() -> None:
         path = chosen.file or generate(Path(scratch) / "glove.6B.50d.txt", 400_000, 50, 5)
         measures = {
             "neighbors": lambda: neighbors(path, turns),
+            "large_neighbors": lambda: large_neighbors(100_000 if chosen.quick else 1_000_000, turns),
             "analogies": lambda: analogies(path, turns, 8 if chosen.quick else 1),
             "csls": lambda: csls((5_000, 10_000, 20_000) if chosen.quick else (10_000, 20_000, 40_000)),
             "procrustes": lambda: mapping(Path(scratch), turns),
