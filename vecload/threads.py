@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
 T = TypeVar("T")
@@ -84,6 +84,14 @@ class Pool:
         """Return the results of ``map(work, *items)``, in order."""
         futures = [self.submit(work, *args) for args in zip(*items, strict=True)]
         return (future.result() for future in futures)
+
+    def run(self, work: Callable[..., object], jobs: Sequence[tuple[Any, ...]]) -> None:
+        """Call `work` with each tuple of arguments. This thread does the first job, because it would only wait."""
+        others = [self.submit(work, *job) for job in jobs[1:]]
+        for job in jobs[:1]:
+            work(*job)
+        for other in others:
+            other.result()
 
     def _run(self) -> None:
         while (task := self._work.get()) is not None:

@@ -47,7 +47,7 @@ def _any_above(line, scale, shift, worst):  # type: ignore[no-untyped-def]
     # LLVM vectorizes this loop because its length is fixed and its arrays are slices of known length.
     count = np.int32(0)
     for j in range(_RUN):
-        count += np.int32(1) if line[j] * scale[j] + shift[j] > worst else np.int32(0)
+        count += np.int32(1) if np.float32(line[j]) * scale[j] + shift[j] > worst else np.int32(0)
     return count > 0
 
 
@@ -57,7 +57,7 @@ def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-
 
     Parameters
     ----------
-    products : float32 (queries, block)
+    products : float32 or int32 (queries, block)
         Products of the queries with a block of rows.
     scale, shift : float32 (block,), read-only
         Factor and summand of each row.
@@ -79,7 +79,7 @@ def update_top_k(products, scale, shift, first, best, rows):  # type: ignore[no-
             run = line[begin:end], scale[begin:end], shift[begin:end]
             if end - begin < _RUN or _any_above(run[0], run[1], run[2], scores[0]):
                 for j in range(begin, end):
-                    score = line[j] * scale[j] + shift[j]
+                    score = np.float32(line[j]) * scale[j] + shift[j]
                     if score > scores[0]:
                         _replace_root(scores, score_rows, score, np.int64(first + j))
             begin = end

@@ -168,7 +168,9 @@ def _objective(matrix: npt.NDArray[Any], norms: Singles, metric: Metric) -> Obje
         return Objective(ones, zeros, lambda q, x, _rows: np.einsum("qpd,qkd->qk", q, x))
     if metric == "euclidean":
         return _euclidean(matrix, norms, ones)
-    return Objective(inverse_norms(norms), zeros, _cosines)
+    # A float32 product of unit vectors has at most this error (Higham, Accuracy and Stability of Numerical Algorithms,
+    # section 3.1), and rounding the vectors and their norms adds a little.
+    return Objective(inverse_norms(norms), zeros, _cosines, error=(matrix.shape[1] + 8) * 2.0**-24)
 
 
 def _cosines(queries: npt.NDArray[Any], rows: npt.NDArray[Any], _: object) -> npt.NDArray[np.float64]:

@@ -75,6 +75,11 @@ def largest_products(queries: Singles, matrix: Singles, k: int) -> Candidates:
     return Candidates(rows, scores)
 
 
+def heaps(count: int, k: int) -> Candidates:
+    """Return empty heaps of scores and rows, for `vecload.kernels.top_k`."""
+    return Candidates(np.full((count, k), _EMPTY, dtype=np.int64), np.full((count, k), -np.inf, dtype=np.float32))
+
+
 def search_pool() -> Pool:
     """Return threads for `candidates`."""
     from vecload.kernels import workers
@@ -119,8 +124,7 @@ def candidates(
     from vecload.kernels import top_k, workers
 
     count, parts, dim = queries.shape
-    heap = np.full((count, k), -np.inf, dtype=np.float32)
-    rows = np.full((count, k), _EMPTY, dtype=np.int64)
+    rows, heap = heaps(count, k)
     flat = queries.reshape(count * parts, dim)
     scale, shift = read_only(scale), read_only(shift)
     ones = read_only(np.ones(_MOST, dtype=np.float32))
@@ -140,11 +144,7 @@ def candidates(
             (products[at : at + share], factor, shift[first:last], first, heap[at : at + share], rows[at : at + share])
             for at in range(0, count, share)
         ]
-        # This thread does the first share itself, because it would only wait otherwise.
-        others = [pool.submit(top_k.update_top_k, *job) for job in jobs[1:]]
-        top_k.update_top_k(*jobs[0])
-        for other in others:
-            other.result()
+        pool.run(top_k.update_top_k, jobs)
         advance(count * len(block))
     rows[rows == _EMPTY] = -1
     return Candidates(rows, heap)

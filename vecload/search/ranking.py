@@ -11,10 +11,13 @@ import numpy.typing as npt
 from vecload.arrays import row_blocks, unit_rows
 from vecload.errors import OptionError
 from vecload.progress import progress_bar
+from vecload.search import quantized
 from vecload.search.products import QUERIES, VALUES, Candidates, candidates, search_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from vecload.threads import Pool
 
     Ids = npt.NDArray[np.int64]
     Singles = npt.NDArray[np.float32]
@@ -54,8 +57,9 @@ class Objective:
     origin
         Point that is subtracted from queries and rows before the product, float64, shape (dim,); None if the queries
         are normalized instead. Float32 cannot resolve small distances between points that are far from zero.
-    bounds
-        Whether `combine` returns upper bounds of the scores, for functions that magnify rounding.
+    error
+        Largest amount by which a score can be above its value in float32, for a query of unit length. None if it is not
+        known; then only queries with equal scores are answered again from more candidates.
     """
 
     scale: npt.NDArray[np.float32]
@@ -63,7 +67,12 @@ class Objective:
     rescore: Callable[[Doubles, Doubles, Ids], Doubles]
     combine: Callable[[Singles], Singles] | None = None
     origin: npt.NDArray[np.float64] | None = None
-    bounds: bool = False
+    error: float | None = None
+
+    @property
+    def is_product(self) -> bool:
+        """Whether scores are products of single vectors, with a factor for each row and no summand."""
+        return self.combine is None and self.origin is None and not self.shift.any()
 
 
 def check_count(k: int) -> None:
@@ -81,6 +90,7 @@ def best_rows(
     *,
     order: npt.NDArray[np.int64] | None = None,
     spare: int = _SPARE,
+    integers: bool = True,
     progress: bool | None = None,
 ) -> Nearest:
     """Return the k best rows of each query, shape (q, parts, dim), by an objective; distances are positive.
@@ -90,6 +100,8 @@ def best_rows(
     `spare` more candidates than requested are scored exactly. If the last of them has the score of the last row
     returned, there may be more rows of that score, and rounding decided which of them became candidates. Such a query
     is answered again from more candidates.
+
+    With `integers`, candidates of many queries are found by products of integers where that is faster (`quantized`).
     """
     check_count(k)
     excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
@@ -104,19 +116,12 @@ def best_rows(
         for some in row_blocks(len(queries) if keep else 0, QUERIES):
             # Queries are normalized in double precision, so that very large and very small ones survive float32.
             wide = queries[some].astype(np.float64)
-            seen = candidates(
-                (unit_rows(wide) if objective.origin is None else wide - objective.origin).astype(np.float32),
-                matrix,
-                keep,
-                scale=objective.scale,
-                shift=objective.shift,
-                pool=pool,
-                combine=objective.combine,
-                origin=objective.origin,
-                advance=shown.advance,
-            )
+            asked = (unit_rows(wide) if objective.origin is None else wide - objective.origin).astype(np.float32)
             answers = Nearest(found.rows[some], found.scores[some])
+            seen, bound = _candidates(asked, matrix, keep, objective, pool, shown.advance, integers=integers)
             undecided[some] = rescore(matrix, wide, seen, excluded[some], objective, answers, order)
+            if bound is not None:
+                undecided[some] |= answers.scores[:, -1] <= bound
     if undecided.any() and keep < len(matrix):
         more = best_rows(
             matrix,
@@ -126,10 +131,40 @@ def best_rows(
             excluded[undecided],
             order=order,
             spare=_GROWTH * spare,
+            integers=False,
             progress=progress,
         )
         found.rows[undecided], found.scores[undecided] = more
     return found
+
+
+def _candidates(
+    queries: Singles,
+    matrix: npt.NDArray[Any],
+    k: int,
+    objective: Objective,
+    pool: Pool,
+    advance: Callable[[int], object],
+    *,
+    integers: bool,
+) -> tuple[Candidates, Singles | None]:
+    """Return the candidates of each query, and a bound of the scores of all other rows if it is known."""
+    if integers and objective.is_product and quantized.suits(queries, matrix):
+        bounded = quantized.bounded_candidates(queries, matrix, k, scale=objective.scale, pool=pool, advance=advance)
+        if bounded is not None:
+            return bounded
+    found = candidates(
+        queries,
+        matrix,
+        k,
+        scale=objective.scale,
+        shift=objective.shift,
+        pool=pool,
+        combine=objective.combine,
+        origin=objective.origin,
+        advance=advance,
+    )
+    return found, None
 
 
 def rescore(
@@ -143,10 +178,10 @@ def rescore(
 ) -> npt.NDArray[np.bool_]:
     """Score candidates exactly and write the best of them, in order, into `answers`.
 
-    Return for which queries rows of equal score may be missing, bool, shape (q,): those whose worst candidate is as
-    good as the last answer, or may be if its score is a bound. Scores of 0 are not a matter of rounding, because
-    products with rows of zeros are exact and candidates are in the order of their numbers, so a table with many such
-    rows is not searched again.
+    Return for which queries a row may be missing, bool, shape (q,): those whose worst candidate is as good as the last
+    answer, or as good as far as float32 can tell. Scores of 0 are not a matter of rounding, because products with rows
+    of zeros are exact and candidates are in the order of their numbers, so a table with many such rows is not searched
+    again.
     """
     undecided = np.zeros(len(queries), dtype=np.bool_)
     refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
@@ -164,8 +199,8 @@ def rescore(
         worst = rough.argmin(axis=1)[:, None]
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
         rounded = (worst_score != 0) | (worst_rough != 0) | (order is not None)
-        doubtful = (last <= worst_rough) if objective.bounds else (worst_score == last) & rounded
-        undecided[some] = (np.isfinite(last) & doubtful)[:, 0]
+        doubtful = worst_score == last if objective.error is None else last <= worst_rough + objective.error
+        undecided[some] = (np.isfinite(last) & doubtful & rounded)[:, 0]
         rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
         found = ~np.take_along_axis(refused[some], best, 1)
         answers.rows[some, :width] = np.where(found, rows, -1)
