@@ -20,7 +20,12 @@ def find_values(kinds: dict[str, Any], word: str | None) -> tuple[list[str], np.
     names = [name for name in kinds if name != word]
     if word is None or not names or not all(types.is_floating(kinds[name]) for name in names):
         return None
-    return names, np.result_type(*(kinds[name].to_pandas_dtype() for name in names))
+    return names, np.result_type(*(float_dtype(kinds[name]) for name in names))
+
+
+def float_dtype(kind: Any) -> np.dtype[Any]:
+    """Return NumPy's type for a type of floats; pyarrow's own method imports pandas in some versions."""
+    return np.dtype(f"f{kind.bit_width // 8}")
 
 
 def join_values(batch: Any, word: str, names: list[str], vector: str, dtype: np.dtype[Any]) -> Any:
