@@ -1,10 +1,19 @@
 PYTHON ?= python3
-BIN := .venv/bin
+# Windows has another name for the folder of programs.
+PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := .venv/$(PROGRAMS)
 # Versions are pinned in constraints.txt; the ranges a user gets are in pyproject.toml.
 INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 # The development packages, as pip takes them.
 DEV = $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'])")
 PYTEST := $(BIN)/pytest -n 2
+# What the package depends on, as pip takes it: without torch and gensim, and in the oldest versions.
+REQUIRED = import re, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	names = project['dependencies']; extras = project['optional-dependencies']
+CORE = $$($(PYTHON) -c "$(REQUIRED); print(*(re.split('[ ;]', name)[0] for name in names if not re.match('torch|gensim', name)))")
+OLDEST = $$($(PYTHON) -c "$(REQUIRED); print(*(re.split('[ ;]', name)[0].replace('>=', '==') for name in names + extras['arrow']))")
+OLDEST_TESTS := tests/words tests/vocab tests/formats/text/test_text.py tests/formats/test_native.py tests/alignment/test_alignment.py \
+	tests/layers/test_layers.py
 
 # What `make test-fast` runs: words, vocabularies, text input, text and native files, alignment, search and layers.
 # It leaves out most formats, mapping, training, the command line, documentation, robustness and fuzzing.
@@ -12,7 +21,7 @@ FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 
-.PHONY: help demo lint format test test-fast test-all fuzz docs bench bench-compare resolve clean
+.PHONY: help demo lint format test test-fast test-all fuzz docs bench bench-compare wheel core oldest resolve clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -54,17 +63,41 @@ bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.m
 bench-compare: .venv/test ## Compare the figures with those of the last commit: OLD=revision or folder for others.
 	$(BIN)/python benchmarks/compare.py $(or $(OLD),HEAD)
 
-resolve: .venv/bin/python ## Show that the pinned set resolves without this machine's pip settings. Installs nothing.
+wheel: $(BIN)/python ## Build the wheel and the source distribution, check them, and use the wheel in an environment of its own.
+	$(INSTALL) build twine
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/$(PROGRAMS)/python -m pip install --quiet -c constraints.txt dist/*.whl
+	.venv-wheel/$(PROGRAMS)/python -I tests/smoke.py
+
+core: ## Use the package without torch and gensim, whose wheels appear later than new Pythons: PYTHON=python3.14.
+	rm -rf .venv-core
+	$(PYTHON) -m venv .venv-core
+	.venv-core/$(PROGRAMS)/python -m pip install --quiet -c constraints.txt $(CORE)
+	.venv-core/$(PROGRAMS)/python -m pip install --quiet --no-deps .
+	.venv-core/$(PROGRAMS)/python -I tests/smoke.py torch gensim
+
+oldest: ## Run a selection of the tests with the oldest versions that pyproject.toml allows.
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/$(PROGRAMS)/python -m pip install --quiet $(OLDEST) pytest hypothesis packaging
+	.venv-oldest/$(PROGRAMS)/python -m pip install --quiet --no-deps .
+	.venv-oldest/$(PROGRAMS)/python -I tests/smoke.py
+	.venv-oldest/$(PROGRAMS)/python -m pytest -q $(OLDEST_TESTS)
+
+resolve: $(BIN)/python ## Show that the pinned set resolves without this machine's pip settings. Installs nothing.
 	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \
 		$(INSTALL) --dry-run --ignore-installed -e . $(DEV)
 
-clean: ## Remove the virtual environment.
-	rm -rf .venv
+clean: ## Remove the virtual environments, and what was built.
+	rm -rf .venv .venv-wheel .venv-core .venv-oldest dist
 
-.venv/bin/python:
+.venv/bin/python .venv/Scripts/python:
 	$(PYTHON) -m venv .venv
 
-.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+.venv/demo: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) -e .
 	touch $@
 
