@@ -1,4 +1,4 @@
-"""Use an installed vecload as a new user does, with nothing but the package and what it depends on.
+"""Use an installed vecload as a new user does, with nothing but the package and its dependencies.
 
     python tests/smoke.py [PACKAGE...]
 

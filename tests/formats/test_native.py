@@ -154,7 +154,7 @@ def test_ngram_tables_are_stored(tmp_path: Path) -> None:
         (lambda h: h["words.slots"].update(dtype="I64"), "invalid tensor .words.slots.: found int64"),
         (
             lambda h: h["__metadata__"].update(version="2"),
-            "not a native file that this version of vecload reads: found .vecload vectors., version 2",
+            "the file was saved by another version of vecload: found version 2",
         ),
         (lambda h: h["__metadata__"].update(meta="[1, 2]"), "settings are not a JSON object"),
         (lambda h: h["__metadata__"].update(ngrams='{"minn": 3}'), "missing setting .maxn"),
@@ -244,3 +244,38 @@ def test_save_refuses_meta_that_could_not_be_read_back(meta: dict[str, Any], mes
     with pytest.raises(OptionError, match=message):
         vectors.save(tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def with_metadata(file: Path, **changes: str | None) -> Path:
+    """Return a copy of a native file whose metadata are changed, or removed for None."""
+    raw = file.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    for key, value in changes.items():
+        if value is None:
+            header["__metadata__"].pop(key, None)
+        else:
+            header["__metadata__"][key] = value
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 4096)
+    changed = file.with_name("changed.safetensors")
+    changed.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
+    return changed
+
+
+@pytest.mark.parametrize(("version", "shown"), [("2", "version 2"), ("1.5", "version 1.5"), (None, "version None")])
+def test_a_file_of_another_version_is_refused_with_what_to_do(tmp_path: Path, version: str | None, shown: str) -> None:
+    Vectors(["cat"], np.ones((1, 2), dtype="float32")).save(tmp_path / "v.safetensors")
+    with pytest.raises(FormatError, match=rf"found .*{shown}.*Update vecload"):
+        vecload.load(with_metadata(tmp_path / "v.safetensors", version=version), format="native")
+
+
+def test_keys_and_descriptions_that_are_not_known_are_ignored(tmp_path: Path) -> None:
+    """Later versions may add such keys without changing the version of the format."""
+    Vectors(["cat"], np.ones((1, 2), dtype="float32")).save(tmp_path / "v.safetensors")
+    file = with_metadata(
+        tmp_path / "v.safetensors", added="later", meta=json.dumps({"added": {"a": [1]}, "origin": "x"})
+    )
+    vectors = vecload.load(file)
+    assert vectors["cat"].tolist() == [1, 1]
+    assert vectors.meta["added"] == {"a": [1]}

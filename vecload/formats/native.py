@@ -37,6 +37,7 @@ from vecload.saved import (
     safetensors_header,
     to_json,
 )
+from vecload.saved.files import check_version
 from vecload.saved.schemas import DENSE_NGRAMS, META, META_ARGS, NATIVE, QUANTIZED_NGRAMS
 from vecload.words import Words
 
@@ -75,12 +76,10 @@ class Reader(BaseReader):
         raw = source.mapped()
         container = parse_safetensors(raw, source.name)
         metadata = container.metadata
-        if (metadata.get("format"), metadata.get("version")) != (NATIVE.mark, NATIVE.version):
-            found = f"{str(metadata.get('format'))[:40]!r}, version {str(metadata.get('version'))[:20]}"
-            expected = f"{NATIVE.mark!r}, version {NATIVE.version}"
-            raise FormatError(
-                "not a native file that this version of vecload reads", file=source.name, found=found, expected=expected
-            )
+        if metadata.get("format") != NATIVE.mark:
+            found, expected = repr(str(metadata.get("format"))[:40]), repr(NATIVE.mark)
+            raise FormatError("not a native file", file=source.name, found=found, expected=expected)
+        check_version(metadata.get("version"), NATIVE, source.name)
         self._matrix, self._words, ids = _table(container, source.name)
         self._rows = self._matrix if ids is None else IndexedRows(self._matrix, ids)
         self.dim = self._matrix.shape[1]
