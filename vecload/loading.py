@@ -78,7 +78,8 @@ def load(
     source
         A path of a file or of a model's folder, ``-`` for standard input, a member of an archive as
         ``archive.zip/member`` or ``archive.tar.gz/member``, a URL of any file system that fsspec knows (extra
-        "remote"), a name of the catalog of public files such as ``glove.6B.50d``, or a file opened in binary mode.
+        "remote"), an address of the Hugging Face Hub as ``hf://org/name@revision/path`` (extra "hub"; revision and path
+        are optional), a name of the catalog of public files such as ``glove.6B.50d``, or a file opened in binary mode.
         gzip, bzip2, xz, lzma, lz4, zstd, zip and tar are decompressed; in an archive, the only member with vectors is
         found. The format is detected from the content, not from the name; ``vecload formats`` lists all formats.
     vocab

@@ -1,7 +1,7 @@
-"""Turn a catalog name into something to open: the cached file, or a stream of one archive member.
+"""Turn a catalog name or an address of the Hugging Face Hub into something to open: a file in a cache, or a stream.
 
-Every function that takes a file also takes a catalog name, which it passes to this module first. Anything that is not a
-name is returned unchanged, and an existing file of the same name takes precedence over the catalog.
+Every function that takes a file also takes such a name, which it passes to this module first. Anything else is returned
+unchanged, and an existing file of the same name takes precedence over the catalog.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from vecload.catalog.cache import cache_path, download, is_private, native_path, refuse_offline
 from vecload.catalog.http import Policy
+from vecload.catalog.hugging_face import is_hub_address, local_path
 from vecload.catalog.listing import Entry, close_names, get
 from vecload.catalog.remote_zip import Member, NoRangesError
 from vecload.errors import FormatError
@@ -22,7 +23,7 @@ from vecload.errors import FormatError
 def resolve_source(
     source: str | os.PathLike[str] | IO[bytes], *, few_words: bool = False, policy: Policy | None = None
 ) -> Iterator[str | os.PathLike[str] | IO[bytes]]:
-    """Yield the file of a catalog name, and download it if necessary; yield any other source unchanged.
+    """Yield the file of a catalog name or Hub address, downloaded if necessary; yield any other source unchanged.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ def resolve_source(
     FileNotFoundError
         If the name is neither a file nor a catalog name, but similar to a catalog name.
     """
+    if is_hub_address(source):
+        yield local_path(source)
+        return
     if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := find_entry(source)) is None:
         yield source
         return
@@ -67,13 +71,15 @@ def resolve_source(
 
 
 def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Return the cached file of a data set of the catalog; return any other name, or an existing file, unchanged.
+    """Return the cached file of a data set of the catalog or the Hub; return any other name, or a file, unchanged.
 
     Raises
     ------
     DownloadError, FormatError
         As `download` does.
     """
+    if is_hub_address(name):
+        return str(local_path(name))
     entry = None if not isinstance(name, str) or os.path.lexists(name) else get(name)
     if entry is None or entry.dim is not None:
         return name

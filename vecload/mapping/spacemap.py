@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import row_blocks
+from vecload.catalog.hugging_face import local_path
 from vecload.errors import OptionError
 from vecload.mapping.normalization import Normalization
 from vecload.saved import open_saved, write_saved
@@ -154,7 +155,7 @@ class SpaceMap:
         FormatError
             If the file is damaged, or of another kind.
         """
-        with open_saved(path, SPACE_MAP) as (tensors, kept):
+        with open_saved(local_path(path), SPACE_MAP) as (tensors, kept):
             source, target = (
                 Normalization(tuple(kept[side]), tensors[f"{side}.means"]) for side in ("source", "target")
             )

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from vecload.pooling.row_pooler import RowPooler
 
 _SETTINGS, _VECTORS, _STATE = "pooler.json", "vectors.safetensors", "state.safetensors"
+FILES = (_SETTINGS, _VECTORS, _STATE)
+"""Names of the files of a saved pooler."""
 _LARGEST_POWER = 1000
 
 

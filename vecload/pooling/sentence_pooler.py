@@ -6,12 +6,12 @@ import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy.typing as npt
 import torch
 
+from vecload.catalog.hugging_face import local_folder
 from vecload.errors import OptionError, as_format_errors
 from vecload.ngrams import NgramTable
 from vecload.pooling import encoding, exporting, fitting, saving
@@ -313,7 +313,7 @@ class SentencePooler(RowPooler):
         Parameters
         ----------
         folder
-            Path of the folder.
+            Path of the folder, or address of one on the Hugging Face Hub, such as ``hf://org/name@revision``.
         tokenize
             The tokenizer, if it was a function: functions are not saved.
         trainable
@@ -325,7 +325,7 @@ class SentencePooler(RowPooler):
             If the folder holds something else.
         """
         with as_format_errors(os.fspath(folder)):
-            saved = saving.read(Path(folder), tokenize)
+            saved = saving.read(local_folder(folder, saving.FILES), tokenize)
             with saving.matching_parts(folder):
                 pooler = cls(
                     saved.vectors,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload import errors, text_input
+from vecload.catalog.hugging_face import local_path
 from vecload.errors import FormatError, OptionError, VocabularyError, list_of_strings, refuse_string
 from vecload.notebook import HEAD, Bar, table
 from vecload.sources import atomic_write
@@ -310,7 +311,7 @@ class Vocab(WordIds):
             If the file has no words, has vectors, repeats a word, or has ambiguous columns.
         """
         with errors.as_format_errors(name := text_input.input_name(path)):
-            document = text_input.read_document(path)
+            document = text_input.read_document(local_path(path))
             if is_saved(document.json):
                 try:
                     return cls(*from_json(document.json, name))
