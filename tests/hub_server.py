@@ -177,7 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = f"{asked['organization']}/{asked['name']}"
         status = 409 if name in self.hub.repos else 200
         if status == 200:
-            self.hub.add(name, {".gitattributes": b""}, private=bool(asked.get("private")))
+            private = asked.get("visibility") == "private" or bool(asked.get("private"))  # the second: older versions
+            self.hub.add(name, {".gitattributes": b""}, private=private)
         self.reply({"url": f"{self.hub.url}/{name}", "name": name, "id": name}, status)
 
     def whoami(self) -> None:
@@ -235,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif step["key"] == "lfsFile":
                 files[value["path"]] = self.hub.objects[value["oid"]]
+            elif step["key"] == "deletedFile":
+                del files[value["path"]]
             else:
                 raise _RefusalError(400, "", f"the test server does not know {step['key']}")
         request = "create_pr=1" in self.path

@@ -7,7 +7,7 @@
 
 Names are imported at their first use, so importing the package imports nothing else. Besides the names here, there are
 namespaces: `formats`, `oov`, `layers`, `pooling`, `classification`, `transforms`, `mapping`, `search`, `evaluation`,
-`catalog`, `shrinking`, `distributed`, `provenance`, `errors` and `compat`.
+`catalog`, `hub`, `shrinking`, `distributed`, `provenance`, `errors` and `compat`.
 """
 
 from importlib import import_module
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vecload import errors as errors
     from vecload import evaluation as evaluation
     from vecload import formats as formats
+    from vecload import hub as hub
     from vecload import layers as layers
     from vecload import mapping as mapping
     from vecload import oov as oov
@@ -98,6 +99,7 @@ _NAMESPACES = (
     "errors",
     "evaluation",
     "formats",
+    "hub",
     "layers",
     "mapping",
     "oov",

@@ -13,8 +13,8 @@ import vecload
 
 PAGE = Path(vecload.__file__).parent.parent / "docs" / "api.md"
 NAMESPACES = {
-    "catalog", "classification", "compat", "distributed", "errors", "evaluation", "formats", "layers", "mapping", "oov",
-    "pooling", "provenance", "search", "shrinking", "transforms",
+    "catalog", "classification", "compat", "distributed", "errors", "evaluation", "formats", "hub", "layers", "mapping",
+    "oov", "pooling", "provenance", "search", "shrinking", "transforms",
 }  # fmt: skip
 
 

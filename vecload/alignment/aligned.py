@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vecload.alignment.explaining import explain_seen
 from vecload.arrays import as_array, row_norms
+from vecload.catalog.hugging_face import ALIGNED as FILE_NAME
 from vecload.catalog.hugging_face import local_path
 from vecload.errors import OptionError
 from vecload.lazy import LazyModule
@@ -316,7 +317,7 @@ class Aligned:
         FormatError
             If the file is damaged, or of another kind, which the error names if it is known.
         """
-        with open_saved(local_path(path), ALIGNED) as (tensors, kept):
+        with open_saved(local_path(path, prefer=FILE_NAME), ALIGNED) as (tensors, kept):
             words = Words(tensors["words.data"], tensors["words.offsets"])
             tokens = kept["unk_token"], kept["pad_token"]
             vocab = Vocab(words, tensors.get("counts"), tuple(kept["specials"]), *tokens)

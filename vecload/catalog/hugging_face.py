@@ -1,4 +1,4 @@
-"""Addresses of the Hugging Face Hub, ``hf://org/name[@revision][/path]``: download what is needed, return its path.
+"""Addresses of the Hugging Face Hub, ``hf://org/name[@revision][/path]``: download files, and return their path.
 
 The cache, tokens, revisions and the offline mode are those of huggingface_hub. ``VECLOAD_OFFLINE`` is obeyed, too.
 """
@@ -15,13 +15,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote
 
-from vecload.catalog.cache import offline
+from vecload.catalog.cache import offline as forbids_network
 from vecload.errors import DownloadError, OptionError, require
 from vecload.message_text import shorten
 
 SCHEME: Final = "hf://"
 VECTORS: Final = "vectors.safetensors"
-"""File that `vecload.hub.push` writes, which is read if the address has no path."""
+"""File of vectors that `vecload.hub.push` writes, which is read if the address has no path."""
+ALIGNED: Final = "aligned.safetensors"
+"""File of an aligned matrix that it writes."""
+POOLER: Final = ("pooler.json", VECTORS, "state.safetensors")
+"""Files of a pooler that it writes."""
 
 _ADDRESS: Final = re.compile(
     r"hf://(?:(?P<kind>models|datasets|spaces)/)?(?P<repo>[\w.-]+/[\w.-]+)"
@@ -37,6 +41,11 @@ _ACCESSORY: Final = re.compile(
     re.IGNORECASE,
 )
 _SHOWN: Final = 20
+_ADVICE: Final = {
+    **dict.fromkeys((401, 403), "the token is invalid or lacks permission: {log_in}"),
+    412: "the repository changed at the same time: push again",
+    422: "the model card or the name is invalid",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def parse_address(address: str) -> HubAddress:
     return HubAddress(_KINDS[found["kind"]], found["repo"], None if revision is None else unquote(revision), path)
 
 
-def local_path(source: Any) -> Any:
+def local_path(source: Any, *, prefer: str = VECTORS) -> Any:
     """Download what an address of the Hub names, unless it is in the cache, and return its path; return others as is.
 
     Without a path in the address, this is the file that `vecload.hub.push` wrote, the folder of a static embedding
@@ -90,6 +99,8 @@ def local_path(source: Any) -> Any:
     ----------
     source
         The user's argument.
+    prefer
+        Name of the file to choose if the address has no path, or the path of a folder.
 
     Returns
     -------
@@ -109,7 +120,7 @@ def local_path(source: Any) -> Any:
         return source
     address = parse_address(source)
     names = _list_files(address)
-    chosen = choose_files(address, names)
+    chosen = choose_files(address, names, prefer=prefer)
     return str(_download(address, chosen.files) / chosen.path)
 
 
@@ -141,13 +152,13 @@ def local_folder(source: str | os.PathLike[str], names: Collection[str]) -> Path
 
 @dataclass(frozen=True)
 class Choice:
-    """What to open, as a path in the repository, and the files to download for it."""
+    """Path of the file or folder to open in a repository, and the files to download for it."""
 
     path: str
     files: tuple[str, ...]
 
 
-def choose_files(address: HubAddress, names: Collection[str]) -> Choice:
+def choose_files(address: HubAddress, names: Collection[str], *, prefer: str = VECTORS) -> Choice:
     """Choose what to open in a repository.
 
     Parameters
@@ -156,6 +167,8 @@ def choose_files(address: HubAddress, names: Collection[str]) -> Choice:
         The repository, and perhaps a path in it: of a file, a folder, or a member of an archive.
     names
         Names of all its files.
+    prefer
+        Name of the file to choose in a folder.
 
     Raises
     ------
@@ -177,8 +190,8 @@ def choose_files(address: HubAddress, names: Collection[str]) -> Choice:
     if not inside:
         raise DownloadError(f"{address}: there is no such file; {_held(names)}")
     top = f"{path}/" if path else ""
-    if top + VECTORS in inside:
-        return _with_side_files(top + VECTORS, names)
+    if top + prefer in inside:
+        return _with_side_files(top + prefer, names)
     for folder in (top, top + _STATIC_FOLDER):
         if all(folder + name in inside for name in _STATIC):
             files = [name for name in sorted(inside) if _is_part(name, top) or _is_part(name, folder)]
@@ -220,7 +233,7 @@ def _with_side_files(name: str, names: Collection[str]) -> Choice:
 def _list_files(address: HubAddress) -> list[str]:
     """Return the names of all files of a repository; without a connection, of those in the cache."""
     hub: Any = require("huggingface_hub", "hub")
-    if not offline():
+    if not forbids_network():
         with hub_errors(str(address), address.repo):
             try:
                 found = hub.HfApi().repo_info(address.repo, revision=address.revision, repo_type=address.kind)
@@ -243,7 +256,7 @@ def _download(address: HubAddress, names: Collection[str]) -> Path:
             repo_type=address.kind,
             revision=address.revision,
             allow_patterns=[glob.escape(name) for name in names],
-            local_files_only=offline() or not names,
+            local_files_only=forbids_network() or not names,
             library_name="vecload",
         )
     for name in names:
@@ -280,7 +293,7 @@ def hub_errors(what: str, repo: str) -> Iterator[None]:
     Parameters
     ----------
     what
-        What is read or written, for the message.
+        Name of the source or of the action, for the message.
     repo
         Name of the repository.
     """
@@ -307,7 +320,7 @@ def hub_errors(what: str, repo: str) -> Iterator[None]:
         raise DownloadError(f"{what}: HF_HUB_OFFLINE forbids network access: unset it") from error
     except errors.HfHubHTTPError as error:
         status, answer = _status(error), shorten(str(error))
-        advice = f"the token is invalid or lacks permission: {log_in}" if status in (401, 403) else "try again later"
+        advice = _ADVICE.get(status, "try again later").format(log_in=log_in)
         raise DownloadError(f"{what}: the Hub answered with status {status} ({answer}): {advice}") from error
     except _http_error() as error:
         raise DownloadError(f"{what}: the Hub cannot be reached ({shorten(str(error))}): check the network") from error

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from vecload.arrays import as_numpy, as_tensor
+from vecload.catalog.hugging_face import POOLER as POOLER_FILES
 from vecload.errors import FormatError, OptionError
 from vecload.formats.history import History
 from vecload.loading import load
@@ -46,9 +47,7 @@ if TYPE_CHECKING:
     from vecload.pooling.row_lookup import RowLookup, Unknown
     from vecload.pooling.row_pooler import RowPooler
 
-_SETTINGS, _VECTORS, _STATE = "pooler.json", "vectors.safetensors", "state.safetensors"
-FILES = (_SETTINGS, _VECTORS, _STATE)
-"""Names of the files of a saved pooler."""
+_SETTINGS, _VECTORS, _STATE = POOLER_FILES
 _LARGEST_POWER = 1000
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy.typing as npt
 import torch
 
-from vecload.catalog.hugging_face import local_folder
+from vecload.catalog.hugging_face import POOLER, local_folder
 from vecload.errors import OptionError, as_format_errors
 from vecload.ngrams import NgramTable
 from vecload.pooling import encoding, exporting, fitting, saving
@@ -325,7 +325,7 @@ class SentencePooler(RowPooler):
             If the folder holds something else.
         """
         with as_format_errors(os.fspath(folder)):
-            saved = saving.read(local_folder(folder, saving.FILES), tokenize)
+            saved = saving.read(local_folder(folder, POOLER), tokenize)
             with saving.matching_parts(folder):
                 pooler = cls(
                     saved.vectors,
