@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+from tests.hub_server import TOKEN, Hub, serving_hub, use_hub
 
 settings.register_profile("vecload", deadline=None)  # the first example compiles kernels
 settings.load_profile("vecload")
@@ -17,6 +20,23 @@ settings.load_profile("vecload")
 for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     if signal.getsignal(_signal := getattr(signal, _name, signal.SIGINT)) == signal.SIG_IGN:
         signal.signal(_signal, _handler)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """Serve a Hub on the loopback interface, and let huggingface_hub use it with a cache of its own."""
+    pytest.importorskip("huggingface_hub")
+    with serving_hub() as served:
+        use_hub(served, monkeypatch, tmp_path / "hf")
+        yield served
+
+
+@pytest.fixture
+def signed_in(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """Serve a Hub with the token of a user who can write to all repositories."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    return hub
+
 
 MAKE_GLOVE = Path(__file__).parent.parent.parent / "shared" / "data" / "make_glove.py"
 

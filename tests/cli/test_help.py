@@ -19,7 +19,7 @@ from vecload.oov.normalizers import SPELLINGS
 from vecload.pooling.modes import NAMES
 
 TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-PANELS = ["Look", "Convert", "Train", "Compare", "Fetch"]
+PANELS = ["Look", "Convert", "Train", "Compare", "Fetch", "Share"]
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 CODES = re.compile(r"\x1b\[")
 

@@ -7,20 +7,11 @@ import numpy as np
 import pytest
 
 import vecload
-from tests.hub_server import TOKEN, Hub
+from tests.hub_server import Hub
 from vecload import hub as vecload_hub
 from vecload.errors import DownloadError, OptionError, VecloadWarning
 
-# huggingface_hub 2.4 sends files by a parameter that its HTTP library will rename.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 META = {"license": "CC-BY-4.0", "source": "https://example.org/vectors"}
-
-
-@pytest.fixture
-def signed_in(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    return hub
 
 
 def small(seed: int = 0, meta: dict[str, str] | None = None) -> vecload.Vectors:
@@ -44,6 +35,14 @@ def test_push_creates_repository_and_load_reads_it(signed_in: Hub) -> None:
     loaded = vecload.load("hf://org/name")
     assert_equal(loaded, vectors)
     assert {key: loaded.meta[key] for key in META} == META
+
+
+def test_push_states_given_license_in_card_and_file(signed_in: Hub) -> None:
+    vecload_hub.push(small(), "org/name", license="mit")
+    vecload_hub.push(vecload.align(small(), ["dog"]), "org/aligned", license="mit")
+    assert vecload.load("hf://org/name").meta["license"] == "mit"
+    assert vecload.Aligned.load("hf://org/aligned").meta["license"] == "mit"
+    assert b"license: mit" in signed_in.repos["org/aligned"].files["README.md"]
 
 
 def test_push_keeps_ngrams_and_shared_rows(signed_in: Hub) -> None:

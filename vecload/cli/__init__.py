@@ -31,6 +31,7 @@ from vecload.cli import (
     pooling,
     predicting,
     reporting,
+    sharing,
     shrinking,
     training,
     transferring,
@@ -42,6 +43,7 @@ _TASKS: Final = {
     "Train": ("embed", "pool", "transfer", "predict", "demo"),
     "Compare": ("compare", "evaluate"),
     "Fetch": ("catalog", "download", "cache"),
+    "Share": ("push",),
 }
 """Heading in the help → its commands, in the order of the help."""
 
@@ -104,6 +106,7 @@ def _add_commands() -> None:
             predicting,
             evaluating,
             catalog,
+            sharing,
         )
         for command in group.COMMANDS
     }

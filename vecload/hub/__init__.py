@@ -12,8 +12,9 @@ Examples
 
 from vecload.hub.cards import card
 from vecload.hub.pushing import push
+from vecload.hub.reading import read_shared
 from vecload.keywords import explain_public
 
-__all__ = ["card", "push"]
+__all__ = ["card", "push", "read_shared"]
 
 explain_public(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +12,10 @@ from vecload.catalog.cache import offline
 from vecload.catalog.hugging_face import ALIGNED, POOLER, VECTORS, hub_errors
 from vecload.errors import DownloadError, OptionError, require, warn
 from vecload.evaluation import Evaluation
-from vecload.hub.cards import Shared, card, check_value, is_unedited
-from vecload.hub.names import check_repository
+from vecload.hub.cards import Shared, card, is_unedited, stated_meta
 from vecload.message_text import shorten
 from vecload.pooling import SentencePooler
+from vecload.vectors import Vectors
 
 _CARD: Final = "README.md"
 
@@ -79,8 +80,6 @@ def push(
     >>> push(vectors, "org/name", private=True)  # doctest: +SKIP
     'https://huggingface.co/org/name/commit/0d5f...'
     """
-    check_value(value)
-    check_repository(repository)
     text = card(value, repository, license=license, evaluation=evaluation)
     hub: Any = require("huggingface_hub", "hub")
     if offline():
@@ -88,7 +87,7 @@ def push(
     api = hub.HfApi(library_name="vecload")
     with tempfile.TemporaryDirectory(prefix="vecload-") as made:
         folder = Path(made, "files")
-        _write(value, folder)
+        _write(value, folder, license)
         with hub_errors(f"push to {repository}", repository):
             parent, files = _prepare(api, repository, private=private, revision=revision, existing=create_pr)
             if _CARD not in files or is_unedited(_read_card(hub, repository, parent)):
@@ -114,13 +113,18 @@ def push(
     return str(done.pr_url or done.commit_url)
 
 
-def _write(value: Shared, folder: Path) -> None:
-    """Write the files of a value to a new folder."""
+def _write(value: Shared, folder: Path, license: str | None) -> None:  # noqa: A002 - the parameter of `push`
+    """Write the files of a value to a new folder; they state the given license, as the model card does."""
     if isinstance(value, SentencePooler):
         value.save(folder)
         return
     folder.mkdir()
-    value.save(folder / (ALIGNED if isinstance(value, Aligned) else VECTORS))
+    meta = stated_meta(value, license)
+    if isinstance(value, Aligned):
+        replace(value, meta=meta).save(folder / ALIGNED)
+        return
+    stated = Vectors(value.words, value.unique_rows, meta, value.ngrams, value.history, row_ids=value.row_ids)
+    stated.save(folder / VECTORS)
 
 
 def _stale(value: Shared, files: frozenset[str]) -> frozenset[str]:
