@@ -45,6 +45,18 @@ def test_push_states_given_license_in_card_and_file(signed_in: Hub) -> None:
     assert b"license: mit" in signed_in.repos["org/aligned"].files["README.md"]
 
 
+def test_push_does_not_reveal_paths_of_this_machine(signed_in: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    small().save(folder / "v.txt", format="glove")
+    vectors = vecload.load(folder / "v.txt")
+    assert "secret" in vectors.meta["source"]
+    both = vecload.align([vectors, vecload.load(folder / "v.txt")], ["cat"], combine="average")
+    for at, value in enumerate((vectors, vecload.align(vectors, ["cat"]), both, vecload.SentencePooler(vectors))):
+        vecload_hub.push(value, f"org/name{at}")
+        assert not any(b"secret" in data for data in signed_in.repos[f"org/name{at}"].files.values())
+
+
 def test_push_keeps_ngrams_and_shared_rows(signed_in: Hub) -> None:
     table = vecload.NgramTable(np.ones((10, 4), dtype=np.float32), minn=3, maxn=4)
     vecload_hub.push(vecload.Vectors(["cat", "dog"], np.eye(2, 4, dtype=np.float32), ngrams=table), "org/ngrams")

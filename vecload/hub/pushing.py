@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from vecload.alignment import Aligned
@@ -12,6 +13,7 @@ from vecload.catalog.cache import offline
 from vecload.catalog.hugging_face import ALIGNED, POOLER, VECTORS, hub_errors
 from vecload.errors import DownloadError, OptionError, require, warn
 from vecload.evaluation import Evaluation
+from vecload.formats.attribution import attribution
 from vecload.hub.cards import Shared, card, is_unedited, stated_meta
 from vecload.message_text import shorten
 from vecload.pooling import SentencePooler
@@ -121,10 +123,24 @@ def _write(value: Shared, folder: Path, license: str | None) -> None:  # noqa: A
     folder.mkdir()
     meta = stated_meta(value, license)
     if isinstance(value, Aligned):
-        replace(value, meta=meta).save(folder / ALIGNED)
+        replace(value, meta=_without_paths(meta)).save(folder / ALIGNED)
         return
     stated = Vectors(value.words, value.unique_rows, meta, value.ngrams, value.history, row_ids=value.row_ids)
     stated.save(folder / VECTORS)
+
+
+def _without_paths(meta: Any) -> Any:
+    """Return a description in which sources that are files of this machine have only their names.
+
+    Examples
+    --------
+    >>> _without_paths({"sources": [{"source": "/home/me/v.txt"}, {"source": "https://example.org/v.txt"}]})
+    {'sources': [{'source': 'v.txt'}, {'source': 'https://example.org/v.txt'}]}
+    """
+    if isinstance(meta, Mapping):
+        named = {"source": PurePath(str(meta["source"])).name} if "source" in meta else {}
+        return {**{key: _without_paths(value) for key, value in meta.items()}, **named, **attribution(meta)}
+    return [_without_paths(value) for value in meta] if isinstance(meta, (list, tuple)) else meta
 
 
 def _stale(value: Shared, files: frozenset[str]) -> frozenset[str]:
