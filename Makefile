@@ -5,7 +5,7 @@ BIN := .venv/$(PROGRAMS)
 # Versions are pinned in constraints.txt; the ranges a user gets are in pyproject.toml.
 INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 # The development packages, as pip takes them.
-DEV = $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'])")
+DEV = $$($(BIN)/python -c "import tomllib; groups = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*groups['dev'], *groups['docs'])")
 PYTEST := $(BIN)/pytest -n 2
 # What the package depends on, as pip takes it: without torch and gensim, and in the oldest versions.
 REQUIRED = import re, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
@@ -52,8 +52,9 @@ test-all: lint ## Run every test, with the long campaigns that `make test` leave
 fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them, JOBS=2, SEED=1.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(FORMAT),--format "$(FORMAT)") $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
-docs: .venv/test ## Run every example of the documentation and docstrings, and check links.
-	$(PYTEST) -q tests/test_docs.py tests/test_examples.py vecload
+docs: .venv/test ## Build the site in site/, run every example of the documentation and docstrings, and check links.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(PYTEST) -q tests/test_docs.py tests/test_examples.py tests/test_site.py vecload
 
 bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.md: GLOVE=glove.6B.50d.txt for the words of a real file.
 	for topic in fasttext_models layers tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
