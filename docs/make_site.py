@@ -25,21 +25,35 @@ LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the files outside docs/, and a page for each notebook."""
-    for name in [*OUTSIDE, *(f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py")))]:
-        text = with_site_links((ROOT / name).read_text(encoding="utf-8"), name) if name.endswith(".md") else None
+    """Add the files outside docs/, and a page for each notebook; rewrite the links of llms.txt."""
+    if unchanged := files.get_file_from_path("llms.txt"):
+        files.remove(unchanged)
+    for name in [
+        *OUTSIDE,
+        "docs/llms.txt",
+        *(f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py"))),
+    ]:
+        text = (
+            with_site_links((ROOT / name).read_text(encoding="utf-8"), name)
+            if name.endswith((".md", "llms.txt"))
+            else None
+        )
         source = {"abs_src_path": str(ROOT / name)} if text is None else {"content": text}
-        files.append(File.generated(config, name, **source))
+        files.append(File.generated(config, in_site(name), **source))
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         name = f"notebooks/{path.stem}.md"
         files.append(File.generated(config, name, content=with_site_links(notebook(path), f"docs/{name}")))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Rewrite the links of a page of docs/."""
-    outside = page.file.generated_by is not None
-    return markdown if outside else with_site_links(markdown, f"docs/{page.file.src_uri}")
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Rewrite the links of a page of docs/, and serve its Markdown, which llms.txt links to."""
+    if page.file.generated_by is None:
+        markdown = with_site_links(markdown, f"docs/{page.file.src_uri}")
+    copy = Path(config.site_dir, page.file.src_uri)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(markdown, encoding="utf-8")
+    return markdown
 
 
 def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, **_: Any) -> dict[str, Any]:

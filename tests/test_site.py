@@ -87,3 +87,21 @@ def test_language_switch_leads_to_the_translation(site: Path, page: str, languag
     text = (site / page / "index.html").read_text(encoding="utf-8")
     assert Links(text).language == language
     assert re.findall(r'<a href="([^"]*)" hreflang', text) == switches
+
+
+def test_llms_txt_lists_every_page_once() -> None:
+    text = (ROOT / "docs" / "llms.txt").read_text(encoding="utf-8")
+    title, quote = text.split("\n\n")[:2]
+    assert title == "# vecload"
+    assert quote.startswith("> ")
+    links = re.findall(r"^- \[[^\]]+\]\(([^)]+)\)(?:: .+)?$", text, flags=re.M)
+    assert len(links) == len(set(links)) == text.count("](")
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert pages - set(links) == set()
+
+
+def test_llms_txt_of_the_site_links_to_markdown_that_is_served(site: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (site / "llms.txt").read_text(encoding="utf-8"))
+    assert len(links) > 30
+    assert [link for link in links if "# " not in (site / link).read_text(encoding="utf-8")] == []
