@@ -279,7 +279,18 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingDependencyError(f'this needs {module}: pip install "vecload[{extra}]"') from error
+        raise MissingDependencyError(f"this needs {module}: {install_command(extra)}") from error
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra: from the index, or from a checkout.
+
+    Examples
+    --------
+    >>> install_command("arrow")
+    'pip install "vecload[arrow]", or in a checkout pip install ".[arrow]"'
+    """
+    return f'pip install "vecload[{extra}]", or in a checkout pip install ".[{extra}]"'
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vecload.errors import FormatError, MissingDependencyError, OptionError, as_format_errors, require
+from vecload.errors import FormatError, MissingDependencyError, OptionError, as_format_errors, install_command, require
 from vecload.sources.archives import candidates, detect_archive, several_members
 from vecload.sources.compression import decompressed
 from vecload.sources.extraction import Selection, open_extracted
@@ -115,7 +115,7 @@ def _remote(url: str) -> IO[bytes]:
     try:
         file: IO[bytes] = fsspec.open(url, "rb").open()
     except ImportError as error:  # the message of fsspec names the package that this protocol needs
-        raise MissingDependencyError(f'{error}: pip install "vecload[remote]", or what fsspec names') from error
+        raise MissingDependencyError(f"{error}: {install_command('remote')}, or what fsspec names") from error
     except ValueError as error:  # unknown protocol
         raise OptionError(f"{url}: {error}") from error
     return file
