@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.browser import PATIENCE, Browser, browsing
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,3 +113,77 @@ def test_llms_txt_of_the_site_links_to_markdown_that_is_served(site: Path) -> No
     links = re.findall(r"\]\(([^)]+)\)", (site / "llms.txt").read_text(encoding="utf-8"))
     assert len(links) > 30
     assert [link for link in links if "# " not in (site / link).read_text(encoding="utf-8")] == []
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as found:
+        yield found
+
+
+def visit(browser: Browser, address: str, width: int = 1280) -> None:
+    browser.renew()
+    browser.screen(width, 900, phone=width < 600)
+    browser.send("Page.navigate", url=address)
+    browser.wait(f"location.href === {json.dumps(address)} && document.readyState === 'complete'")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("page", ["", "formats/", "glossary.ja/", "benchmarks/RESULTS/", "api/", "CHANGELOG/"])
+def test_page_does_not_scroll_sideways(browser: Browser, address: str, page: str, width: int) -> None:
+    visit(browser, address + page, width)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run("innerWidth") == width
+    others = [url for url in browser.requests() if not url.startswith(address)]
+    assert others == []
+
+
+def test_dark_mode_toggles_and_is_kept(browser: Browser, address: str) -> None:
+    visit(browser, address)
+    light = browser.run("getComputedStyle(document.body).backgroundColor")
+    browser.run("document.querySelector('label[title=\"Dark mode\"]').click()")
+    browser.wait("document.body.dataset.mdColorScheme === 'slate'")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") != light
+    visit(browser, address + "layers/")
+    browser.wait("document.body.dataset.mdColorScheme === 'slate'")
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "expected"), [("", "pooler", "/pooling/"), ("index.ja/", "埋め込み", "/glossary.ja/")]
+)
+def test_search_finds_word(browser: Browser, address: str, page: str, query: str, expected: str) -> None:
+    visit(browser, address + page)
+    browser.run("document.querySelector('.md-search__input').focus()")
+    browser.type(query)
+    found = "[...document.querySelectorAll('a.md-search-result__link')].map(link => link.href).join(' ')"
+    browser.wait(f"({found}).includes({json.dumps(expected)})")
+
+
+def test_language_switch_opens_the_translation(browser: Browser, address: str) -> None:
+    visit(browser, address + "glossary/")
+    # The click happens after the answer, and nothing is evaluated in a page that is being replaced.
+    browser.run("void setTimeout(() => document.querySelector('a.md-select__link[hreflang=ja]').click(), 50)")
+    until = time.monotonic() + PATIENCE
+    while address_shown(browser) != address + "glossary.ja/" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert address_shown(browser) == address + "glossary.ja/"
+
+
+def address_shown(browser: Browser) -> str:
+    history = browser.send("Page.getNavigationHistory")
+    return history["entries"][history["currentIndex"]]["url"]
