@@ -21,7 +21,7 @@ FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 
-.PHONY: help demo lint format test test-fast test-all fuzz docs bench bench-compare wheel core oldest resolve clean
+.PHONY: help demo lint format test test-fast test-all fuzz docs docs-publish bench bench-compare wheel core oldest resolve clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -55,6 +55,11 @@ fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them
 docs: .venv/test ## Build the site in site/, run every example of the documentation and docstrings, and check links.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(PYTEST) -q tests/test_docs.py tests/test_examples.py tests/test_site.py vecload
+
+docs-publish: .venv/test ## Commit the site of a version to the branch gh-pages, and make it the latest: VERSION=0.1. Pushes nothing.
+	$(if $(VERSION),,$(error pass the version to publish: make docs-publish VERSION=0.1))
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --update-aliases "$(VERSION)" latest
+	$(BIN)/mike set-default latest
 
 bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.md: GLOVE=glove.6B.50d.txt for the words of a real file.
 	for topic in fasttext_models layers tables transfer; do $(BIN)/python benchmarks/$$topic.py || exit; done
