@@ -105,7 +105,11 @@ def test_llms_txt_lists_every_page_once() -> None:
     links = re.findall(r"^- \[[^\]]+\]\(([^)]+)\)(?:: .+)?$", text, flags=re.M)
     assert len(links) == len(set(links)) == text.count("](")
     assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
-    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    pages = {
+        path.relative_to(ROOT / "docs").as_posix()
+        for path in (ROOT / "docs").rglob("*")
+        if path.suffix in (".md", ".ipynb")
+    }
     assert pages - set(links) == set()
 
 
