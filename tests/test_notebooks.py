@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run, and their stored outputs are what they print."""
+"""The notebooks of the documentation run, and print their stored outputs."""
 
 from __future__ import annotations
 
