@@ -52,8 +52,9 @@ test-all: lint ## Run every test, with the long campaigns that `make test` leave
 fuzz: .venv/test ## Fuzz the readers: SECONDS=600, FORMAT=gensim for one of them, JOBS=2, SEED=1.
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(FORMAT),--format "$(FORMAT)") $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
+# With --quiet, warnings are not counted, so --strict has no effect.
 docs: .venv/test ## Build the site in site/, run every example of the documentation and docstrings, and check links.
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(PYTEST) -q tests/test_docs.py tests/test_examples.py tests/test_site.py vecload
 
 docs-publish: .venv/test ## Commit the site of a version to the branch gh-pages, and make it the latest: VERSION=0.1. Pushes nothing.
