@@ -21,7 +21,7 @@ FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 
-.PHONY: help demo lint format test test-fast test-all fuzz docs docs-publish bench bench-compare wheel core oldest resolve clean
+.PHONY: help demo lint format test test-fast test-all fuzz docs docs-publish bench bench-compare mutants wheel core oldest resolve clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -69,6 +69,10 @@ bench: .venv/test ## Run the benchmarks, keep their figures, and write RESULTS.m
 
 bench-compare: .venv/test ## Compare the figures with those of the last commit: OLD=revision or folder for others.
 	$(BIN)/python benchmarks/compare.py $(or $(OLD),HEAD)
+
+mutants: .venv/test ## Change single tokens of the core, and count the changes that its own tests notice: SAMPLE=66, SEED=1.
+	$(INSTALL) cosmic-ray
+	$(BIN)/python -m tests.mutation --sample $(or $(SAMPLE),66) --seed $(or $(SEED),1)
 
 wheel: $(BIN)/python ## Build the wheel and the source distribution, check them, and use the wheel in an environment of its own.
 	$(INSTALL) build twine

@@ -15,7 +15,7 @@ from tests.meta.checkout import PACKAGE, ROOT
 TESTS = ROOT / "tests"
 
 # Folders that test the whole package from one point of view.
-CROSSCUTTING = {"fuzz", "golden", "meta", "reference", "robustness"}
+CROSSCUTTING = {"fuzz", "golden", "meta", "mutation", "reference", "robustness"}
 
 # Packages and top-level modules without tests of their own name, and the tests that cover them.
 COVERED_ELSEWHERE = {

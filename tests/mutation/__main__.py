@@ -1,0 +1,177 @@
+"""Run the tests of a module for mutants of it, a seeded sample of them: python -m tests.mutation --sample 60 --seed 1.
+
+cosmic-ray makes the mutants. Each is written to a copy of the checkout, in which the tests of its module run until the
+first failure, or until they take far longer than without the mutant. A mutant that no test notices survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+
+ROOT = Path(__file__).parent.parent.parent
+CORE = {
+    "alignment/file_lookup.py": "tests/alignment tests/oov/test_oov.py",
+    "alignment/aligning.py": "tests/alignment",
+    "oov/composers.py": "tests/oov tests/alignment/test_alignment.py",
+    "oov/initializers.py": "tests/oov",
+    "provenance/coverage.py": "tests/provenance tests/alignment/test_coverage.py",
+    "search/exact.py": "tests/search",
+    "search/products.py": "tests/search",
+    "search/quantized.py": "tests/search/test_quantized.py",
+    "search/ranking.py": "tests/search",
+    "search/shared_rows.py": "tests/vectors/test_shared_rows.py tests/search",
+    "vectors/rows.py": "tests/vectors",
+    "vocab/counting.py": "tests/vocab",
+    "vocab/vocab.py": "tests/vocab",
+    "words/hashing.py": "tests/words",
+    "words/packed.py": "tests/words",
+    "words/unique.py": "tests/words",
+    "arrays.py": "tests/transforms tests/search/test_search.py",
+    "formats/native.py": "tests/formats/test_native.py tests/golden",
+    "formats/fasttext/entries.py": "tests/formats/fasttext",
+    "classification/plain.py": "tests/classification",
+    "mapping/solvers.py": "tests/mapping",
+    "sources/atomic.py": "tests/sources/test_atomic.py tests/sources/test_disk_errors.py",
+}
+"""Modules whose errors would be wrong vectors, and their own tests."""
+
+COMPARISONS = ("Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt", "Eq_NotEq", "NotEq_Eq", "Lt_Gt", "Gt_Lt", "Is_IsNot", "IsNot_Is")
+OPERATORS = (
+    *(f"core/ReplaceComparisonOperator_{pair}" for pair in COMPARISONS),
+    *(f"core/ReplaceBinaryOperator_{pair}" for pair in ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Div")),
+    *(f"core/{name}" for name in ("NumberReplacer", "ReplaceAndWithOr", "ReplaceOrWithAnd", "AddNot")),
+    *(f"core/{name}" for name in ("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ZeroIterationForLoop")),
+    *(f"core/{name}" for name in ("ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_USub_UAdd")),
+)
+PATIENCE = 4  # times the time of the tests without a mutant, and a minute
+
+
+@dataclass
+class Mutant:
+    """A change of one token, and the fate of the mutant: "killed", "survived" or "explained"."""
+
+    module: str
+    operator: str
+    occurrence: int
+    diff: str = ""
+    fate: str = ""
+
+
+def mutants(module: str) -> list[Mutant]:
+    """Return all mutants of a module."""
+    source = (ROOT / "vecload" / module).read_text(encoding="utf-8")
+    found = []
+    for name in OPERATORS:
+        operator = get_operator(name)()
+        count = sum(len(list(operator.mutation_positions(node))) for node in ast_nodes(get_ast(source)))
+        found += [Mutant(module, name, occurrence) for occurrence in range(count)]
+    return found
+
+
+def sample(modules: list[str], count: int, seed: int) -> list[Mutant]:
+    """Return about the same number of mutants of each module, in random order."""
+    choose = random.Random(seed)
+    left = {module: choose.sample(found := mutants(module), len(found)) for module in modules}
+    chosen: list[Mutant] = []
+    while len(chosen) < count and any(left.values()):
+        for module in choose.sample(modules, len(modules)):
+            if left[module] and len(chosen) < count:
+                chosen.append(left[module].pop())
+    return chosen
+
+
+def explained() -> set[tuple[str, str, str]]:
+    """Return accepted survivors: module, line and changed line. The file has the reason for each."""
+    entries = json.loads(Path(__file__).with_name("explained.json").read_text(encoding="utf-8"))
+    return {(entry["module"], entry["line"], entry["mutant"]) for entry in entries}
+
+
+def run_tests(copy: Path, module: str, limit: float) -> bool | None:
+    """Return whether the tests of a module pass in a copy; None if they take too long."""
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            [*command, *CORE[module].split()], cwd=copy, env=environment, capture_output=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode == 0
+
+
+def key(mutant: Mutant) -> tuple[str, str, str]:
+    """Return the entry of a mutant in `explained`."""
+    lines = mutant.diff.splitlines()
+    removed, added = (" ".join(line[1:].strip() for line in lines if line[:1] == sign) for sign in "-+")
+    return mutant.module, removed, added
+
+
+def try_out(mutant: Mutant, copies: queue.Queue[Path], limits: dict[str, float]) -> Mutant:
+    """Run the tests for a mutant in a free copy, and store its fate."""
+    copy = copies.get()
+    try:
+        path = copy / "vecload" / mutant.module
+        source = path.read_text(encoding="utf-8")
+        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+        lines = difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0)
+        mutant.diff = "\n".join(list(lines)[3:])
+        path.write_text(changed, encoding="utf-8")
+        passed = run_tests(copy, mutant.module, limits[mutant.module])
+        path.write_text(source, encoding="utf-8")
+        mutant.fate = "survived" if passed else "killed"
+        if passed and key(mutant) in explained():
+            mutant.fate = "explained"
+    finally:
+        copies.put(copy)
+    print(f"{mutant.fate:<9} {mutant.module}: {mutant.diff!r}", flush=True)
+    return mutant
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, default=60, help="number of mutants")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--module", action="append", choices=list(CORE), help="only this module; may be repeated")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="file for the results")
+    options = parser.parse_args()
+    chosen = sample(options.module or list(CORE), options.sample, options.seed)
+    copies: queue.Queue[Path] = queue.Queue()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        for job in range(options.jobs):
+            copy = Path(folder) / str(job) / ROOT.name
+            left_out = shutil.ignore_patterns(".venv*", ".git", "site", "*_cache", ".hypothesis")
+            shutil.copytree(ROOT, copy, ignore=left_out)
+            copies.put(copy)
+        limits: dict[str, float] = {}
+        for module in dict.fromkeys(mutant.module for mutant in chosen):
+            begin = time.monotonic()
+            if not run_tests(copy, module, 1e6):
+                parser.exit(1, f"the tests of {module} fail without a mutant: {CORE[module]}\n")
+            limits[module] = PATIENCE * (time.monotonic() - begin) + 60
+        done = list(pool.map(lambda mutant: try_out(mutant, copies, limits), chosen))
+    survivors = [mutant for mutant in done if mutant.fate == "survived"]
+    print(f"{len(done) - len(survivors)} of {len(done)} mutants killed or explained")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(mutant) for mutant in done], indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
