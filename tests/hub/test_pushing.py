@@ -52,7 +52,9 @@ def test_push_does_not_reveal_paths_of_this_machine(signed_in: Hub, tmp_path: Pa
     vectors = vecload.load(folder / "v.txt")
     assert "secret" in vectors.meta["source"]
     both = vecload.align([vectors, vecload.load(folder / "v.txt")], ["cat"], combine="average")
-    for at, value in enumerate((vectors, vecload.align(vectors, ["cat"]), both, vecload.SentencePooler(vectors))):
+    merged = vecload.transforms.merge([vectors, vecload.load(folder / "v.txt")])
+    values = (vectors, vecload.align(vectors, ["cat"]), both, vecload.SentencePooler(vectors), merged)
+    for at, value in enumerate(values):
         vecload_hub.push(value, f"org/name{at}")
         assert not any(b"secret" in data for data in signed_in.repos[f"org/name{at}"].files.values())
 
