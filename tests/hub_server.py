@@ -49,13 +49,17 @@ class Repo:
 
 @dataclass
 class Hub:
-    """The repositories, the requests received, and failures to answer with, by a pattern of method and path."""
+    """The repositories, the requests received, and failures to answer with, by a pattern of method and path.
+
+    If `cut` is a number, connections break after this many bytes of a file.
+    """
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
+    cut: int | None = None
 
     def add(self, name: str, files: dict[str, bytes], **options: object) -> Repo:
         """Add a repository with one commit."""
@@ -168,7 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         begin = int(asked[1]) if asked else 0
         if asked:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
-        self.send_bytes(data[begin:], 206 if asked else 200, headers)
+        headers["Content-Length"] = str(len(data) - begin)
+        end = None if self.hub.cut is None else begin + self.hub.cut
+        self.send_bytes(data[begin:end], 206 if asked else 200, headers)
+        self.close_connection = end is not None
 
     def create(self) -> None:
         if not self.owner:

@@ -196,12 +196,12 @@ def _read(
     # The name is checked before the file is opened, or even downloaded, so that a typo is reported at once.
     given, alias = (None, "") if format is None else reader_by_name(format)
     request = dataclasses.replace(request, alias=alias)
-    stated = stated_by_catalog(source)
     with (
         resolve_source(source, few_words=request.only is not None) as place,
         open_vectors(place) as opened,
     ):
         reader, check = open_checked(opened, request, prefix, given)
+        stated = stated_by_catalog(source, place, attribution(reader.meta))
         table = None if prefix else reader.mapped()
         if table is None or check.shares_spaces(table.words):
             with reading_progress(opened, progress) as advance:
@@ -383,5 +383,5 @@ def info(
             exact=count is not None,
             at_least=at_least,
             values=preview.values or str(reader.dtype),
-            attribution=attribution({**reader.meta, **stated_by_catalog(source)}),
+            attribution=attribution({**reader.meta, **stated_by_catalog(source, place, attribution(reader.meta))}),
         )

@@ -120,6 +120,42 @@ def test_load_branch_tag_and_commit(hub: Hub) -> None:
         assert list(vecload.load(f"hf://org/name@{revision}").words) == ["cat", "dog"]
 
 
+def test_load_records_commit_and_page(hub: Hub, tmp_path: Path) -> None:
+    first = hub.add("org/name", {"en/v 1.txt": GLOVE, "en/w.txt": GLOVE}).refs["main"]
+    vectors = vecload.load("hf://org/name/en/v 1.txt")
+    pinned, page = f"hf://org/name@{first}/en/v 1.txt", f"{hub.url}/org/name/tree/{first}/en/v%201.txt"
+    assert vectors.meta["hub"] == pinned
+    assert vectors.meta["source"] == page
+    assert vecload.info("hf://org/name/en/v 1.txt").attribution["source"] == page
+    hub.repos["org/name"].commit({"en/v 1.txt": b"cow 5 6\n"})
+    assert np.array_equal(vecload.load(pinned).matrix, vectors.matrix)
+    assert vecload.align(pinned, ["cat"]).meta["hub"] == pinned
+    vecload.convert(pinned, tmp_path / "v.safetensors")
+    assert vecload.load(tmp_path / "v.safetensors").meta["hub"] == pinned
+    assert vecload.load(tmp_path / "v.safetensors").meta["source"] == page
+
+
+@pytest.mark.parametrize("revision", ["", "@main"])
+def test_load_records_original_source_of_file(hub: Hub, tmp_path: Path, revision: str) -> None:
+    meta = {"source": "https://example.org/original", "license": "MIT"}
+    vecload.Vectors(["cat"], np.ones((1, 2), dtype=np.float32), meta).save(tmp_path / "vectors.safetensors")
+    sha = hub.add("org/name", {"vectors.safetensors": (tmp_path / "vectors.safetensors").read_bytes()}).refs["main"]
+    vectors = vecload.load(f"hf://org/name{revision}")
+    assert {key: vectors.meta[key] for key in meta} == meta
+    assert vectors.meta["hub"] == f"hf://org/name@{sha}/vectors.safetensors"
+
+
+def test_load_interrupted_download_is_completed_by_next_load(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)  # huggingface_hub waits before it repeats requests
+    lines = "".join(f"w{i} {i} 0.5\n" for i in range(2000)).encode()
+    hub.add("org/name", {"v.txt": lines})
+    hub.cut = 1000
+    with pytest.raises(DownloadError):
+        vecload.load("hf://org/name")
+    hub.cut = None
+    assert len(vecload.load("hf://org/name")) == 2000
+
+
 def test_load_sees_new_commit_of_branch(hub: Hub) -> None:
     repo = hub.add("org/name", {"v.txt": GLOVE})
     vecload.load("hf://org/name")

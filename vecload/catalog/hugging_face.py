@@ -10,10 +10,10 @@ import glob
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from vecload.catalog.cache import offline as forbids_network
 from vecload.errors import DownloadError, OptionError, require
@@ -40,6 +40,7 @@ _ACCESSORY: Final = re.compile(
     r"tokenizer[^/]*\.json|special_tokens_map\.json|[^/]*\.(md|py|ipynb|ya?ml|toml|cfg|png|jpe?g|gif|svg|pdf|html?))$",
     re.IGNORECASE,
 )
+_SNAPSHOT: Final = re.compile(r"/snapshots/([0-9a-f]{40})(?:/(.*))?$")  # layout of the cache
 _SHOWN: Final = 20
 _ADVICE: Final = {
     **dict.fromkeys((401, 403), "the token is invalid or lacks permission: {log_in}"),
@@ -122,6 +123,26 @@ def local_path(source: Any, *, prefer: str = VECTORS) -> Any:
     names = _list_files(address)
     chosen = choose_files(address, names, prefer=prefer)
     return str(_download(address, chosen.files) / chosen.path)
+
+
+def stated_by_hub(source: str, place: object) -> dict[str, str]:
+    """Return the address of a source with its commit, as "hub", and its web page, as "source".
+
+    Parameters
+    ----------
+    source
+        The user's address.
+    place
+        The path that `local_path` returned for it.
+    """
+    found = _SNAPSHOT.search(PurePath(str(place)).as_posix())
+    if found is None:  # a future cache may have another layout
+        return {}
+    hub: Any = require("huggingface_hub", "hub")
+    address = replace(parse_address(source), revision=found[1], path=found[2] or "")
+    kind = "" if address.kind == "model" else f"{address.kind}s/"
+    page = f"{hub.constants.ENDPOINT}/{kind}{address.repo}/tree/{address.revision}/{quote(address.path)}".rstrip("/")
+    return {"hub": str(address), "source": page}
 
 
 def local_folder(source: str | os.PathLike[str], names: Collection[str]) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, cast
 
 from vecload.catalog.cache import cache_path, download, is_private, native_path, refuse_offline
 from vecload.catalog.http import Policy
-from vecload.catalog.hugging_face import is_hub_address, local_path
+from vecload.catalog.hugging_face import is_hub_address, local_path, stated_by_hub
 from vecload.catalog.listing import Entry, close_names, get
 from vecload.catalog.remote_zip import Member, NoRangesError
 from vecload.errors import FormatError
@@ -87,8 +87,25 @@ def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return f"{path}/{entry.member}" if entry.member else path
 
 
-def stated_by_catalog(source: object) -> dict[str, str]:
-    """Return the license and the page of a catalog name, as "license" and "source"; an empty dict for anything else."""
+def stated_by_catalog(source: object, place: object = None, in_file: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the license and the page of a catalog name or Hub address; an empty dict for anything else.
+
+    Parameters
+    ----------
+    source
+        The user's argument.
+    place
+        The file that `resolve_source` yields for it.
+    in_file
+        License and source that the file states. They are kept if it is from the Hub: its source is where it was first.
+
+    Returns
+    -------
+    dict
+        "license" and "source", if they are known; for the Hub also "hub", the address with the commit.
+    """
+    if is_hub_address(source):
+        return {**stated_by_hub(str(source), place), **(in_file or {})}
     if not isinstance(source, str) or source == "-" or os.path.lexists(source) or "://" in source:
         return {}
     entry = get(source)

@@ -15,6 +15,7 @@ from vecload.catalog.resolving import input_files, resolve_source, stated_by_cat
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
+from vecload.formats.attribution import attribution
 from vecload.formats.members import open_vectors
 from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, reader_by_name, writer_by_name
@@ -165,10 +166,10 @@ def convert(
     request = dataclasses.replace(request, alias=alias, dtype=None if normalize else dtype)
     check_inputs(input_files(src))
     output.check(input_files(src))
-    stated = stated_by_catalog(src)
     with resolve_source(src, few_words=vocab is not None) as place, open_vectors(place) as opened:
         output.check([place])  # the file that a name of the catalog stands for
         reader, check = open_checked(opened, request, prefix, given)
+        stated = stated_by_catalog(src, place, attribution(reader.meta))
         with reading_progress(opened, progress) as advance:
             table = UniqueRows(
                 opened, reader, request, prefix, check, advance, dtype=dtype, normalize=normalize, stated=stated

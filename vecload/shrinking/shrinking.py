@@ -99,6 +99,7 @@ def shrink(
     check_target(target)
     with open_model(source) as (model, opened):
         name, size = opened.name, opened.size or 0
+        stated = stated_by_catalog(source, opened.path)
     check_model(model, name)
     rows = choose_words(model, words, vocab)
     if dim is not None and not 1 <= dim <= model.arguments.dim:
@@ -113,7 +114,7 @@ def shrink(
         bar.advance(1)
         axes = None if dim is None else principal_axes(model, rows, table, dim)
         bar.advance(1)
-        small = SmallModel(model, rows, table, axes, {"source": name, **stated_by_catalog(source)})
+        small = SmallModel(model, rows, table, axes, {"source": name, **stated})
         if suffix == ".ftz":
             assert quantize is not None
             small.write_ftz(target, quantize, norms=norms, seed=seed)
