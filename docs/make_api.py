@@ -16,7 +16,7 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("api.md")
 HEAD = """# API reference
 
-All public names, with one line each. The full documentation of a name is its docstring: `help(vecload.load)`.
+All public names, with one line each. The full documentation of a name is its docstring, which `help` and the site show.
 
 `docs/make_api.py` writes this page, and a test compares it with the `__all__` of each module.
 """
@@ -70,6 +70,14 @@ def page() -> str:
         table = "\n".join(["| name | |", "| --- | --- |", *rows]) + "\n" if rows else ""
         parts.append(f"## {namespace}\n\n{lead}\n\n{table}")
     return "\n".join(parts)
+
+
+def reference_pages() -> Iterator[tuple[str, str]]:
+    """Yield the name and the Markdown of a page for each namespace, which mkdocstrings fills in from the docstrings."""
+    for namespace, names in sections():
+        lead = (importlib.import_module(namespace).__doc__ or "").strip().splitlines()[0]
+        entries = [f"::: {namespace}.{name}" for name in names]
+        yield namespace, "\n\n".join([f"# {namespace}", lead, *entries]) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the site has pages from outside docs/, notebooks, and a language switch on each page.
+"""Hooks of MkDocs: the site has pages from outside docs/, notebooks, docstrings, and a language switch on each page.
 
 `mkdocs.yml` names this file. In Markdown files, links are relative to the repository. The hooks rewrite those that
 differ in the site, such as `docs/layers.md` in README.md and `../SECURITY.md` in a guide.
@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from make_api import reference_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -25,7 +26,7 @@ LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the files outside docs/, and a page for each notebook; rewrite the links of llms.txt."""
+    """Add the files outside docs/, and a page for each notebook and namespace; rewrite the links of llms.txt."""
     if unchanged := files.get_file_from_path("llms.txt"):
         files.remove(unchanged)
     for name in [
@@ -43,6 +44,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         name = f"notebooks/{path.stem}.md"
         files.append(File.generated(config, name, content=with_site_links(notebook(path), f"docs/{name}")))
+    for name, text in reference_pages():
+        files.append(File.generated(config, f"api/{name}.md", content=text))
     return files
 
 
@@ -50,9 +53,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
     """Rewrite the links of a page of docs/, and serve its Markdown, which llms.txt links to."""
     if page.file.generated_by is None:
         markdown = with_site_links(markdown, f"docs/{page.file.src_uri}")
+    if page.file.src_uri.startswith("api/"):
+        return markdown  # names alone: mkdocstrings adds the docstrings to the HTML
     copy = Path(config.site_dir, page.file.src_uri)
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(markdown, encoding="utf-8")
+    if page.file.src_uri == "api.md":
+        # Link the names to their docstrings.
+        markdown = re.sub(r"^\| `(([\w.]+)\.\w+)` ", r"| [`\1`](api/\2.md#\1) ", markdown, flags=re.M)
     return markdown
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import PATIENCE, Browser, browsing
+from tests.meta.test_api_reference import public_names
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("material", reason="mkdocs-material is not installed")
+    pytest.importorskip("mkdocstrings", reason="mkdocstrings-python is not installed")
     folder = tmp_path_factory.mktemp("site")
     # With --quiet, warnings are not counted, so --strict has no effect.
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
@@ -68,6 +70,27 @@ def test_pages_load_nothing_from_other_servers(site: Path) -> None:
     loaded = {address for page in pages for address in Links(page.read_text(encoding="utf-8")).loaded}
     assert loaded
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
+
+
+def test_reference_shows_the_docstrings_of_exactly_the_public_names(site: Path) -> None:
+    shown = []
+    for page in (site / "api").glob("*/index.html"):
+        text = page.read_text(encoding="utf-8")
+        names = re.findall(r'<h2 id="([\w.]+)" class="doc doc-heading"', text)
+        # Each has a text, not a signature alone.
+        parts = re.split(r'<h2 id="[\w.]+" class="doc doc-heading"', text)[1:]
+        assert [name for name, part in zip(names, parts, strict=True) if "<p>" not in part] == []
+        assert {name.rpartition(".")[0] for name in names} <= {page.parent.name}
+        shown += names
+    assert len(shown) == len(set(shown))
+    assert set(shown) == public_names()
+
+
+def test_overview_of_the_api_links_each_name_to_its_docstring(site: Path) -> None:
+    linked = Links((site / "api" / "index.html").read_text(encoding="utf-8")).linked
+    assert {
+        address.partition("#")[2] for address in linked if address.startswith("vecload") and "#" in address
+    } == public_names()
 
 
 def test_links_of_the_site_lead_to_files(site: Path) -> None:
@@ -149,7 +172,9 @@ def visit(browser: Browser, address: str, width: int = 1280) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("page", ["", "formats/", "glossary.ja/", "benchmarks/RESULTS/", "api/", "CHANGELOG/"])
+@pytest.mark.parametrize(
+    "page", ["", "formats/", "glossary.ja/", "benchmarks/RESULTS/", "api/", "api/vecload/", "CHANGELOG/"]
+)
 def test_page_does_not_scroll_sideways(browser: Browser, address: str, page: str, width: int) -> None:
     visit(browser, address + page, width)
     assert browser.run("document.documentElement.scrollWidth") <= width
