@@ -19,6 +19,7 @@ import vecload
 from vecload.layers import token_vectors
 
 DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ("getting-started", "glossary", "one-hot-and-embedding")
 LENGTH, BATCH = 64, 16
 STEPS, MORE = 300, 60
 
@@ -64,7 +65,8 @@ def main() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     english = Path(datapath("lee_background.cor")).read_text(encoding="utf-8").split("\n")
-    japanese = [line for page in sorted(DOCS.glob("*.ja.md")) for line in page.read_text("utf-8").split("\n") if line]
+    pages = [(DOCS / f"{name}.ja.md").read_text("utf-8") for name in PAGES]
+    japanese = [line for page in pages for line in page.split("\n") if line]
     held_out, japanese = japanese[::10], [line for at, line in enumerate(japanese) if at % 10]
     old, new = tokenizer_of(english, 2000), tokenizer_of(japanese, 1000)
     torch.manual_seed(0)
