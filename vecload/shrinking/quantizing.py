@@ -153,6 +153,4 @@ def _encode(rows: Singles, lines: Singles, width: int, codes: Bytes) -> None:
     rows = read_only(np.ascontiguousarray(rows, dtype=np.float32))
     given = read_only(np.ascontiguousarray(lines)), width
     with Pool(workers()) as pool:
-        jobs = [pool.submit(centroids.encode_rows, rows[at], *given, codes[at]) for at in row_blocks(len(rows), _ROWS)]
-        for job in jobs:
-            job.result()
+        pool.run(centroids.encode_rows, [(rows[at], *given, codes[at]) for at in row_blocks(len(rows), _ROWS)])

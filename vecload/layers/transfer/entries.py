@@ -133,12 +133,10 @@ def _add_sparsemax(queries: Singles, matrix: Singles, k: int, most: int, columns
         whole, share = k == most, -(-len(rows) // workers())
         with search_pool() as pool:
             jobs = [
-                pool.submit(sparse_weights.sparsemax, asked[at], read_only(matrix), rows[at], rough[at], whole, *out)
+                (asked[at], read_only(matrix), rows[at], rough[at], whole, weights[at], counts[at])
                 for at in row_blocks(len(rows), share)
-                for out in [(weights[at], counts[at])]
             ]
-            for job in jobs:
-                job.result()
+            pool.run(sparse_weights.sparsemax, jobs)
         for at, count in enumerate(counts.tolist()):
             if count < 0:
                 _add_sparsemax(asked[at : at + 1], matrix, min(_GROWTH * k, most), most, columns, values)
@@ -226,13 +224,12 @@ def _pursue(vectors: Singles, atoms: Singles, k: int) -> tuple[Ids, npt.NDArray[
         while active.any():
             products = residuals.astype(np.float32) @ atoms.T
             jobs = [
-                pool.submit(
-                    sparse_weights.add_atoms, products[at], atoms, tolerance[at], residuals[at], basis[at],
+                (
+                    products[at], atoms, tolerance[at], residuals[at], basis[at],
                     triangle[at], inner[at], support[at], sizes[at], active[at],
                 )
                 for at in shares
             ]  # fmt: skip
-            for job in jobs:
-                job.result()
+            pool.run(sparse_weights.add_atoms, jobs)
     sparse_weights.solve_triangles(triangle, inner, sizes, coefficients)
     return support, coefficients, sizes
