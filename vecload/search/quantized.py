@@ -65,7 +65,7 @@ def bounded_candidates(
     from vecload.kernels import int8_rows, top_k, workers
 
     assert len(queries) <= QUERIES
-    flat = np.ascontiguousarray(queries[:, 0])
+    flat, matrix = np.ascontiguousarray(queries[:, 0]), np.ascontiguousarray(matrix)
     count, dim = flat.shape
     wide = -(-dim // _WIDTH) * _WIDTH
     # One step for all queries, so that bounds of rows need no term for each query.
@@ -77,14 +77,14 @@ def bounded_candidates(
     share = -(-count // workers())
     torch_queries = as_tensor(rounded)
     for at in row_blocks(len(matrix), ROWS):
-        block = np.ascontiguousarray(matrix[at])
+        block = read_only(matrix[at])
         codes = np.zeros((len(block), wide), dtype=np.int8)
         steps, errors, norms = (np.empty(len(block), dtype=np.float32) for _ in range(3))
         part = -(-len(block) // workers())
         pool.run(
             int8_rows.quantize_rows,
             [
-                (read_only(block[some]), codes[some], steps[some], errors[some], norms[some])
+                (block[some], codes[some], steps[some], errors[some], norms[some])
                 for some in row_blocks(len(block), part)
             ],
         )
@@ -104,7 +104,7 @@ def bounded_candidates(
         advance(count * len(block))
     rows: npt.NDArray[np.int64] = np.where(found < len(matrix), found, -1)
     scores: Singles = np.empty(rows.shape, dtype=np.float32)
-    asked, table, factors = read_only(flat), read_only(np.ascontiguousarray(matrix)), read_only(scale)
+    asked, table, factors = read_only(flat), read_only(matrix), read_only(scale)
     pool.run(
         int8_rows.score_rows,
         [(asked[some], table, factors, rows[some], scores[some]) for some in row_blocks(count, share)],

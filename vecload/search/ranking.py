@@ -149,7 +149,7 @@ def _candidates(
     integers: bool,
 ) -> tuple[Candidates, Singles | None]:
     """Return the candidates of each query, and a bound of the scores of all other rows if it is known."""
-    if integers and objective.is_product and quantized.suits(queries, matrix):
+    if integers and quantized.suits(queries, matrix) and objective.is_product:
         bounded = quantized.bounded_candidates(queries, matrix, k, scale=objective.scale, pool=pool, advance=advance)
         if bounded is not None:
             return bounded
