@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import IO, Any, Final, NamedTuple, TypeVar
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from vecload.arrays import row_blocks
 from vecload.classification.dictionary import Dictionary, open_model
 from vecload.classification.engine import Engine
-from vecload.classification.lines import Lines, encode_line, pack_lines
+from vecload.classification.lines import END, Lines, encode_line, pack_lines, split_tokens
 from vecload.errors import FormatError, OptionError
 from vecload.formats.fasttext import layout
 from vecload.lazy import collection_paused
@@ -31,7 +30,6 @@ PREFIX: Final = "__label__"
 
 # Sums of fewer than a million counts stay below the numbers that the tree of hierarchical softmax has for unknown ones.
 _MOST_COUNTS: Final = 10**9
-_SPACES: Final = re.compile("[\0\t-\r ]+")
 _LINES: Final = 1 << 12  # lines that a thread classifies at a time
 
 
@@ -90,12 +88,6 @@ def load_classifier(
     """
     with open_model(source) as (model, opened):
         return Classifier(model, opened.name, prefix, strip_prefix=strip_prefix)
-
-
-def _tokens(line: str) -> list[str]:
-    """Return the tokens of a line as fastText splits it: at ASCII white space and NUL, up to the first "</s>"."""
-    tokens = _SPACES.split(line)
-    return tokens[: tokens.index("</s>")] if "</s>" in tokens else tokens
 
 
 class Classifier(Dictionary):
@@ -273,7 +265,8 @@ class Classifier(Dictionary):
         known = {label: number for number, label in enumerate(self._model.labels)}
         most, least = self._at_most(k), np.float32(threshold)
         samples, totals = 0, np.zeros((3, len(self.labels)), dtype=np.int64)
-        marked = ((line, [known[token] for token in _tokens(line) if token in known]) for line in lines)
+        tokens = ((line, itertools.takewhile(lambda token: token != END, split_tokens(line))) for line in lines)
+        marked = ((line, [known[token] for token in found if token in known]) for line, found in tokens)
         with_labels = ((line, numbers) for line, numbers in marked if numbers)
         while batch := list(itertools.islice(with_labels, _LINES)):
             labels, _, found, rows = self._engine.best(pack_lines(line for line, _ in batch), most, least)

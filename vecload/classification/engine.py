@@ -73,12 +73,8 @@ class Engine:
         sums, counts = np.zeros((count, self.dim), dtype=np.float32), np.zeros(count, dtype=np.int32)
         given = self._dictionary, self._grams, self._matrix, self._known
         with Pool(workers()) as pool:
-            jobs = [
-                pool.submit(self._lines.word_sums, *given, at.start, at.stop, sums[at], counts[at])
-                for at in row_blocks(count, _WORDS)
-            ]
-            for job in jobs:
-                job.result()
+            blocks = row_blocks(count, _WORDS)
+            pool.run(self._lines.word_sums, [(*given, at.start, at.stop, sums[at], counts[at]) for at in blocks])
         self._known = read_only(sums), read_only(counts)
 
     def hidden(self, lines: Lines | bytes) -> tuple[Singles, Ids]:
@@ -168,8 +164,7 @@ class Engine:
         slots = np.full(1 << max(4, (2 * len(offsets)).bit_length()), -1, dtype=np.int32)
         text_tables.fill_slots(data, offsets, slots)
         marked = np.frombuffer(self._prefix.encode(), dtype=np.uint8)
-        length = max(model.arguments.wordNgrams, 1) if model.ngrams.bucket > 0 else 1
-        return read_only(slots), read_only(marked), length, data, offsets, len(model.counts)
+        return read_only(slots), read_only(marked), model.longest_phrase, data, offsets, len(model.counts)
 
     @cached_property
     def _grams(self) -> tuple[Any, ...]:

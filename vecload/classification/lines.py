@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NEWLINE = 10
-END: Final = " </s>"
+END: Final = "</s>"
 """The token that fastText reads at the end of a line."""
+_END: Final = f" {END}"
+_SPACES: Final = re.compile("[\0\t-\r ]+")
 
 
 class Lines(NamedTuple):
@@ -23,6 +26,17 @@ class Lines(NamedTuple):
     data: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.int64]
     stops: npt.NDArray[np.int64]
+
+
+def split_tokens(text: str) -> list[str]:
+    r"""Return the tokens of a text as fastText splits it: at ASCII white space and NUL.
+
+    Examples
+    --------
+    >>> split_tokens("a b\tc\xa0d ")
+    ['a', 'b', 'c\xa0d']
+    """
+    return [token for token in _SPACES.split(text) if token]
 
 
 def encode_line(text: str) -> bytes:
@@ -35,7 +49,7 @@ def encode_line(text: str) -> bytes:
     """
     if not isinstance(text, str) or "\n" in text:
         pack_lines([text])  # raises
-    return _encoded(text + END)
+    return _encoded(text + _END)
 
 
 def pack_lines(texts: Iterable[str]) -> Lines:
@@ -57,7 +71,7 @@ def pack_lines(texts: Iterable[str]) -> Lines:
         if not isinstance(text, str):
             raise OptionError(f"texts must be strings, got {type(text).__name__} at {at}")
     listed.append("")  # so that the last line has an end, too
-    data = np.frombuffer(_encoded(f"{END}\n".join(listed)), dtype=np.uint8)
+    data = np.frombuffer(_encoded(f"{_END}\n".join(listed)), dtype=np.uint8)
     ends = np.flatnonzero(data == _NEWLINE)
     if len(ends) > len(listed) - 1:
         at = next(at for at, text in enumerate(listed) if "\n" in text)

@@ -94,15 +94,10 @@ class PlainEngine:
         wide = [value - ((value >> 31) << 32) for value in hashes]
         for first, word in enumerate(wide):
             state = word
-            for other in wide[first + 1 : first + self._length]:
+            for other in wide[first + 1 : first + model.longest_phrase]:
                 state = (state * _WORD_PRIME + other) & _MASK
                 rows.append(self._bucket_row(state))
         return [row for row in rows if 0 <= row < model.matrix.shape[0]]
-
-    @cached_property
-    def _length(self) -> int:
-        """Number of words in the longest n-gram of words."""
-        return max(self._model.arguments.wordNgrams, 1) if self._model.ngrams.bucket > 0 else 1
 
     @cached_property
     def _entries(self) -> dict[bytes, int]:

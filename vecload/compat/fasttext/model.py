@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +12,12 @@ import numpy.typing as npt
 from vecload.classification import Classifier
 from vecload.classification.classifier import PREFIX
 from vecload.classification.dictionary import Dictionary, open_model
+from vecload.classification.lines import END, split_tokens
 from vecload.errors import OptionError
 from vecload.formats.fasttext.layout import MODELS
 from vecload.loading import load
 from vecload.pooling import SentencePooler
 from vecload.search.exact import nearest
-
-_END: Final = "</s>"
-_SPACES: Final = re.compile("[\0\t-\r ]+")
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +50,7 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("a b\nc")
     ['a', 'b', '</s>', 'c']
     """
-    return [token for token in _SPACES.split(text.replace("\n", f" {_END} ")) if token]
+    return split_tokens(text.replace("\n", f" {END} "))
 
 
 class FastText:
@@ -124,8 +121,8 @@ class FastText:
             return [words for words, _ in pairs], [labels for _, labels in pairs]
         if "\n" in text:
             raise OptionError("get_line takes one line: remove the newline")
-        tokens = [*tokenize(text), _END]
-        del tokens[tokens.index(_END) + 1 :]
+        tokens = [*split_tokens(text), END]
+        del tokens[tokens.index(END) + 1 :]
         known = set() if self._classifier is None else set(self._classifier.labels)
         words = [token for token in tokens if token in self._dictionary.words or not token.startswith(PREFIX)]
         return words, [token for token in tokens if token in known and token not in self._dictionary.words]

@@ -123,6 +123,11 @@ class Model:
     output: Rows | None
     """Output matrix; None if the file has none: finalfusion, for example, does not write one."""
 
+    @property
+    def longest_phrase(self) -> int:
+        """Number of words in the longest n-gram of words."""
+        return max(self.arguments.wordNgrams, 1) if self.ngrams.bucket > 0 else 1
+
 
 class Cursor:
     """Read values from mapped bytes one after the other, after checking that the bytes exist."""
