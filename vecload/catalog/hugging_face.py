@@ -59,9 +59,13 @@ class HubAddress:
     path: str
 
     def __str__(self) -> str:
-        kind = "" if self.kind == "model" else f"{self.kind}s/"
         revision = "" if self.revision is None else f"@{self.revision}"
-        return f"{SCHEME}{kind}{self.repo}{revision}{'/' if self.path else ''}{self.path}"
+        return f"{SCHEME}{self.full_repo}{revision}{'/' if self.path else ''}{self.path}"
+
+    @property
+    def full_repo(self) -> str:
+        """Repository with its kind, as in addresses: ``org/name`` or ``datasets/org/name``."""
+        return self.repo if self.kind == "model" else f"{self.kind}s/{self.repo}"
 
 
 def is_hub_address(source: object) -> bool:
@@ -140,9 +144,8 @@ def stated_by_hub(source: str, place: object) -> dict[str, str]:
         return {}
     hub: Any = require("huggingface_hub", "hub")
     address = replace(parse_address(source), revision=found[1], path=found[2] or "")
-    kind = "" if address.kind == "model" else f"{address.kind}s/"
-    page = f"{hub.constants.ENDPOINT}/{kind}{address.repo}/tree/{address.revision}/{quote(address.path)}".rstrip("/")
-    return {"hub": str(address), "source": page}
+    page = f"{hub.constants.ENDPOINT}/{address.full_repo}/tree/{address.revision}/{quote(address.path)}"
+    return {"hub": str(address), "source": page.rstrip("/")}
 
 
 def local_folder(source: str | os.PathLike[str], names: Collection[str]) -> Path:
@@ -194,7 +197,7 @@ def choose_files(address: HubAddress, names: Collection[str], *, prefer: str = V
     Raises
     ------
     DownloadError
-        If there is no such path, or no clear choice.
+        If the path does not exist, or the choice is not clear.
 
     Examples
     --------
@@ -209,7 +212,7 @@ def choose_files(address: HubAddress, names: Collection[str], *, prefer: str = V
         return Choice(path, (archive,))
     inside = {name for name in names if not path or name.startswith(f"{path}/")}
     if not inside:
-        raise DownloadError(f"{address}: there is no such file; {_held(names)}")
+        raise DownloadError(f"{address}: no such file; {_held(names)}")
     top = f"{path}/" if path else ""
     if top + prefer in inside:
         return _with_side_files(top + prefer, names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -62,6 +63,17 @@ def described(meta: Mapping[str, Any], name: str) -> dict[str, Any]:
     ({'format': 'npz', 'source': 'v.npz'}, {'source': 'https://example.org/v'})
     """
     return {**meta, SOURCE: meta.get(SOURCE, name)}
+
+
+def public_source(meta: Mapping[str, Any]) -> str:
+    """Return the web address of a source, or the name of its file: folders of this machine must not be published.
+
+    Examples
+    --------
+    >>> public_source({"source": "/home/me/v.txt"}), public_source({"source": "https://example.org/v.txt"})
+    ('v.txt', 'https://example.org/v.txt')
+    """
+    return attribution(meta).get(SOURCE) or PurePath(str(meta.get(SOURCE, ""))).name
 
 
 def joint_license(metas: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Shared = Vectors | Aligned | SentencePooler
 """Values that can be shared."""
 
-_KINDS: Final = (Vectors, Aligned, SentencePooler)
 _MARK: Final = re.compile(
     r"^<!-- vecload ([0-9a-f]{16}): the next push replaces this page unless it was edited -->\n?", re.MULTILINE
 )
@@ -92,7 +91,7 @@ def check_value(value: object) -> None:
     OptionError
         If it is not one of `Shared`.
     """
-    if not isinstance(value, _KINDS):
+    if not isinstance(value, tuple(_TAGS)):
         kind = type(value).__name__
         raise OptionError(
             f"cannot share a {kind}: pass Vectors, as vecload.load returns, an Aligned or a SentencePooler"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
 from vecload.alignment import Aligned
@@ -13,7 +13,7 @@ from vecload.catalog.cache import offline
 from vecload.catalog.hugging_face import ALIGNED, POOLER, VECTORS, hub_errors
 from vecload.errors import DownloadError, OptionError, require, warn
 from vecload.evaluation import Evaluation
-from vecload.formats.attribution import attribution
+from vecload.formats.attribution import attribution, public_source
 from vecload.hub.cards import Shared, card, is_unedited, stated_meta
 from vecload.message_text import shorten
 from vecload.pooling import SentencePooler
@@ -138,7 +138,7 @@ def _without_paths(meta: Any) -> Any:
     {'sources': [{'source': 'v.txt'}, {'source': 'https://example.org/v.txt'}]}
     """
     if isinstance(meta, Mapping):
-        named = {"source": PurePath(str(meta["source"])).name} if "source" in meta else {}
+        named = {"source": public_source(meta)} if "source" in meta else {}
         return {**{key: _without_paths(value) for key, value in meta.items()}, **named, **attribution(meta)}
     return [_without_paths(value) for value in meta] if isinstance(meta, (list, tuple)) else meta
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from vecload.arrays import scale_to_unit
 from vecload.errors import OptionError, VocabularyError
-from vecload.formats.attribution import attribution, joint_license
+from vecload.formats.attribution import joint_license, public_source
 from vecload.vectors import Vectors
 from vecload.words import Words
 
@@ -101,14 +100,9 @@ def merge(
         merged = _singular_directions(merged, width if dim is None else dim)
     elif dim is not None:
         raise OptionError(f"dim is for combine='svd', not for {combine!r}")
-    meta: dict[str, Any] = {"merged": [_name(source) for source in sources], "combine": combine}
+    meta: dict[str, Any] = {"merged": [public_source(source.meta) for source in sources], "combine": combine}
     meta.update(joint_license(source.meta for source in sources))
     return Vectors(listed, merged, meta)
-
-
-def _name(source: Vectors) -> str:
-    """Return the web address of a source, or the name of its file: folders of this machine must not be published."""
-    return attribution(source.meta).get("source") or PurePath(str(source.meta.get("source", ""))).name
 
 
 def _singular_directions(rows: npt.NDArray[np.float32], dim: int) -> npt.NDArray[Any]:
