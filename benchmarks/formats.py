@@ -9,7 +9,6 @@ runs of the whole call, with a warm page cache. --quick uses a tenth of the rows
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from load_text import PEERS as TEXT
 from load_text import packed
-from measure import generate, in_turn, run
+from measure import copied_or_generated, generate, in_turn, run
 from record import ahead, arguments, info, lower, row, title, topic
 
 import vecload
@@ -179,11 +178,7 @@ def main() -> None:
     packages = ("vecload", "numpy", "numba", "gensim", "safetensors", "isal")
     with topic("formats", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        glove = folder / "glove.6B.50d.txt"
-        if chosen.file:
-            shutil.copy(chosen.file, glove)
-        else:
-            generate(glove, rows, 50, 5)
+        glove = copied_or_generated(chosen.file, folder, rows)
         vectors = binary(folder / "vectors.bin", rows, 50)
         # Compile kernels that are not in the cache yet.
         for name in ("convert", "vecload, text out", "vecload, binary out"):

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import best_of, generate, in_turn, run
+from measure import best_of, copied_or_generated, generate, in_turn, run
 from record import ahead, arguments, higher, info, lower, row, title, topic
 
 PEERS = {
@@ -161,11 +161,7 @@ def main() -> None:
     packages = ("vecload", "numpy", "numba", "gensim", "polars", "isal")
     with topic("load_text", chosen, *packages), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        glove = folder / "glove.6B.50d.txt"
-        if chosen.file:
-            shutil.copy(chosen.file, glove)
-        else:
-            generate(glove, 400_000, 50, 5)
+        glove = copied_or_generated(chosen.file, folder, 400_000)
         wide = generate(folder / "wide.txt", 100_000, 300)
         for path in (glove, wide):
             with path.open(encoding="utf-8") as file:

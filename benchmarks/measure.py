@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Child processes keep compiled modules, as users' processes do. Otherwise each one would compile vecload's modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -74,6 +72,14 @@ def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
             block = rng.normal(0, 0.4, (min(1000, rows - begin), dim))
             file.writelines(line % (begin + at, *row) for at, row in enumerate(block.tolist()))
     return path
+
+
+def copied_or_generated(file: Path | None, folder: Path, rows: int) -> Path:
+    """Return a copy of the real GloVe file in a folder, or without one a generated file of its shape."""
+    target = folder / "glove.6B.50d.txt"
+    if file is None:
+        return generate(target, rows, 50, 5)
+    return Path(shutil.copy(file, target))
 
 
 def best_of(count: int, *command: str) -> float:
