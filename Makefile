@@ -7,6 +7,8 @@ INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 # The development packages, as pip takes them.
 DEV = $$($(BIN)/python -c "import tomllib; groups = tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']; print(*groups['dev'], *groups['docs'])")
 PYTEST := $(BIN)/pytest -n 2
+# Without this machine's settings of pip.
+PLAIN := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null
 # What the package depends on, as pip takes it: without torch and gensim, and in the oldest versions.
 REQUIRED = import re, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 	names = project['dependencies']; extras = project['optional-dependencies']
@@ -21,7 +23,7 @@ FAST := tests/meta tests/words tests/vocab tests/vectors tests/text_input tests/
 	tests/formats/test_native.py tests/alignment/test_alignment.py tests/layers/test_layers.py tests/test_errors.py \
 	tests/test_keywords.py tests/test_lists_of_strings.py tests/test_progress.py tests/test_threads.py
 
-.PHONY: help demo lint format test test-fast test-all fuzz docs docs-publish bench bench-compare mutants wheel core oldest resolve clean
+.PHONY: help demo lint format test test-fast test-all fuzz docs docs-publish bench bench-compare mutants wheel core oldest resolve lock clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -99,8 +101,13 @@ oldest: ## Run a selection of the tests with the oldest versions that pyproject.
 	.venv-oldest/$(PROGRAMS)/python -m pytest -q $(OLDEST_TESTS)
 
 resolve: $(BIN)/python ## Show that the pinned set resolves without this machine's pip settings. Installs nothing.
-	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT PIP_CONFIG_FILE=/dev/null \
-		$(INSTALL) --dry-run --ignore-installed -e . $(DEV)
+	$(PLAIN) $(INSTALL) --dry-run --ignore-installed -e . $(DEV)
+
+lock: $(BIN)/python ## Write pylock.toml: the hashes of the pinned packages that vecload depends on, for all systems.
+	$(INSTALL) uv
+	$(PLAIN) $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --constraint constraints.txt \
+		--format pylock.toml --no-header --no-emit-index-url pyproject.toml > .venv/pylock.toml
+	$(BIN)/python .ci/lock.py < .venv/pylock.toml > pylock.toml
 
 clean: ## Remove the virtual environments, and what was built.
 	rm -rf .venv .venv-wheel .venv-core .venv-oldest dist

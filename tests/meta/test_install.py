@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from itertools import chain
 
 import pytest
@@ -32,6 +33,22 @@ def test_local_version_in_constraints_is_found() -> None:
 def test_constraints_pin_every_package_exactly() -> None:
     pins = [Requirement(line) for line in file_of_checkout("constraints.txt").splitlines()]
     assert [str(pin) for pin in pins if [one.operator for one in pin.specifier] != ["=="]] == []
+
+
+def test_lock_has_the_pinned_versions_and_all_hashes() -> None:
+    lines = (line.split("==") for line in file_of_checkout("constraints.txt").split())
+    pins = {canonicalize_name(name): version for name, version in lines}
+    packages = tomllib.loads(file_of_checkout("pylock.toml"))["packages"]
+    locked = {package["name"]: package["version"] for package in packages}
+    # The other packages are those that torch needs on Linux with CUDA.
+    assert {name: version for name, version in locked.items() if pins.get(name, version) != version} == {}
+    assert {canonicalize_name(Requirement(text).name) for text in settings()["project"]["dependencies"]} <= set(locked)
+    for package in packages:
+        assert package["wheels"], package["name"]
+        for wheel in package["wheels"]:
+            assert set(wheel) == {"path", "hashes"}, wheel
+            assert re.fullmatch("wheels/[^/:]+[.]whl", wheel["path"]), wheel
+            assert re.fullmatch("[0-9a-f]{64}", wheel["hashes"]["sha256"]), wheel
 
 
 def test_every_pin_is_in_the_range_that_users_get() -> None:
