@@ -9,9 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecload.attribution import attribution, described
 from vecload.catalog.resolving import resolve_source, stated_by_catalog
 from vecload.errors import FormatError, allocating
-from vecload.formats.attribution import attribution, described
 from vecload.formats.contract import ReadRequest, RowBuffer
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import preview_source

@@ -145,6 +145,30 @@ def test_load_records_original_source_of_file(hub: Hub, tmp_path: Path, revision
     assert vectors.meta["hub"] == f"hf://org/name@{sha}/vectors.safetensors"
 
 
+def test_license_of_card_travels_with_every_file_of_the_repository(hub: Hub, tmp_path: Path) -> None:
+    card = b"---\nlicense: cc-by-4.0\nsource: https://example.org/other\n---\n"
+    hub.add("org/name", {"README.md": card, "a.txt": GLOVE, "en/b.txt": GLOVE, "en/README.md": CARD})
+    for address in ("hf://org/name/a.txt", "hf://org/name/en"):
+        vectors = vecload.load(address)
+        assert vectors.meta["license"] == "cc-by-4.0"
+        assert vectors.meta["source"].startswith(f"{hub.url}/org/name/tree/")
+        assert vecload.info(address).attribution["license"] == "cc-by-4.0"
+    vecload.convert("hf://org/name/a.txt", tmp_path / "v.safetensors")
+    assert vecload.load(tmp_path / "v.safetensors").meta["license"] == "cc-by-4.0"
+
+
+@pytest.mark.parametrize("card", [b"", CARD[4:], b"---\nlicense: other\n---\n", b"\xff\x00", None])
+def test_missing_license_of_repository_stays_missing(hub: Hub, card: bytes | None) -> None:
+    hub.add("org/name", {"v.txt": GLOVE} | ({} if card is None else {"README.md": card}))
+    assert "license" not in vecload.load("hf://org/name").meta
+
+
+def test_license_of_file_precedes_that_of_repository(hub: Hub, tmp_path: Path) -> None:
+    vecload.Vectors(["cat"], [[1.0, 2.0]], {"license": "CC0-1.0"}).save(tmp_path / "v.safetensors")
+    hub.add("org/name", {"README.md": CARD, "v.safetensors": (tmp_path / "v.safetensors").read_bytes()})
+    assert vecload.load("hf://org/name/v.safetensors").meta["license"] == "CC0-1.0"
+
+
 def test_load_interrupted_download_is_completed_by_next_load(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)  # huggingface_hub waits before it repeats requests
     lines = "".join(f"w{i} {i} 0.5\n" for i in range(2000)).encode()

@@ -13,8 +13,8 @@ import numpy as np
 from vecload.alignment.aligned import Aligned, is_float
 from vecload.alignment.checking import seen_words
 from vecload.alignment.file_lookup import FileLookup
+from vecload.attribution import joint_license
 from vecload.errors import OptionError, refuse_string
-from vecload.formats.attribution import joint_license
 from vecload.loading import load_rows
 from vecload.oov.chain_builder import make_rows, parse_chain, step_names
 from vecload.oov.normalizers import respellings

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from vecload.attribution import CARD, LICENSE, read_card
 from vecload.catalog.cache import offline as forbids_network
 from vecload.errors import DownloadError, OptionError, require
 from vecload.message_text import shorten
@@ -126,11 +127,14 @@ def local_path(source: Any, *, prefer: str = VECTORS) -> Any:
     address = parse_address(source)
     names = _list_files(address)
     chosen = choose_files(address, names, prefer=prefer)
-    return str(_download(address, chosen.files) / chosen.path)
+    card = {CARD}.intersection(names)  # has the license
+    return str(_download(address, {*chosen.files, *card}) / chosen.path)
 
 
 def stated_by_hub(source: str, place: object) -> dict[str, str]:
-    """Return the address of a source with its commit, as "hub", and its web page, as "source".
+    """Return the address of a source with its commit, as "hub", its web page, as "source", and its license.
+
+    The license is that of the model card of the repository.
 
     Parameters
     ----------
@@ -139,13 +143,16 @@ def stated_by_hub(source: str, place: object) -> dict[str, str]:
     place
         The path that `local_path` returned for it.
     """
-    found = _SNAPSHOT.search(PurePath(str(place)).as_posix())
+    path = PurePath(str(place)).as_posix()
+    found = _SNAPSHOT.search(path)
     if found is None:  # a future cache may have another layout
         return {}
     hub: Any = require("huggingface_hub", "hub")
     address = replace(parse_address(source), revision=found[1], path=found[2] or "")
     page = f"{hub.constants.ENDPOINT}/{address.full_repo}/tree/{address.revision}/{quote(address.path)}"
-    return {"hub": str(address), "source": page.rstrip("/")}
+    card = read_card(Path(path[: found.end(1)]))
+    stated = {LICENSE: card[LICENSE]} if LICENSE in card else {}
+    return {"hub": str(address), "source": page.rstrip("/"), **stated}
 
 
 def local_folder(source: str | os.PathLike[str], names: Collection[str]) -> Path:

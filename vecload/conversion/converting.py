@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from vecload.attribution import attribution
 from vecload.catalog.resolving import input_files, resolve_source, stated_by_catalog
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
-from vecload.formats.attribution import attribution
 from vecload.formats.members import open_vectors
 from vecload.formats.outputs import ARCHIVES, choose_output
 from vecload.formats.registry import all_formats, reader_by_name, writer_by_name

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.arrays import IndexedRows, narrowed, type_of, unit_rows
+from vecload.attribution import described
 from vecload.errors import FormatError
-from vecload.formats.attribution import described
 from vecload.formats.table import Batch
 from vecload.reading import WordCheck, estimate_rows, iterate_batches
 from vecload.words import UniqueWords

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import IndexedRows, narrowed, type_of
-from vecload.formats.attribution import described
+from vecload.attribution import described
 from vecload.formats.contract import BaseReader, ReadRequest, skip_nonfinite
 from vecload.formats.history import History
 from vecload.formats.table import Batch, Table

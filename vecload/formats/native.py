@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import IndexedRows, narrowed, type_of
+from vecload.attribution import attribution, described
 from vecload.errors import FormatError, OptionError
 from vecload.formats.array_reader import select_shared
-from vecload.formats.attribution import attribution, described
 from vecload.formats.contract import BaseReader, skip_nonfinite
 from vecload.formats.format import Format
 from vecload.formats.history import History

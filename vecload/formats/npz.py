@@ -30,9 +30,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import numpy_dtype
+from vecload.attribution import LICENSE, SOURCE, attribution
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.format import Format
 from vecload.formats.matrices.strings import words_of_strings
 from vecload.formats.matrices.word_sources import check_count

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import IndexedRows
+from vecload.attribution import LICENSE, SOURCE, attribution
 from vecload.errors import FormatError, OptionError, VocabularyError, require
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.format import Format
 from vecload.formats.history import History
 from vecload.formats.writing.counted import CountedFile

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import IndexedRows, numpy_dtype
+from vecload.attribution import CARD, card_lines, read_card
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.attribution import card_lines, read_card
 from vecload.formats.format import Format
 from vecload.formats.matrices.tokenizer_json import read_tokens
 from vecload.formats.writing.counted import CountedFile
@@ -214,7 +214,7 @@ def write(path: Path, table: RowStream, options: WriteOptions) -> Counter[str]:
     for name, content in settings.items():
         (path / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
     card = _README.format(layout=layout, rows=seen - 1, dim=table.dim, stated=card_lines(table.meta))
-    (path / "README.md").write_text(card, encoding="utf-8")
+    (path / CARD).write_text(card, encoding="utf-8")
     return policy.dropped
 
 

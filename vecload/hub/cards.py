@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from vecload.alignment import Aligned
+from vecload.attribution import attribution, card_lines
 from vecload.errors import OptionError
 from vecload.evaluation import Evaluation
-from vecload.formats.attribution import attribution, card_lines
 from vecload.hub.names import check_repository
 from vecload.pooling import SentencePooler
 from vecload.vectors import Vectors

@@ -6,20 +6,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from vecload.alignment import Aligned
+from vecload.attribution import CARD, attribution, public_source
 from vecload.catalog.cache import offline
 from vecload.catalog.hugging_face import ALIGNED, POOLER, VECTORS, hub_errors
 from vecload.errors import DownloadError, OptionError, require, warn
 from vecload.evaluation import Evaluation
-from vecload.formats.attribution import attribution, public_source
 from vecload.hub.cards import Shared, card, is_unedited, stated_meta
 from vecload.message_text import shorten
 from vecload.pooling import SentencePooler
 from vecload.vectors import Vectors
-
-_CARD: Final = "README.md"
 
 
 def push(
@@ -92,11 +90,11 @@ def push(
         _write(value, folder, license)
         with hub_errors(f"push to {repository}", repository):
             parent, files = _prepare(api, repository, private=private, revision=revision, existing=create_pr)
-            if _CARD not in files or is_unedited(_read_card(hub, repository, parent)):
-                (folder / _CARD).write_text(text, encoding="utf-8", newline="\n")
+            if CARD not in files or is_unedited(_read_card(hub, repository, parent)):
+                (folder / CARD).write_text(text, encoding="utf-8", newline="\n")
             else:
                 warn(
-                    f"{repository}: {_CARD} on the Hub was edited, so it is kept; delete it there to get a new one, or "
+                    f"{repository}: {CARD} on the Hub was edited, so it is kept; delete it there to get a new one, or "
                     "paste the text of vecload.hub.card"
                 )
             options = {"repo_id": repository, "revision": revision, "parent_commit": parent, "create_pr": create_pr}
@@ -179,4 +177,4 @@ def _prepare(
 
 
 def _read_card(hub: Any, repository: str, commit: str) -> str:
-    return Path(hub.hf_hub_download(repository, _CARD, revision=commit)).read_text(encoding="utf-8", errors="replace")
+    return Path(hub.hf_hub_download(repository, CARD, revision=commit)).read_text(encoding="utf-8", errors="replace")

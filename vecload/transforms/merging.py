@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import scale_to_unit
+from vecload.attribution import joint_license, public_source
 from vecload.errors import OptionError, VocabularyError
-from vecload.formats.attribution import joint_license, public_source
 from vecload.vectors import Vectors
 from vecload.words import Words
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from vecload.arrays import narrowed, numpy_dtype, type_of
+from vecload.attribution import LICENSE, SOURCE, attribution
 from vecload.errors import FormatError, OptionError, require
 from vecload.formats.arrow.wide import find_values, float_dtype, join_values
-from vecload.formats.attribution import LICENSE, SOURCE, attribution
 from vecload.formats.contract import BaseReader
 from vecload.formats.table import Batch
 from vecload.saved import MAX_DIM

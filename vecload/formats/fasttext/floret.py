@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vecload.arrays import type_of
+from vecload.attribution import described
 from vecload.errors import FormatError, OptionError
 from vecload.formats import text
-from vecload.formats.attribution import described
 from vecload.formats.contract import BaseReader, Preview
 from vecload.formats.format import Format
 from vecload.formats.table import Table

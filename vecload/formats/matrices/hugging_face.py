@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.attribution import read_card
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.attribution import read_card
 from vecload.formats.format import Format
 from vecload.formats.matrices.tensors import check_matrix, choose_tensor
 from vecload.formats.matrices.tokenizer_json import rows_of_tokens

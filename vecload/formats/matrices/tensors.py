@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vecload.attribution import attribution
 from vecload.errors import FormatError
 from vecload.formats.array_reader import ArrayReader
-from vecload.formats.attribution import attribution
 from vecload.formats.format import Format
 from vecload.formats.matrices.tokenizer_json import rows_of_tokens
 from vecload.formats.matrices.word_sources import requested_words

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LICENSE: Final = "license"
 SOURCE: Final = "source"
+CARD: Final = "README.md"
+"""Model card of a folder or repository."""
 LONGEST: Final = 200
 """Maximum number of characters of a license."""
 
@@ -93,7 +95,7 @@ def joint_license(metas: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def read_card(folder: Path) -> dict[str, str]:
     """Return the license and source in the YAML header of a folder's ``README.md``, as on the Hugging Face Hub."""
     try:
-        with (folder / "README.md").open("rb") as file:
+        with (folder / CARD).open("rb") as file:
             text = file.read(_CARD_BYTES).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return {}

@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from tests.builders import random_rows, small_vectors
 from vecload import Vectors, align, convert, info, load
-from vecload.formats.attribution import LONGEST, attribution, read_card
+from vecload.attribution import LONGEST, attribution, read_card
 from vecload.transforms import merge, to_half, transform
 
 LICENSE, SOURCE = "CC-BY-SA-3.0", "https://example.org/vectors.zip"
