@@ -107,3 +107,13 @@ def test_only_large_searches_use_integers() -> None:
     assert not quantized.suits(np.zeros((1000, 3, 300), dtype=np.float32), large)
     assert not quantized.suits(queries, np.broadcast_to(rows[:1].astype(np.float16), large.shape))
     assert quantized.suits(queries, large) == torch.cpu._is_vnni_supported()
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-2])
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_rows_that_are_equal_after_rounding_are_told_apart(metric: search.Metric, spread: float) -> None:
+    # Rows differ by less than a step of 8-bit integers, so that only the bounds find the best ones.
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=24) + spread * rng.normal(size=(6000, 24))).astype(np.float32)
+    found, expected, _ = both(rows, rng.normal(size=(40, 24)), 5, metric=metric)
+    assert_equal(found, expected)

@@ -126,13 +126,31 @@ def test_nearest_is_exact_for_large_and_small_values() -> None:
         assert np.array_equal(found.rows, slow_nearest(rows[:4], rows, 5, "cosine")[0])
 
 
-def test_euclidean_distances_are_exact_far_from_the_origin() -> None:
-    rows = small_vectors(4000, 12).matrix + np.float32(1000)
+@pytest.mark.parametrize("distance", [1000, 50_000])
+def test_euclidean_distances_are_exact_far_from_the_origin(distance: int) -> None:
+    rows = small_vectors(4000, 12).matrix + np.float32(distance)
     asked = rows[:5] + np.float32(0.25)
     found = search.nearest(vectors_of(rows), asked, 20, metric="euclidean")
     order, scores = slow_nearest(asked, rows, 20, "euclidean")
     assert np.array_equal(found.rows, order)
     np.testing.assert_allclose(found.scores, -scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 6, 12, 100])
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("length", [1e-3, 1, 1e3])
+def test_nearest_is_exact_for_scores_that_are_nearly_equal(dim: int, metric: str, length: float) -> None:
+    rng = np.random.default_rng(dim)
+    rows = (rng.normal(size=dim) + 1e-5 * rng.normal(size=(3000, dim))).astype(np.float32)
+    asked = length * (rows[:6] + rng.normal(size=(6, dim)))
+    found = search.nearest(vectors_of(rows), asked, 5, metric=metric)
+    wide = rows.astype(np.float64)
+    scores = asked @ wide.T
+    if metric == "cosine":
+        scores /= np.linalg.norm(asked, axis=1)[:, None] * np.linalg.norm(wide, axis=1)
+    # Scores are ranked as float32, and equal ones by the number of the row.
+    reached = np.take_along_axis(scores, found.rows, 1).astype(np.float32)
+    np.testing.assert_array_equal(reached, -np.sort(-scores.astype(np.float32), axis=1)[:, :5])
 
 
 def test_nearest_never_returns_rows_with_nan_or_infinity() -> None:

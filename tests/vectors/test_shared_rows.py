@@ -17,7 +17,8 @@ from vecload import Vectors
 from vecload.alignment import align
 from vecload.errors import FormatError, OptionError, VecloadError
 from vecload.mapping import map_spaces
-from vecload.search import build_index, csls, nearest, open_index, solve_analogies
+from vecload.search import Nearest, build_index, csls, nearest, open_index, solve_analogies
+from vecload.search.shared_rows import expand
 from vecload.transforms import deduplicate, prune
 
 METRICS = ("cosine", "dot", "euclidean")
@@ -292,3 +293,10 @@ def test_gathered_matrix_is_read_only() -> None:
         shared.matrix[0] = 1
     with pytest.raises(VecloadError):
         Vectors(["a", "a"], np.eye(1), row_ids=[0, 0])
+
+
+def test_excluded_words_of_one_row_leave_the_others() -> None:
+    found = Nearest(np.array([[0, 1]]), np.array([[0.9, 0.5]], dtype=np.float32))
+    ids = np.array([0, 0, 0, 0, 0, 1])
+    assert expand(found, ids, 2, np.array([[0, 1, 3]])).rows.tolist() == [[2, 4]]
+    assert expand(found, ids, 3, np.array([[0, 1, 3]])).rows.tolist() == [[2, 4, 5]]

@@ -79,7 +79,7 @@ def solve_analogies(
         np.zeros_like(scale),
         lambda q, x, _rows: _product(np.einsum("qpd,qkd->qpk", unit_rows(q), unit_rows(x)), 0),
         combine=lambda cosines: _product(cosines, error),
-        error=0,  # they are bounds
+        error=np.zeros_like(scale),  # they are bounds
     )
     return best_words(table, queries, k, objective, exclude, progress=progress)
 

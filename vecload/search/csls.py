@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload.arrays import unit_rows
-from vecload.search.exact import check_queries, inverse_norms, nearest_words, searched
+from vecload.search.exact import check_queries, inverse_norms, nearest_words, product_error, searched
 from vecload.search.products import largest_products
 from vecload.search.ranking import Nearest, Objective
 from vecload.search.shared_rows import Searched, best_words
@@ -79,7 +79,8 @@ def csls(
         return scores
 
     # r_T(x) is the same for all rows of the target, so it does not change their order and is subtracted at the end.
-    objective = Objective(2 * inverse_norms(sides[1].norms), -to_source, rescore)
+    error = np.full_like(to_source, 2 * product_error(asked.shape[1]))
+    objective = Objective(2 * inverse_norms(sides[1].norms), -to_source, rescore, error=error)
     found = best_words(sides[1], asked[:, None], k, objective, progress=progress)
     found = found._replace(scores=found.scores - to_target[:, None])
     return found if place is None else Nearest(found.rows[place], found.scores[place])

@@ -164,13 +164,24 @@ def _objective(matrix: npt.NDArray[Any], norms: Singles, metric: Metric) -> Obje
     # Rows that are not finite have a factor of NaN: the kernel only takes scores above a bound, and NaN never is.
     ones = np.where(np.isfinite(norms), 1, np.nan).astype(np.float32)
     zeros = np.zeros_like(norms)
-    if metric == "dot":
-        return Objective(ones, zeros, lambda q, x, _rows: np.einsum("qpd,qkd->qk", q, x))
     if metric == "euclidean":
         return _euclidean(matrix, norms, ones)
-    # A float32 product of unit vectors has at most this error (Higham, Accuracy and Stability of Numerical Algorithms,
-    # section 3.1), and rounding the vectors and their norms adds a little.
-    return Objective(inverse_norms(norms), zeros, _cosines, error=(matrix.shape[1] + 8) * 2.0**-24)
+    error = product_error(matrix.shape[1])
+    if metric == "dot":
+        return Objective(
+            ones, zeros, lambda q, x, _rows: np.einsum("qpd,qkd->qk", q, x), error=error * norms, proportional=True
+        )
+    # Products with rows of zeros are exact.
+    return Objective(inverse_norms(norms), zeros, _cosines, error=np.where(norms > 0, error, zeros))
+
+
+def product_error(dim: int) -> np.float32:
+    """Return the largest error of a float32 product of unit vectors of `dim` values.
+
+    Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1; rounding the vectors and their norms adds a
+    little.
+    """
+    return np.float32((dim + 8) * 2.0**-24)
 
 
 def _cosines(queries: npt.NDArray[Any], rows: npt.NDArray[Any], _: object) -> npt.NDArray[np.float64]:

@@ -45,7 +45,14 @@ def suits(queries: npt.NDArray[Any], matrix: npt.NDArray[Any]) -> bool:
 
 
 def bounded_candidates(
-    queries: Singles, matrix: Singles, k: int, *, scale: Singles, pool: Pool, advance: Callable[[int], object]
+    queries: Singles,
+    matrix: Singles,
+    k: int,
+    *,
+    scale: Singles,
+    error: Singles,
+    pool: Pool,
+    advance: Callable[[int], object],
 ) -> tuple[Candidates, Singles] | None:
     """Return the rows x with the largest ``scale * (q @ x)`` for each query, as `candidates` does, and a bound.
 
@@ -55,6 +62,8 @@ def bounded_candidates(
         One vector each, shape (q, 1, dim); at most `QUERIES`.
     matrix, k, scale, pool, advance
         As for `candidates`.
+    error
+        Summand of the scores of the candidates, shape (n,), for the rounding of float32.
 
     Returns
     -------
@@ -109,6 +118,7 @@ def bounded_candidates(
         int8_rows.score_rows,
         [(asked[some], table, factors, rows[some], scores[some]) for some in row_blocks(count, share)],
     )
+    scores += np.where(rows < 0, 0, error[rows])
     # Only as many rows as `candidates` returns are scored again in double precision.
     best = np.lexsort((rows, -scores))[:, :k]
     kept = Candidates(np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1))

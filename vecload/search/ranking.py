@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -58,8 +58,11 @@ class Objective:
         Point that is subtracted from queries and rows before the product, float64, shape (dim,); None if the queries
         are normalized instead. Float32 cannot resolve small distances between points that are far from zero.
     error
-        Largest amount by which a score can be above its value in float32, for a query of unit length. None if it is not
-        known; then only queries with equal scores are answered again from more candidates.
+        Largest amount by which the score of each row can be above its value in float32, for a query of unit length:
+        float32, shape (n,). None if it is not known; then only queries with equal scores are answered again from more
+        candidates.
+    proportional
+        Whether scores grow with the length of the query, as dot products do, and cosines do not.
     """
 
     scale: npt.NDArray[np.float32]
@@ -67,12 +70,17 @@ class Objective:
     rescore: Callable[[Doubles, Doubles, Ids], Doubles]
     combine: Callable[[Singles], Singles] | None = None
     origin: npt.NDArray[np.float64] | None = None
-    error: float | None = None
+    error: npt.NDArray[np.float32] | None = None
+    proportional: bool = False
 
     @property
     def is_product(self) -> bool:
         """Whether scores are products of single vectors, with a factor for each row and no summand."""
         return self.combine is None and self.origin is None and not self.shift.any()
+
+    def lengths(self, queries: Doubles) -> Doubles:
+        """Return the factors from scores of unit queries to those of these queries, float64, shape (q,)."""
+        return np.linalg.norm(queries[:, 0], axis=1) if self.proportional else np.ones(len(queries))
 
 
 def check_count(k: int) -> None:
@@ -104,10 +112,19 @@ def best_rows(
     With `integers`, candidates of many queries are found by products of integers where that is faster (`quantized`).
     """
     check_count(k)
-    excluded = np.full((len(queries), 0), -1) if exclude is None else exclude
+    excluded = np.empty((len(queries), 0), dtype=np.int64) if exclude is None else exclude
     # Excluded rows are often the nearest of all, so they must not take the places of others.
     keep = min(k + excluded.shape[1] + spare, len(matrix))
     found = Nearest(np.full((len(queries), k), -1), np.full((len(queries), k), np.nan, dtype=np.float32))
+    zeros = ~queries.any(axis=(1, 2))
+    if objective.error is not None and zeros.any():
+        # Products with queries of zeros are exact, so the error would only disturb the order of rows of equal score.
+        exact = replace(objective, error=None)
+        for chosen, used in ((zeros, exact), (~zeros, objective)):
+            found.rows[chosen], found.scores[chosen] = best_rows(
+                matrix, queries[chosen], k, used, excluded[chosen], order=order, progress=progress
+            )
+        return found
     undecided = np.zeros(len(queries), dtype=np.bool_)
     # Products with rows that are not finite overflow or are NaN; the kernel takes none of them.
     ignored = np.errstate(invalid="ignore", over="ignore")
@@ -121,7 +138,7 @@ def best_rows(
             seen, bound = _candidates(asked, matrix, keep, objective, pool, shown.advance, integers=integers)
             undecided[some] = rescore(matrix, wide, seen, excluded[some], objective, answers, order)
             if bound is not None:
-                undecided[some] |= answers.scores[:, -1] <= bound
+                undecided[some] |= answers.scores[:, -1] <= bound * objective.lengths(wide)
     if undecided.any() and keep < len(matrix):
         more = best_rows(
             matrix,
@@ -148,9 +165,15 @@ def _candidates(
     *,
     integers: bool,
 ) -> tuple[Candidates, Singles | None]:
-    """Return the candidates of each query, and a bound of the scores of all other rows if it is known."""
-    if integers and quantized.suits(queries, matrix) and objective.is_product:
-        bounded = quantized.bounded_candidates(queries, matrix, k, scale=objective.scale, pool=pool, advance=advance)
+    """Return the candidates of each query, and a bound of the scores of all other rows if it is known.
+
+    Scores of candidates have the error added, if it is known. So no other row has a score above the smallest of them.
+    """
+    error = objective.error
+    if integers and error is not None and quantized.suits(queries, matrix) and objective.is_product:
+        bounded = quantized.bounded_candidates(
+            queries, matrix, k, scale=objective.scale, error=error, pool=pool, advance=advance
+        )
         if bounded is not None:
             return bounded
     found = candidates(
@@ -158,7 +181,7 @@ def _candidates(
         matrix,
         k,
         scale=objective.scale,
-        shift=objective.shift,
+        shift=objective.shift if error is None else objective.shift + error,
         pool=pool,
         combine=objective.combine,
         origin=objective.origin,
@@ -199,7 +222,8 @@ def rescore(
         worst = rough.argmin(axis=1)[:, None]
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
         rounded = (worst_score != 0) | (worst_rough != 0) | (order is not None)
-        doubtful = worst_score == last if objective.error is None else last <= worst_rough + objective.error
+        bound = worst_rough * objective.lengths(queries[some])[:, None]
+        doubtful = worst_score == last if objective.error is None else last <= bound
         undecided[some] = (np.isfinite(last) & doubtful & rounded)[:, 0]
         rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
         found = ~np.take_along_axis(refused[some], best, 1)
