@@ -23,6 +23,7 @@ __all__ = ["PoolBatch", "convert_files", "pool_parquet"]
 B = TypeVar("B")
 
 _EXTRA = "ray"
+_BLOCK = 8  # batches: a task of Ray takes long enough to start that it should pool more than one
 
 
 class PoolBatch:
@@ -136,7 +137,9 @@ def pool_parquet(
     data: Any = require("ray.data", _EXTRA)
     if "://" not in os.fspath(output):
         check_target(output, folder=True)
-    rows = data.read_parquet(texts).map_batches(
+    # Ray reads small files as one block, which a single worker would pool.
+    blocks = data.read_parquet(texts).repartition(target_num_rows_per_block=_BLOCK * batch_size)
+    rows = blocks.map_batches(
         PoolBatch,
         fn_constructor_args=(os.fspath(pooler),),
         fn_constructor_kwargs={"text_column": text_column, "vector_column": vector_column},
