@@ -22,6 +22,7 @@ from vecload.alignment import checking
 from vecload.alignment.causes import CAUSES, spellings
 from vecload.errors import FormatError, OptionError
 from vecload.provenance import Explanation
+from vecload.provenance.coverage import Count
 from vecload.reading import read_words
 
 THERE = [
@@ -477,3 +478,17 @@ def test_embed_prints_the_first_line(file: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
     expected = "1 of 1 words not found would be found under another spelling: case 1;"
     assert f'{expected} use oov=["casefold", "normal"] (--oov casefold,normal)' in done.stdout
+
+
+def test_table_of_coverage_counts_types_and_tokens() -> None:
+    counts = [Count("exact", 12, 3_000), Count("zeros", 4, 0)]
+    assert Coverage(tuple(counts), 0.75, 1.0, ()).table.splitlines() == [
+        "origin               types                tokens",
+        "exact                   12   75.0%         3,000  100.0%",
+        "zeros                    4   25.0%             0    0.0%",
+        "all                     16  100.0%         3,000  100.0%",
+    ]
+
+
+def test_repr_of_coverage_has_no_function() -> None:
+    assert "_explain" not in repr(align(table(), ["the", "The"]).coverage)

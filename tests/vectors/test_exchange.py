@@ -220,6 +220,9 @@ def test_dlpack_refuses_consumers_that_cannot_keep_it_read_only():
     vectors = small_vectors(WORDS, 3)
     with pytest.raises(BufferError, match=r"use numpy.array\(vectors\) or to_torch\(\) for a copy"):
         vectors.__dlpack__()
+    with pytest.raises(BufferError, match=r"use numpy.array\(vectors\) or to_torch\(\) for a copy"):
+        vectors.__dlpack__(max_version=(0, 9))
+    assert vectors.__dlpack__(max_version=(1, 0)) is not None
     with pytest.raises(BufferError, match="the matrix is on the CPU"):
         vectors.__dlpack__(max_version=(1, 0), dl_device=(2, 0))
     assert vectors.__dlpack_device__() == (1, 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import vecload
 from tests.strategies import UTF8_CHARACTERS
-from vecload import Vocab
+from vecload import Vocab, Words
 from vecload.errors import OptionError, VocabularyError
 
 TOKENS = st.lists(st.text(UTF8_CHARACTERS, min_size=1, max_size=4), max_size=80)
@@ -102,3 +103,20 @@ def test_vocab_from_a_transformers_tokenizer_keeps_ids() -> None:
 
     vocab = Vocab.from_tokenizer(Tokenizer())
     assert (list(vocab), vocab.padding_idx, vocab.unk_idx) == (["<s>", "<pad>", "a"], 1, None)
+
+
+def test_vocabularies_are_equal_if_all_parts_are() -> None:
+    words = Words.from_strings(["<pad>", "cat"])
+    counted = [Vocab(words, None if counts is None else np.array(counts)) for counts in (None, [1, 2], [1, 3])]
+    for at, one in enumerate(counted):
+        assert [one == other for other in counted] == [at == number for number in range(3)]
+    padded = Vocab(words, specials=("<pad>",), pad_token="<pad>")
+    assert padded == Vocab(words, specials=("<pad>",), pad_token="<pad>")
+    assert padded not in (Vocab(words, specials=("<pad>",)), Vocab(words, pad_token="<pad>"), Vocab(words))
+    assert Vocab(words) != Vocab(words, unk_token="cat")
+
+
+@pytest.mark.parametrize("parts", [{"specials": ("cat", "cow")}, {"unk_token": "cow"}, {"pad_token": "cow"}])
+def test_unknown_special_word_raises(parts: dict[str, Any]) -> None:
+    with pytest.raises(VocabularyError, match="the special word 'cow' is not in the vocabulary"):
+        Vocab(Words.from_strings(["cat"]), **parts)

@@ -119,4 +119,4 @@ class FileLookup:
             total[sought[known]] += table.vectors([word for word, there in zip(some, known, strict=True) if there])
             count[sought[known]] += 1
         with np.errstate(invalid="ignore"):
-            return total / np.where(count > 0, count, np.nan)[:, None]
+            return total / count[:, None]

@@ -133,7 +133,7 @@ class Reader(BaseReader):
         rows = np.arange(self.declared) if only is None else np.unique(self._words.lookup(only))
         rows = rows[(rows >= 0) & (rows < (self.declared if limit is None else limit))]
         row_bytes = self.dim * self._matrix.itemsize
-        step = max(1, _BATCH_BYTES // max(1, row_bytes))
+        step = max(1, _BATCH_BYTES // row_bytes)
         for first in range(0, len(rows), step):
             words = self._words.take(rows[first : first + step])
             batch = Batch(words.data, words.offsets, self._rows[rows[first : first + step]])

@@ -82,7 +82,7 @@ def vecmap(x: Rows, y: Rows) -> tuple[Matrix, Matrix]:
     # S1: whitening makes the columns of each side uncorrelated.
     white_x, white_y = _whitening(x), _whitening(y)
     # S2: the singular vectors of the cross-correlation rotate both sides onto common axes.
-    u, weights, vt = np.linalg.svd(white_x @ _cross_product(x, y) @ white_y, full_matrices=False)
+    u, weights, vt = np.linalg.svd(white_x @ _cross_product(x, y) @ white_y)
     # S3 and S4: axes are weighted by their correlation, and the whitening of each side is reversed along its new axes.
     root, v = np.sqrt(weights), vt.T
     left = white_x @ (u * root) @ (u.T @ np.linalg.inv(white_x) @ u)
@@ -115,7 +115,7 @@ def rcsls(
     for epoch in range(EPOCHS):
         on_epoch(epoch)
         # Singular values above 1 become 1: the projection onto matrices of spectral norm 1.
-        u, scales, vt = np.linalg.svd(matrix - step * slope, full_matrices=False)
+        u, scales, vt = np.linalg.svd(matrix - step * slope)
         moved = (u * np.minimum(scales, 1.0)) @ vt
         new_loss, new_slope = _rcsls_loss(moved, x, y, source, target)
         if new_loss < loss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vecload.formats.fasttext import entries
@@ -14,6 +14,7 @@ from vecload.words import Words
 BYTES = st.binary(max_size=5).map(lambda word: word.replace(b"\0", b"x"))
 
 
+@example([(b"cat", 2**62 + 5, 0), (b"dog", -(2**62), 1)], 0, 0, 4)
 @given(
     st.lists(st.tuples(BYTES, st.integers(-(2**63), 2**63 - 1), st.integers(0, 255)), max_size=8),
     st.integers(0, 3),
@@ -27,8 +28,9 @@ def test_plain_python_finds_what_the_kernel_finds(
     for word, count, kind in given_entries:
         data += word + b"\0" + count.to_bytes(8, "little", signed=True) + bytes([kind])
     mapped = np.frombuffer(data[: len(data) - min(cut, len(data) - before)], dtype=np.uint8)
-    compiled = find_entries(mapped, before, len(given_entries), longest)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "numba_loaded", lambda: True)
+        compiled = find_entries(mapped, before, len(given_entries), longest)
         patch.setattr(entries, "numba_loaded", lambda: False)
         plain = find_entries(mapped, before, len(given_entries), longest)
     assert plain[1:] == compiled[1:]
