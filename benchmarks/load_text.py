@@ -17,13 +17,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import best_of, copied_or_generated, generate, in_turn, run
+from measure import best_of, copied_or_generated, generate, generate_large, in_turn, run
 from record import ahead, arguments, higher, info, lower, row, title, topic
 
 PEERS = {
     "vecload": "import vecload; run = lambda: vecload.load(path)",
     "vecload, 5 000 words": "import vecload; words = json.load(open(path + '.words.json')); "
     "run = lambda: vecload.load(path, vocab=words)",
+    "vecload, 100 000 words": "import vecload; words = json.load(open(path + '.100000.json')); "
+    "run = lambda: vecload.load(path, vocab=words)",
+    "vecload, aligned to 100 000 words": "import vecload; words = json.load(open(path + '.100000.json')); "
+    "run = lambda: vecload.align(path, words, oov=['casefold', 'zeros'])",
     "gensim": "from gensim.models import KeyedVectors; "
     "run = lambda: KeyedVectors.load_word2vec_format(path, no_header=True)",
     "polars": "import polars as pl, numpy as np\n"
@@ -99,6 +103,34 @@ def wide_rows(wide: Path, turns: int) -> None:
         row(name, f"{seconds:.3f}", f"{size / seconds / 1e9:.2f}")
 
 
+def large_files(folder: Path, rows: int) -> None:
+    """Measure a file of the shape of glove.840B.300d, and one of a quarter of its rows."""
+    names = [
+        "read only",
+        "vecload",
+        "vecload, 5 000 words",
+        "vecload, 100 000 words",
+        "vecload, aligned to 100 000 words",
+    ]
+    for part in (4, 1):
+        count = rows // part
+        path = generate_large(folder / f"large{part}.txt", count, 300)
+        size = path.stat().st_size
+        title(
+            f"large, 1/{part}", f"{count:,} × 300, {size:,} bytes", "",
+            *(lower("seconds"), higher("GB/s"), higher("of plain reading", portable=True)),
+        )  # fmt: skip
+        wish(path, [f"w{at}" for at in range(count)])
+        # Half of them are in the file, a quarter are there after case folding, and a quarter are missing.
+        letters, step = ("w", "W", "w", "x"), count // 100_000
+        asked = [f"{letters[at % 4]}{at * step}" for at in range(100_000)]
+        Path(f"{path}.100000.json").write_text(json.dumps(asked))
+        best = in_turn(peers(dict.fromkeys(names, 2)), path, 300, 2)
+        for name, seconds in best.items():
+            row(name, f"{seconds:.3f}", f"{size / seconds / 1e9:.2f}", f"{best['read only'] / seconds:.2f}")
+        path.unlink()
+
+
 def memory(glove: Path, wide: Path) -> None:
     title(
         "memory",
@@ -155,7 +187,7 @@ def packed(path: Path, kind: str) -> Path:
 
 
 def main() -> None:
-    parts = ("loading", "wide", "memory", "gzip", "starting", "growth")
+    parts = ("loading", "wide", "large", "memory", "gzip", "starting", "growth")
     chosen = arguments(__doc__, parts, "one turn per case, without gensim", file="glove.6B.50d.txt")
     turns = 1 if chosen.quick else 3
     packages = ("vecload", "numpy", "numba", "gensim", "polars", "isal")
@@ -170,6 +202,7 @@ def main() -> None:
         measures = {
             "loading": lambda: loading(glove, turns, quick=chosen.quick),
             "wide": lambda: wide_rows(wide, turns),
+            "large": lambda: large_files(folder, 440_000 if chosen.quick else 2_200_000),
             "memory": lambda: memory(glove, wide),
             "gzip": lambda: decompression(glove, turns),
             "starting": lambda: starting(glove, folder),

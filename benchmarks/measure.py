@@ -74,6 +74,16 @@ def generate(path: Path, rows: int, dim: int, digits: int = 6) -> Path:
     return path
 
 
+def generate_large(path: Path, rows: int, dim: int) -> Path:
+    """Write a file of any size quickly: the words differ, and the vectors repeat after a thousand rows."""
+    rng = np.random.default_rng(0)
+    vectors = [" ".join(f"{value:.5f}" for value in row) for row in rng.normal(0, 0.4, (1000, dim)).tolist()]
+    with path.open("w") as file:
+        for begin in range(0, rows, 1000):
+            file.writelines(f"w{begin + at} {vectors[at]}\n" for at in range(min(1000, rows - begin)))
+    return path
+
+
 def copied_or_generated(file: Path | None, folder: Path, rows: int) -> Path:
     """Return a copy of the real GloVe file in a folder, or without one a generated file of its shape."""
     target = folder / "glove.6B.50d.txt"
