@@ -202,9 +202,9 @@ def rescore(
     """Score candidates exactly and write the best of them, in order, into `answers`.
 
     Return for which queries a row may be missing, bool, shape (q,): those whose worst candidate is as good as the last
-    answer, or as good as far as float32 can tell. Scores of 0 are not a matter of rounding, because products with rows
-    of zeros are exact and candidates are in the order of their numbers, so a table with many such rows is not searched
-    again.
+    answer, or as good as far as float32 can tell. If the scores of 0 are those of rows of zeros, they are not a matter
+    of rounding, because products with such rows are exact and candidates are in the order of their numbers. So a table
+    with many such rows is not searched again, unless it has orthogonal rows, which the error puts first.
     """
     undecided = np.zeros(len(queries), dtype=np.bool_)
     refused = (seen.rows < 0) | (seen.rows[:, :, None] == excluded[:, None, :]).any(axis=2)
@@ -221,7 +221,8 @@ def rescore(
         last = np.take_along_axis(scores, best[:, -1:], 1)
         worst = rough.argmin(axis=1)[:, None]
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
-        rounded = (worst_score != 0) | (worst_rough != 0) | (order is not None)
+        orthogonal = ((scores == 0) & (rough != 0)).any(axis=1, keepdims=True)
+        rounded = (worst_score != 0) | (worst_rough != 0) | orthogonal | (order is not None)
         bound = worst_rough * objective.lengths(queries[some])[:, None]
         doubtful = worst_score == last if objective.error is None else last <= bound
         undecided[some] = (np.isfinite(last) & doubtful & rounded)[:, 0]
