@@ -172,19 +172,23 @@ def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Pat
 
     from vecload.distributed import pool_parquet
 
-    (folder / "parquet").mkdir()
-    many = texts * 10
-    step = len(many) // 8
-    for part in range(8):
-        table = pyarrow.table({"text": many[part * step : (part + 1) * step]})
-        pyarrow.parquet.write_table(table, folder / "parquet" / f"{part}.parquet")
+    counts = {"few": 4 * len(texts), "many": 24 * len(texts)}
+    for name, count in counts.items():
+        (folder / name).mkdir()
+        for part in range(4):
+            table = pyarrow.table({"text": texts * (count // len(texts) // 4)})
+            pyarrow.parquet.write_table(table, folder / name / f"{part}.parquet")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     for workers in (1, 2):
-        begin = time.perf_counter()
-        pool_parquet(str(folder / "parquet"), folder / f"out{workers}", pooler=folder / "pooler", workers=workers)
-        seconds = time.perf_counter() - begin
-        row(f"{workers} Ray worker{'s' * (workers > 1)}, Parquet to Parquet, with their start", f"{seconds:.1f}",
-            f"{len(many) / seconds:,.0f}")  # fmt: skip
+        seconds = {}
+        for name in counts:
+            begin = time.perf_counter()
+            pool_parquet(str(folder / name), folder / f"{name}{workers}", pooler=folder / "pooler", workers=workers)
+            seconds[name] = time.perf_counter() - begin
+        label = f"{workers} Ray worker{'s' * (workers > 1)}, Parquet to Parquet"
+        row(f"{label}, with the start", f"{seconds['many']:.1f}", f"{counts['many'] / seconds['many']:,.0f}")
+        more, longer = counts["many"] - counts["few"], seconds["many"] - seconds["few"]
+        row(f"{label}, without it", f"{longer:.1f}", f"{more / longer:,.0f}")
     ray.shutdown()
 
 
@@ -220,6 +224,48 @@ def stream_all(glove: str, count: int) -> None:
         print(base, size, peak(), time.perf_counter() - begin)
 
 
+def with_tokenizers(vectors: vecload.Vectors, texts: list[str], rounds: int) -> None:
+    """Measure raw text to vectors with tokenizers of other libraries, beside these tokenizers alone."""
+    import fugashi
+    import sudachipy
+    import tokenizers
+
+    pages = [
+        path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent.parent / "docs").glob("*.ja.md"))
+    ]
+    japanese = [line for page in pages for line in page.splitlines() if len(line) > 10 and not line.isascii()]
+    japanese *= max(1, len(texts) // 10 // len(japanese))
+    sudachi = sudachipy.Dictionary().tokenizer(mode=sudachipy.SplitMode.A)
+    tagger = fugashi.Tagger("-Owakati")
+    split = {
+        "sudachi": lambda: [[word.surface() for word in sudachi.tokenize(text)] for text in japanese],
+        "fugashi": lambda: [[word.surface for word in tagger(text)] for text in japanese],
+    }
+    words = {"[UNK]": 0} | {word: at for at, word in enumerate(vectors.words, 1)}
+    subword = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    subword.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    split["Hugging Face tokenizer"] = lambda: subword.encode_batch_fast(texts)
+    cases = {}
+    for name, alone in split.items():
+        known, asked, tokenizer = vectors, texts, subword
+        if name in ("sudachi", "fugashi"):
+            found = sorted({word for sentence in alone() for word in sentence})
+            known = vecload.Vectors(found, np.random.default_rng(0).normal(size=(len(found), 50)).astype(np.float32))
+            asked, tokenizer = japanese, name
+        pooler = SentencePooler(known, tokenize=tokenizer)
+        cases[f"{name} alone"] = alone
+        cases[name] = lambda pooler=pooler, asked=asked: pooler.encode(asked, progress=False)
+    times = best(cases, rounds)
+    title(
+        "tokenizers",
+        f"Tokenizers of other libraries: {len(japanese):,} Japanese lines, {len(texts):,} English sentences",
+        *("", info("tokenizer alone, s"), lower("to vectors, s"), lower("times the tokenizer", portable=True)),
+    )
+    for name in split:
+        alone, whole = times[f"{name} alone"], times[name]
+        row(name, f"{alone:.3f}", f"{whole:.3f}", f"{whole / alone:.2f}")
+
+
 def quality(vectors: vecload.Vectors) -> None:
     """Compute the Spearman correlation with human similarity ratings of 50 news items (Lee, Pincombe and Welsh 2005).
 
@@ -247,7 +293,7 @@ def quality(vectors: vecload.Vectors) -> None:
 
 
 def main() -> None:
-    parts = ("row_numbers", "raw_text", "quality", "streamed", "scaling")
+    parts = ("row_numbers", "raw_text", "tokenizers", "quality", "streamed", "scaling")
     chosen = arguments(__doc__, parts, "fewer rounds and sentences", file="glove.6B.50d.txt")
     rounds = 2 if chosen.quick else 5
     packages = ("vecload", "numpy", "numba", "torch", "model2vec", "sentence-transformers", "gensim", "ray")
@@ -259,6 +305,7 @@ def main() -> None:
         measures = {
             "row_numbers": lambda: rows_to_vectors(vectors, texts, 5 * rounds),  # short runs need more rounds
             "raw_text": lambda: text_to_vectors(vectors, texts, rounds),
+            "tokenizers": lambda: with_tokenizers(vectors, texts, rounds),
             "quality": lambda: quality(vectors),
             "streamed": lambda: streamed(glove, STREAMED // (100 if chosen.quick else 1)),
             "scaling": lambda: scaling(vectors, texts, rounds, folder),

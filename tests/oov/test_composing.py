@@ -160,6 +160,14 @@ def test_combine_average_takes_the_mean_of_sources_with_the_word() -> None:
     assert [aligned.origin_of(word) for word in words] == ["exact", "exact", "exact", "zeros"]
 
 
+def test_combine_average_prefers_exact_words_to_spellings_in_each_source() -> None:
+    # The first rows are row 0, which a mistake may take for a missing row.
+    sources = [made(["The", "the"]), made(["the", "The"], seed=1), made(["dog", "the"], seed=2)]
+    aligned = align(sources, ["The", "the"], combine="average", oov=["casefold"])
+    exact = [[sources[0]["The"], sources[1]["The"], sources[2]["the"]], [source["the"] for source in sources]]
+    np.testing.assert_allclose(aligned.matrix, np.mean(exact, axis=1), rtol=1e-6)
+
+
 def test_combine_concatenate_puts_rows_side_by_side() -> None:
     wide = made(["cat", "gene"], dim=5, seed=2)
     vocab = Vocab.from_words(["cat", "gene", "CAT", "elk"], pad_token="<pad>", unk_token="<unk>")

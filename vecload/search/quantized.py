@@ -59,7 +59,7 @@ def bounded_candidates(
     Parameters
     ----------
     queries
-        One vector each, shape (q, 1, dim); at most `QUERIES`.
+        Unit vectors, one each, shape (q, 1, dim); at most `QUERIES`.
     matrix, k, scale, pool, advance
         As for `candidates`.
     error
@@ -78,7 +78,7 @@ def bounded_candidates(
     count, dim = flat.shape
     wide = -(-dim // _WIDTH) * _WIDTH
     # One step for all queries, so that bounds of rows need no term for each query.
-    step = max(float(np.abs(flat).max()), 1e-30) / 127
+    step = float(np.abs(flat).max()) / 127
     rounded = np.zeros((count, wide), dtype=np.int8)
     rounded[:, :dim] = np.rint(flat / step)
     missed = np.float32(np.linalg.norm(flat - rounded[:, :dim] * np.float64(step), axis=1).max())
