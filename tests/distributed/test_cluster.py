@@ -131,5 +131,6 @@ def test_convert_files_is_complete_after_a_worker_dies(
     done = distributed.convert_files(sources, tmp_path / "out", format="native")
     assert (tmp_path / "died").exists()
     assert [result.rows for result in done] == [5000] * 6
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"v{at}.safetensors" for at in range(6)]
     for at in range(6):
         assert load(tmp_path / "out" / f"v{at}.safetensors").matrix.tolist() == [[at, row] for row in range(5000)]
