@@ -118,3 +118,12 @@ def test_version_is_the_same_everywhere() -> None:
     assert cited is not None
     assert vecload.__version__ == cited[1]
     assert version in (None, vecload.__version__)  # None: hatch reads it from the package
+
+
+def test_changelog_has_the_version_and_its_date() -> None:
+    sections = re.findall("^## (.+)$", file_of_checkout("CHANGELOG.md"), re.MULTILINE)
+    released = re.search("^date-released: (.+)$", file_of_checkout("CITATION.cff"), re.MULTILINE)
+    assert released is not None
+    # A version with a development suffix is not in the list yet.
+    if not Version(vecload.__version__).is_devrelease:
+        assert sections[:2] == ["Unreleased", f"{vecload.__version__} - {released[1]}"]
