@@ -160,6 +160,18 @@ def try_out(mutant: Mutant, copies: queue.Queue[Path], limits: dict[str, float])
     return mutant
 
 
+def find_limit(module: str, copies: queue.Queue[Path]) -> float:
+    """Return after how many seconds the tests of a mutant take too long: a multiple of those without a mutant."""
+    copy = copies.get()
+    try:
+        begin = time.monotonic()
+        if not run_tests(copy, module, 1e6):
+            sys.exit(f"the tests of {module} fail without a mutant: {CORE[module]}")
+        return PATIENCE * (time.monotonic() - begin) + 60
+    finally:
+        copies.put(copy)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=60, help="number of mutants")
@@ -176,12 +188,8 @@ def main() -> None:
             left_out = shutil.ignore_patterns(".venv*", ".git", "site", "*_cache", ".hypothesis")
             shutil.copytree(ROOT, copy, ignore=left_out)
             copies.put(copy)
-        limits: dict[str, float] = {}
-        for module in dict.fromkeys(mutant.module for mutant in chosen):
-            begin = time.monotonic()
-            if not run_tests(copy, module, 1e6):
-                parser.exit(1, f"the tests of {module} fail without a mutant: {CORE[module]}\n")
-            limits[module] = PATIENCE * (time.monotonic() - begin) + 60
+        modules = list(dict.fromkeys(mutant.module for mutant in chosen))
+        limits = dict(zip(modules, pool.map(lambda module: find_limit(module, copies), modules), strict=True))
         done = list(pool.map(lambda mutant: try_out(mutant, copies, limits), chosen))
     survivors = [mutant for mutant in done if mutant.fate == "survived"]
     print(f"{len(done) - len(survivors)} of {len(done)} mutants killed or explained")

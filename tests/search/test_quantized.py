@@ -117,3 +117,15 @@ def test_rows_that_are_equal_after_rounding_are_told_apart(metric: search.Metric
     rows = (rng.normal(size=24) + spread * rng.normal(size=(6000, 24))).astype(np.float32)
     found, expected, _ = both(rows, rng.normal(size=(40, 24)), 5, metric=metric)
     assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_rounding_of_float32_does_not_choose_among_the_candidates(metric: search.Metric) -> None:
+    # Many rows are equally near to the queries as far as float32 can tell, and all others are far away.
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(5000, 40)).astype(np.float32)
+    near = 10 * rng.normal(size=40)
+    rows[rng.permutation(5000)[:60]] = (near * (1 + 1e-7 * rng.normal(size=(60, 1)))).astype(np.float32)
+    found, expected, again = both(rows, near + rng.normal(size=(20, 40)), 5, metric=metric)
+    assert_equal(found, expected)
+    assert again > 0
