@@ -22,6 +22,7 @@ from vecload import Vectors, Words
 from vecload.errors import FormatError, OptionError
 from vecload.formats import History
 from vecload.ngrams import NgramTable, QuantizedRows
+from vecload.ngrams.projected import ProjectedRows
 
 WORDS = [f"w{at}" for at in range(100)]
 
@@ -102,11 +103,14 @@ def test_ngram_tables_are_stored(tmp_path: Path) -> None:
     none = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.float32)
     norms = rng.integers(0, 256, 50).astype(np.uint8), rng.normal(size=256).astype(np.float32)
     kept = np.stack([np.sort(rng.choice(200, 50, replace=False)), rng.permutation(50)], axis=1).astype(np.int32)
+    parts = rng.integers(0, 7, (50, 5)).astype(np.uint8)
+    projected = ProjectedRows(parts, rng.normal(size=(5, 7, 1)).astype(np.float32), None, None)
     for table in (
         NgramTable(rng.normal(size=(50, 5)).astype(np.float32), minn=3, maxn=6),
         NgramTable(QuantizedRows(codes, centroids, 3, *none), minn=2, maxn=4),
         NgramTable(QuantizedRows(codes, centroids, 3, *norms), minn=2, maxn=4, bucket=200, kept=kept),
         NgramTable(rng.normal(size=(50, 5)), minn=3, maxn=4, kind="floret", hash_count=2),
+        NgramTable(projected, minn=3, maxn=4),
     ):
         vectors = Vectors(*(part := small_vectors(WORDS)).__reduce__()[1][:2], {}, table)
         assert part.dim == 5

@@ -43,7 +43,7 @@ CORE = {
     "words/hashing.py": "tests/words tests/robustness/test_hash_tables.py",
     "words/packed.py": "tests/words tests/formats/test_native.py",
     "words/unique.py": "tests/words",
-    "arrays.py": "tests/transforms tests/search/test_search.py tests/vectors/test_exchange.py",
+    "arrays.py": "tests/test_arrays.py tests/transforms tests/search/test_search.py tests/vectors/test_exchange.py",
     "formats/native.py": "tests/formats/test_native.py tests/formats/test_every_format.py tests/golden",
     "formats/fasttext/entries.py": "tests/formats/fasttext",
     "classification/plain.py": "tests/classification",

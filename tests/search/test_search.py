@@ -178,6 +178,15 @@ def test_nearest_applies_limit_and_exclude() -> None:
     assert nothing.rows.tolist() == [[-1, -1]] * 3
 
 
+@pytest.mark.parametrize("count", [1, 9, 30, 90])
+def test_excluded_rows_do_not_take_the_places_of_others(count: int) -> None:
+    vectors = small_vectors(100, 12)
+    asked = vectors.matrix[:2]
+    order = slow_nearest(asked, vectors.matrix, 100, "cosine")[0]
+    found = search.nearest(vectors, asked, 5, exclude=order[:, :count])
+    assert found.rows.tolist() == order[:, count : count + 5].tolist()
+
+
 def test_neighbors_accepts_words_and_vectors() -> None:
     vectors = small_vectors(200, 12)
     one = vectors.neighbors("w3", 5)

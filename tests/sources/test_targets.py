@@ -232,6 +232,26 @@ def test_owner_of_a_replaced_file_is_kept(tmp_path: Path, source: Path) -> None:
     assert (target.stat().st_uid, target.stat().st_gid) == (1234, 4321)
 
 
+@POSIX
+def test_group_is_kept_by_those_who_may_not_change_the_owner(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "v.txt"
+    target.write_text("old")
+    replaced = target.stat()
+    calls = []
+
+    def chown(_: object, user: int, group: int) -> None:
+        calls.append((user, group))
+        if user != -1:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "chown", chown)
+    vecload.convert(source, target)
+    assert (-1, replaced.st_gid) in calls
+    assert (replaced.st_uid, -1) in calls
+
+
 @pytest.mark.parametrize("size", [200, 201, 250, 255])
 def test_longest_names_can_be_written(size: int, tmp_path: Path, source: Path) -> None:
     for letter in ("n", "é"):

@@ -155,7 +155,7 @@ def _float32_blocks(
 ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     """Yield blocks of rows as float32, less an origin, and the number of each block's first row."""
     # Few queries get large blocks, so that the cost of a call is spread over many scores.
-    size = max(1, min(max(_SCORES // max(queries, 1), _FEWEST), _MOST, VALUES // max(matrix.shape[1], 1)))
+    size = max(1, min(max(_SCORES // queries, _FEWEST), _MOST, VALUES // max(matrix.shape[1], 1)))
     for at in row_blocks(len(matrix), size):
         block = matrix[at]
         yield at.start, (block if origin is None else block - origin).astype(np.float32, copy=False)
