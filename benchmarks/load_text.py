@@ -27,7 +27,7 @@ PEERS = {
     "vecload, 100 000 words": "import vecload; words = json.load(open(path + '.100000.json')); "
     "run = lambda: vecload.load(path, vocab=words)",
     "vecload, aligned to 100 000 words": "import vecload; words = json.load(open(path + '.100000.json')); "
-    "run = lambda: vecload.align(path, words, oov=['casefold', 'zeros'])",
+    "run = lambda: vecload.align(path, words, oov=['casefold', 'zeros']).matrix",
     "gensim": "from gensim.models import KeyedVectors; "
     "run = lambda: KeyedVectors.load_word2vec_format(path, no_header=True)",
     "polars": "import polars as pl, numpy as np\n"

@@ -191,12 +191,12 @@ def _requested_words(
     others: tuple[Any, ...],
 ) -> Collection[str]:
     """Return the words of the vocabulary, their spellings, their parts and the spellings of those."""
-    wanted = dict.fromkeys(vocab)
+    wanted: dict[str, int | None] = dict.fromkeys(vocab)
     splits = [step.parts for step in others if isinstance(step, Composition)]
     for word in vocab.words.take(np.flatnonzero(~special)):
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
-            wanted.update((spelling, None) for spelling, _ in respellings(part, spellings))
+            wanted |= respellings(part, spellings)
     return wanted.keys()
 
 

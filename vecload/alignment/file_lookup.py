@@ -71,12 +71,13 @@ class FileLookup:
         """
         # Exact words are looked up all at once. The slower search for spellings is left for the words that remain.
         rows = np.stack([source.words.lookup(words) for source in self.sources])
+        spelled = list(words) if self.spellings else []
         steps = np.where(rows >= 0, 0, ABSENT)
         for number, source in enumerate(self.sources):
             # An exact word in any source wins over all spellings, but "average" needs the spelling in each source.
             missing = rows[number] < 0 if self.average else (rows < 0).all(axis=0)
             sought = np.flatnonzero(missing & ~literal) if self.spellings else np.empty(0, dtype=np.int64)
-            hits = find_spellings(source.words, [words[at] for at in sought.tolist()], self.spellings)
+            hits = find_spellings(source.words, [spelled[at] for at in sought.tolist()], self.spellings)
             for at, (row, step) in zip(sought.tolist(), hits, strict=True):
                 if row >= 0:
                     rows[number, at], steps[number, at] = row, 1 + step

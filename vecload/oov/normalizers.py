@@ -77,15 +77,15 @@ SPELLINGS = {
 }
 
 
-def respellings(word: str, steps: Sequence[Spelling]) -> list[tuple[str, int]]:
+def respellings(word: str, steps: Sequence[Spelling]) -> dict[str, int]:
     """Return other spellings of a word in the order to try them, each with the number of its step.
 
     Examples
     --------
     >>> respellings("Ｃａｔ", [SPELLINGS["nfkc"], SPELLINGS["casefold"]])
-    [('Cat', 0), ('ｃａｔ', 1), ('ＣＡＴ', 1), ('cat', 1), ('CAT', 1)]
+    {'Cat': 0, 'ｃａｔ': 1, 'ＣＡＴ': 1, 'cat': 1, 'CAT': 1}
     >>> respellings('"U.S.,', [SPELLINGS["strip"]])
-    [('"U.S.', 0), ('U.S.,', 0), ('"U.S', 0), ('U.S.', 0), ('U.S', 0)]
+    {'"U.S.': 0, 'U.S.,': 0, '"U.S': 0, 'U.S.': 0, 'U.S': 0}
     """
     tried = {word: -1}
     for number, step in enumerate(steps):
@@ -93,13 +93,15 @@ def respellings(word: str, steps: Sequence[Spelling]) -> list[tuple[str, int]]:
             for spelling in step.respell(known):
                 tried.setdefault(spelling, number)
     del tried[word]
-    return list(tried.items())
+    return tried
 
 
 def find_spellings(there: Words, words: Iterable[str], steps: Sequence[Spelling]) -> Iterator[tuple[int, int]]:
     """Yield, for each word, the row of its first spelling that is `there` and the number of its step, or (-1, -1)."""
     tried = [respellings(word, steps) for word in words]
-    looked_up = iter(there.lookup([spelling for some in tried for spelling, _ in some]).tolist())
+    rows = there.lookup([spelling for some in tried for spelling in some]).tolist()
+    end = 0
     for some in tried:
-        hits = [(next(looked_up), number) for _, number in some]
+        begin, end = end, end + len(some)
+        hits = zip(rows[begin:end], some.values(), strict=True)
         yield next((hit for hit in hits if hit[0] >= 0), (-1, -1))
