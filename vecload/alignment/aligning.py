@@ -191,8 +191,10 @@ def _requested_words(
     others: tuple[Any, ...],
 ) -> Collection[str]:
     """Return the words of the vocabulary, their spellings, their parts and the spellings of those."""
-    wanted: dict[str, int | None] = dict.fromkeys(vocab)
     splits = [step.parts for step in others if isinstance(step, Composition)]
+    if not spellings and not splits:
+        return vocab.words  # packed already
+    wanted: dict[str, int | None] = dict.fromkeys(vocab)
     for word in vocab.words.take(np.flatnonzero(~special)):
         for part in (word, *(part for split in splits for part in split(word))):
             wanted[part] = None
