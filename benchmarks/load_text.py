@@ -112,12 +112,11 @@ def large_files(folder: Path, rows: int) -> None:
         "vecload, 100 000 words",
         "vecload, aligned to 100 000 words",
     ]
-    for part in (4, 1):
-        count = rows // part
-        path = generate_large(folder / f"large{part}.txt", count, 300)
+    for key, count in {"quarter": rows // 4, "large": rows}.items():
+        path = generate_large(folder / f"{key}.txt", count, 300)
         size = path.stat().st_size
         title(
-            f"large, 1/{part}", f"{count:,} × 300, {size:,} bytes", "",
+            key, f"{count:,} × 300, {size:,} bytes", "",
             *(lower("seconds"), higher("GB/s"), higher("of plain reading", portable=True)),
         )  # fmt: skip
         wish(path, [f"w{at}" for at in range(count)])
