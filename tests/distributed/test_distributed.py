@@ -46,6 +46,7 @@ class DyingPoolBatch(PoolBatch):
         return super().__call__(batch)
 
 
+@pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore")
 def test_pool_parquet_is_complete_after_a_worker_dies(
     ray: Any, pooler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -244,6 +244,7 @@ def sharded1(rank: int, bands: str, original: bool) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_fsdp1_trains_saves_and_loads() -> None:
