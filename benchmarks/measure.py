@@ -79,8 +79,7 @@ def generate_large(path: Path, rows: int, dim: int) -> Path:
     rng = np.random.default_rng(0)
     vectors = [" ".join(f"{value:.5f}" for value in row) for row in rng.normal(0, 0.4, (1000, dim)).tolist()]
     with path.open("w") as file:
-        for begin in range(0, rows, 1000):
-            file.writelines(f"w{begin + at} {vectors[at]}\n" for at in range(min(1000, rows - begin)))
+        file.writelines(f"w{row} {vectors[row % len(vectors)]}\n" for row in range(rows))
     return path
 
 

@@ -172,11 +172,12 @@ def scaling(vectors: vecload.Vectors, texts: list[str], rounds: int, folder: Pat
 
     from vecload.distributed import pool_parquet
 
-    counts = {"few": 4 * len(texts), "many": 24 * len(texts)}
-    for name, count in counts.items():
+    parts, repeats = 4, {"few": 1, "many": 6}  # of all texts in each part
+    counts = {name: parts * count * len(texts) for name, count in repeats.items()}
+    for name, count in repeats.items():
         (folder / name).mkdir()
-        for part in range(4):
-            table = pyarrow.table({"text": texts * (count // len(texts) // 4)})
+        table = pyarrow.table({"text": texts * count})
+        for part in range(parts):
             pyarrow.parquet.write_table(table, folder / name / f"{part}.parquet")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     for workers in (1, 2):

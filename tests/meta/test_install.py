@@ -35,9 +35,14 @@ def test_constraints_pin_every_package_exactly() -> None:
     assert [str(pin) for pin in pins if [one.operator for one in pin.specifier] != ["=="]] == []
 
 
-def test_lock_has_the_pinned_versions_and_all_hashes() -> None:
+def pinned() -> dict[str, str]:
+    """Return the version of each package in constraints.txt."""
     lines = (line.split("==") for line in file_of_checkout("constraints.txt").split())
-    pins = {canonicalize_name(name): version for name, version in lines}
+    return {canonicalize_name(name): version for name, version in lines}
+
+
+def test_lock_has_the_pinned_versions_and_all_hashes() -> None:
+    pins = pinned()
     packages = tomllib.loads(file_of_checkout("pylock.toml"))["packages"]
     locked = {package["name"]: package["version"] for package in packages}
     # The other packages are those that torch needs on Linux with CUDA.
@@ -52,8 +57,7 @@ def test_lock_has_the_pinned_versions_and_all_hashes() -> None:
 
 
 def test_every_pin_is_in_the_range_that_users_get() -> None:
-    lines = (line.split("==") for line in file_of_checkout("constraints.txt").split())
-    pins = {canonicalize_name(name): version for name, version in lines}
+    pins = pinned()
     project = settings()["project"]
     for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
         requirement = Requirement(text)

@@ -223,8 +223,10 @@ def rescore(
         worst_rough, worst_score = np.take_along_axis(rough, worst, 1), np.take_along_axis(scores, worst, 1)
         orthogonal = ((scores == 0) & (rough != 0)).any(axis=1, keepdims=True)
         rounded = (worst_score != 0) | (worst_rough != 0) | orthogonal | (order is not None)
-        bound = worst_rough * objective.lengths(queries[some])[:, None]
-        doubtful = worst_score == last if objective.error is None else last <= bound
+        if objective.error is None:
+            doubtful = worst_score == last
+        else:
+            doubtful = last <= worst_rough * objective.lengths(queries[some])[:, None]
         undecided[some] = (np.isfinite(last) & doubtful & rounded)[:, 0]
         rows, scores = np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
         found = ~np.take_along_axis(refused[some], best, 1)
