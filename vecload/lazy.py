@@ -11,7 +11,7 @@ from typing import Any
 
 
 class LazyModule:
-    """A module that is imported at the first access to one of its attributes.
+    """A module that is imported at the first access to one of its attributes, for those that are rarely needed.
 
     Type hints are strings until they are resolved, for example by documentation tools. A hint such as ``torch.Tensor``
     then needs `torch` among the names of its module, but importing torch for hints only would be slow. Under

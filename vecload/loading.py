@@ -10,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from vecload.attribution import attribution, described
-from vecload.catalog.resolving import resolve_source, stated_by_catalog
 from vecload.errors import FormatError, allocating
 from vecload.formats.contract import ReadRequest, RowBuffer
 from vecload.formats.members import open_vectors
@@ -36,6 +35,7 @@ from vecload.reading import (
     reading_progress,
     warn_few_found,
 )
+from vecload.resolving import resolve_source, stated_by_catalog
 from vecload.vectors import Vectors
 from vecload.words import Words, build_hash_table
 

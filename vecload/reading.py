@@ -13,27 +13,30 @@ from typing import IO, TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, OptionError, VecloadError, refuse_string, warn
-from vecload.formats import tensorboard, text
 from vecload.formats.contract import Reader, ReadRequest, RowBuffer
 from vecload.formats.encodings import DecodedWords, check_encoding, decoded_source, find_wide_encoding, is_wide
-from vecload.formats.matrices.npy import words_beside
-from vecload.formats.matrices.number_table import metadata_beside
-from vecload.formats.matrices.word_sources import read_words_of_rows
+from vecload.formats.matrices.metadata import metadata_beside
 from vecload.formats.members import open_vectors
 from vecload.formats.opening import open_reader
 from vecload.formats.registry import HEAD, all_formats, best_folder_match, best_match, detect_format
 from vecload.formats.table import Batch
+from vecload.lazy import LazyModule
 from vecload.message_text import sample
 from vecload.progress import progress_bar
+from vecload.resolving import resolve_source
 from vecload.sources import open_source
 from vecload.words import UniqueWords, Words, encode, pack
 from vecload.words.doubts import NUMBERS, Doubt, SharedSpaces, find_doubt, join_doubts
 
 if TYPE_CHECKING:
+    from vecload.formats import tensorboard
     from vecload.formats.format import Format
+    from vecload.formats.matrices import word_sources
     from vecload.sources import Source
+else:
+    tensorboard = LazyModule("vecload.formats.tensorboard")
+    word_sources = LazyModule("vecload.formats.matrices.word_sources")
 
 DType = Literal["float16", "bfloat16", "float32", "float64"]
 Errors = Literal["raise", "skip"]
@@ -81,7 +84,7 @@ def make_request(
         raise OptionError(f"limit={limit} is negative")
     refuse_string("vocab", vocab)
     only = None if vocab is None else _wanted(vocab, prefix)
-    listed = None if words is None else read_words_of_rows(words)
+    listed = None if words is None else word_sources.read_words_of_rows(words)
     encoding = None if encoding is None else check_encoding(encoding)
     _check("tokens", tokens, get_args(Tokens))
     more = {"word_list": listed, "tensor": tensor, "encoding": encoding, "tokens": tokens}
@@ -212,11 +215,10 @@ def choose_format(source: Source, request: ReadRequest, form: Format | None = No
         encoding = find_wide_encoding(head, whole=len(head) < HEAD)
     if is_wide(encoding):
         source = decoded_source(source, str(encoding))
-    named = request.word_list is not None or words_beside(source) is not None
-    found = detect_format(source, named=named) if form is None else form
+    found = detect_format(source, named=request.word_list is not None) if form is None else form
     if encoding is not None and not is_wide(encoding) and found.is_text:
         source = decoded_source(source, encoding)
-    if found is text.FORMAT and (request.word_list is not None or metadata_beside(source) is not None):
+    if found.name == "text" and (request.word_list is not None or metadata_beside(source) is not None):
         found = tensorboard.FORMAT
     surface = None if request.tokens == "raw" else request.tokens
     options = {"words": request.word_list, "tensor": request.tensor, "encoding": request.encoding, "tokens": surface}

@@ -292,7 +292,7 @@ def test_cached_file_in_a_private_folder_is_not_hashed(cache: Path, monkeypatch:
 @posix
 def test_native_form_that_others_may_have_written_is_not_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = placed(cache, TEXT_DIGEST)
-    monkeypatch.setattr("vecload.catalog.resolving.find_entry", lambda _: entry)
+    monkeypatch.setattr("vecload.resolving.find_entry", lambda _: entry)
     vecload.Vectors(["native"], [[1.0, 2.0]]).save(native_path(entry))
     assert list(vecload.load("vectors").words) == ["native"]
     native_path(entry).chmod(0o666)

@@ -11,9 +11,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from vecload.catalog.resolving import resolve_source
 from vecload.errors import FormatError, as_format_errors
 from vecload.formats.fasttext import binary, layout
+from vecload.resolving import resolve_source
 from vecload.sources import Source, open_source
 from vecload.words import Words
 

@@ -55,9 +55,9 @@ def check_outputs(
         If an input or the folder of an output does not exist.
     """
     from vecload import sources
-    from vecload.catalog.resolving import input_files
     from vecload.errors import OptionError
     from vecload.formats.outputs import choose_output
+    from vecload.resolving import input_files
 
     if "-" in map(str, vectors):
         raise OptionError("name a file in place of '-': its suffix determines the format")

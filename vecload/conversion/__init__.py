@@ -2,9 +2,8 @@
 
 from vecload.conversion.converting import Conversion, check_conversions, convert, targets_in
 from vecload.conversion.saving import save
-from vecload.formats.gensim.keyed_vectors import from_gensim
 from vecload.keywords import explain_public
 
-__all__ = ["Conversion", "check_conversions", "convert", "from_gensim", "save", "targets_in"]
+__all__ = ["Conversion", "check_conversions", "convert", "save", "targets_in"]
 
 explain_public(__name__)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vecload.attribution import attribution
-from vecload.catalog.resolving import input_files, resolve_source, stated_by_catalog
 from vecload.conversion.row_stream import NoWordFoundError, UniqueRows
 from vecload.conversion.saving import write_table
 from vecload.errors import OptionError
@@ -30,6 +29,7 @@ from vecload.reading import (
     open_checked,
     reading_progress,
 )
+from vecload.resolving import input_files, resolve_source, stated_by_catalog
 from vecload.sources import COMPRESSORS, check_inputs
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload import text_input
-from vecload.catalog.resolving import resolve_dataset
 from vecload.errors import OptionError
 from vecload.message_text import did_you_mean
+from vecload.resolving import resolve_dataset
 
 SHIPPED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "questions-words": "questions-words.txt"}
 """Data sets in gensim's test data: name → file."""

@@ -15,9 +15,9 @@ import numpy as np
 from vecload.errors import FormatError, OptionError
 from vecload.formats.contract import BaseReader
 from vecload.formats.table import Batch
+from vecload.lazy import LazyModule
 from vecload.message_text import quote
 from vecload.sources import Source
-from vecload.text_input.lines import detect_encoding
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from vecload.formats.contract import Reader, ReadRequest, RowBuffer
     from vecload.ngrams import NgramTable
+    from vecload.text_input import lines
+else:
+    lines = LazyModule("vecload.text_input.lines")
 
 _BLOCK: Final = 1 << 18
 _FIRST: Final = 64
@@ -76,7 +79,7 @@ def find_wide_encoding(head: bytes, *, whole: bool) -> str | None:
     # Vectors have digits and spaces, so that every row has zero bytes, which text in UTF-8 does not have.
     if b"\0" not in head[:_FIRST]:
         return None
-    encoding = detect_encoding(head)
+    encoding = lines.detect_encoding(head)
     if not is_wide(encoding):
         return None
     # Binary files with zero bytes at odd or even offsets are rarely valid for long.

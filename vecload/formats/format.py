@@ -42,6 +42,9 @@ class Format:
     side_files
         Return which of the files in a folder belong to a file, given its name and their names. They are extracted
         together from an archive.
+    words_beside
+        Return the file beside an opened one that has the words of its rows; None if it is missing. For formats with the
+        read option "words".
     preview
         Return facts for `vecload.info` that are cheaper to find without the reader.
     write
@@ -96,6 +99,7 @@ class Format:
     detect_folder: Callable[[Path], int] | None = None
     read: Callable[[Source, ReadRequest], Reader] | None = None
     side_files: Callable[[str, Collection[str]], Sequence[str]] | None = None
+    words_beside: Callable[[Source], Path | None] | None = None
     preview: Callable[[Source], Preview] | None = None
     write: Callable[[Path, RowStream, WriteOptions], Counter[str]] | None = None
     write_stream: Callable[[OutputStream, RowStream, WriteOptions], Counter[str]] | None = None

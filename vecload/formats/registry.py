@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from vecload.errors import FormatError, OptionError, warn
-from vecload.formats import (
-    delimited,
-    dl4j,
-    finalfusion,
-    glove_binary,
-    hdf5,
-    json_files,
-    magnitude,
-    native,
-    npz,
-    pytorch,
-    spacy,
-    static_embeddings,
-    tensorboard,
-    text,
-    unsupported,
-    word2vec,
-)
-from vecload.formats.arrow import ipc, parquet
-from vecload.formats.fasttext import binary, floret
 from vecload.formats.format import SURE, Format
-from vecload.formats.gensim import keyed_vectors
-from vecload.formats.matrices import hugging_face, npy, tensors
-from vecload.formats.pytorch import word_embeddings
+from vecload.formats.unsupported import describe as describe_unsupported
 from vecload.message_text import did_you_mean
 from vecload.saved import describe_file, describe_folder, describe_head
 from vecload.sources import Source
@@ -43,34 +22,35 @@ ENTRY_POINTS: Final = "vecload.formats"
 
 # Characters that do not matter in names of formats.
 _IGNORED: Final = str.maketrans("", "", " -_.")
-# Text is near the top: it is sure of nearly every text file, so that no other format has to be asked. It is sure of
-# DL4J's files, too, so that they come before. Messages and `vecload formats` list formats in this order.
+# Modules of vecload's formats, and the names of their `Format`. They are imported in this order until one is sure of a
+# file, so the fewest modules are loaded for native files and for text. Text is sure of nearly every text file, DL4J's
+# among them. Messages and `vecload formats` list formats in this order.
 _BUILT_IN: Final = (
-    dl4j.FORMAT,
-    text.FORMAT,
-    delimited.FORMAT,
-    json_files.DOCUMENT,
-    json_files.LINES,
-    word2vec.FORMAT,
-    binary.FORMAT,
-    floret.FORMAT,
-    pytorch.FORMAT,
-    keyed_vectors.FORMAT,
-    spacy.FORMAT,
-    native.FORMAT,
-    npz.FORMAT,
-    parquet.FORMAT,
-    ipc.FORMAT,
-    static_embeddings.FORMAT,
-    word_embeddings.FORMAT,
-    hugging_face.FORMAT,
-    npy.FORMAT,
-    tensors.FORMAT,
-    tensorboard.FORMAT,
-    magnitude.FORMAT,
-    finalfusion.FORMAT,
-    hdf5.FORMAT,
-    glove_binary.FORMAT,
+    ("native", "FORMAT"),
+    ("dl4j", "FORMAT"),
+    ("text", "FORMAT"),
+    ("delimited", "FORMAT"),
+    ("json_files", "DOCUMENT"),
+    ("json_files", "LINES"),
+    ("word2vec", "FORMAT"),
+    ("fasttext.binary", "FORMAT"),
+    ("fasttext.floret", "FORMAT"),
+    ("pytorch", "FORMAT"),
+    ("gensim.keyed_vectors", "FORMAT"),
+    ("spacy", "FORMAT"),
+    ("npz", "FORMAT"),
+    ("arrow.parquet", "FORMAT"),
+    ("arrow.ipc", "FORMAT"),
+    ("static_embeddings", "FORMAT"),
+    ("pytorch.word_embeddings", "FORMAT"),
+    ("matrices.hugging_face", "FORMAT"),
+    ("matrices.npy", "FORMAT"),
+    ("matrices.tensors", "FORMAT"),
+    ("tensorboard", "FORMAT"),
+    ("magnitude", "FORMAT"),
+    ("finalfusion", "FORMAT"),
+    ("hdf5", "FORMAT"),
+    ("glove_binary", "FORMAT"),
 )
 _registered: list[Format] = []
 
@@ -88,7 +68,8 @@ def register(form: Format) -> None:
 
     Examples
     --------
-    >>> upper = Format(name="upper", detect=lambda head, name: 0, read=text.read)
+    >>> from vecload.formats.text import read
+    >>> upper = Format(name="upper", detect=lambda head, name: 0, read=read)
     >>> register(upper)
     >>> format_by_name("UPPER") == (upper, "")
     True
@@ -118,7 +99,7 @@ def all_formats() -> tuple[Format, ...]:
     Examples
     --------
     >>> [form.name for form in all_formats()][:3]
-    ['DL4J', 'text', 'CSV']
+    ['native', 'DL4J', 'text']
     """
     return tuple(_each_format())
 
@@ -186,7 +167,8 @@ def detect_format(source: Source, *, named: bool = False) -> Format:
     source
         The opened source.
     named
-        Whether the caller names the words of the rows, so that a matrix without words can be read.
+        Whether the caller names the words of the rows, so that a matrix without words can be read. The format may find
+        them beside the file, too.
 
     Raises
     ------
@@ -204,14 +186,14 @@ def detect_format(source: Source, *, named: bool = False) -> Format:
     if best is not None and score >= SURE:
         return best
     without_words = best is not None and "words" in best.read_options
-    if best is not None and named and without_words:
+    if best is not None and without_words and (named or (best.words_beside is not None and best.words_beside(source))):
         return best
     # A doubtful answer may be wrong, for example text inside an HTML page, so known other files are named first. A
     # matrix without words may be a part of a folder or of a saved model.
     other = (
         (None if path is None else describe_file(path))
         or describe_head(head)
-        or (None if without_words else unsupported.describe(head))
+        or (None if without_words else describe_unsupported(head))
     )
     if other is not None:
         raise FormatError("not a file of word vectors", file=name, found=other.what, hint=other.hint)
@@ -262,9 +244,15 @@ def _each_format() -> Iterator[Format]:
     Looking for installed formats takes 10 to 50 ms, because the metadata of all installed packages are searched. So it
     happens only when none of vecload's own formats was the right one.
     """
-    yield from _BUILT_IN
+    yield from _built_in()
     yield from _installed()
     yield from _registered
+
+
+def _built_in() -> Iterator[Format]:
+    """Yield vecload's formats; each is imported when it is its turn."""
+    for module, name in _BUILT_IN:
+        yield getattr(import_module(f"vecload.formats.{module}"), name)
 
 
 @cache
@@ -282,7 +270,7 @@ def _installed() -> tuple[Format, ...]:
             form = point.load()
             if not isinstance(form, Format):
                 raise OptionError(f"it is not a Format, but {type(form).__name__}")
-            _check_names(form, (*_BUILT_IN, *found))
+            _check_names(form, (*_built_in(), *found))
         # A broken package must not keep anyone from reading other files, whatever it raises.
         except Exception as error:
             warn(f"the format {point.name!r} ({point.value}) cannot be used: {error}")

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vecload import text_input
-from vecload.catalog.resolving import resolve_dataset
 from vecload.errors import OptionError
 from vecload.message_text import sample
+from vecload.resolving import resolve_dataset
 from vecload.vectors import Vectors
 
 Pair = tuple[str, str]

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from vecload.catalog.resolving import stated_by_catalog
 from vecload.classification.dictionary import open_model
 from vecload.errors import OptionError
 from vecload.progress import progress_bar
+from vecload.resolving import stated_by_catalog
 from vecload.shrinking.buckets import MergedRows, NgramRows, SelectedRows, check_buckets, count_rows
 from vecload.shrinking.parts import check_model, choose_words, count_uses, principal_axes
 from vecload.shrinking.report import Shrunk, measure

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from vecload.arrays import IndexedRows, as_tensor, export_dlpack, narrowed, numpy_dtype
 from vecload.errors import require
-from vecload.formats.arrow.exchange import to_arrow
 from vecload.formats.table import Table
 from vecload.lazy import LazyModule
 from vecload.vectors.rows import WordRows
 
 if TYPE_CHECKING:
     import torch
+
+    from vecload.formats.arrow import exchange
 else:
+    exchange = LazyModule("vecload.formats.arrow.exchange")
     torch = LazyModule("torch")
 
 _CPU = (1, 0)  # kDLCPU, and the number of the device
@@ -80,7 +82,7 @@ class ExportedRows(WordRows):
           child 0, item: double
         """
         rows = self.unique_rows if self.row_ids is None else IndexedRows(self.unique_rows, self.row_ids)
-        return to_arrow(Table(self.words, rows, self.meta)).__arrow_c_stream__(requested_schema)
+        return exchange.to_arrow(Table(self.words, rows, self.meta)).__arrow_c_stream__(requested_schema)
 
     def to_gensim(self) -> Any:
         """Return gensim's ``KeyedVectors``, sharing the matrix (bfloat16, which gensim does not support, is copied).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,19 @@ import numpy.typing as npt
 from vecload import conversion
 from vecload.arrays import narrowed, row_norms
 from vecload.errors import OptionError
-from vecload.formats.arrow.exchange import from_arrow
+from vecload.lazy import LazyModule
 from vecload.notebook import HEAD, Bar, table
 from vecload.search import Method, Metric
 from vecload.vectors import queries
 from vecload.vectors.exports import ExportedRows
 from vecload.vectors.queries import Answers
+
+if TYPE_CHECKING:
+    from vecload.formats.arrow import exchange
+    from vecload.formats.gensim import keyed_vectors
+else:
+    exchange = LazyModule("vecload.formats.arrow.exchange")
+    keyed_vectors = LazyModule("vecload.formats.gensim.keyed_vectors")
 
 Errors = Literal["raise", "skip"]
 
@@ -278,7 +285,7 @@ class Vectors(ExportedRows):
         >>> Vectors.from_gensim(kept)
         <Vectors: 2 words × 2 float32, gensim KeyedVectors>
         """
-        table = conversion.from_gensim(model)
+        table = keyed_vectors.from_gensim(model)
         rows, ids = table.stored
         return cls(table.words, rows, table.meta, table.ngrams, table.history, row_ids=ids)
 
@@ -324,7 +331,7 @@ class Vectors(ExportedRows):
         >>> Vectors.from_arrow(table)
         <Vectors: 2 words × 2 float64, Arrow>
         """
-        table = from_arrow(data, words=words, vectors=vectors, errors=errors)
+        table = exchange.from_arrow(data, words=words, vectors=vectors, errors=errors)
         rows, ids = table.stored
         return cls(table.words, rows, table.meta, row_ids=ids)
 

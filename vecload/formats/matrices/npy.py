@@ -109,6 +109,7 @@ FORMAT: Final = Format(
     detect=detect,
     read=read,
     side_files=side_files,
+    words_beside=words_beside,
     write=write,
     suffixes=(".npy",),
     written_beside=(_WORDS,),

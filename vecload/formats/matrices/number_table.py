@@ -7,13 +7,13 @@ the same code, and as exactly, as those of all text files.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from vecload.errors import FormatError
 from vecload.formats.contract import BaseReader
+from vecload.formats.matrices.metadata import metadata_beside
 from vecload.formats.matrices.word_sources import WORDS_HINT, read_table_of_words
 from vecload.formats.table import Batch
 from vecload.formats.text import read as read_text
@@ -31,27 +31,6 @@ METADATA: Final = "metadata.tsv"
 
 _BLOCK: Final = 1 << 20
 _WORD: Final = b"0\t"
-_TABLES: Final = ("vectors", "tensors")
-
-
-def metadata_beside(source: Source) -> Path | None:
-    """Return the metadata file beside a table of numbers: ``x_metadata.tsv`` for ``x_vectors.tsv``; None if missing."""
-    path = source.path
-    if path is None or not path.is_file() or path.suffix != ".tsv":
-        return None
-    for name in _TABLES:
-        beside = path.with_name(path.name.replace(name, "metadata"))
-        if name in path.name and beside.is_file() and _numbers_only(source.head(_BLOCK)):
-            return beside
-    return None
-
-
-def _numbers_only(head: bytes) -> bool:
-    """Return whether the first line is a row of numbers."""
-    try:
-        return bool([float(cell) for cell in head.split(b"\n", 1)[0].decode().split()])
-    except ValueError:
-        return False
 
 
 class NumberTable(BaseReader):

@@ -2,6 +2,9 @@
 
 Every function that takes a file also takes such a name, which it passes to this module first. Anything else is returned
 unchanged, and an existing file of the same name takes precedence over the catalog.
+
+The catalog is imported only for a string that names no file: with its web client, that takes longer than opening a
+native file.
 """
 
 from __future__ import annotations
@@ -9,14 +12,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, TypeGuard, cast
 
-from vecload.catalog.cache import cache_path, download, is_private, native_path, refuse_offline
-from vecload.catalog.http import Policy
-from vecload.catalog.hugging_face import is_hub_address, local_path, stated_by_hub
-from vecload.catalog.listing import Entry, close_names, get
-from vecload.catalog.remote_zip import Member, NoRangesError
 from vecload.errors import FormatError
+from vecload.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from vecload.catalog import cache, hugging_face, listing, remote_zip
+    from vecload.catalog.http import Policy
+    from vecload.catalog.listing import Entry
+    from vecload.catalog.remote_zip import Member
+else:
+    cache = LazyModule("vecload.catalog.cache")
+    hugging_face = LazyModule("vecload.catalog.hugging_face")
+    listing = LazyModule("vecload.catalog.listing")
+    remote_zip = LazyModule("vecload.catalog.remote_zip")
 
 
 @contextlib.contextmanager
@@ -47,26 +57,30 @@ def resolve_source(
     FileNotFoundError
         If the name is neither a file nor a catalog name, but similar to a catalog name.
     """
-    if is_hub_address(source):
-        yield local_path(source)
+    if not _may_be_name(source):
+        yield source
         return
-    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or (entry := find_entry(source)) is None:
+    if hugging_face.is_hub_address(source):
+        yield hugging_face.local_path(source)
+        return
+    entry = find_entry(source)
+    if entry is None:
         yield source
         return
     if entry.dim is None:
         hint = "Pass it to `vecload evaluate` or `vecload map`."
         raise FormatError("a data set of the catalog", file=source, found=entry.format, expected="vectors", hint=hint)
-    target = cache_path(entry)
+    target = cache.cache_path(entry)
     # The native form was converted on this machine, so no published hash can verify it: it is used only if no other
     # user can have written it.
-    if native_path(entry).exists() and is_private(native_path(entry)):
-        yield str(native_path(entry))
+    if cache.native_path(entry).exists() and cache.is_private(cache.native_path(entry)):
+        yield str(cache.native_path(entry))
         return
     if few_words and not target.exists() and (stream := _stream_member(entry, policy)) is not None:
         with contextlib.closing(stream):
             yield cast("IO[bytes]", stream)  # a RawIOBase has every method that readers call
         return
-    path = download(entry, policy=policy)
+    path = cache.download(entry, policy=policy)
     yield f"{path}/{entry.member}" if entry.member else str(path)
 
 
@@ -78,12 +92,14 @@ def resolve_dataset(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
     DownloadError, FormatError
         As `download` does.
     """
-    if is_hub_address(name):
-        return str(local_path(name))
-    entry = None if not isinstance(name, str) or os.path.lexists(name) else get(name)
+    if not _may_be_name(name):
+        return name
+    if hugging_face.is_hub_address(name):
+        return str(hugging_face.local_path(name))
+    entry = listing.get(name)
     if entry is None or entry.dim is not None:
         return name
-    path = download(entry)
+    path = cache.download(entry)
     return f"{path}/{entry.member}" if entry.member else path
 
 
@@ -104,11 +120,11 @@ def stated_by_catalog(source: object, place: object = None, in_file: Mapping[str
     dict
         "license" and "source", if they are known; for the Hub also "hub", the address with the commit.
     """
-    if is_hub_address(source):
-        return {**stated_by_hub(str(source), place), **(in_file or {})}
-    if not isinstance(source, str) or source == "-" or os.path.lexists(source) or "://" in source:
+    if not _may_be_name(source):
         return {}
-    entry = get(source)
+    if hugging_face.is_hub_address(source):
+        return {**hugging_face.stated_by_hub(source, place), **(in_file or {})}
+    entry = None if "://" in source else listing.get(source)
     if entry is None:
         return {}
     stated = {"license": entry.license, "source": entry.page or next(iter(entry.urls), "")}
@@ -125,22 +141,27 @@ def input_files(*sources: str | os.PathLike[str] | IO[bytes]) -> list[str | os.P
     """
     found: list[str | os.PathLike[str] | IO[bytes]] = []
     for source in sources:
-        entry = None
-        if isinstance(source, str) and source != "-" and not os.path.lexists(source):
-            entry = find_entry(source)
-        cached = [] if entry is None else [path for path in (cache_path(entry), native_path(entry)) if path.exists()]
-        found += [source] if entry is None else cached
+        entry = find_entry(source) if _may_be_name(source) else None
+        if entry is None:
+            found.append(source)
+            continue
+        found += [path for path in (cache.cache_path(entry), cache.native_path(entry)) if path.exists()]
     return found
+
+
+def _may_be_name(source: object) -> TypeGuard[str]:
+    """Return whether a source is a string that names no file, and not ``-`` for standard input."""
+    return isinstance(source, str) and source != "-" and not os.path.lexists(source)
 
 
 def _stream_member(entry: Entry, policy: Policy | None) -> Member | None:
     """Open the entry's archive member on its server; None if it is not in an archive, or the server has no ranges."""
     if entry.container != "zip" or not entry.member or not entry.format.endswith("text"):
         return None
-    refuse_offline(entry.full_name)
+    cache.refuse_offline(entry.full_name)
     try:
-        return Member(entry.urls, entry.member, hash_known=entry.digest is not None, policy=policy)
-    except NoRangesError:
+        return remote_zip.Member(entry.urls, entry.member, hash_known=entry.digest is not None, policy=policy)
+    except remote_zip.NoRangesError:
         return None
 
 
@@ -149,7 +170,7 @@ def find_entry(name: str) -> Entry | None:
     rest = name.removeprefix("huggingface:").removeprefix("facebook/")
     if "://" in name or "/" in rest or os.sep in rest:
         return None
-    entry = get(name)
-    if entry is None and (guesses := close_names(name)):
+    entry = listing.get(name)
+    if entry is None and (guesses := listing.close_names(name)):
         raise FileNotFoundError(2, f"no such file; the catalog has {', '.join(guesses)}", name)
     return entry
