@@ -53,10 +53,10 @@ def test_native_file_needs_neither_the_catalog_nor_other_readers_nor_numba(tmp_p
         assert name not in loaded
 
 
-def test_text_needs_neither_the_catalog_nor_readers_of_models(tmp_path: Path) -> None:
+def test_small_text_needs_neither_numba_nor_the_catalog_nor_readers_of_models(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     small_vectors(20, dim=8).save(path)
     loaded = modules_after_load(path)
     assert "vecload.formats.text" in loaded
-    for name in ("vecload.catalog", "vecload.formats.pytorch", "vecload.formats.gensim", "vecload.tokenizers"):
+    for name in ("numba", "vecload.catalog", "vecload.formats.pytorch", "vecload.formats.gensim", "vecload.tokenizers"):
         assert name not in loaded

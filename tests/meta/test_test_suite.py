@@ -26,6 +26,7 @@ COVERED_ELSEWHERE = {
     "loading": "tests/formats, tests/alignment",
     "message_text": "tests/test_errors.py",
     "reading": "tests/formats, tests/conversion",
+    "row_status": "tests/kernels, tests/formats/text",
 }
 
 HOUSE_WORDS = re.compile(r"(?:^|_)(?:room|floor|door|stair|upstairs|downstairs|house)s?(?:_|$)")

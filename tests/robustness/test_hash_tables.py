@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -207,6 +208,7 @@ def test_words_of_a_file_are_all_found_before_and_after_checking(tmp_path: Path)
 OVERWRITE = """
 import sys, numpy as np, vecload, io
 from pathlib import Path
+from unittest import mock
 path, tensor = Path(sys.argv[1]), sys.argv[2]
 vectors = vecload.load(path)
 names = list(vectors.words)
@@ -267,6 +269,40 @@ def test_pooling_of_colliding_text_is_as_fast_as_of_other_text() -> None:
     text = " ".join(strings)
     pooler.encode([text])
     assert seconds(lambda: pooler.encode([text])) < 1
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), min_size=FEW + 1, max_size=300))
+def test_table_built_without_kernels_is_the_same(raws: list[bytes]) -> None:
+    words = Words.from_bytes(list(dict.fromkeys(raws)))
+    data, offsets = pack_bytes([*raws, *raws[:3]])
+    with mock.patch("vecload.words.hashing.numba_loaded", return_value=False):
+        plain, repeated = build_hash_table(data, offsets)
+    compiled, expected = build_hash_table(data, offsets)
+    assert plain.key is compiled.key is None
+    assert plain.slots.tolist() == compiled.slots.tolist()
+    assert repeated.tolist() == expected.tolist()
+    assert len(words) == int((~repeated).sum())
+
+
+def test_colliding_words_without_kernels_get_a_key() -> None:
+    data, offsets = pack_bytes(of_one_hash(500))
+    with mock.patch("vecload.words.hashing.numba_loaded", return_value=False):
+        table, repeated = build_hash_table(data, offsets)
+    assert table.key is not None
+    assert not repeated.any()
+
+
+def test_words_of_one_slot_are_found_by_kernels_in_a_table_built_without_them() -> None:
+    for count in (FEW, FEW + 1, FEW + 2, 2 * FEW):
+        raws = of_one_hash(count)
+        with mock.patch("vecload.words.hashing.numba_loaded", return_value=False):
+            words = Words.from_bytes(raws)
+        assert words.lookup(Words.from_bytes(raws[::-1])).tolist() == list(range(count))[::-1]
+
+
+def pack_bytes(raws: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Return words as `build_hash_table` takes them."""
+    return np.frombuffer(b"".join(raws), dtype=np.uint8), np.cumsum([0, *map(len, raws)])
 
 
 def test_build_hash_table_marks_repeated_words() -> None:

@@ -25,7 +25,7 @@ import numpy as np
 
 from vecload.kernels import inline, kernel
 from vecload.kernels.intrinsics import below64, equal64, replace64, trailing_zeros
-from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
+from vecload.row_status import BLANK, PARSED, UNPARSED
 
 _FEED: Final = 10
 _RETURN: Final = 13

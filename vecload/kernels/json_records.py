@@ -18,7 +18,7 @@ import numpy as np
 
 from vecload.kernels import inline, kernel
 from vecload.kernels.intrinsics import equal64, load8, trailing_zeros
-from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
+from vecload.row_status import BLANK, PARSED, UNPARSED
 
 ENTRIES: Final = 0
 """Kind of record: an entry ``"word": [...]`` of an object."""

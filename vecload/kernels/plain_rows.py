@@ -32,15 +32,7 @@ import numpy as np
 
 from vecload.kernels import inline, kernel
 from vecload.kernels.intrinsics import below64, equal64, load8, load64, set_bits, trailing_zeros
-
-PADDING: Final = 64
-"""Number of readable bytes that every chunk needs after its last line."""
-PARSED: Final = 0
-"""Line status: the row and its word were parsed."""
-BLANK: Final = 1
-"""Line status: only spaces, tabs and a carriage return."""
-UNPARSED: Final = 2
-"""Line status: not parsed; a slower parser decides whether the line is valid."""
+from vecload.row_status import PARSED, UNPARSED
 
 _FEED: Final = 10
 _RETURN: Final = 13

@@ -18,7 +18,7 @@ import numpy as np
 
 from vecload.kernels import inline, kernel
 from vecload.kernels.intrinsics import as_double, leading_zeros, load8, load64, trailing_zeros
-from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
+from vecload.row_status import BLANK, PARSED, UNPARSED
 
 _SPACE: Final = 32
 _TAB: Final = 9

@@ -6,11 +6,13 @@ opening a native file and looking up a few words must not load numba: importing 
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vecload.lazy import numba_loaded
 from vecload.threads import interruptible
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 FEW = 64
 """Number of words up to which lookups use plain Python, which is faster than importing numba."""
+SOME = 1 << 12
+"""Number of words up to which plain Python takes less time than importing numba, if it is not imported yet."""
 MANY_WORDS = 1 << 22  # entering this many words takes so long that Ctrl-C would seem to be ignored
 BLOCK = 1 << 16
 """Number of slots to check at a time."""
@@ -142,40 +146,53 @@ def build_hash_table(
 ) -> tuple[HashTable, npt.NDArray[np.bool_]]:
     """Build the hash table of packed words; return it, and which words repeat an earlier one (bool, shape (n,))."""
     count = len(offsets) - 1
+    if count <= FEW or (count <= SOME and not numba_loaded()):
+        built = _build_plainly(data, offsets)
+        if built is not None:
+            return built
+    from vecload.kernels import hash_table
+
     slots = np.zeros(slot_count(count), dtype=np.uint64)
     repeated = np.zeros(count, dtype=np.bool_)
-    if count > FEW:
-        from vecload.kernels import hash_table  # loads numba, which a table of a few words does not need
-
-        packed = read_only(data), read_only(offsets)
-        found = HashTable(slots)
-
-        def build() -> bool:
-            return bool(hash_table.build_table(*packed, slots, found.key, repeated) >= 0)
-
-        # The fixed hash is tried first. It fails only if too many words collide under it. A random key fails only with
-        # negligible probability, so this loop ends.
-        while not (interruptible(build) if count > MANY_WORDS else build()):
-            found = HashTable(slots, new_key())
-            slots[:] = 0
-            repeated[:] = False
-        return found, repeated
-    # A few words: the same table in plain Python. It needs no bound on probes, because few words cannot take long.
+    packed = read_only(data), read_only(offsets)
     found = HashTable(slots)
+
+    def build() -> bool:
+        return bool(hash_table.build_table(*packed, slots, found.key, repeated) >= 0)
+
+    # The fixed hash is tried first. It fails only if too many words collide under it. A random key fails only with
+    # negligible probability, so this loop ends.
+    while not (interruptible(build) if count > MANY_WORDS else build()):
+        found = HashTable(slots, new_key())
+        slots[:] = 0
+        repeated[:] = False
+    return found, repeated
+
+
+def _build_plainly(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[HashTable, npt.NDArray[np.bool_]] | None:
+    """Build the same table in plain Python; return None if too many words collide under the fixed hash."""
+    slots = [0] * slot_count(len(offsets) - 1)
+    repeated = np.zeros(len(offsets) - 1, dtype=np.bool_)
     seen: set[bytes] = set()
     mask = len(slots) - 1
-    for row in range(count):
-        raw = data[offsets[row] : offsets[row + 1]].tobytes()
-        repeated[row] = raw in seen
+    text, ends = data.tobytes(), offsets.tolist()
+    for row, (start, stop) in enumerate(itertools.pairwise(ends)):
+        raw = text[start:stop]
         if raw in seen:
+            repeated[row] = True
             continue
         seen.add(raw)
-        hashed = hash_word(raw, found.key)
-        slot = hashed & mask
+        hashed = hash_word(raw, None)
+        slot = first = hashed & mask
         while slots[slot]:
             slot = (slot + 1) & mask
+            # Words that collide this often get a table with a key, which a kernel builds.
+            if (slot - first) & mask > FEW:
+                return None
         slots[slot] = (hashed >> 32 << 32) | (row + 1)
-    return found, repeated
+    return HashTable(np.array(slots, dtype=np.uint64)), repeated
 
 
 def new_key() -> npt.NDArray[np.uint64]:

@@ -16,6 +16,7 @@ from vecload.words.hashing import (
     BLOCK,
     FEW,
     MAX_PROBES,
+    SOME,
     HashTable,
     build_hash_table,
     longest_run,
@@ -24,7 +25,6 @@ from vecload.words.hashing import (
 )
 
 _BLOCK: Final = 1 << 16  # strings that are encoded at a time
-_SOME: Final = 1 << 12  # words that plain Python looks up in less time than numba takes to load
 _SMALL: Final = 1 << 20  # bytes that NumPy copies in less time than numba takes to load
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class Words(Sequence[str]):
         """
         if not isinstance(words, Words):
             words = list_of_strings("words", words)
-            if len(words) <= FEW or (len(words) <= _SOME and not numba_loaded()):
+            if len(words) <= FEW or (len(words) <= SOME and not numba_loaded()):
                 return np.array([self.get(word) for word in words], dtype=np.int64)
             raws = [encode(word) for word in words]
             absent = [at for at, raw in enumerate(raws) if raw is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -76,7 +77,13 @@ ODDITIES = [
 
 
 def compare(data: bytes, *, skip: bool, dtype: str = "float32") -> None:
-    """Compare both readers on `data`."""
+    """Compare the reader with the reference on `data`: with kernels, and in plain Python."""
+    for loaded in (True, False):
+        with mock.patch("vecload.formats.text.reader.numba_loaded", return_value=loaded):
+            compare_once(data, skip=skip, dtype=dtype)
+
+
+def compare_once(data: bytes, *, skip: bool, dtype: str) -> None:
     try:
         vectors = vecload.load(io.BytesIO(data), errors="skip" if skip else "raise", dtype=dtype)
         refused = None

@@ -10,6 +10,7 @@ import numpy as np
 from vecload.arrays import INFINITE_FROM
 from vecload.errors import FormatError
 from vecload.formats.text.grammar import MalformedLine
+from vecload.row_status import PADDING, PARSED, UNPARSED
 from vecload.words import Words
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ class Places(NamedTuple):
     @classmethod
     def of(cls, size: int, records: int) -> Places:
         """Return memory for a chunk of the given number of bytes and records."""
-        from vecload.kernels.plain_rows import PADDING
-
         return cls(
             np.empty(size, dtype=np.uint8),
             np.empty(records, dtype=np.int64),
@@ -127,8 +126,6 @@ def read_chunks(source: Source, grammar: Grammar, spare: list[bytearray]) -> Ite
     FormatError
         For a record of more than `LONGEST_RECORD` bytes, text outside of records, or a file that ends too early.
     """
-    from vecload.kernels.plain_rows import PADDING
-
     line = source.read(grammar.begin).count(b"\n")
     offset = grammar.begin
     rest, ended = b"", False
@@ -213,8 +210,6 @@ class ChunkParser:
 
     def parse(self, task: Task) -> ParsedChunk:
         """Return the words and rows of a chunk."""
-        from vecload.kernels.plain_rows import PARSED, UNPARSED
-
         chunk, rows = task
         records = len(chunk.bounds.starts)
         places = Places.of(chunk.stop, records)

@@ -14,6 +14,7 @@ from vecload.formats.records.chunks import ChunkParser, Grammar, ParsedChunk, Ta
 from vecload.formats.table import Batch
 from vecload.formats.text.grammar import MalformedLine, parse_value
 from vecload.message_text import number_of, quote
+from vecload.row_status import BLANK, PARSED, UNPARSED
 from vecload.threads import ordered_map
 from vecload.words import Words
 
@@ -99,8 +100,6 @@ class RecordReader(BaseReader):
 
     def _finish(self, parsed: ParsedChunk) -> Batch:
         """Return the rows of a chunk, after parsing the records that the kernels left, in file order."""
-        from vecload.kernels.plain_rows import BLANK, PARSED, UNPARSED
-
         limit = self._request.limit
         status, words, rows = parsed.status, parsed.words, parsed.rows
         if parsed.numbers is None and limit is None and not status.any():

@@ -13,6 +13,7 @@ import numpy as np
 
 from vecload.arrays import INFINITE_FROM
 from vecload.errors import FormatError
+from vecload.row_status import BLANK, PADDING, PARSED, UNPARSED
 from vecload.words import Words, pack, read_only
 from vecload.words.doubts import SharedSpaces
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST_LINE: Final = 1 << 23
 """Limit on the bytes of one line: 300,000 values of 27 characters fit."""
+
+_FEED: Final = 10
 
 # A chunk fits the processor's caches and is large enough that passing it to a thread costs nothing in comparison.
 CHUNK_BYTES: int = 1 << 21
@@ -69,8 +72,6 @@ def read_chunks(source: Source, begin: int, spare: list[bytearray]) -> Iterator[
     FormatError
         For a line of more than `LONGEST_LINE` bytes.
     """
-    from vecload.kernels.plain_rows import PADDING  # numba is loaded when there is something to parse
-
     source.read(begin)
     offset = begin
     rest, ended = b"", False
@@ -154,6 +155,8 @@ class ChunkParser:
         Spaces to remove from the start or end of each word.
     first_fields
         First fields of the requested words; None if all rows are requested.
+    plain
+        Whether to leave all lines to the reader, which parses them in plain Python.
     """
 
     dim: int
@@ -161,11 +164,18 @@ class ChunkParser:
     dtype: np.dtype[Any]
     shared: SharedSpaces
     first_fields: Words | None
+    plain: bool
+
+    def find_ends(self, chunk: Chunk, space: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the offset of each line feed in a chunk; `space` is memory for at least as many as it has bytes."""
+        if self.plain:
+            return np.flatnonzero(chunk.array()[: chunk.stop] == _FEED).astype(np.int32)
+        from vecload.kernels import plain_rows
+
+        return space[: plain_rows.find_lines(chunk.array(), chunk.stop, space)].copy()
 
     def parse(self, task: Task) -> ParsedChunk:
         """Return the words and rows of a chunk."""
-        from vecload.kernels import hash_table, plain_rows, text_rows
-
         chunk, stops, rows = task
         buffer = chunk.array()
         total = len(stops)
@@ -178,6 +188,8 @@ class ChunkParser:
             # A line of one byte, with or without a carriage return, is too short for a row.
             blanks = int(np.count_nonzero(stops - starts <= 1))
             kept = np.empty(total, dtype=np.int64)
+            from vecload.kernels import hash_table
+
             fields = self.first_fields.data, self.first_fields.offsets, *self.first_fields.table
             kept = kept[: hash_table.match_first_fields(read_only(buffer), starts, stops, *fields, kept)]
             starts, stops = starts[kept], stops[kept]
@@ -192,12 +204,17 @@ class ChunkParser:
         words = np.empty((2, len(rows)), dtype=np.int32)
         status = np.empty(len(rows), dtype=np.uint8)
         lines = buffer, *((starts, stops) if full is None else (starts[full], stops[full]))
-        if plain_rows.parse_plain(*lines, rows, words[0], words[1], status):
-            text_rows.parse_lines(*lines, INFINITE_FROM[self.type_name], rows, words[0], words[1], status)
+        if self.plain:
+            status[:] = np.where(_are_blank(*lines), BLANK, UNPARSED)
+        else:
+            from vecload.kernels import plain_rows, text_rows
+
+            if plain_rows.parse_plain(*lines, rows, words[0], words[1], status):
+                text_rows.parse_lines(*lines, INFINITE_FROM[self.type_name], rows, words[0], words[1], status)
         if full is not None:
             words, status = _with_short_lines(buffer, starts, stops, full, words, status)
         if self.shared.after:
-            fine = status == plain_rows.PARSED
+            fine = status == PARSED
             words[1][fine] = SharedSpaces(after=True).bounds(buffer, words[0][fine], words[1][fine])[1]
         # Words are packed here, and not by the reader, while their bytes are still in the processor's caches.
         packed = None if status.any() else pack(buffer, words[0], words[1])
@@ -221,17 +238,21 @@ def _with_short_lines(
     status: npt.NDArray[np.uint8],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Return the word bounds and statuses of all lines, given those of the lines `full`; the others are too short."""
-    from vecload.kernels.plain_rows import BLANK, UNPARSED
-
     all_words = np.zeros((2, len(starts)), dtype=np.int32)
     all_status = np.full(len(starts), UNPARSED, dtype=np.uint8)
     all_words[:, full], all_status[full] = words, status
-    # As the kernels do: without one carriage return at its end, a blank line holds separators only.
-    stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
-    separators = np.isin(buffer[: stops.max()], np.frombuffer(b" \t", dtype=np.uint8))
-    # Running totals of the other bytes show, for all lines at once, which lines contain none.
-    others = np.concatenate([[0], np.cumsum(~separators)])
-    blank = others[stops] == others[starts]
+    blank = _are_blank(buffer, starts, stops)
     blank[full] = False
     all_status[blank] = BLANK
     return all_words, all_status
+
+
+def _are_blank(
+    buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], stops: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Return which lines hold only separators before one carriage return at the end: the same as the kernels find."""
+    stops = stops - ((stops > starts) & (buffer[stops - 1] == 13))
+    separators = np.isin(buffer[: stops.max(initial=0)], np.frombuffer(b" \t", dtype=np.uint8))
+    # Running totals of the other bytes show, for all lines at once, which lines contain none.
+    others = np.concatenate([[0], np.cumsum(~separators)])
+    return np.asarray(others[stops] == others[starts])

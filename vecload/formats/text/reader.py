@@ -24,7 +24,9 @@ from vecload.formats.text.chunks import (
 from vecload.formats.text.grammar import MalformedLine, parse_line
 from vecload.formats.text.layout import HEAD, check_line_ends, find_layout, first_words
 from vecload.formats.text.writer import HEADERS
+from vecload.lazy import numba_loaded
 from vecload.message_text import number_of
+from vecload.row_status import BLANK, PARSED
 from vecload.threads import ordered_map
 from vecload.words import Words, pack
 from vecload.words.doubts import join_doubts
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from vecload.sources import Source
 
 _log = logging.getLogger("vecload")
+
+_SMALL = 1 << 20
+"""Bytes of a file up to which it is parsed in plain Python, 50 ms at most, unless numba is imported already."""
 
 
 def read(source: Source, request: ReadRequest) -> Reader:
@@ -89,6 +94,7 @@ class Reader(BaseReader):
             np.dtype(np.float32 if self._type == "float32" else np.float64),
             self.layout.shared,
             None if request.only is None else find_first_fields(request.only),
+            plain=size is not None and size <= _SMALL and request.only is None and not numba_loaded(),
         )
         self.skipped: Counter[str] = Counter()
         self.lines = int(self.declared is not None)
@@ -139,11 +145,9 @@ class Reader(BaseReader):
         return self._batches(buffer)
 
     def _batches(self, buffer: RowBuffer | None) -> Iterator[Batch]:
-        from vecload.kernels import workers  # numba is loaded only when there is something to parse
-
         limit = self._request.limit
         spare: list[bytearray] = []  # buffers of chunks that are done, to be filled again
-        for parsed in ordered_map(self._tasks(spare, buffer), self._parser.parse, workers()):
+        for parsed in self._parsed(self._tasks(spare, buffer)):
             batch = self._finish(parsed)
             spare.append(parsed.chunk.buffer)
             if len(batch.rows):
@@ -153,20 +157,26 @@ class Reader(BaseReader):
         if self.declared is not None and self.declared != self.row_lines:
             self._report_count()
 
+    def _parsed(self, tasks: Iterator[Task]) -> Iterator[ParsedChunk]:
+        """Return the chunks, parsed on worker threads; a small file is parsed on this one."""
+        if self._parser.plain:
+            return map(self._parser.parse, tasks)
+        from vecload.kernels import workers
+
+        return ordered_map(tasks, self._parser.parse, workers())
+
     def _tasks(self, spare: list[bytearray], buffer: RowBuffer | None) -> Iterator[Task]:
         """Yield the chunks to parse, with the memory for their rows.
 
         Lines are counted here, before the chunk is parsed on another thread. The count gives the row of the matrix at
         which the next chunk begins, so chunks can be parsed in place, at the same time and in any order.
         """
-        from vecload.kernels import plain_rows
-
         in_place = self._request.only is None and self._parser.dtype == self.dtype
         space = np.empty(0, dtype=np.int32)  # for the line ends of a chunk: at most one for each byte
         for chunk in read_chunks(self._source, self.layout.begin, spare):
             if len(space) < chunk.stop:
                 space = np.empty(chunk.stop, dtype=np.int32)
-            ends = space[: plain_rows.find_lines(chunk.array(), chunk.stop, space)].copy()
+            ends = self._parser.find_ends(chunk, space)
             rows = buffer.next_rows(len(ends)) if buffer is not None and in_place else None
             yield Task(chunk, ends, rows)
 
@@ -179,8 +189,6 @@ class Reader(BaseReader):
 
     def _finish(self, parsed: ParsedChunk) -> Batch:
         """Return the rows of a chunk, after the lines that the kernels left unparsed, in file order."""
-        from vecload.kernels.plain_rows import BLANK, PARSED
-
         limit = self._request.limit
         if parsed.packed is not None and parsed.lines is None and limit is None and not self._blanks:
             # Nearly every chunk: all lines are rows, and all rows are requested.
