@@ -30,6 +30,7 @@ from vecload.row_status import BLANK, PARSED
 from vecload.threads import ordered_map
 from vecload.words import Words, pack
 from vecload.words.doubts import join_doubts
+from vecload.words.hashing import SOME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("vecload")
 
 _SMALL = 1 << 20
-"""Bytes of a file up to which it is parsed in plain Python, 50 ms at most, unless numba is imported already."""
+"""Bytes of a file of few lines up to which plain Python takes less time than importing numba."""
 
 
 def read(source: Source, request: ReadRequest) -> Reader:
@@ -87,6 +88,8 @@ class Reader(BaseReader):
         self._head = head[self.layout.begin : head.rfind(b"\n") + 1 or None]
         self.dim = self.layout.dim
         self.declared = self.layout.declared
+        self._line_bytes = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))
+        few = size is not None and size <= _SMALL and size <= SOME * self._line_bytes
         self._parser = ChunkParser(
             self.dim,
             self._type,
@@ -94,7 +97,7 @@ class Reader(BaseReader):
             np.dtype(np.float32 if self._type == "float32" else np.float64),
             self.layout.shared,
             None if request.only is None else find_first_fields(request.only),
-            plain=size is not None and size <= _SMALL and request.only is None and not numba_loaded(),
+            plain=few and request.only is None and not numba_loaded(),
         )
         self.skipped: Counter[str] = Counter()
         self.lines = int(self.declared is not None)
@@ -103,7 +106,6 @@ class Reader(BaseReader):
         """Number of lines with a row read so far, including skipped ones."""
         # Blank lines are errors only if a row follows: their number so far, and the line and byte of the first.
         self._blanks, self._first_blank = 0, (0, 0)
-        self._line_bytes = (head.rfind(b"\n") + 1) / max(1, head.count(b"\n")) or float(len(head))
 
     @property
     def expected(self) -> int:
