@@ -125,7 +125,11 @@ def test_text_of_every_dtype_is_read_back(dtype: str, tmp_path: Path) -> None:
 
 def test_convert_with_invalid_options_raises(tmp_path: Path) -> None:
     for name, form, message in (
-        ("v.xyz", None, r"cannot infer a format from .*v\.xyz'; pass format= .* or use one of: \.safetensors, "),
+        (
+            "v.xyz",
+            None,
+            r"cannot infer a format from '.*v\.xyz'; pass format= \(--format\) or use one of: \.safetensors, \.txt, ",
+        ),
         ("v.txt", "nothing", "format='nothing' is not one of 'native'"),
         ("v.bin", "word2vec binary", "precision=3 has no meaning for word2vec binary"),
     ):

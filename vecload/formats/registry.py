@@ -23,8 +23,8 @@ ENTRY_POINTS: Final = "vecload.formats"
 # Characters that do not matter in names of formats.
 _IGNORED: Final = str.maketrans("", "", " -_.")
 # Modules of vecload's formats, and the names of their `Format`. They are imported in this order until one is sure of a
-# file, so the fewest modules are loaded for native files and for text. Text is sure of nearly every text file, DL4J's
-# among them. Messages and `vecload formats` list formats in this order.
+# file, so native files and text, the most common, are near the top. Text is sure of nearly every text file, even of
+# those of DL4J, which therefore precedes it. Messages and `vecload formats` list formats in this order.
 _BUILT_IN: Final = (
     ("native", "FORMAT"),
     ("dl4j", "FORMAT"),

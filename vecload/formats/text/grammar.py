@@ -92,17 +92,12 @@ def parse_line(line: bytes, dim: int, dtype: str, *, allow_nonfinite: bool) -> t
     cells = [line[start:stop] for start, stop in spans[-dim:]]
     # Values are rounded once, from float64 to the requested type, as the kernels do.
     values = np.empty(dim, dtype=np.float64)
-    try:
-        values[:] = list(map(float, cells))  # nearly all lines, and faster
-    except ValueError:
-        for column, cell in enumerate(cells):
-            value = parse_value(cell)
-            if value is None:
-                at, expected = spans[column - dim][0], f"{dim} numbers"
-                raise MalformedLine(
-                    "a value that is not a number", at=at, found=quote(cell), expected=expected
-                ) from None
-            values[column] = value
+    for column, cell in enumerate(cells):
+        value = parse_value(cell)
+        if value is None:
+            at = spans[column - dim][0]
+            raise MalformedLine("a value that is not a number", at=at, found=quote(cell), expected=f"{dim} numbers")
+        values[column] = value
     with np.errstate(over="ignore", invalid="ignore"):
         row = narrowed(values, type_of(dtype))
     bad = np.flatnonzero(~np.isfinite(row))
